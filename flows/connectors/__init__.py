@@ -1,0 +1,1 @@
+"""Bytewax sources and sinks, and readers and writers of Kafka and Redis."""

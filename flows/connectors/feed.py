@@ -1,0 +1,237 @@
+"""A feed as a Bytewax source, and the producer of what it says."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from flows.connectors.kafka_client import client_config
+from flows.errors import BrokerError, VoltickError
+from flows.feeds.base import Feed, Frame, Parser
+
+ONE_PARTITION = "feed"
+
+Outgoing = list[tuple[str, list[tuple[bytes, bytes]]]]
+"""Topic, and its messages as key and value."""
+
+_QUEUE_MESSAGES = 500_000
+_FULL_POLL_S = 0.05
+_FLUSH_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBatch:
+    """Frames of one poll and the parser that has read all frames before them."""
+
+    frames: list[Frame]
+    lap: int
+    parser: Parser
+
+
+class FeedSource(FixedPartitionedSource[FrameBatch, None]):
+    """Source of one feed, in one worker of the whole cluster; at most once, from now on.
+
+    A feed has no position to resume from: what a live venue sent while nobody listened is lost
+    (and seen as a gap by its ids), and a replay starts over.
+
+    Parameters
+    ----------
+    open_feed
+        Opens the feed; called once, in the worker that reads it.
+    max_frames
+        Most frames in one item.
+    stop
+        Once set, the source ends.
+    failed
+        Is told when the feed cannot be opened or go on; the source then ends, so that what came
+        before still goes its way. (An exception here would make the engine panic.)
+    """
+
+    def __init__(
+        self,
+        open_feed: Callable[[], Feed],
+        max_frames: int,
+        stop: threading.Event,
+        failed: Callable[[VoltickError], None],
+    ) -> None:
+        self._open_feed = open_feed
+        self._max_frames = max_frames
+        self._stop = stop
+        self._failed = failed
+
+    def list_parts(self) -> list[str]:
+        """Return the one partition."""
+        return [ONE_PARTITION]
+
+    def build_part(
+        self,
+        step_id: str,  # noqa: ARG002  # names are the engine's
+        for_part: str,  # noqa: ARG002
+        resume_state: None,  # noqa: ARG002
+    ) -> StatefulSourcePartition[FrameBatch, None]:
+        """Open the feed."""
+        try:
+            feed = self._open_feed()
+        except VoltickError as error:
+            self._failed(error)
+            feed = None
+        return _FeedPartition(feed, self._max_frames, self._stop, self._failed)
+
+
+class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
+    """Polls the feed; never blocks."""
+
+    def __init__(
+        self,
+        feed: Feed | None,
+        max_frames: int,
+        stop: threading.Event,
+        failed: Callable[[VoltickError], None],
+    ) -> None:
+        self._feed = feed
+        self._parser = None if feed is None else feed.parser()
+        self._max_frames = max_frames
+        self._stop = stop
+        self._failed = failed
+
+    def next_batch(self) -> list[FrameBatch]:
+        if self._feed is None or self._parser is None or self._stop.is_set():
+            raise StopIteration
+        try:
+            frames = self._feed.poll(self._max_frames)
+        except VoltickError as error:
+            self._failed(error)
+            raise StopIteration from None
+        if frames:
+            return [FrameBatch(frames, self._feed.lap, self._parser)]
+        if self._feed.finished:
+            raise StopIteration
+        return []
+
+    def snapshot(self) -> None:
+        return None
+
+    def close(self) -> None:
+        if self._feed is not None:
+            self._feed.close()
+
+
+class TickProducer:
+    """Idempotent producer that waits for all replicas; symbols are spread by murmur2 of the key.
+
+    That is how Java clients spread keys too, so whoever else produces ticks of a symbol hits the
+    same partition.
+
+    Parameters
+    ----------
+    config
+        ``Settings.kafka_config()``.
+
+    Raises
+    ------
+    BrokerError
+        From any method, once a delivery has failed for good.
+    """
+
+    def __init__(self, config: Mapping[str, str | int]) -> None:
+        self._failed: KafkaError | None = None
+        options: dict[str, Any] = client_config(
+            config,
+            enable_idempotence=True,
+            acks="all",
+            partitioner="murmur2",
+            compression_type="lz4",
+            linger_ms=2,
+            queue_buffering_max_messages=_QUEUE_MESSAGES,
+            delivery_report_only_error=True,
+        )
+        options["on_delivery"] = self._delivered
+        self._producer = Producer(options)
+
+    def produce(self, topic: str, messages: list[tuple[bytes, bytes]]) -> None:
+        """Queue messages, given as key and value, in order; wait where the queue is full."""
+        produce = self._producer.produce
+        for key, value in messages:
+            while True:
+                try:
+                    produce(topic, value, key)
+                except BufferError:
+                    self._producer.poll(_FULL_POLL_S)
+                    self._check()
+                except KafkaException as error:
+                    message = f"cannot produce to {topic}: {error.args[0].str()}"
+                    raise BrokerError(message) from None
+                else:
+                    break
+        self._producer.poll(0)
+        self._check()
+
+    def flush(self) -> None:
+        """Return once everything is delivered."""
+        while self._producer.flush(_FLUSH_S):
+            self._check()
+        self._check()
+
+    def _delivered(self, error: KafkaError | None, _message: object) -> None:
+        if error is not None and self._failed is None:
+            self._failed = error
+
+    def _check(self) -> None:
+        if self._failed is not None:
+            message = f"a message was not delivered: {self._failed.str()}; nothing more is sent"
+            raise BrokerError(message)
+
+
+class ProducerSink(DynamicSink[Outgoing]):
+    """Sink of messages by topic; each worker has a producer of its own.
+
+    Every message that was handed over is delivered, or the process ends.
+
+    Parameters
+    ----------
+    config
+        ``Settings.kafka_config()``.
+    ended
+        Is told that a delivery failed, or with None that the input has ended and all is delivered.
+    """
+
+    def __init__(
+        self, config: Mapping[str, str | int], ended: Callable[[BrokerError | None], None]
+    ) -> None:
+        self._config = config
+        self._ended = ended
+
+    def build(
+        self,
+        step_id: str,  # noqa: ARG002  # names are the engine's
+        worker_index: int,  # noqa: ARG002
+        worker_count: int,  # noqa: ARG002
+    ) -> StatelessSinkPartition[Outgoing]:
+        """Make the worker's producer."""
+        return _ProducerPartition(TickProducer(self._config), self._ended)
+
+
+class _ProducerPartition(StatelessSinkPartition[Outgoing]):
+    def __init__(self, producer: TickProducer, ended: Callable[[BrokerError | None], None]) -> None:
+        self._producer = producer
+        self._ended = ended
+
+    def write_batch(self, items: list[Outgoing]) -> None:
+        try:
+            for item in items:
+                for topic, messages in item:
+                    self._producer.produce(topic, messages)
+        except BrokerError as error:
+            self._ended(error)
+
+    def close(self) -> None:
+        try:
+            self._producer.flush()
+        except BrokerError as error:
+            self._ended(error)
+        else:
+            self._ended(None)

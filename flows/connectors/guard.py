@@ -1,0 +1,110 @@
+"""Keep exceptions of sources and sinks from the engine, which would panic."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NoReturn, TypeVar
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+X = TypeVar("X")
+T = TypeVar("T")
+
+ErrorHandler = Callable[[BaseException], NoReturn]
+
+
+class GuardedSource(FixedPartitionedSource[X, None]):
+    """A source whose errors go to a handler that ends the process.
+
+    Delivery is the wrapped source's.
+    """
+
+    def __init__(self, source: FixedPartitionedSource[X, None], on_error: ErrorHandler) -> None:
+        self._source = source
+        self._on_error = on_error
+
+    def list_parts(self) -> list[str]:
+        """Name the wrapped source's partitions."""
+        return _attempt(self._source.list_parts, self._on_error)
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: None
+    ) -> StatefulSourcePartition[X, None]:
+        """Build the wrapped partition."""
+        part = _attempt(
+            lambda: self._source.build_part(step_id, for_part, resume_state), self._on_error
+        )
+        return _SourcePart(part, self._on_error)
+
+
+class _SourcePart(StatefulSourcePartition[X, None]):
+    def __init__(self, part: StatefulSourcePartition[X, None], on_error: ErrorHandler) -> None:
+        self._part = part
+        self._on_error = on_error
+
+    def next_batch(self) -> Iterable[X]:
+        try:
+            return self._part.next_batch()
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self._on_error(error)
+
+    def next_awake(self) -> datetime | None:
+        return self._part.next_awake()
+
+    def snapshot(self) -> None:
+        return self._part.snapshot()
+
+    def close(self) -> None:
+        _attempt(self._part.close, self._on_error)
+
+
+class GuardedSink(FixedPartitionedSink[X, None]):
+    """A sink whose errors go to a handler that ends the process.
+
+    Delivery is the wrapped sink's.
+    """
+
+    def __init__(self, sink: FixedPartitionedSink[X, None], on_error: ErrorHandler) -> None:
+        self._sink = sink
+        self._on_error = on_error
+
+    def list_parts(self) -> list[str]:
+        """Name the wrapped sink's partitions."""
+        return _attempt(self._sink.list_parts, self._on_error)
+
+    def part_fn(self, item_key: str) -> int:
+        """Route as the wrapped sink does."""
+        return self._sink.part_fn(item_key)
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: None
+    ) -> StatefulSinkPartition[X, None]:
+        """Build the wrapped partition."""
+        part = _attempt(
+            lambda: self._sink.build_part(step_id, for_part, resume_state), self._on_error
+        )
+        return _SinkPart(part, self._on_error)
+
+
+class _SinkPart(StatefulSinkPartition[X, None]):
+    def __init__(self, part: StatefulSinkPartition[X, None], on_error: ErrorHandler) -> None:
+        self._part = part
+        self._on_error = on_error
+
+    def write_batch(self, values: Sequence[X]) -> None:
+        _attempt(lambda: self._part.write_batch(list(values)), self._on_error)
+
+    def snapshot(self) -> None:
+        return self._part.snapshot()
+
+    def close(self) -> None:
+        _attempt(self._part.close, self._on_error)
+
+
+def _attempt(call: Callable[[], T], on_error: ErrorHandler) -> T:
+    try:
+        return call()
+    except BaseException as error:
+        on_error(error)

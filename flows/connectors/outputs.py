@@ -1,0 +1,74 @@
+"""What a batch led to: everything the sink writes for it, and nothing else."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Messages for one topic.
+
+    Attributes
+    ----------
+    offsets
+        int64, shape (n,): the input offset that each message came from, rising. The sink drops by
+        them what an earlier owner of the partition has already committed.
+    keys, values
+        Of each message, n of each; a message's key may be absent.
+    """
+
+    topic: str
+    offsets: Int64
+    keys: list[bytes | None]
+    values: list[bytes]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def since(self, offset: int) -> "Records":
+        """Return what came from this input offset or a later one."""
+        at = int(np.searchsorted(self.offsets, offset))
+        if at == 0:
+            return self
+        return Records(self.topic, self.offsets[at:], self.keys[at:], self.values[at:])
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The newest prediction of a symbol in a batch, for Redis once the batch is committed."""
+
+    symbol: str
+    ts_scored_ns: int
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutputBatch:
+    """All outputs of a run of input offsets of one partition.
+
+    Attributes
+    ----------
+    next_offset
+        The input offset to be committed with the outputs.
+    rebuild_from
+        The oldest input offset that the state after this batch still depends on.
+    caught_up
+        The source had nothing more at hand: commit at once.
+    emit
+        False while state is rebuilt; such a batch writes and commits nothing.
+    oldest_ms
+        Kafka timestamp of the first input message, milliseconds; None in an idle batch.
+    """
+
+    partition: int
+    next_offset: int
+    rebuild_from: int
+    caught_up: bool
+    emit: bool
+    records: list[Records] = field(default_factory=list)
+    latest: list[Latest] = field(default_factory=list)
+    oldest_ms: int | None = None

@@ -1,0 +1,58 @@
+"""Errors that end a command with one clear line, on one page."""
+
+
+class VoltickError(Exception):
+    """Something the operator can act on; the message names cause and cure.
+
+    Entry points print the message, without a traceback, and exit with ``exit_code``.
+    """
+
+    exit_code = 2
+
+
+class ConfigurationError(VoltickError):
+    """A setting is unknown, unusable or contradicts another."""
+
+
+class BrokerError(VoltickError):
+    """Kafka cannot be reached or refuses what is asked."""
+
+
+class FencedError(VoltickError):
+    """A younger instance owns this partition now."""
+
+    exit_code = 3
+
+
+class LogTrimmedError(VoltickError):
+    """The committed or rebuild offset is no longer, or not yet, in the log."""
+
+
+class CaptureError(VoltickError):
+    """A recording is missing, truncated or of a foreign format."""
+
+
+class FeedError(VoltickError):
+    """A feed is unknown, unreachable or refuses a subscription."""
+
+
+class ModelStoreError(VoltickError):
+    """The model store is unreadable or holds no usable model."""
+
+
+class ModelRejectedError(VoltickError):
+    """One model version is broken, tampered with or foreign to this code."""
+
+
+class PortTakenError(VoltickError):
+    """A server cannot listen where it was told to."""
+
+
+class TrainingError(VoltickError):
+    """Training cannot give an honest model from this data."""
+
+
+class LeakError(TrainingError):
+    """A model knows something it cannot know."""
+
+    exit_code = 4

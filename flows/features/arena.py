@@ -1,0 +1,75 @@
+"""Memory for rings: one pair of arrays, cut into regions of power-of-two size."""
+
+import numpy as np
+
+from flows.features.types import Float64, Int64
+
+
+class Arena:
+    """Rows of integers and floats; each symbol's ring is a region of it.
+
+    Attributes
+    ----------
+    ints
+        int64, shape (rows, number of integer columns).
+    floats
+        float64, shape (rows, number of float columns).
+    """
+
+    def __init__(self, int_columns: int, float_columns: int, rows: int = 0) -> None:
+        self.ints: Int64 = np.empty((rows, int_columns), np.int64)
+        self.floats: Float64 = np.empty((rows, float_columns), np.float64)
+        self._top = 0
+        self._free: dict[int, list[int]] = {}
+        self._free_rows = 0
+
+    @property
+    def wasteful(self) -> bool:
+        """Whether most of the rows belong to nobody."""
+        return self._free_rows > max(2 * (self._top - self._free_rows), 1 << 14)
+
+    def take(self, capacity: int) -> int:
+        """Return the first row of a region of ``capacity`` rows, which holds anything."""
+        free = self._free.get(capacity)
+        if free:
+            self._free_rows -= capacity
+            return free.pop()
+        start = self._top
+        self._top += capacity
+        if self._top > len(self.ints):
+            rows = max(2 * len(self.ints), self._top)
+            # Untouched pages of the new arrays cost nothing yet.
+            ints = np.empty((rows, self.ints.shape[1]), np.int64)
+            floats = np.empty((rows, self.floats.shape[1]), np.float64)
+            ints[:start] = self.ints[:start]
+            floats[:start] = self.floats[:start]
+            self.ints, self.floats = ints, floats
+        return start
+
+    def give(self, start: int, capacity: int) -> None:
+        """Take a region back."""
+        self._free.setdefault(capacity, []).append(start)
+        self._free_rows += capacity
+
+    def move(
+        self, start: int, capacity: int, new_start: int, new_capacity: int, tail: int, head: int
+    ) -> None:
+        """Copy the ring's elements ``tail`` to ``head - 1`` to another region."""
+        k = tail
+        while k < head:
+            source, target = k & (capacity - 1), k & (new_capacity - 1)
+            rows = min(head - k, capacity - source, new_capacity - target)
+            source, target = start + source, new_start + target
+            self.ints[target : target + rows] = self.ints[source : source + rows]
+            self.floats[target : target + rows] = self.floats[source : source + rows]
+            k += rows
+
+    def compacted(self, starts: Int64, capacities: Int64) -> "tuple[Arena, Int64]":
+        """Return an arena of just these regions, and their new first rows."""
+        arena = Arena(self.ints.shape[1], self.floats.shape[1], int(capacities.sum()))
+        moved = np.empty_like(starts)
+        for i, (start, capacity) in enumerate(zip(starts, capacities, strict=True)):
+            moved[i] = new = arena.take(int(capacity))
+            arena.ints[new : new + capacity] = self.ints[start : start + capacity]
+            arena.floats[new : new + capacity] = self.floats[start : start + capacity]
+        return arena, moved

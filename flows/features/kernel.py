@@ -1,0 +1,250 @@
+"""The loop over a batch: one pass, tick by tick, one row each."""
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+
+from flows import batch
+from flows.batch import DUPLICATE, GAP, LATE, RESTART, WARM
+from flows.compiled import compiled, entry, fingerprint, inlined, log_ratio
+from flows.features import coarse, emit, fine, order
+from flows.features import layout as at
+from flows.features.types import (
+    COLUMN_DTYPES,
+    Columns,
+    Float64,
+    Int64,
+    Memory,
+    Output,
+)
+from schemas import features
+
+
+@compiled
+def clear(ints: Int64, floats: Float64, bars: Int64, s: int, t: int) -> None:
+    """Begin a symbol's memory at ``t``: empty rings, empty windows."""
+    for column in range(at.BOOKED_BEFORE, at.TICK_START):
+        ints[s, column] = 0
+    for column in range(at.STATE_FLOATS):
+        floats[s, column] = 0.0
+    sec = t // at.NS
+    ints[s, at.STARTED] = t
+    ints[s, at.GAP_TIME] = t - at.MEMORY_NS
+    ints[s, at.END1] = (sec + 1) * at.NS
+    ints[s, at.END5] = (sec // 5 + 1) * (5 * at.NS)
+    ints[s, at.END30] = (sec // 30 + 1) * (30 * at.NS)
+    ints[s, at.END60] = (sec // 60 + 1) * (60 * at.NS)
+    ints[s, at.END300] = (sec // 300 + 1) * (300 * at.NS)
+    ints[s, at.BEND60] = (sec // 60 + 1) * 60
+    ints[s, at.BEND300] = (sec // 300 + 1) * 300
+    ints[s, at.BEND900] = (sec // 900 + 1) * 900
+    ints[s, at.BEND3600] = (sec // 3600 + 1) * 3600
+    for first in (at.BAR_FRONT, at.CLOSED):
+        floats[s, first + at.C60_LOW] = math.inf
+        floats[s, first + at.C300_LOW] = math.inf
+    coarse.open_bar(ints, floats, bars, s, sec)
+
+
+@inlined
+def is_full(ints: Int64, s: int) -> bool:
+    """Return whether a ring of the symbol might have no room for another tick."""
+    return bool(
+        ints[s, at.HEAD] - ints[s, at.TAIL300] > ints[s, at.TICK_MASK]
+        or ints[s, at.HEAD] - ints[s, at.TAIL60] > ints[s, at.RECENT_MASK]
+        or ints[s, at.BAR] - ints[s, at.BAR_DROP] >= ints[s, at.BAR_MASK]
+        or ints[s, at.BAR] - ints[s, at.BTAIL300] >= ints[s, at.RECENT_BAR_MASK]
+    )
+
+
+@inlined
+def order_flow(
+    floats: Float64, s: int, bid: float, ask: float, bid_size: float, ask_size: float
+) -> float:
+    """Return level-1 order-flow imbalance of a book against the one in the state."""
+    old_bid, old_ask = floats[s, at.BID], floats[s, at.ASK]
+    flow = 0.0
+    if bid >= old_bid:
+        flow += bid_size
+    if bid <= old_bid:
+        flow -= floats[s, at.BID_SIZE]
+    if ask <= old_ask:
+        flow -= ask_size
+    if ask >= old_ask:
+        flow += floats[s, at.ASK_SIZE]
+    return flow
+
+
+@compiled
+def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
+    """Fold the ticks from ``first`` on into the memory and write a row for each.
+
+    Return how far it came: less than all where a ring has no room for the next tick.
+    """
+    ints, floats, ticks, values, recent, bars, bar_values, recent_bars = memory[:8]
+    partition, sums, factors = memory[8:]
+    symbols, times, trade_ids = columns.symbol_id, columns.ts_event_ns, columns.trade_id
+    rows, flags, mids, effective = out
+    factors_ns = clock_sec = -1
+    sin_sec = cos_sec = 0.0
+    for i in range(first, len(symbols)):
+        s = symbols[i]
+        if is_full(ints, s):
+            return i
+        ts = times[i]
+        minute = partition[at.MINUTE_START]
+        if minute == at.NO_MINUTE or ts < minute or ts - minute >= at.MINUTE_NS:
+            order.forget(ints, partition, ts)
+        sync_before = ints[s, at.SYNC]
+        verdict = order.judge(ints, s, ts, trade_ids[i], columns.offset[i])
+        t = ints[s, at.NEWEST]
+        effective[i] = t
+        flag = 0
+        if verdict == order.DUPLICATE:
+            partition[at.N_DUPLICATES] += 1
+            flags[i] = DUPLICATE
+            mids[i] = np.nan
+            for column in range(rows.shape[1]):
+                rows[i, column] = np.nan
+            continue
+        if verdict == order.LATE:
+            flag |= LATE
+            partition[at.N_LATE] += 1
+        elif verdict >= order.RESTART:
+            flag |= RESTART
+            if verdict == order.RESTART:
+                partition[at.N_RESTARTS] += 1
+            clear(ints, floats, bars, s, t)
+        sec = t // at.NS
+        if sec != ints[s, at.BAR_SEC]:
+            coarse.next_bar(ints, floats, bars, bar_values, recent_bars, s, sec)
+        if verdict < order.RESTART:
+            # Not this tick, even if all runs agree on it: a run that starts with it does not know
+            # its return, which the next tick's product of returns needs.
+            ints[s, at.BAR_SYNC] = sync_before
+        if columns.gap[i]:
+            flag |= GAP
+            partition[at.N_GAPS] += 1
+            ints[s, at.GAP_TIME] = t
+
+        # The tick by itself.
+        price, size, side = columns.price[i], columns.size[i], columns.side[i]
+        bid, ask = columns.bid[i], columns.ask[i]
+        bid_size, ask_size = columns.bid_size[i], columns.ask_size[i]
+        quoted = bid == bid and ask == ask
+        whole_book = quoted and bid_size == bid_size and ask_size == ask_size
+        sized = size == size
+        mid = price
+        spread_bps = np.nan
+        rows[i, emit.SPREAD] = np.nan
+        rows[i, emit.IMBALANCE] = np.nan
+        rows[i, emit.MICROPRICE_DEV_BPS] = np.nan
+        if quoted:
+            mid = 0.5 * (bid + ask)
+            if mid == np.inf:  # no sooner: half of the smallest number is zero
+                mid = 0.5 * bid + 0.5 * ask
+            rows[i, emit.SPREAD] = ask - bid
+            spread_bps = 1e4 * (ask - bid) / mid
+        rows[i, emit.SPREAD_BPS] = spread_bps
+        booked = whole_book and bid_size + ask_size > 0.0
+        imbalance = 0.0
+        if booked:
+            depth = bid_size + ask_size
+            imbalance = (bid_size - ask_size) / depth
+            rows[i, emit.IMBALANCE] = imbalance
+            # The microprice lies (ask - bid) / 2 * imbalance above the mid.
+            rows[i, emit.MICROPRICE_DEV_BPS] = 0.5 * spread_bps * imbalance
+        notional = price * size if sized else 0.0
+
+        # Against the tick before it, into the ring.
+        head = ints[s, at.HEAD]
+        j = ints[s, at.TICK_START] + (head & ints[s, at.TICK_MASK])
+        ticks[j, at.T] = t
+        ticks[j, at.SIZED_SIDED] = ints[s, at.N_SIZED_SIDED]
+        ticks[j, at.QUOTED_BOOKED] = ints[s, at.N_QUOTED_BOOKED]
+        ticks[j, at.FLOWS] = ints[s, at.N_FLOWS]
+        fine.move_windows(ints, floats, ticks, values, recent, s, t)
+        r = d = flow = 0.0
+        if head > 0:
+            r = log_ratio(floats[s, at.MID], mid)
+            d = log_ratio(floats[s, at.PRICE], price)
+        if whole_book and ints[s, at.BOOKED_BEFORE] == 1:
+            flow = order_flow(floats, s, bid, ask, bid_size, ask_size)
+            ints[s, at.N_FLOWS] += 1
+        values[j, at.R] = r
+        values[j, at.D] = d
+        values[j, at.DD] = d * floats[s, at.LAST_D]
+        values[j, at.NOTIONAL] = notional
+        values[j, at.SIZE] = size if sized else 0.0
+        values[j, at.SIGNED] = side * notional
+        values[j, at.SPREAD] = spread_bps if quoted else 0.0
+        values[j, at.IMBALANCE] = imbalance
+        values[j, at.FLOW] = flow
+        fine.push(floats, values, s, j)
+        coarse.push(floats, ints, s, mid, notional, spread_bps if quoted else 0.0)
+
+        ints[s, at.HEAD] = head + 1
+        ints[s, at.N_TICKS] += 1
+        ints[s, at.N_SIZED_SIDED] += (1 if sized else 0) + (at.HIGH if sized and side != 0 else 0)
+        ints[s, at.N_QUOTED_BOOKED] += (1 if quoted else 0) + (at.HIGH if booked else 0)
+        ints[s, at.N_SIZED_QUOTED] += (1 if sized else 0) + (at.HIGH if quoted else 0)
+        ints[s, at.BOOKED_BEFORE] = 1 if whole_book else 0
+        floats[s, at.PRICE] = price
+        floats[s, at.MID] = mid
+        floats[s, at.LAST_D] = d
+        floats[s, at.BID] = bid
+        floats[s, at.ASK] = ask
+        floats[s, at.BID_SIZE] = bid_size
+        floats[s, at.ASK_SIZE] = ask_size
+
+        # The row.
+        history_ns = min(t - ints[s, at.STARTED], at.MEMORY_NS)
+        history_s = history_ns / at.NS
+        if history_ns >= at.WARM_AFTER_NS:
+            flag |= WARM
+        if history_ns != factors_ns:
+            factors_ns = history_ns
+            emit.write_factors(history_s, factors)
+        fine.read(ints, floats, values, recent, s, sums)
+        emit.emit_returns(ints, s, sums, rows, i)
+        emit.emit_roll(ints, s, sums, rows, i)
+        emit.emit_trades(ints, ticks, s, sums, factors, mid, rows, i)
+        emit.emit_bars(ints, floats, s, factors, spread_bps, rows, i)
+        emit.emit_volatilities(factors, rows, i)
+        if sec != clock_sec:
+            clock_sec = sec
+            angle = emit.SECOND_ANGLE * (sec % 86_400)
+            sin_sec, cos_sec = math.sin(angle), math.cos(angle)
+        emit.emit_clock(t, sec, sin_sec, cos_sec, rows, i)
+        rows[i, emit.GAP_AGE_S] = min(t - ints[s, at.GAP_TIME], at.MEMORY_NS) / at.NS
+        rows[i, emit.HISTORY_S] = history_s
+        flags[i] = flag
+        mids[i] = mid
+    return len(symbols)
+
+
+@cache
+def kernel() -> Callable[[Memory, Columns, Output, int], int]:
+    """Compile ``fold``, or load it from the cache."""
+    stamp = fingerprint(batch, features, at, order, fine, coarse, emit)
+    i64, f64, row = types.int64[:, ::1], types.float64[:, ::1], types.float64[::1]
+    state = [i64, f64, i64, f64, f64, i64, f64, f64, types.int64[::1], row, row]
+    memory = _tuple_of(state, Memory)
+    columns = _tuple_of([numba.from_dtype(dtype)[::1] for dtype in COLUMN_DTYPES], Columns)
+    out = _tuple_of([f64, types.uint8[::1], row, types.int64[::1]], Output)
+
+    @entry(types.int64(memory, columns, out, types.int64))
+    def run(memory: Memory, columns: Columns, out: Output, first: int) -> int:
+        _ = stamp
+        return fold(memory, columns, out, first)
+
+    return run
+
+
+def _tuple_of(fields: list[Any], of: type) -> Any:
+    """Return numba's type of a named tuple."""
+    return types.NamedTuple(fields, of)  # type: ignore[no-untyped-call]

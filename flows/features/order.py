@@ -1,0 +1,147 @@
+"""Which tick is late, a duplicate or a restart; and from where a state can be rebuilt.
+
+Rebuilding. A run that starts at a later offset of the log knows less: what it takes for the newest
+time or the newest id of a symbol can differ from what a run from the beginning takes for them, and
+with it every verdict. Beside its own verdicts a run therefore bounds those of all runs that start
+later. For every symbol:
+
+``TOP``, ``LOW``
+    No run's newest time is above or below these.
+``ID_NOW``, ``ID_BEFORE``
+    No run's newest id that still counts (not older than the memory) is above the greater of them.
+    Ids are kept for the current and the previous span of one memory's length of ``TOP``.
+
+A *universal restart* is a tick at which every run starts the symbol anew. A *sync* tick is one
+after which every run has the same newest time and newest id, hence the same bounds and the same
+verdicts for good; runs may still differ in what they remember from before it. So a run from the
+``ANCHOR`` or any offset below comes to the same state, where the anchor is
+
+- a universal restart, or
+- at another restart, the last sync tick before it: from there all restart together, or
+- a sync tick with a tick after it in a bar that is older than the memory: nothing from before it
+  counts any more, and the return after it, which a run that starts with it knows.
+"""
+
+from flows.compiled import compiled, inlined
+from flows.features.layout import (
+    ALIVE,
+    ANCHOR,
+    FORGET_AFTER_NS,
+    ID_BEFORE,
+    ID_NOW,
+    ID_SPAN_END,
+    LAST_ID,
+    LAST_ID_TIME,
+    LATE_LIMIT_NS,
+    LOW,
+    MEMORY_NS,
+    MINUTE_NS,
+    MINUTE_START,
+    N_FORGOTTEN,
+    NEWEST,
+    NO_MINUTE,
+    SYNC,
+    TOP,
+)
+from flows.features.types import Int64
+
+ON_TIME, LATE, DUPLICATE, RESTART, FIRST = range(5)
+
+
+@inlined
+def track_ids(ints: Int64, s: int, trade_id: int) -> None:
+    """Count an id among those that some run may hold for its newest, after ``TOP`` was raised."""
+    top = ints[s, TOP]
+    if top >= ints[s, ID_SPAN_END]:
+        adjacent = top < ints[s, ID_SPAN_END] + MEMORY_NS
+        ints[s, ID_BEFORE] = ints[s, ID_NOW] if adjacent else -1
+        ints[s, ID_NOW] = -1
+        ints[s, ID_SPAN_END] = (top // MEMORY_NS + 1) * MEMORY_NS
+    ints[s, ID_NOW] = max(ints[s, ID_NOW], trade_id)
+
+
+@inlined
+def newest_known_id(ints: Int64, s: int, top: int) -> int:
+    """Return the greatest id that some run may hold for its newest at time ``top``."""
+    end = ints[s, ID_SPAN_END]
+    if top < end:
+        return int(max(ints[s, ID_NOW], ints[s, ID_BEFORE]))
+    if top < end + MEMORY_NS:
+        return int(ints[s, ID_NOW])
+    return -1
+
+
+@compiled
+def start_anew(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> None:
+    """Reset the bounds: every run restarts here."""
+    ints[s, ALIVE] = 1
+    ints[s, TOP] = ts
+    ints[s, LOW] = ts
+    ints[s, ID_NOW] = trade_id
+    ints[s, ID_BEFORE] = -1
+    ints[s, ID_SPAN_END] = (ts // MEMORY_NS + 1) * MEMORY_NS
+    ints[s, SYNC] = offset
+    ints[s, ANCHOR] = offset
+
+
+@inlined
+def judge(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> int:
+    """Return the verdict on a tick, with newest time, newest id and bounds brought up to it."""
+    if ints[s, ALIVE] == 0:
+        start_anew(ints, s, ts, trade_id, offset)
+        ints[s, NEWEST] = ts
+        ints[s, LAST_ID] = trade_id
+        ints[s, LAST_ID_TIME] = ts
+        return FIRST
+    newest = ints[s, NEWEST]
+    last_id = ints[s, LAST_ID]
+    restart = ts - newest > MEMORY_NS or newest - ts > LATE_LIMIT_NS
+    duplicate = (
+        not restart
+        and trade_id >= 0
+        and last_id >= 0
+        and trade_id <= last_id
+        and max(newest, ts) - ints[s, LAST_ID_TIME] <= MEMORY_NS
+    )
+    top = ints[s, TOP]
+    if ints[s, LOW] - ts > LATE_LIMIT_NS or ts - top > MEMORY_NS:
+        start_anew(ints, s, ts, trade_id, offset)
+    else:
+        known = newest_known_id(ints, s, max(top, ts))
+        # A run that stands before a late tick may still hold an id of a span that is let go.
+        in_span = ts >= top or ts >= ints[s, ID_SPAN_END] - MEMORY_NS
+        accepted_by_all = trade_id < 0 or (trade_id > known and in_span)
+        if restart:
+            ints[s, ANCHOR] = ints[s, SYNC]
+        elif ts >= top and (trade_id > known or (trade_id < 0 and known < 0)):
+            ints[s, SYNC] = offset
+        ints[s, TOP] = max(top, ts)
+        ints[s, LOW] = ts if accepted_by_all else min(ints[s, LOW], ts)
+        track_ids(ints, s, trade_id)
+    if duplicate:
+        return DUPLICATE
+    if restart:
+        ints[s, NEWEST] = ts
+        ints[s, LAST_ID] = trade_id
+        ints[s, LAST_ID_TIME] = ts
+        return RESTART
+    ints[s, NEWEST] = max(newest, ts)
+    if trade_id >= 0:
+        ints[s, LAST_ID] = trade_id
+        ints[s, LAST_ID_TIME] = ints[s, NEWEST]
+    return LATE if ts < newest else ON_TIME
+
+
+@compiled
+def forget(ints: Int64, partition: Int64, ts: int) -> None:
+    """Drop symbols silent for a day, when the partition's time enters another minute.
+
+    A symbol that is never traded again would hold the rebuild at its last tick for ever. ``TOP``
+    decides, since it is the same or less in runs that started later: these have forgotten too.
+    """
+    if partition[MINUTE_START] != NO_MINUTE:
+        for s in range(ints.shape[0]):
+            if ints[s, ALIVE] == 1 and ts - ints[s, TOP] > FORGET_AFTER_NS:
+                ints[s, ALIVE] = 0
+                partition[N_FORGOTTEN] += 1
+    partition[MINUTE_START] = ts // MINUTE_NS * MINUTE_NS

@@ -1,0 +1,252 @@
+"""The features' state of one partition: what its owner calls for every batch."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from flows.batch import TickBatch
+from flows.features import layout as at
+from flows.features.arena import Arena
+from flows.features.emit import FACTORS
+from flows.features.kernel import kernel
+from flows.features.types import (
+    COLUMN_DTYPES,
+    Columns,
+    Float32,
+    Float64,
+    Int64,
+    Memory,
+    Output,
+    UInt8,
+)
+from schemas.features import FEATURES
+
+SMALLEST_REGION = 64
+"""Rows of a symbol's first region in an arena; a power of two."""
+
+RELEASE_EVERY_TICKS = 1 << 18
+"""How often rings are looked through for rows that they no longer need."""
+
+SPARE_FACTOR, SPARE_ROWS = 8, 1024
+"""A region of more than so many times the rows in use, and so many rows, shrinks."""
+
+NOTHING_HELD = 2**63 - 1
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+class _Ring(NamedTuple):
+    """A ring of each symbol: its arena and the columns of state that say what is alive in it."""
+
+    arena: int
+    start: int
+    mask: int
+    tail: int
+    head: int
+    head_is_open: bool
+
+
+_RINGS = (
+    _Ring(0, at.TICK_START, at.TICK_MASK, at.TAIL300, at.HEAD, False),
+    _Ring(1, at.RECENT_START, at.RECENT_MASK, at.TAIL60, at.HEAD, False),
+    _Ring(2, at.BAR_START, at.BAR_MASK, at.BAR_DROP, at.BAR, True),
+    _Ring(3, at.RECENT_BAR_START, at.RECENT_BAR_MASK, at.BTAIL300, at.BAR, True),
+)
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """One row per tick of a batch, in its order.
+
+    Attributes
+    ----------
+    values64
+        float64, shape (n, len(FEATURES)), NaN where undefined. A duplicate's row is all NaN and
+        must not be output.
+    flags
+        uint8, shape (n,): the sum of ``DUPLICATE``, ``LATE``, ``RESTART`` (the symbol's memory
+        began anew with this tick; so it did with its first), ``GAP`` and ``WARM``.
+    mid
+        float64, shape (n,): mid price, NaN for a duplicate.
+    ts_effective_ns
+        int64, shape (n,): the newest time of the symbol so far.
+    rebuild_from
+        Offset at or before which a run must start to come to the state after this batch; greater
+        than any offset (``NOTHING_HELD``) while no symbol is held: take the lesser of it and the
+        batch's next offset.
+    """
+
+    values64: Float64
+    flags: UInt8
+    mid: Float64
+    ts_effective_ns: Int64
+    rebuild_from: int
+
+    @cached_property
+    def values(self) -> Float32:
+        """``values64`` as the models take it: float32, same shape, overflow held at the limits."""
+        return np.clip(self.values64, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
+
+
+class FeatureState:
+    """Windows over the ticks of one partition, a function of its log alone (see ``layout``).
+
+    Not safe for use by several threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._run = kernel()
+        self._ints: Int64 = np.zeros((0, at.STATE_INTS), np.int64)
+        self._floats: Float64 = np.zeros((0, at.STATE_FLOATS), np.float64)
+        self._partition: Int64 = np.zeros(at.PARTITION_INTS, np.int64)
+        self._partition[at.MINUTE_START] = at.NO_MINUTE
+        self._sums: Float64 = np.zeros(at.FINE_SUMS, np.float64)
+        self._factors: Float64 = np.zeros(FACTORS, np.float64)
+        self._arenas = [
+            Arena(at.TICK_INTS, at.TICK_FLOATS),
+            Arena(0, at.RECENT_FLOATS),
+            Arena(at.BAR_INTS, at.BAR_FLOATS),
+            Arena(0, at.RECENT_BAR_FLOATS),
+        ]
+        self._forgotten = 0
+        self._ticks_since_release = 0
+        self._memory = self._collect()
+
+    @property
+    def late(self) -> int:
+        """Ticks so far that were older than their symbol's newest."""
+        return int(self._partition[at.N_LATE])
+
+    @property
+    def duplicates(self) -> int:
+        """Ticks so far whose trade id was not above their symbol's newest."""
+        return int(self._partition[at.N_DUPLICATES])
+
+    @property
+    def gaps(self) -> int:
+        """Ticks so far that said that others were lost before them."""
+        return int(self._partition[at.N_GAPS])
+
+    @property
+    def restarts(self) -> int:
+        """Ticks so far that jumped too far ahead or back of their symbol's newest."""
+        return int(self._partition[at.N_RESTARTS])
+
+    @property
+    def rebuild_from(self) -> int:
+        """Offset at or before which a run must start to come to this state."""
+        held = self._ints[:, at.ALIVE] == 1
+        anchors = self._ints[held, at.ANCHOR]
+        return int(anchors.min()) if len(anchors) else NOTHING_HELD
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes reserved for the state."""
+        arenas = sum(arena.ints.nbytes + arena.floats.nbytes for arena in self._arenas)
+        return arenas + self._ints.nbytes + self._floats.nbytes
+
+    def update(self, batch: TickBatch) -> FeatureRows:
+        """Fold a batch of valid ticks, in offset order, into the state; one row for each."""
+        n = len(batch)
+        columns = Columns._make(
+            _plain(getattr(batch, name), dtype)
+            for name, dtype in zip(Columns._fields, COLUMN_DTYPES, strict=True)
+        )
+        out = Output(
+            np.empty((n, len(FEATURES)), np.float64),
+            np.empty(n, np.uint8),
+            np.empty(n, np.float64),
+            np.empty(n, np.int64),
+        )
+        if n:
+            self._make_rows(int(columns.symbol_id.max()) + 1)
+        done = self._run(self._memory, columns, out, 0)
+        while done < n:
+            self._make_room(int(columns.symbol_id[done]))
+            done = self._run(self._memory, columns, out, done)
+        self._ticks_since_release += n
+        forgotten = int(self._partition[at.N_FORGOTTEN])
+        if forgotten != self._forgotten or self._ticks_since_release > RELEASE_EVERY_TICKS:
+            self._forgotten, self._ticks_since_release = forgotten, 0
+            self._release()
+        return FeatureRows(out.rows, out.flags, out.mid, out.ts_effective_ns, self.rebuild_from)
+
+    def _collect(self) -> Memory:
+        ticks, recent, bars, recent_bars = self._arenas
+        return Memory(
+            self._ints,
+            self._floats,
+            ticks.ints,
+            ticks.floats,
+            recent.floats,
+            bars.ints,
+            bars.floats,
+            recent_bars.floats,
+            self._partition,
+            self._sums,
+            self._factors,
+        )
+
+    def _make_rows(self, symbols: int) -> None:
+        """Have state for symbols 0 to ``symbols - 1``."""
+        have = len(self._ints)
+        if symbols <= have:
+            return
+        rows = max(symbols, 2 * have, 8)
+        ints = np.zeros((rows, at.STATE_INTS), np.int64)
+        ints[:, [ring.mask for ring in _RINGS]] = -1
+        floats = np.zeros((rows, at.STATE_FLOATS), np.float64)
+        ints[:have], floats[:have] = self._ints, self._floats
+        self._ints, self._floats = ints, floats
+        self._memory = self._collect()
+
+    def _make_room(self, symbol: int) -> None:
+        """Enlarge those rings of a symbol that might have no room for another tick."""
+        state = self._ints[symbol]
+        for ring in _RINGS:
+            capacity = int(state[ring.mask]) + 1
+            if int(state[ring.head] - state[ring.tail]) + 2 > capacity:
+                factor = 4 if capacity < SPARE_ROWS else 2
+                self._resize(symbol, ring, max(factor * capacity, SMALLEST_REGION))
+        self._memory = self._collect()
+
+    def _resize(self, symbol: int, ring: _Ring, capacity: int) -> None:
+        state = self._ints[symbol]
+        arena = self._arenas[ring.arena]
+        start, old = int(state[ring.start]), int(state[ring.mask]) + 1
+        new_start = arena.take(capacity)
+        if old:
+            stop = int(state[ring.head]) + (1 if ring.head_is_open else 0)
+            arena.move(start, old, new_start, capacity, int(state[ring.tail]), stop)
+            arena.give(start, old)
+        state[ring.start], state[ring.mask] = new_start, capacity - 1
+
+    def _release(self) -> None:
+        """Give back the regions of forgotten symbols and what busy ones no longer need."""
+        alive = self._ints[:, at.ALIVE] == 1
+        for ring in _RINGS:
+            arena = self._arenas[ring.arena]
+            capacity = self._ints[:, ring.mask] + 1
+            for symbol in np.flatnonzero(~alive & (capacity > 0)).tolist():
+                state = self._ints[symbol]
+                arena.give(int(state[ring.start]), int(capacity[symbol]))
+                state[ring.mask] = -1
+                state[ring.head] = state[ring.tail] = 0
+            need = self._ints[:, ring.head] - self._ints[:, ring.tail] + 2
+            spare = capacity > np.maximum(SPARE_FACTOR * need, SPARE_ROWS)
+            for symbol in np.flatnonzero(alive & spare).tolist():
+                self._resize(symbol, ring, 1 << int(2 * need[symbol]).bit_length())
+            if arena.wasteful:
+                holders = np.flatnonzero(self._ints[:, ring.mask] >= 0)
+                self._arenas[ring.arena], self._ints[holders, ring.start] = arena.compacted(
+                    self._ints[holders, ring.start], self._ints[holders, ring.mask] + 1
+                )
+        self._memory = self._collect()
+
+
+def _plain(column: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a column as the kernel wants it: contiguous, writable, of its type."""
+    if column.dtype == dtype and column.flags.c_contiguous and column.flags.writeable:
+        return column
+    return np.array(column, dtype)

@@ -1,0 +1,1 @@
+"""Where ticks come from: one folder a venue, recordings and a simulator."""

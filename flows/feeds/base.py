@@ -1,0 +1,136 @@
+"""What every feed and every parser offers."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from schemas.dead_letters import DeadLetter, Reason
+from schemas.ticks import Tick
+
+# What decoding raises for what is not JSON, or is nested without end; ValidationError is among it.
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class Frame(msgspec.Struct, gc=False, omit_defaults=True):
+    """One received message, untouched; also one line of a recording.
+
+    Attributes
+    ----------
+    ts_recv_ns
+        When it arrived here, nanoseconds since the UNIX epoch; None where a recording does not say.
+    text
+        The message as it was received.
+    fresh
+        True on the first frame of a new connection, so that whatever came between is known to be
+        lost. False also where a recording does not tell connections apart.
+    """
+
+    ts_recv_ns: int | None
+    text: str = msgspec.field(name="frame")
+    fresh: bool = False
+
+
+class ParsedFrame(msgspec.Struct, gc=False):
+    """What one frame said.
+
+    Attributes
+    ----------
+    ticks
+        Oldest first.
+    dead
+        What could not be used: the frame, or single parts of it.
+    reconnected
+        The frame is the first of a new connection.
+    lost
+        Messages of this connection went missing before this frame, of which symbol is not known.
+    last_trade
+        Symbol and id of its newest trade, as a heartbeat tells them.
+    warning
+        The venue complains; one sentence for the log.
+    """
+
+    ticks: Sequence[Tick] = ()
+    dead: Sequence[DeadLetter] = ()
+    reconnected: bool = False
+    lost: bool = False
+    last_trade: tuple[str, int] | None = None
+    warning: str | None = None
+
+
+class Parser(Protocol):
+    """Turns frames of one venue into ticks; keeps only what joining needs, does no I/O."""
+
+    venue: str
+
+    def parse(self, frame: Frame) -> ParsedFrame:
+        """Read one frame; never raises for what a venue may send."""
+        ...
+
+
+class Feed(Protocol):
+    """A source of frames.
+
+    Attributes
+    ----------
+    name
+        For the log, with what it reads from.
+    venue
+        Whose frames these are.
+    simulated
+        True where the market is made up.
+    lap
+        How often a repeating recording has started over, as of the newest :meth:`poll`.
+    finished
+        True once no further frame will come.
+    """
+
+    name: str
+    venue: str
+    simulated: bool
+    lap: int
+    finished: bool
+
+    def parser(self) -> Parser:
+        """Return a new parser for this feed's frames."""
+        ...
+
+    def poll(self, max_frames: int) -> list[Frame]:
+        """Return the frames at hand, at most ``max_frames``, all of one lap; never blocks.
+
+        Raises
+        ------
+        FeedError, CaptureError
+            Where the feed cannot go on.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files, sockets and threads; may be called twice."""
+        ...
+
+
+def broken(
+    venue: str, payload: str | bytes, detail: str, reason: Reason = Reason.BROKEN_FRAME
+) -> DeadLetter:
+    """Wrap a frame, or a part of one, that cannot be used."""
+    raw = payload.encode("utf-8", "backslashreplace") if isinstance(payload, str) else payload
+    return DeadLetter(reason=reason, detail=detail, payload=bytes(raw), venue=venue)
+
+
+def dead_frame(venue: str, frame: Frame, detail: str) -> ParsedFrame:
+    """Return the outcome of a frame that cannot be read at all."""
+    return ParsedFrame(dead=[broken(venue, frame.text, detail)])
+
+
+def all_finite(tick: Tick) -> bool:
+    """Tell whether no number of a tick is NaN or infinite (venues send numbers as strings)."""
+    total = (
+        tick.price
+        + (tick.size or 0.0)
+        + (tick.bid or 0.0)
+        + (tick.ask or 0.0)
+        + (tick.bid_size or 0.0)
+        + (tick.ask_size or 0.0)
+    )
+    return total - total == 0.0

@@ -1,0 +1,1 @@
+"""Binance spot: combined and raw streams."""

@@ -1,0 +1,55 @@
+"""The venue's messages, as it sends them; numbers arrive as strings, times as milliseconds.
+
+Reference: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from schemas.ticks import Symbol
+
+TradeId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Combined(msgspec.Struct, gc=False, frozen=True):
+    """The envelope of a combined stream; a raw stream sends ``data`` alone."""
+
+    stream: str
+    data: msgspec.Raw
+
+
+class Trade(msgspec.Struct, gc=False, frozen=True):
+    """One trade. ``m``: the buyer was the maker, so the taker sold."""
+
+    s: Symbol
+    t: TradeId
+    p: float
+    q: float
+    T: int
+    m: bool
+
+
+class BookTicker(msgspec.Struct, gc=False, frozen=True):
+    """The best quotes, at every change; without a time of their own."""
+
+    s: Symbol
+    b: float
+    B: float
+    a: float
+    A: float
+
+
+class Kind(msgspec.Struct, gc=False, frozen=True):
+    """What tells the types of a raw stream apart; ``bookTicker`` has no ``e`` of its own."""
+
+    e: str | None = None
+    s: str | None = None
+    b: Any = None
+    a: Any = None
+    B: Any = None
+    A: Any = None
+    id: Any = None
+    result: Any = msgspec.UNSET
+    error: Any = None
+    code: Any = None

@@ -1,0 +1,1 @@
+"""Coinbase Advanced Trade: ``wss://advanced-trade-ws.coinbase.com``."""

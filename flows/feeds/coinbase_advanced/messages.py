@@ -1,0 +1,144 @@
+"""The venue's messages, as it sends them; numbers arrive as strings.
+
+Reference: https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from schemas.ticks import Symbol
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class TickerEntry(msgspec.Struct, gc=False, frozen=True):
+    """The newest price and the best quotes; no size, side or id of a trade."""
+
+    product_id: Symbol
+    price: float
+    best_bid: float | None = None
+    best_ask: float | None = None
+    best_bid_quantity: float | None = None
+    best_ask_quantity: float | None = None
+
+
+class Trade(msgspec.Struct, gc=False, frozen=True):
+    """One trade; ``side`` is the maker's."""
+
+    product_id: Symbol
+    trade_id: Number
+    price: float
+    size: float
+    time: str
+    side: str = ""
+
+
+class Level(msgspec.Struct, gc=False, frozen=True):
+    """A changed level of the book; quantity 0 removes it."""
+
+    side: str
+    price_level: float
+    new_quantity: float
+
+
+class TickerEvent(msgspec.Struct, gc=False, frozen=True):
+    """A ``snapshot`` or an ``update``."""
+
+    tickers: list[TickerEntry]
+
+
+class TradesEvent(msgspec.Struct, gc=False, frozen=True):
+    """A ``snapshot`` or an ``update``, newest trade first."""
+
+    trades: list[Trade]
+
+
+class BookEvent(msgspec.Struct, gc=False, frozen=True):
+    """A ``snapshot`` (all levels) or an ``update``."""
+
+    type: str
+    product_id: Symbol
+    updates: list[Level]
+
+
+class SubscriptionsEvent(msgspec.Struct, gc=False, frozen=True):
+    """All that the connection is subscribed to: product ids by channel."""
+
+    subscriptions: dict[str, list[str]]
+
+
+class _Envelope(msgspec.Struct, gc=False, frozen=True, tag_field="channel", kw_only=True):
+    """Every message. ``sequence_num`` counts all messages of the connection, from 0."""
+
+    timestamp: str
+    sequence_num: Number = 0
+
+
+class TickerMessage(_Envelope, frozen=True, tag="ticker"):
+    """About seven a second; its time is the envelope's."""
+
+    events: list[TickerEvent]
+
+
+class TradesMessage(_Envelope, frozen=True, tag="market_trades"):
+    """The trades of 250 ms."""
+
+    events: list[TradesEvent]
+
+
+class BookMessage(_Envelope, frozen=True, tag="l2_data"):
+    """What a subscription to ``level2`` delivers."""
+
+    events: list[BookEvent]
+
+
+class SubscriptionsMessage(_Envelope, frozen=True, tag="subscriptions"):
+    """The acknowledgement; data may come before it."""
+
+    events: list[SubscriptionsEvent]
+
+
+class HeartbeatsMessage(_Envelope, frozen=True, tag="heartbeats"):
+    """One a second, keeps quiet channels open."""
+
+
+class CandlesMessage(_Envelope, frozen=True, tag="candles"):
+    """Five-minute bars."""
+
+
+Message = (
+    TickerMessage
+    | TradesMessage
+    | BookMessage
+    | SubscriptionsMessage
+    | HeartbeatsMessage
+    | CandlesMessage
+)
+
+KNOWN_CHANNELS = frozenset(
+    ("ticker", "market_trades", "l2_data", "subscriptions", "heartbeats", "candles")
+)
+
+
+class AnyMessage(msgspec.Struct, gc=False, frozen=True):
+    """The least that can be said of a message, to sort unknown ones from broken ones."""
+
+    channel: str | None = None
+    type: str | None = None
+    message: str = ""
+    timestamp: str = ""
+    sequence_num: Number = 0
+    events: list[msgspec.Raw] = []
+
+
+class RawTickers(msgspec.Struct, gc=False, frozen=True):
+    """A ticker event whose entries are still undecoded."""
+
+    tickers: list[msgspec.Raw]
+
+
+class RawTrades(msgspec.Struct, gc=False, frozen=True):
+    """A trades event whose entries are still undecoded."""
+
+    trades: list[msgspec.Raw]

@@ -1,0 +1,1 @@
+"""Coinbase Exchange: ``wss://ws-feed.exchange.coinbase.com``."""

@@ -1,0 +1,127 @@
+"""Feeds by name."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from flows.errors import FeedError
+from flows.feeds.base import Feed
+from flows.feeds.coinbase_exchange.client import URL, CoinbaseExchangeFeed, reachable
+from flows.feeds.replay import ReplayFeed
+from flows.feeds.simulated import SimulatedFeed
+from flows.feeds.venues import VENUES, parser_for
+
+__all__ = ["FEEDS", "REPLAY_PREFIX", "VENUES", "choose", "open_feed", "parse_speed", "parser_for"]
+
+AUTO = "auto"
+LIVE = "coinbase-exchange"
+SIMULATE = "simulate"
+REPLAY_PREFIX = "replay:"
+FEEDS = (AUTO, LIVE, SIMULATE)
+
+
+def choose(spec: str, feed_url: str | None, probe: Callable[[str], bool] = reachable) -> str:
+    """Return what ``auto`` stands for here and now; any other name as it is.
+
+    Parameters
+    ----------
+    spec
+        One of ``FEEDS`` or ``replay:FILE``.
+    feed_url
+        Address of the live feed, None for the venue's own.
+    probe
+        Tells whether an address answers.
+    """
+    if spec != AUTO:
+        return spec
+    url = feed_url or URL
+    if probe(url):
+        return LIVE
+    structlog.get_logger().warning(
+        "the live feed cannot be reached: scoring a SIMULATED market instead", url=url
+    )
+    return SIMULATE
+
+
+def parse_speed(speed: str) -> float | None:
+    """Return a replay's speed-up, None for ``max``.
+
+    Raises
+    ------
+    FeedError
+        Where it is neither ``max`` nor a number above 0.
+    """
+    if speed == "max":
+        return None
+    try:
+        value = float(speed)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        message = f"speed {speed!r} is neither `max` nor a number above 0"
+        raise FeedError(message)
+    return value
+
+
+def open_feed(
+    spec: str,
+    *,
+    symbols: Sequence[str] = ("BTC-USD", "ETH-USD"),
+    feed_url: str | None = None,
+    simulate_rate_hz: float = 50.0,
+    simulate_seed: int = 7,
+    speed: float | None = 1.0,
+    loop: bool = False,
+    duration_s: float | None = None,
+    probe: Callable[[str], bool] = reachable,
+    now_ns: Callable[[], int] = time.time_ns,
+) -> Feed:
+    """Open a feed by name.
+
+    Parameters
+    ----------
+    spec
+        ``auto``, ``coinbase-exchange``, ``simulate`` or ``replay:FILE``.
+    symbols
+        What a live or simulated feed asks for.
+    feed_url
+        Another address of the live feed.
+    simulate_rate_hz, simulate_seed
+        Of the simulator: ticks per second for all symbols, and its seed.
+    speed
+        Of a replay or the simulator: event time against the clock; None: as fast as possible.
+    loop
+        Of a replay: start over at the end.
+    duration_s
+        Of a replay or the simulator: end after this many seconds.
+    probe
+        Tells whether an address answers, for ``auto``.
+    now_ns
+        Where the simulator's event time begins, nanoseconds since the UNIX epoch.
+
+    Raises
+    ------
+    FeedError
+        The name is unknown, or the simulator cannot do what is asked.
+    CaptureError
+        The recording cannot be read.
+    """
+    chosen = choose(spec, feed_url, probe)
+    if chosen.startswith(REPLAY_PREFIX):
+        path = Path(chosen.removeprefix(REPLAY_PREFIX))
+        return ReplayFeed(path, speed=speed, loop=loop, duration_s=duration_s)
+    if chosen == LIVE:
+        return CoinbaseExchangeFeed(symbols, feed_url or URL)
+    if chosen == SIMULATE:
+        return SimulatedFeed(
+            symbols,
+            rate_hz=simulate_rate_hz,
+            seed=simulate_seed,
+            start_ns=now_ns(),
+            speed=speed,
+            duration_s=duration_s,
+        )
+    message = f"unknown feed {spec!r}; known are {', '.join(FEEDS)} and {REPLAY_PREFIX}FILE"
+    raise FeedError(message)

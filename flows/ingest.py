@@ -1,0 +1,149 @@
+"""Feed to ``ticks.raw``: ``python -m bytewax.run flows.ingest``.
+
+Frames that cannot be used go to ``dead.letters``. Runs until it is stopped, or until a replay ends.
+"""
+
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import time
+from functools import partial
+from typing import NoReturn
+
+import bytewax.operators as op
+import structlog
+from bytewax.dataflow import Dataflow
+
+from flows import logs
+from flows.connectors.feed import FeedSource, FrameBatch, Outgoing, ProducerSink
+from flows.connectors.kafka_admin import ensure_topics
+from flows.errors import ConfigurationError, VoltickError
+from flows.feeds.base import Feed
+from flows.feeds.pump import MAX_FRAMES, Ingest
+from flows.feeds.registry import open_feed, parse_speed
+from flows.settings import Settings, load_settings
+from schemas import topics
+
+REPORT_S = 60.0
+
+
+def flow() -> Dataflow:
+    """Build the dataflow from the environment, once the broker has answered."""
+    try:
+        settings = load_settings()
+        logs.configure(settings.log_format, settings.log_level)
+        stop = threading.Event()
+        dataflow = build(settings, stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        return dataflow
+    except VoltickError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(error.exit_code) from None
+
+
+def build(settings: Settings, stop: threading.Event) -> Dataflow:
+    """Build the dataflow, creating the topics that are missing.
+
+    Parameters
+    ----------
+    settings
+        Broker and feed.
+    stop
+        Once set, the feed is closed, what it sent is delivered, and the flow ends.
+
+    Raises
+    ------
+    ConfigurationError
+        No broker is configured.
+    BrokerError
+        The broker does not answer, or its topics do not fit together.
+    """
+    if settings.kafka_bootstrap_servers is None:
+        message = (
+            "ingest needs a broker: set KAFKA_BOOTSTRAP_SERVERS, or run"
+            " `python -m bytewax.run flows.pipeline`, which brings its own broker and feed"
+        )
+        raise ConfigurationError(message)
+    kafka = settings.kafka_config()
+    ensure_topics(kafka, topics.ALL, settings.partitions, settings.replication_factor)
+    parse = _Parse(loops=settings.replay_loop)
+    ending = _Ending(parse)
+    dataflow = Dataflow("voltick-ingest")
+    frames = op.input(
+        "feed", dataflow, FeedSource(partial(_open, settings), MAX_FRAMES, stop, ending.feed_failed)
+    )
+    messages = op.map("parse", frames, parse)
+    op.output("ticks", messages, ProducerSink(kafka, ending.delivered))
+    return dataflow
+
+
+def _open(settings: Settings) -> Feed:
+    feed = open_feed(
+        settings.feed,
+        symbols=settings.symbols,
+        feed_url=settings.feed_url,
+        simulate_rate_hz=settings.simulate_rate_hz,
+        simulate_seed=settings.simulate_seed,
+        speed=parse_speed(settings.replay_speed),
+        loop=settings.replay_loop,
+    )
+    log = structlog.get_logger()
+    if feed.simulated:
+        log.warning("SIMULATED: these ticks are made up", feed=feed.name)
+    else:
+        log.info("feed opened", feed=feed.name)
+    return feed
+
+
+class _Parse:
+    """Frames to messages, in the one worker that reads the feed; counts are logged."""
+
+    def __init__(self, *, loops: bool) -> None:
+        self._loops = loops
+        self._ingest: Ingest | None = None
+        self._reported = time.monotonic()
+
+    def __call__(self, batch: FrameBatch) -> Outgoing:
+        if self._ingest is None:
+            self._ingest = Ingest(batch.parser)
+            if self._loops:
+                self._ingest.track_laps()
+        messages = self._ingest.process(batch.frames, batch.lap)
+        now = time.monotonic()
+        if now - self._reported >= REPORT_S:
+            self._reported = now
+            self.report("ingested so far")
+        return [(topics.TICKS_RAW, messages.ticks), (topics.DEAD_LETTERS, messages.dead)]
+
+    def report(self, event: str) -> None:
+        """Log the counts, in the worker that has any."""
+        if self._ingest is not None:
+            structlog.get_logger().info(event, **dataclasses.asdict(self._ingest.counts))
+
+
+class _Ending:
+    """How the process ends where the engine would panic over an exception."""
+
+    def __init__(self, parse: _Parse) -> None:
+        self._parse = parse
+        self._error: VoltickError | None = None
+
+    def feed_failed(self, error: VoltickError) -> None:
+        """Remember why the input ended; what came before is delivered first."""
+        self._error = error
+
+    def delivered(self, error: VoltickError | None) -> None:
+        """End the process if delivery or feed failed."""
+        self._parse.report("feed ended")
+        reason = error or self._error
+        if reason is not None:
+            _end(reason)
+
+
+def _end(error: VoltickError) -> NoReturn:
+    sys.stderr.write(f"{error}\n")
+    sys.stderr.flush()
+    os._exit(error.exit_code)

@@ -1,0 +1,143 @@
+"""``python -m flows.local``: the whole system in one command."""
+
+import sys
+import time
+from contextlib import closing
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+import typer
+
+from flows import logs
+from flows.errors import VoltickError
+from flows.local.afterwards import start_afterwards
+from flows.local.finite import ChildEndedError, open_from, require_end, run_until_end
+from flows.local.launcher import (
+    announce,
+    check_port,
+    end_on_signals,
+    explain,
+    resolve_feed,
+    start_servers,
+)
+from flows.local.programs import start_api, start_ingest, start_pipeline
+from flows.local.progress import Progress
+from flows.local.supervisor import Supervisor
+from flows.process import exit_code_of, report
+from flows.settings import Settings, load_settings
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def run(
+    feed: Annotated[
+        str | None,
+        typer.Option(help="auto, coinbase-exchange, simulate or replay:FILE.", metavar="FEED"),
+    ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(help="Replays: 1 keeps the recorded spacing, N divides it, max waits never."),
+    ] = None,
+    loop: Annotated[
+        bool | None,
+        typer.Option("--loop", help="Replays: start over with shifted times and ids."),
+    ] = None,
+    until_end: Annotated[
+        bool,
+        typer.Option("--until-end", help="End when the last tick is scored; print a summary."),
+    ] = False,
+    duration: Annotated[
+        float | None, typer.Option(help="Stop the feed after this many seconds.", min=0.001)
+    ] = None,
+    symbols: Annotated[
+        str | None, typer.Option(help="Symbols of a live or simulated feed, comma-separated.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Simulated ticks per second.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulator.")] = None,
+    api: Annotated[
+        bool | None,
+        typer.Option(help="Start the API and live page; without --until-end they are."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the API.")] = None,
+    train: Annotated[
+        bool | None,
+        typer.Option(help="Train models in the background; never with --until-end."),
+    ] = None,
+) -> None:
+    """Run feed, dataflow, API and what else is missing, until interrupted or to the end.
+
+    A broker and a Redis are started where KAFKA_BOOTSTRAP_SERVERS and REDIS_URL are not set; their
+    data end with the run. Options win over the environment's settings.
+    """
+    changes = {
+        "feed": feed,
+        "replay_speed": speed,
+        "replay_loop": loop or None,
+        "symbols": symbols,
+        "simulate_rate_hz": rate,
+        "simulate_seed": seed,
+        "api_port": port,
+        "train_at_start": train,
+    }
+    asked = {name: value for name, value in changes.items() if value is not None}
+    try:
+        code = _run(asked, until_end=until_end, duration_s=duration, api=api)
+    except ChildEndedError as error:
+        code = error.exit_code
+    except VoltickError as error:
+        report(error)
+        code = exit_code_of(error)
+    raise typer.Exit(code)
+
+
+def _run(
+    changes: dict[str, Any], *, until_end: bool, duration_s: float | None, api: bool | None
+) -> int:
+    settings = load_settings().replace(**changes)
+    logs.configure(settings.log_format, settings.log_level)
+    with_api = not until_end if api is None else api
+    if with_api:
+        check_port(settings.api_host, settings.api_port)
+    if until_end:
+        return _finite(settings, duration_s, api=with_api)
+    return _endless(settings, duration_s, api=with_api)
+
+
+def _finite(settings: Settings, duration_s: float | None, *, api: bool) -> int:
+    require_end(settings, duration_s)
+    settings = resolve_feed(settings)(settings)
+    # Before anything is started: most of what can be wrong is wrong with the file.
+    with (
+        closing(open_from(settings)) as feed,
+        Supervisor() as supervisor,
+        Progress() as progress,
+    ):
+        end_on_signals(supervisor)
+        summary = run_until_end(
+            settings, feed, supervisor, duration_s=duration_s, api=api, progress=progress
+        )
+    sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+    sys.stdout.flush()
+    return 0
+
+
+def _endless(settings: Settings, duration_s: float | None, *, api: bool) -> int:
+    with Supervisor() as supervisor:
+        end_on_signals(supervisor)
+        began = time.monotonic()
+        resolve = resolve_feed(settings)
+        served = resolve(start_servers(settings, supervisor))
+        start_pipeline(served, supervisor)
+        start_ingest(served, supervisor)
+        if api:
+            start_api(served, supervisor)
+        announce(settings, served, api=api)
+        start_afterwards(served, supervisor, judge=api, train=served.train_at_start)
+        left_s = None if duration_s is None else duration_s - (time.monotonic() - began)
+        ended = supervisor.wait(left_s)
+        if ended is not None:
+            return explain(ended)
+        structlog.get_logger().info("the time is up", duration_s=duration_s)
+    return 0

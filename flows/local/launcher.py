@@ -1,0 +1,241 @@
+"""Start what a run lacks as child processes, say where to look, and end it all together."""
+
+import errno
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+import psutil
+import structlog
+
+from flows.errors import ConfigurationError, PortTakenError
+from flows.local.afterwards import start_afterwards
+from flows.local.embedded import start_broker, start_redis
+from flows.local.programs import start_api, start_ingest
+from flows.local.supervisor import Child, Ended, Supervisor
+from flows.settings import Settings
+
+_MEGABYTE = 1_000_000
+_MEMORY_POLL_S = 2.0
+# Exit codes of flows.errors: the child has already said what is wrong, in one line.
+_EXPLAINED = (2, 3, 4)
+AUTO = "auto"
+_CLUSTER_VARIABLES = ("BYTEWAX_PROCESS_ID", "BYTEWAX_ADDRESSES", "BYTEWAX_POD_NAME")
+
+
+def ensure_services(settings: Settings) -> Settings:
+    """Start a broker, a Redis, a feed and the API where no broker is configured.
+
+    For a process whose main thread then runs the dataflow. Where ``KAFKA_BOOTSTRAP_SERVERS`` is
+    set nothing is started. What is started ends with this process, however that ends; if one of
+    the children ends first, this process does too.
+
+    Returns
+    -------
+    Settings
+        With the addresses of what was started, and the feed that ``auto`` stands for.
+
+    Raises
+    ------
+    ConfigurationError
+        The run is one process of a cluster, whose processes need a common broker.
+    PortTakenError
+        The API cannot listen where it should.
+    VoltickError
+        A server does not come up.
+    """
+    if settings.kafka_bootstrap_servers is not None:
+        return settings
+    refuse_cluster(sys.argv[1:], os.environ)
+    check_port(settings.api_host, settings.api_port)
+    supervisor = Supervisor(_end_process)
+    end_on_signals(supervisor)
+    resolve = resolve_feed(settings)
+    served = resolve(start_servers(settings, supervisor))
+    start_ingest(served, supervisor)
+    start_api(served, supervisor)
+    announce(settings, served, api=True)
+    start_afterwards(served, supervisor, judge=True, train=served.train_at_start)
+    return served
+
+
+def resolve_feed(settings: Settings) -> Callable[[Settings], Settings]:
+    """Begin to find out what the feed ``auto`` is here and now.
+
+    Every process of the run must know it: what was learned in a made-up market serves no other.
+
+    Returns
+    -------
+    Waits for the answer and gives settings the feed that is meant.
+    """
+    if settings.feed != AUTO:
+        return lambda served: served
+
+    def ask() -> str:
+        from flows.feeds.registry import choose  # a client's imports, beside the servers' start
+
+        return choose(settings.feed, settings.feed_url)
+
+    pool = ThreadPoolExecutor(1)
+    answer = pool.submit(ask)
+    pool.shutdown(wait=False)
+    return lambda served: served.replace(feed=answer.result())
+
+
+def refuse_cluster(arguments: Sequence[str], env: Mapping[str, str]) -> None:
+    """Refuse a run that is one process of several: each would start a broker of its own.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    asked = [
+        word
+        for word in arguments
+        if word.startswith(("-i", "-a", "--p", "--a"))  # the engine takes abbreviations
+    ] + [name for name in _CLUSTER_VARIABLES if env.get(name)]
+    if asked:
+        message = (
+            f"{asked[0]} makes this one process of a cluster, which needs a common broker:"
+            " set KAFKA_BOOTSTRAP_SERVERS"
+        )
+        raise ConfigurationError(message)
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse an address that nothing can listen on.
+
+    Raises
+    ------
+    PortTakenError
+        Another process listens there.
+    ConfigurationError
+        The host is none of this machine's.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except PermissionError:
+        message = f"port {port} may not be used by this user; set VOLTICK_API_PORT above 1023"
+        raise PortTakenError(message) from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"port {port} of {host} is taken; set VOLTICK_API_PORT (--port) to a free one"
+            raise PortTakenError(message) from None
+        message = f"VOLTICK_API_HOST={host!r} is no address of this machine: {error}"
+        raise ConfigurationError(message) from None
+
+
+def start_servers(settings: Settings, supervisor: Supervisor) -> Settings:
+    """Start the embedded broker and Redis where none is configured; return their addresses."""
+    changes: dict[str, object] = {}
+    broker = redis = None
+    if settings.kafka_bootstrap_servers is None:
+        broker = start_broker(supervisor)
+    if settings.redis_url is None:
+        redis = start_redis(supervisor)
+    if broker is not None:
+        changes["kafka_bootstrap_servers"], child = broker()
+        _watch_memory(child, settings.embedded_memory_mb, supervisor)
+    if redis is not None:
+        changes["redis_url"], _ = redis()
+    return settings.replace(**changes)
+
+
+def announce(asked: Settings, served: Settings, *, api: bool) -> None:
+    """Say where to look, and what to expect of data that live in memory."""
+    log = structlog.get_logger()
+    if asked.kafka_bootstrap_servers is None:
+        log.warning(
+            "EMBEDDED broker: its data DIE WITH THIS PROCESS, and it does not promise exactly once;"
+            " set KAFKA_BOOTSTRAP_SERVERS for more than a trial",
+            kafka=served.kafka_bootstrap_servers,
+        )
+    if asked.redis_url is None and served.redis_url is not None:
+        log.info("embedded Redis", redis=served.redis_url.get_secret_value())
+    if served.feed == "simulate":
+        log.warning("SIMULATED market: no price of this run is real")
+    if api:
+        host = "127.0.0.1" if asked.api_host in ("0.0.0.0", "::", "") else asked.api_host  # noqa: S104
+        base = f"http://{f'[{host}]' if ':' in host else host}:{asked.api_port}"
+        log.info(
+            "look here",
+            page=f"{base}/",
+            scores=f"{base}/scores",
+            health=f"{base}/health",
+            docs=f"{base}/docs",
+        )
+
+
+def end_on_signals(supervisor: Supervisor) -> None:
+    """On SIGINT, SIGTERM and SIGHUP, end the children, then this process; nothing is drained.
+
+    The dataflow's engine answers a signal with a panic and a backtrace, and what an open
+    transaction holds is dropped either way.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
+        supervisor.stop()
+        _exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+
+
+def explain(ended: Ended) -> int:
+    """Say which child ended the run, unless it said so itself; return the run's exit code."""
+    if ended.exit_code not in _EXPLAINED:
+        structlog.get_logger().error(
+            f"the {ended.child.name} process ended, and the run with it",
+            exit_code=ended.exit_code,
+            said=ended.said or None,
+        )
+    return ended.exit_code if ended.exit_code > 0 else 1
+
+
+def _end_process(ended: Ended) -> None:
+    """End the whole process from the watching thread: the main one is inside the engine."""
+    _exit(explain(ended))
+
+
+def _exit(code: int) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[?25h")  # the progress line hides the cursor
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _watch_memory(broker: Child, limit_mb: int, supervisor: Supervisor) -> None:
+    """End the run when the broker, which never deletes anything, has filled its share."""
+    process = psutil.Process(broker.pid)
+    log = structlog.get_logger()
+
+    def watch() -> None:
+        warned = False
+        while supervisor.wait(_MEMORY_POLL_S) is None and process.is_running():
+            try:
+                used_mb = process.memory_info().rss / _MEGABYTE
+            except psutil.NoSuchProcess:
+                return
+            if used_mb > limit_mb:
+                log.error(
+                    "the embedded broker has filled its memory, and the run ends; raise"
+                    " VOLTICK_EMBEDDED_MEMORY_MB or set KAFKA_BOOTSTRAP_SERVERS",
+                    used_mb=round(used_mb),
+                )
+                process.terminate()
+                return
+            if used_mb > 0.8 * limit_mb and not warned:
+                warned = True
+                log.warning("the embedded broker is filling up", used_mb=round(used_mb))
+
+    threading.Thread(target=watch, name="watch-memory", daemon=True).start()

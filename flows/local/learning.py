@@ -1,0 +1,229 @@
+"""Models for the newcomer: training processes at low priority, beside the running flow.
+
+On a simulated feed a model is trained once for each target, on two hours of made-up history, and
+serves at once in the place of the untrained built-in one, whatever the gate says of it: the market
+is made up, so nothing but the demonstration is at stake, and the log tells what it is worth. On
+any other feed training is tried again and again on the ticks collected so far, and the gate alone
+decides; until they suffice that is a quiet retry.
+"""
+
+from typing import Any
+
+import msgspec
+import structlog
+
+from flows.errors import ModelRejectedError, ModelStoreError, VoltickError
+from flows.local.programs import LOWEST_PRIORITY, calm, start
+from flows.local.supervisor import Child, Supervisor
+from flows.scoring import promotion
+from flows.scoring.registry import ModelStore
+from flows.settings import Settings
+
+SIMULATE = "simulate"
+BY = "launcher, simulated feed"
+
+HISTORY = "2h"
+# Enough that the symbols' own clusters of volatility average out, few enough to take seconds.
+SYMBOLS = 6
+RATE_PER_SYMBOL_HZ = 5.0
+ROW_EVERY_S = 5
+# The usual hour would leave half an hour to learn from.
+EMBARGO_S = 300
+# Two hours can end so quietly that there is no event to learn from or to judge by: take others.
+SEED_STEP = 100
+ATTEMPTS = 4
+
+# Somebody is waiting for the first model, and nobody for the others.
+FIRST_NICENESS = 5
+FIRST_TRY_S = 60.0
+RETRY_S = 600.0
+COLLECTED = "12h"
+POLL_S = 0.2
+
+_TRAINABLE = {"volatility_spike": "logreg", "forward_return": "ridge"}
+_STAYED_CHALLENGER = 5
+
+
+def history_settings(settings: Settings, attempt: int = 1) -> Settings:
+    """Return the settings of a made-up past: another seed, for it must not be the feed's future."""
+    others = (f"SIM{number:03d}-USD" for number in range(1, SYMBOLS + 1))
+    names = tuple(dict.fromkeys((*settings.symbols, *others)))[:SYMBOLS]
+    return settings.replace(
+        symbols=names,
+        simulate_rate_hz=RATE_PER_SYMBOL_HZ * SYMBOLS,
+        simulate_seed=settings.simulate_seed + 1 + SEED_STEP * attempt,
+    )
+
+
+def command(target: str, *, simulated: bool) -> list[str]:
+    """Return module and arguments of one training run."""
+    shared = ["training.retrain", "--target", target, "--publish"]
+    if simulated:
+        few = ["--models", _TRAINABLE[target], "--row-every-s", str(ROW_EVERY_S)]
+        quick = [*few, "--embargo-s", str(EMBARGO_S), "--no-pictures"]
+        return [*shared, "--from", f"simulate:{HISTORY}", "--for-feed", "simulated", *quick]
+    return [*shared, "--from", "kafka:ticks.raw", "--last", COLLECTED, "--for-feed", "live"]
+
+
+class Learning:
+    """Runs the training processes of one launcher, one after the other.
+
+    Parameters
+    ----------
+    settings
+        Of the run, its feed resolved: not ``auto``.
+    """
+
+    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
+        self._settings = settings
+        self._supervisor = supervisor
+        self._simulated = settings.feed == SIMULATE
+        self._store = ModelStore(settings.model_store)
+        self._targets = [name for name in settings.targets if name in _TRAINABLE]
+        self._said: dict[str, str] = {}
+        self._log = structlog.get_logger()
+
+    def run(self) -> None:
+        """Train until there is nothing left to do or everything is being stopped."""
+        if self._simulated:
+            self._train_all()
+            return
+        wait_s = FIRST_TRY_S
+        while not self._supervisor.stopping(wait_s):
+            self._train_all()
+            wait_s = RETRY_S
+
+    def _train_all(self) -> None:
+        for target in self._targets:
+            if self._supervisor.stopping():
+                return
+            try:
+                self._train(target)
+            except (ModelRejectedError, ModelStoreError) as error:
+                self._log.warning("the trained model does not serve", cause=str(error))
+
+    def _train(self, target: str) -> None:
+        for attempt in range(1, ATTEMPTS + 1 if self._simulated else 2):
+            settings = self._settings
+            if self._simulated:
+                settings = history_settings(settings, attempt)
+                self._log.info(
+                    "training on SIMULATED history, in the background",
+                    target=target,
+                    history=HISTORY,
+                    seed=settings.simulate_seed,
+                )
+            ended = self._run_once(target, settings)
+            if ended is None:
+                return
+            code, said = ended
+            result = result_of(said)
+            if code in (0, _STAYED_CHALLENGER) and result is not None:
+                self._trained(target, result, said)
+                return
+            self._failed(target, code, last_line(said))
+
+    def _run_once(self, target: str, settings: Settings) -> tuple[int, str] | None:
+        """Return exit code and output; None where everything is being stopped."""
+        log = self._supervisor.folder / f"training-{target}.log"
+        log.unlink(missing_ok=True)
+        child = start(
+            settings,
+            self._supervisor,
+            f"training of {target}",
+            command(target, simulated=self._simulated),
+            essential=False,
+            watched=False,
+            log=log,
+        )
+        calm(child, FIRST_NICENESS if self._simulated else LOWEST_PRIORITY)
+        code = self._wait(child)
+        if code is None:
+            return None
+        said = child.tail(1_000_000)
+        self._supervisor.end(child)
+        return code, said
+
+    def _wait(self, child: Child) -> int | None:
+        """Return the child's exit code; None where everything is being stopped."""
+        while not self._supervisor.stopping(POLL_S):
+            code = child.popen.poll()
+            if code is not None:
+                return code
+        return None
+
+    def _trained(self, target: str, result: dict[str, Any], said: str) -> None:
+        self._said.pop(target, None)
+        ref, serves = str(result["version"]), bool(result["champion"])
+        gate = "champion" if serves else last_line(said)
+        if self._simulated and not serves and self._is_untrained(target):
+            promotion.promote(self._store, target, ref, by=BY, allow_simulated=True)
+            serves = True
+        figures = {name: result.get(name) for name in ("pr_auc", "prevalence", "best_baseline")}
+        known = {name: value for name, value in figures.items() if value is not None}
+        if self._simulated:
+            self._log.warning(
+                "a model trained on SIMULATED data is ready",
+                target=target,
+                model=ref,
+                serves=serves,
+                gate=gate,
+                lift=result.get("lift"),
+                **known,
+            )
+        else:
+            self._log.info(
+                "trained on the collected ticks",
+                target=target,
+                model=ref,
+                serves=serves,
+                gate=gate,
+                lift=result.get("lift"),
+                **known,
+            )
+
+    def _is_untrained(self, target: str) -> bool:
+        """Return whether nobody serves, or the model that every store begins with."""
+        champion = self._store.aliases(target).champion
+        return champion is None or self._store.manifest(champion).provenance == "builtin"
+
+    def _failed(self, target: str, code: int, cause: str) -> None:
+        """Say a new cause once; the numbers in it change with every try."""
+        kind = cause.partition(":")[0]
+        repeated = self._said.get(target) == kind
+        self._said[target] = kind
+        if repeated:
+            self._log.debug("no model this time", target=target, cause=cause)
+        elif kind == "too few ticks" and not self._simulated:
+            self._log.info("not enough ticks to learn from yet", target=target, cause=cause)
+        else:
+            self._log.warning("training failed", target=target, exit_code=code, cause=cause)
+
+
+def result_of(said: str) -> dict[str, Any] | None:
+    """Find a run's last line of JSON in what it wrote."""
+    for line in reversed(said.splitlines()):
+        if not line.startswith("{"):
+            continue
+        try:
+            found = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.DecodeError:
+            continue
+        if {"version", "champion", "published"} <= found.keys():
+            return found
+    return None
+
+
+def last_line(said: str) -> str:
+    """Return the last line that is not JSON: a process's errors are one line."""
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith("{")]
+    return lines[-1].strip() if lines else "it says nothing"
+
+
+def learn(settings: Settings, supervisor: Supervisor) -> None:
+    """Train in this thread; returns quietly where the run ends meanwhile."""
+    try:
+        Learning(settings, supervisor).run()
+    except VoltickError as error:
+        if not supervisor.stopping():
+            structlog.get_logger().warning("training cannot be started", cause=str(error))

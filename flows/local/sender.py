@@ -1,0 +1,106 @@
+"""Send a feed's messages to Kafka and remember where its ticks landed."""
+
+from collections.abc import Callable
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from flows.connectors.kafka_client import ClientConfig, client_config
+from flows.errors import BrokerError
+from flows.feeds.pump import Messages
+from flows.local.summary import FeedCount
+from schemas import topics
+
+_FLUSH_S = 1.0
+_FULL_POLL_S = 0.1
+
+
+class Sender:
+    """An idempotent producer; a failed delivery fails the next call.
+
+    Parameters
+    ----------
+    config
+        Brokers and security settings.
+    """
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._producer = Producer(
+            client_config(
+                config,
+                enable_idempotence=True,
+                partitioner="murmur2",  # as ingest does: a symbol stays in one partition
+                linger_ms=5,
+                compression_type="lz4",
+                queue_buffering_max_messages=200_000,
+            )
+        )
+        self._failed: KafkaError | None = None
+        # partition -> [first offset, last offset, count]
+        self._landed: dict[int, list[int]] = {}
+
+    def send(self, messages: Messages) -> None:
+        """Hand messages over, waiting where the queue is full.
+
+        Raises
+        ------
+        BrokerError
+            A delivery failed.
+        """
+        for key, value in messages.ticks:
+            self._produce(topics.TICKS_RAW, key, value)
+        for key, value in messages.dead:
+            self._produce(topics.DEAD_LETTERS, key, value)
+        self._producer.poll(0)
+        self._check()
+
+    def finish(self, count: FeedCount, check: Callable[[], None]) -> int:
+        """Wait until all is delivered and note where; return how many foreign messages are between.
+
+        Parameters
+        ----------
+        check
+            Called while waiting; raises where it is in vain.
+
+        Raises
+        ------
+        BrokerError
+            A delivery failed.
+        """
+        while self._producer.flush(_FLUSH_S):
+            self._check()
+            check()
+        self._check()
+        for partition, (first, last, _) in self._landed.items():
+            count.start[partition], count.end[partition] = first, last + 1
+        count.ticks = sum(sent for _, _, sent in self._landed.values())
+        return sum(last + 1 - first - sent for first, last, sent in self._landed.values())
+
+    def _produce(self, topic: str, key: bytes, value: bytes) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value, key, on_delivery=self._delivered)
+            except BufferError:
+                self._producer.poll(_FULL_POLL_S)
+                self._check()
+            else:
+                return
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failed = self._failed or error
+            return
+        partition, offset = message.partition(), message.offset()
+        if message.topic() != topics.TICKS_RAW or partition is None or offset is None:
+            return
+        landed = self._landed.get(partition)
+        if landed is None:
+            self._landed[partition] = [offset, offset, 1]
+            return
+        landed[0] = min(landed[0], offset)
+        landed[1] = max(landed[1], offset)
+        landed[2] += 1
+
+    def _check(self) -> None:
+        if self._failed is not None:
+            message = f"the broker refused a message of the feed: {self._failed.str()}"
+            raise BrokerError(message)

@@ -1,0 +1,271 @@
+"""Child processes that end with this one, however it ends.
+
+Three lines of defence: :meth:`Supervisor.stop` on every orderly end, the guard process (another
+session, a pipe) when this process was killed, and on Linux the kernel's parent-death signal.
+"""
+
+import atexit
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from flows.errors import VoltickError
+
+_HERE = Path(__file__).parent
+_ISOLATED = (sys.executable, "-I", "-S")
+_POLL_S = 0.05
+_GUARD_S = 15.0
+_STDERR = 2
+
+
+class Rank(IntEnum):
+    """Who ends first: the highest."""
+
+    SERVER = 0
+    APPLICATION = 1
+
+
+@dataclass(frozen=True)
+class Child:
+    """One supervised process.
+
+    ``essential``: the run is over when it ends, even without an error.
+    """
+
+    name: str
+    popen: "subprocess.Popen[bytes]"
+    essential: bool
+    log: Path | None
+
+    @property
+    def pid(self) -> int:
+        """Process id; it leads its own session and process group."""
+        return self.popen.pid
+
+    def tail(self, size: int = 600) -> str:
+        """Return the end of what it wrote, where that goes to a file."""
+        if self.log is None or not self.log.exists():
+            return ""
+        return self.log.read_text("utf-8", errors="replace")[-size:].strip()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A child that ended although nobody asked it to; ``said`` is the end of its log file."""
+
+    child: Child
+    exit_code: int
+    said: str
+
+
+class Supervisor:
+    """Start children, watch them, end them; a context manager.
+
+    Parameters
+    ----------
+    on_end
+        Called once, from the watching thread and after all others were stopped, with the first
+        child that ended with an error or was essential.
+    """
+
+    def __init__(self, on_end: Callable[[Ended], None] | None = None) -> None:
+        self._on_end = on_end
+        self._children: list[Child] = []
+        self._watched: set[int] = set()
+        self._lock = threading.RLock()
+        self._stopped = threading.Event()
+        self._ended: Ended | None = None
+        self._over = threading.Event()
+        self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.folder = Path(tempfile.mkdtemp(prefix="voltick-"))
+        self._guard = subprocess.Popen(  # noqa: S603 (our own file)
+            [*_ISOLATED, str(_HERE / "guard.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._tell(f"dir {self.folder}")
+        atexit.register(self.stop)
+        # The parent-death signal fires when the thread that forked ends: this one never does.
+        threading.Thread(target=self._fork_forever, name="fork", daemon=True).start()
+        threading.Thread(target=self._watch, name="watch-children", daemon=True).start()
+
+    def spawn(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        rank: Rank = Rank.APPLICATION,
+        env: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        essential: bool = True,
+        watched: bool = True,
+    ) -> Child:
+        """Start a program in a session of its own, tied to this process.
+
+        Parameters
+        ----------
+        command
+            Program and arguments.
+        env
+            Its whole environment; this process's own if none.
+        log
+            Where its output goes; none: to this process's stderr.
+        essential
+            The run is over when it ends, even without an error.
+        watched
+            False: its end is not noticed until :meth:`watch` is called.
+
+        Raises
+        ------
+        VoltickError
+            The program cannot be started, or everything is being stopped.
+        """
+        answer: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
+
+        def fork() -> None:
+            try:
+                answer.put(_popen(command, env, log))
+            except OSError as error:
+                answer.put(error)
+
+        with self._lock:
+            if self._stopped.is_set():
+                message = f"{name} is not started: the run is being stopped"
+                raise VoltickError(message)
+            self._requests.put(fork)
+            popen = answer.get()
+            if isinstance(popen, OSError):
+                message = f"{name} cannot be started: {popen}"
+                raise VoltickError(message) from popen
+            self._tell(f"+{popen.pid} {int(rank)}")
+            child = Child(name, popen, essential, log)
+            self._children.append(child)
+            if watched:
+                self._watched.add(child.pid)
+        return child
+
+    def watch(self, child: Child) -> None:
+        """From now on, notice when this child ends."""
+        self._watched.add(child.pid)
+
+    def pids(self) -> dict[str, int]:
+        """Return the children's process ids by name, and the guard's."""
+        return {**{child.name: child.pid for child in self._children}, "guard": self._guard.pid}
+
+    def end(self, child: Child, timeout_s: float = 5.0) -> int:
+        """End one child and return its exit code."""
+        with self._lock:
+            if child in self._children:
+                self._children.remove(child)
+        child.popen.terminate()
+        try:
+            code = child.popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            child.popen.kill()
+            code = child.popen.wait()
+        self._tell(f"-{child.pid}")
+        return code
+
+    def wait(self, timeout_s: float | None = None) -> Ended | None:
+        """Wait until a child ended the run; none if the time is up first."""
+        self._over.wait(timeout_s)
+        return self._ended
+
+    def stopping(self, timeout_s: float = 0.0) -> bool:
+        """Wait so long, or until everything is being stopped; return whether it is."""
+        return self._stopped.wait(timeout_s)
+
+    def stop(self) -> None:
+        """End all children and the guard, remove the scratch folder; harmless if repeated."""
+        with self._lock:
+            if self._stopped.is_set():
+                return
+            self._stopped.set()
+            atexit.unregister(self.stop)
+            if self._guard.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    self._guard.stdin.close()
+            deadline = time.monotonic() + _GUARD_S
+            while self._guard.poll() is None and time.monotonic() < deadline:
+                for child in self._children:  # reaping is the parent's, or they stay as zombies
+                    child.popen.poll()
+                time.sleep(_POLL_S / 5)
+            for child in self._children:
+                if child.popen.poll() is None:  # the guard was killed
+                    child.popen.kill()
+                    child.popen.wait()
+            self._over.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _tell(self, line: str) -> None:
+        if self._guard.stdin is None or self._guard.stdin.closed:
+            return
+        # A guard that somebody killed leaves the other two lines of defence.
+        with contextlib.suppress(BrokenPipeError):
+            self._guard.stdin.write(f"{line}\n".encode())
+            self._guard.stdin.flush()
+
+    def _fork_forever(self) -> None:
+        while True:
+            self._requests.get()()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_POLL_S):
+            ended = self._reap()
+            if ended is not None:
+                self._ended = ended
+                self.stop()
+                if self._on_end is not None:
+                    self._on_end(ended)
+                return
+
+    def _reap(self) -> Ended | None:
+        with self._lock:
+            for child in [each for each in self._children if each.pid in self._watched]:
+                code = None if self._stopped.is_set() else child.popen.poll()
+                if code is None:
+                    continue
+                self._children.remove(child)
+                self._tell(f"-{child.pid}")
+                if code != 0 or child.essential:
+                    return Ended(child, code, child.tail())
+        return None
+
+
+def _popen(
+    command: Sequence[str], env: Mapping[str, str] | None, log: Path | None
+) -> "subprocess.Popen[bytes]":
+    command = [*_ISOLATED, str(_HERE / "leash.py"), str(os.getpid()), *command]
+    with contextlib.ExitStack() as files:
+        # Results alone go to stdout, and a child's output is never a result.
+        out: IO[bytes] | int = _STDERR if log is None else files.enter_context(log.open("ab"))
+        return subprocess.Popen(  # noqa: S603 (argument lists of our own)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=env,
+            start_new_session=True,
+        )

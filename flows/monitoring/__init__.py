@@ -1,0 +1,1 @@
+"""What is watched: the flows' metrics, and how well the models do."""

@@ -1,0 +1,90 @@
+"""The pipeline's Prometheus metrics, each described once, here."""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+
+_COMMIT_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_LATENCY_BUCKETS_S = (0.002, 0.004, 0.006, 0.008, 0.012, 0.016, 0.025, 0.05, 0.1, 0.5, 1, 5, 60)
+_BATCH_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384)
+
+
+class PipelineMetrics:
+    """All metrics of one flow, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.ticks = self._counter("voltick_ticks", "Messages read from ticks.raw.")
+        self.rebuilt = self._counter(
+            "voltick_rebuilt_ticks", "Messages read at start only to rebuild state."
+        )
+        self.predictions = self._counter("voltick_predictions", "Predictions made.")
+        self.dead_letters = Counter(
+            "voltick_dead_letters", "Dead letters by reason.", ("reason",), registry=self.registry
+        )
+        self.late = self._counter("voltick_late", "Ticks older than their symbol's newest.")
+        self.duplicates = self._counter(
+            "voltick_duplicates", "Ticks whose trade id was not above their symbol's newest."
+        )
+        self.gaps = self._counter("voltick_gaps", "Ticks before which others were lost.")
+        self.restarts = self._counter(
+            "voltick_restarts", "Ticks with which a symbol's memory began anew."
+        )
+        self.swaps = Counter(
+            "voltick_model_swaps",
+            "Champions changed while running.",
+            ("target",),
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "voltick_batch_ticks",
+            "Messages in a batch.",
+            buckets=_BATCH_BUCKETS,
+            registry=self.registry,
+        )
+        self.commit_seconds = Histogram(
+            "voltick_commit_seconds",
+            "Time a Kafka commit took.",
+            buckets=_COMMIT_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.latency_seconds = Histogram(
+            "voltick_tick_to_commit_seconds",
+            "Time from a tick's Kafka timestamp to the commit of its prediction, of the oldest"
+            " tick in each commit.",
+            buckets=_LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.lag = Gauge(
+            "voltick_lag_messages",
+            "Messages of ticks.raw not read yet.",
+            ("partition",),
+            registry=self.registry,
+        )
+        self.committed = Gauge(
+            "voltick_committed_offset",
+            "Committed offset on ticks.raw.",
+            ("partition",),
+            registry=self.registry,
+        )
+
+    def serve(self, port: int) -> None:
+        """Answer scrapes at ``127.0.0.1:port/metrics``.
+
+        Raises
+        ------
+        OSError
+            The port is taken.
+        """
+        start_http_server(port, "127.0.0.1", registry=self.registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(name, text, registry=self.registry)

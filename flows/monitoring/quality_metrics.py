@@ -1,0 +1,86 @@
+"""Live quality and the progress of ``flows.outcomes`` as Prometheus metrics."""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+
+from schemas.quality import QualityPoint
+
+# Field of schemas.quality.ModelQuality: what it says.
+FIGURES = {
+    "pr_auc": "Area under the precision-recall curve over the last hour.",
+    "prevalence": "Share of positive truths over the last hour.",
+    "roc_auc": "Area under the ROC curve over the last hour.",
+    "brier": "Mean squared error of the probability over the last hour.",
+    "calibration_error": "Mean distance of score and frequency over the last hour.",
+    "rmse": "Root mean squared error of the forecast over the last hour.",
+    "mae": "Mean absolute error of the forecast over the last hour.",
+    "persistence_rmse": "Root mean squared error of the forecast that nothing changes.",
+    "count": "Judged predictions in the window.",
+}
+
+
+class QualityMetrics:
+    """All metrics of ``flows.outcomes``, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.predictions = self._counter("voltick_outcomes_predictions", "Predictions read.")
+        self.rebuilt = self._counter(
+            "voltick_outcomes_rebuilt", "Predictions read at start only to rebuild state."
+        )
+        self.outcomes = self._counter("voltick_outcomes", "Outcomes published.")
+        self.dropped = self._counter(
+            "voltick_outcomes_dropped",
+            "Predictions that cannot be judged: the truth lies across a gap or restart, or their"
+            " model is unknown.",
+        )
+        self.unreadable = self._counter(
+            "voltick_outcomes_unreadable", "Messages on predictions that are none."
+        )
+        self.lag = Gauge(
+            "voltick_outcomes_lag_messages",
+            "Messages of predictions not read yet.",
+            ("partition",),
+            registry=self.registry,
+        )
+        self._figures = {
+            name: Gauge(
+                f"voltick_quality_{name}", text, ("target", "model", "role"), registry=self.registry
+            )
+            for name, text in FIGURES.items()
+        }
+        self._shown: dict[str, list[tuple[Gauge, tuple[str, str, str]]]] = {}
+
+    def show(self, point: QualityPoint) -> None:
+        """Show a target's newest figures, and no longer those of models that are gone."""
+        for gauge, labels in self._shown.pop(point.target, []):
+            gauge.remove(*labels)
+        shown = self._shown[point.target] = []
+        for model in point.models:
+            for name, gauge in self._figures.items():
+                value = getattr(model, name)
+                if value is not None:
+                    labels = (point.target, model.model, model.role)
+                    gauge.labels(*labels).set(value)
+                    shown.append((gauge, labels))
+
+    def serve(self, port: int) -> None:
+        """Answer scrapes at ``127.0.0.1:port/metrics``.
+
+        Raises
+        ------
+        OSError
+            The port is taken.
+        """
+        start_http_server(port, "127.0.0.1", registry=self.registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(name, text, registry=self.registry)

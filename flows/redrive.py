@@ -1,0 +1,235 @@
+"""Put mended dead letters back on ``ticks.raw``, once each: ``python -m flows.redrive``.
+
+``export`` writes dead letters as lines of JSON; an operator mends the payloads; ``put`` writes
+them back. Each letter that went back is noted on a topic of its own, in the same transaction as
+its tick: a repeated or killed ``put`` neither repeats nor loses one.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from confluent_kafka import KafkaException, Producer
+
+from flows.batch import RawBatch, SymbolTable
+from flows.connectors.kafka_admin import ensure_topics
+from flows.connectors.kafka_client import ClientConfig, client_config, kafka_error, unreachable
+from flows.connectors.kafka_reader import read_topic
+from flows.decode import decode
+from flows.errors import BrokerError, ConfigurationError, VoltickError
+from flows.logs import configure
+from flows.settings import Settings, load_settings
+from schemas import topics
+from schemas.dead_letters import DeadLetter, Reason
+from schemas.features import LATE_LIMIT_S
+from schemas.ticks import Tick
+
+ANSWER_LIMIT_S = 30.0
+NS_PER_S = 1_000_000_000
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A line of the exported file; ``put`` uses ``id`` and ``payload``.
+
+    Attributes
+    ----------
+    id
+        ``partition-offset`` on ``dead.letters``.
+    payload
+        The refused message as text; bytes that are not UTF-8 are shown as U+FFFD.
+    """
+
+    id: str
+    payload: str
+    reason: str = ""
+    detail: str = ""
+
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="File to write, one JSON object a line.")],
+    reason: Annotated[list[Reason] | None, typer.Option(help="Only these reasons.")] = None,
+) -> None:
+    """Write the dead letters that came from ticks.raw and have not been put back to a file."""
+    settings = _settings()
+    config = settings.kafka_config()
+    done = _redriven(config, settings)
+    count = 0
+    with out.open("wb") as file:
+        for letter, dead in _letters(config):
+            wanted = reason is None or dead.reason in reason
+            if wanted and dead.topic == topics.TICKS_RAW and letter.id not in done:
+                file.write(msgspec.json.encode(letter) + b"\n")
+                count += 1
+    typer.echo(msgspec.json.encode({"exported": count, "file": str(out)}).decode())
+
+
+@app.command()
+def put(
+    file: Annotated[Path, typer.Argument(help="The mended file.")],
+    *,
+    accept_restart: Annotated[
+        bool,
+        typer.Option(
+            help="Also put back ticks over 60 s older than their symbol's newest, which makes the"
+            " flow forget the symbol's memory."
+        ),
+    ] = False,
+) -> None:
+    """Put mended letters back on ticks.raw, all of the file in one transaction, once each."""
+    settings = _settings()
+    config = settings.kafka_config()
+    letters = read_letters(file)
+    newest = {} if accept_restart else _newest(config)
+    ticks = [(letter, mended_tick(letter, newest)) for letter in letters]
+    producer = _take_over(config, settings)
+    done = _redriven(config, settings)
+    fresh = [(letter, tick) for letter, tick in ticks if letter.id not in done]
+    if fresh:
+        _produce(producer, config, fresh)
+    result = {"put": len(fresh), "already_put": len(ticks) - len(fresh)}
+    typer.echo(msgspec.json.encode(result).decode())
+
+
+def read_letters(file: Path) -> list[Letter]:
+    """Return the file's letters, each id once.
+
+    Raises
+    ------
+    ConfigurationError
+        The file cannot be read, or a line is not a letter or repeats an id; names the line.
+    """
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror}"
+        raise ConfigurationError(message) from None
+    letters: dict[str, Letter] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            letter = msgspec.json.decode(line, type=Letter)
+        except msgspec.DecodeError as error:
+            message = f"{file}, line {number}: not an exported letter: {error}"
+            raise ConfigurationError(message) from None
+        if letter.id in letters:
+            message = f"{file}, line {number}: {letter.id} is there twice"
+            raise ConfigurationError(message)
+        letters[letter.id] = letter
+    return list(letters.values())
+
+
+def mended_tick(letter: Letter, newest_ns: dict[tuple[str, str], int]) -> Tick:
+    """Return the tick that the flow will see.
+
+    Parameters
+    ----------
+    newest_ns
+        Newest event time by (venue, symbol), as far as restarts are to be refused.
+
+    Raises
+    ------
+    ConfigurationError
+        The payload would die again, or its age would make the flow forget the symbol's memory.
+    """
+    raw = RawBatch(0, [letter.payload.encode()], [0], [-1], 1)
+    batch, dead = decode(raw, SymbolTable(), topics.TICKS_RAW, frozenset())
+    if dead:
+        message = f"letter {letter.id} is not mended: {dead[0].reason}: {dead[0].detail}"
+        raise ConfigurationError(message)
+    [tick] = batch.ticks
+    newest = newest_ns.get((tick.venue, tick.symbol))
+    if newest is not None and tick.ts_event_ns < newest - LATE_LIMIT_S * NS_PER_S:
+        age_s = (newest - tick.ts_event_ns) / NS_PER_S
+        message = (
+            f"letter {letter.id}: its tick is {age_s:.0f} s older than the newest of {tick.symbol};"
+            " put back, it would make the flow forget that symbol's memory: leave it out, or say"
+            " --accept-restart"
+        )
+        raise ConfigurationError(message)
+    return tick
+
+
+def _letters(config: ClientConfig) -> Iterator[tuple[Letter, DeadLetter]]:
+    decoder = msgspec.json.Decoder(DeadLetter)
+    for batch in read_topic(config, topics.DEAD_LETTERS):
+        for offset, value in zip(batch.offsets, batch.values, strict=True):
+            dead = decoder.decode(value)
+            text = dead.payload.decode("utf-8", "replace")
+            letter = Letter(f"{batch.partition}-{offset}", text, str(dead.reason), dead.detail)
+            yield letter, dead
+
+
+def _newest(config: ClientConfig) -> dict[tuple[str, str], int]:
+    newest: dict[tuple[str, str], int] = {}
+    symbols = SymbolTable()
+    for raw in read_topic(config, topics.TICKS_RAW):
+        for tick in decode(raw, symbols, topics.TICKS_RAW, frozenset())[0].ticks:
+            key = (tick.venue, tick.symbol)
+            newest[key] = max(newest.get(key, tick.ts_event_ns), tick.ts_event_ns)
+    return newest
+
+
+def _redriven(config: ClientConfig, settings: Settings) -> set[str]:
+    ensure_topics(config, [topics.REDRIVEN], 1, settings.replication_factor)
+    return {
+        value.decode() for batch in read_topic(config, topics.REDRIVEN) for value in batch.values
+    }
+
+
+def _take_over(config: ClientConfig, settings: Settings) -> Producer:
+    """Return a producer that has fenced any other ``put``; what that had open stays unseen."""
+    producer = Producer(
+        client_config(
+            config,
+            transactional_id=f"{settings.group}-redrive",
+            retry_backoff_ms=2,
+            partitioner="murmur2",  # as ingest does: a symbol's ticks share a partition
+        )
+    )
+    try:
+        producer.init_transactions(ANSWER_LIMIT_S)
+    except KafkaException as error:
+        raise unreachable(config, kafka_error(error).str()) from None
+    return producer
+
+
+def _produce(producer: Producer, config: ClientConfig, fresh: list[tuple[Letter, Tick]]) -> None:
+    try:
+        producer.begin_transaction()
+        for letter, tick in fresh:
+            producer.produce(topics.TICKS_RAW, letter.payload.encode(), key=tick.symbol.encode())
+            producer.produce(topics.REDRIVEN, letter.id.encode(), key=letter.id.encode())
+            producer.poll(0)
+        producer.commit_transaction(ANSWER_LIMIT_S)
+    except KafkaException as error:
+        cause = kafka_error(error).str()
+        message = f"nothing was put back at {config.get('bootstrap.servers')}: {cause}"
+        raise BrokerError(message) from None
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    configure(settings.log_format, settings.log_level)
+    if settings.kafka_bootstrap_servers is None:
+        message = "KAFKA_BOOTSTRAP_SERVERS is not set; an embedded broker's letters end with it"
+        raise ConfigurationError(message)
+    return settings
+
+
+def main() -> None:
+    """Run the command line; an error the operator can act on is one line."""
+    try:
+        app()
+    except VoltickError as error:
+        sys.stderr.write(f"voltick: {error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Writing files so that a kill, or a power cut, leaves the old state or the new one."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.errors import ModelStoreError
+
+# How often a waiting process looks whether the lock is free.
+_LOCK_RETRY_S = 0.005
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a new file and make its bytes durable; its name is the caller's to sync."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put ``content`` in the place of ``path``: a reader sees all of the old or all of the new.
+
+    The caller holds the lock, so one fixed temporary name is enough, and what a killed writer
+    left there is overwritten.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    write_file(temporary, content)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append one line durably; a line that a killed writer left torn is closed first."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.write(descriptor, (b"\n" if torn else b"") + line + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, timeout_s: float) -> Iterator[None]:
+    """Hold an exclusive lock between processes and threads; it dies with its holder.
+
+    Raises
+    ------
+    ModelStoreError
+        Another process holds it for longer than ``timeout_s``.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    message = (
+                        f"model store: another process has held the lock {path} for more than"
+                        f" {timeout_s:g} s; find it with `fuser {path}`"
+                    )
+                    raise ModelStoreError(message) from None
+                time.sleep(_LOCK_RETRY_S)
+        yield
+    finally:
+        os.close(descriptor)

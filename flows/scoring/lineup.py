@@ -1,0 +1,197 @@
+"""Which models serve: a line-up is built aside, whole, and never changes afterwards."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flows.errors import ModelRejectedError, ModelStoreError
+from flows.scoring.onnx_model import OnnxModel
+from flows.scoring.registry import ModelStore
+from schemas.features import FEATURE_SET
+from schemas.models import Aliases
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What an operator fixed: one version, or the newest of one variant; not both."""
+
+    version: str | None = None
+    variant: str | None = None
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The models of one target."""
+
+    champion: OnnxModel
+    challengers: tuple[OnnxModel, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a model that should serve does not."""
+
+    target: str
+    ref: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """Who serves each target; a target without a champion is left out."""
+
+    serving: Mapping[str, Serving] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+class LineupBuilder:
+    """Build line-ups from the store.
+
+    Parameters
+    ----------
+    targets
+        Names of the targets to score, in the order of the output.
+    allow_simulated
+        Let champions serve that were trained on simulated data. False on a live feed.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        targets: Sequence[str],
+        pins: Pins,
+        *,
+        allow_simulated: bool,
+    ) -> None:
+        self._store = store
+        self._targets = tuple(targets)
+        self._pins = pins
+        self._allow_simulated = allow_simulated
+
+    def build(self, before: Lineup) -> Lineup:
+        """Return the line-up the store asks for.
+
+        Models of ``before`` are taken over, not loaded again. A champion that fails leaves the one
+        of ``before`` in place; at the start, when there is none, the newest former champion that
+        loads. A challenger that fails is left out. Each failure is in ``problems``.
+        """
+        serving: dict[str, Serving] = {}
+        problems: list[Problem] = []
+        for target in self._targets:
+            models = before.serving.get(target)
+            try:
+                wanted = self._wanted(target)
+            except (ModelRejectedError, ModelStoreError) as error:
+                problems.append(Problem(target, None, str(error)))
+                if models is not None:
+                    serving[target] = models
+                continue
+            built = self._serve(target, wanted, models, problems)
+            if built is not None:
+                serving[target] = built
+        return Lineup(serving, tuple(problems))
+
+    def check_pins(self) -> None:
+        """Refuse a pin that fits no target.
+
+        Raises
+        ------
+        ModelRejectedError
+            The pinned version is broken, or for a target that is not scored.
+        ModelStoreError
+            No target has a model of the pinned variant.
+        """
+        if self._pins.version is not None:
+            manifest = self._store.manifest(self._pins.version)
+            if manifest.target.name not in self._targets:
+                message = (
+                    f"MODEL_VERSION {manifest.ref} predicts {manifest.target.name}; scored are"
+                    f" {', '.join(self._targets)}"
+                )
+                raise ModelRejectedError(message)
+        variant = self._pins.variant
+        if variant is not None and not any(self._newest(target) for target in self._targets):
+            known = sorted({manifest.variant for manifest in self._store.manifests()})
+            message = (
+                f"MODEL_VARIANT {variant}: the store has no usable model of it; it has"
+                f" {', '.join(known) or 'none'}"
+            )
+            raise ModelStoreError(message)
+
+    def _wanted(self, target: str) -> Aliases:
+        """Return the target's aliases with the pin as champion."""
+        aliases = self._store.aliases(target)
+        pinned = None
+        if self._pins.version is not None:
+            if self._store.manifest(self._pins.version).target.name == target:
+                pinned = self._pins.version
+        elif self._pins.variant is not None:
+            pinned = self._newest(target)
+        if pinned is None or pinned == aliases.champion:
+            return aliases
+        # A pin serves that model or none: no former champion stands in for it.
+        return Aliases(
+            target=target,
+            champion=pinned,
+            challengers=[ref for ref in aliases.challengers if ref != pinned],
+        )
+
+    def _newest(self, target: str) -> str | None:
+        assert self._pins.variant is not None  # noqa: S101 - for the type checker
+        return self._store.newest(
+            self._pins.variant,
+            target,
+            feature_set=FEATURE_SET,
+            allow_simulated=self._allow_simulated,
+        )
+
+    def _serve(
+        self, target: str, wanted: Aliases, before: Serving | None, problems: list[Problem]
+    ) -> Serving | None:
+        if wanted.champion is None:
+            return None
+        loaded = {} if before is None else _by_ref(before)
+        champion = self._loaded(target, wanted.champion, loaded, problems)
+        if champion is None and before is not None:
+            champion = before.champion
+        if champion is None:
+            for ref in reversed(wanted.history):
+                champion = self._loaded(target, ref, loaded, problems)
+                if champion is not None:
+                    break
+        if champion is None:
+            return None
+        challengers = [
+            self._loaded(target, ref, loaded, problems, shadow=True)
+            for ref in wanted.challengers
+            if ref != champion.ref
+        ]
+        return Serving(champion, tuple(model for model in challengers if model is not None))
+
+    def _loaded(
+        self,
+        target: str,
+        ref: str,
+        loaded: Mapping[str, OnnxModel],
+        problems: list[Problem],
+        *,
+        shadow: bool = False,
+    ) -> OnnxModel | None:
+        try:
+            model = loaded.get(ref)
+            if model is None:
+                model = OnnxModel(*self._store.read(ref))
+            if model.manifest.target.name != target:
+                message = f"model {ref} predicts {model.manifest.target.name}, not {target}"
+                raise ModelRejectedError(message)
+            simulated = model.manifest.provenance == "simulated"
+            if simulated and not (self._allow_simulated or shadow):
+                message = f"model {ref} is trained on simulated data; it does not serve this feed"
+                raise ModelRejectedError(message)
+            return model
+        except (ModelRejectedError, ModelStoreError) as error:
+            problems.append(Problem(target, ref, str(error)))
+            return None
+
+
+def _by_ref(serving: Serving) -> dict[str, OnnxModel]:
+    return {model.ref: model for model in (serving.champion, *serving.challengers)}

@@ -1,0 +1,241 @@
+"""The model store: a folder that every process shares, written so that kills cannot break it.
+
+Layout
+------
+::
+
+    models/<name>/<version>/model.onnx       the graph
+                            manifest.json    schemas.models.ModelManifest
+                            SHA256SUMS       of all other files, as `sha256sum -c` reads it
+                            ...              report files
+    aliases/<target>.json                    schemas.models.Aliases
+    aliases/log.ndjson                       one line per move, append-only
+    .staging/                                versions being written; invisible to readers
+
+A version is there whole or not at all, and never changes; an alias moves in one step.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+from pathlib import Path
+
+import msgspec
+
+from flows.errors import ModelRejectedError, ModelStoreError
+from flows.scoring.aliases import AliasBook, Move
+from flows.scoring.names import check_target
+from flows.scoring.versions import MANIFEST_FILE, MODEL_FILE, SUMS_FILE, StoreEntry, VersionStore
+from schemas.models import Aliases
+
+__all__ = ["MANIFEST_FILE", "MODEL_FILE", "SUMS_FILE", "ModelStore", "Move", "StoreEntry"]
+
+
+class ModelStore(VersionStore):
+    """Publish, read and alias models.
+
+    Parameters
+    ----------
+    root
+        Folder of the store; made at the first write.
+    clock_ns
+        Wall clock for the log of moves, nanoseconds since the UNIX epoch.
+    lock_timeout_s
+        How long a writer waits for another one, seconds.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+        lock_timeout_s: float = 10.0,
+    ) -> None:
+        super().__init__(root, lock_timeout_s=lock_timeout_s)
+        self._aliases = AliasBook(root / "aliases", clock_ns, lock_timeout_s)
+
+    def aliases(self, target: str) -> Aliases:
+        """Return who serves ``target``: nobody, if no model was ever promoted."""
+        return self._aliases.read(target)
+
+    def targets(self) -> list[str]:
+        """Return the targets that have aliases, sorted."""
+        return self._aliases.targets()
+
+    def moves(self) -> list[Move]:
+        """Return every alias move, oldest first."""
+        return self._aliases.moves()
+
+    def move(
+        self, target: str, *, champion: str, by: str, allow_simulated: bool = False
+    ) -> Aliases:
+        """Make a version the champion; it leaves the challengers, the old one joins the history.
+
+        Parameters
+        ----------
+        by
+            Who asks, for the log.
+        allow_simulated
+            Accept a model trained on simulated data. True only where the feed is simulated.
+
+        Raises
+        ------
+        ModelRejectedError
+            The version is broken, for another target, or simulated and not allowed.
+        """
+        self._check_servable(target, champion, allow_simulated=allow_simulated)
+        return self._aliases.update(
+            target, lambda old: _with_champion(old, champion), action="champion", by=by
+        )
+
+    def install(self, target: str, *, champion: str, by: str) -> Aliases:
+        """Make a version the champion if the target has none; otherwise change nothing."""
+        self._check_servable(target, champion, allow_simulated=False)
+        return self._aliases.update(
+            target,
+            lambda old: old if old.champion is not None else _with_champion(old, champion),
+            action="champion",
+            by=by,
+        )
+
+    def set_challengers(self, target: str, refs: list[str], *, by: str) -> Aliases:
+        """Replace the versions that score in shadow; a champion among them is refused."""
+        for ref in refs:
+            self._check_servable(target, ref, allow_simulated=True)
+        return self._aliases.update(
+            target, lambda old: _with_challengers(old, refs), action="challengers", by=by
+        )
+
+    def add_challenger(self, target: str, ref: str, *, by: str) -> Aliases:
+        """Let a version score in shadow beside those that do."""
+        self._check_servable(target, ref, allow_simulated=True)
+
+        def add(old: Aliases) -> Aliases:
+            if ref in old.challengers:
+                return old
+            return _with_challengers(old, [*old.challengers, ref])
+
+        return self._aliases.update(target, add, action="challengers", by=by)
+
+    def remove_challenger(self, target: str, ref: str, *, by: str) -> Aliases:
+        """Stop a version's shadow scores; it may be broken by now.
+
+        Raises
+        ------
+        ModelRejectedError
+            It is no challenger of this target.
+        """
+
+        def remove(old: Aliases) -> Aliases:
+            if ref not in old.challengers:
+                known = ", ".join(old.challengers) or "none"
+                message = f"model {ref} is no challenger of {target}; challengers: {known}"
+                raise ModelRejectedError(message)
+            return _with_challengers(old, [other for other in old.challengers if other != ref])
+
+        return self._aliases.update(target, remove, action="challengers", by=by)
+
+    def rollback(self, target: str, *, by: str, allow_simulated: bool = False) -> Aliases:
+        """Make the champion before this one the champion again.
+
+        Raises
+        ------
+        ModelRejectedError
+            There is none, or it is broken, or simulated and not allowed.
+        """
+
+        def back(old: Aliases) -> Aliases:
+            if not old.history:
+                message = f"{target} has no former champion to roll back to"
+                raise ModelRejectedError(message)
+            champion = old.history[-1]
+            self._check_servable(target, champion, allow_simulated=allow_simulated)
+            return msgspec.structs.replace(_with_champion(old, champion), history=old.history[:-1])
+
+        return self._aliases.update(target, back, action="rollback", by=by)
+
+    def retire_simulated(self, target: str, *, by: str) -> Aliases:
+        """Replace a champion trained on simulated data, for the start of a live feed.
+
+        The newest former champion that is whole and not simulated takes over, or nobody.
+        """
+
+        def usable(ref: str) -> bool:
+            try:
+                self._check_servable(target, ref, allow_simulated=False)
+            except ModelRejectedError:
+                return False
+            return True
+
+        def retire(old: Aliases) -> Aliases:
+            if old.champion is None or not self._is_simulated(old.champion):
+                return old
+            kept = [ref for ref in old.history if usable(ref)]
+            champion = kept[-1] if kept else None
+            return msgspec.structs.replace(
+                old,
+                champion=champion,
+                challengers=[ref for ref in old.challengers if ref != champion],
+                history=kept[:-1],
+            )
+
+        return self._aliases.update(target, retire, action="rollback", by=by)
+
+    def change_token(self) -> Hashable:
+        """Return a value that differs whenever an alias moved or a version was published.
+
+        Costs some tens of microseconds: it reads the alias files and stats one folder per name.
+        A store that cannot be read right now has a token too, so that who watches it goes on.
+        """
+        try:
+            aliases: Hashable = self._aliases.contents()
+        except ModelStoreError as error:
+            aliases = str(error)
+        try:
+            folders = tuple(
+                (folder.name, folder.stat().st_mtime_ns)
+                for folder in sorted(self._models.iterdir())
+            )
+        except OSError:
+            folders = ()
+        return (aliases, folders)
+
+    def _check_servable(self, target: str, ref: str, *, allow_simulated: bool) -> None:
+        check_target(target)
+        manifest, _ = self.read(ref)
+        if manifest.target.name != target:
+            message = f"model {ref} predicts {manifest.target.name}, not {target}"
+            raise ModelRejectedError(message)
+        if manifest.provenance == "simulated" and not allow_simulated:
+            message = (
+                f"model {ref} is trained on simulated data: it never becomes champion of a live"
+                " feed; where the feed is simulated too, allow it (--allow-simulated)"
+            )
+            raise ModelRejectedError(message)
+
+    def _is_simulated(self, ref: str) -> bool:
+        try:
+            return self.manifest(ref).provenance == "simulated"
+        except ModelRejectedError:
+            return False
+
+
+def _with_champion(old: Aliases, champion: str) -> Aliases:
+    if old.champion == champion:
+        return old
+    history = old.history if old.champion is None else [*old.history, old.champion]
+    return msgspec.structs.replace(
+        old,
+        champion=champion,
+        challengers=[ref for ref in old.challengers if ref != champion],
+        history=history,
+    )
+
+
+def _with_challengers(old: Aliases, refs: list[str]) -> Aliases:
+    if old.champion in refs:
+        message = f"model {old.champion} is the champion of {old.target}; it cannot shadow itself"
+        raise ModelRejectedError(message)
+    if len(set(refs)) != len(refs):
+        message = f"challengers of {old.target} name a model twice: {', '.join(refs)}"
+        raise ModelRejectedError(message)
+    return msgspec.structs.replace(old, challengers=list(refs))

@@ -1,0 +1,247 @@
+"""Score batches with the store's champions, and follow the store while the flow runs.
+
+A batch is scored by one line-up from its first row to its last. :meth:`Scorer.poll`, called between
+batches, takes a new line-up over once it is complete; loading and proving happen in a thread aside.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from flows.errors import ModelRejectedError
+from flows.scoring.lineup import Lineup, LineupBuilder, Pins, Problem, Serving
+from flows.scoring.onnx_model import FloatArray, FloatMatrix
+from flows.scoring.registry import ModelStore
+from schemas.models import ModelManifest, TargetKind
+
+# How often the store is looked at, seconds: well below the two within which a swap is promised.
+POLL_INTERVAL_S = 0.25
+
+
+@dataclass(frozen=True)
+class TargetScores:
+    """One target's scores for one batch.
+
+    Attributes
+    ----------
+    manifest
+        Of the champion that scored.
+    scores
+        float64, shape (n,): probabilities in [0, 1], or the forecast.
+    threshold
+        Scores at or above it are a decision; None for a forecast.
+    shadow
+        Challengers' scores by ``name@version``, each float64, shape (n,).
+    """
+
+    target: str
+    kind: TargetKind
+    manifest: ModelManifest
+    scores: FloatArray
+    threshold: float | None
+    shadow: dict[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def decisions(self) -> npt.NDArray[np.bool_] | None:
+        """Where the score is at or above the threshold, shape (n,); None for a forecast."""
+        return None if self.threshold is None else self.scores >= self.threshold
+
+
+@dataclass(frozen=True)
+class Swap:
+    """A target changed its champion; None is nobody."""
+
+    target: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class TargetStatus:
+    """Who serves a target, for ``/version`` and metrics."""
+
+    target: str
+    champion: ModelManifest | None
+    challengers: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def run_in_thread(job: Callable[[], None]) -> None:
+    """Run ``job`` aside; the process does not wait for it at its end."""
+    threading.Thread(target=job, name="model-loader", daemon=True).start()
+
+
+class Scorer:
+    """Champions and challengers of each target.
+
+    Construction loads what the store names and raises if that cannot serve; afterwards a failure
+    is logged once, kept in :meth:`status`, and what served before goes on.
+
+    Parameters
+    ----------
+    targets
+        Names of the targets to score; one without a champion is left out until it has one.
+    pin_version
+        Serve this ``name@version`` for its target instead of the champion.
+    pin_variant
+        Serve the newest model of this variant, for each target that has one.
+    allow_simulated
+        Let champions serve that were trained on simulated data. False on a live feed.
+    clock
+        Monotonic seconds, for the polling interval.
+    run_aside
+        Runs the loading job; a thread unless a test brings its own.
+
+    Raises
+    ------
+    ModelRejectedError
+        A target has a champion, and neither it nor a former one can serve.
+    ModelStoreError
+        The store cannot be read, or has no model of the pinned variant.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        targets: Sequence[str],
+        pin_version: str | None = None,
+        pin_variant: str | None = None,
+        *,
+        allow_simulated: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        poll_interval_s: float = POLL_INTERVAL_S,
+        run_aside: Callable[[Callable[[], None]], None] = run_in_thread,
+    ) -> None:
+        self._store = store
+        self._targets = tuple(targets)
+        pins = Pins(pin_version, pin_variant)
+        self._builder = LineupBuilder(store, targets, pins, allow_simulated=allow_simulated)
+        self._clock = clock
+        self._poll_interval_s = poll_interval_s
+        self._run_aside = run_aside
+        self._log = structlog.get_logger()
+        self._polling = threading.Lock()
+        self._ready: Lineup | BaseException | None = None
+        self._loading = False
+        self._builder.check_pins()
+        self._token = store.change_token()
+        self._lineup = Lineup()
+        first = self._builder.build(self._lineup)
+        for problem in first.problems:
+            if problem.target not in first.serving:
+                raise ModelRejectedError(problem.reason)
+        self._take_over(first)
+        self._next_look = clock() + poll_interval_s
+
+    def score(self, values: FloatMatrix) -> list[TargetScores]:
+        """Score a batch by the line-up of this moment.
+
+        Parameters
+        ----------
+        values
+            float32, shape (n, len(FEATURES)), the contract's columns; undefined is NaN.
+        """
+        return [_score(target, serving, values) for target, serving in self._lineup.serving.items()]
+
+    def poll(self) -> tuple[Swap, ...]:
+        """Follow the store; call it between two batches.
+
+        Nearly free: every ``poll_interval_s`` it reads the alias files (some tens of
+        microseconds), otherwise the clock.
+
+        Returns
+        -------
+        The champions that changed with this call.
+        """
+        if not self._polling.acquire(blocking=False):
+            return ()
+        try:
+            ready, self._ready = self._ready, None
+            if ready is not None:
+                self._loading = False
+                if isinstance(ready, BaseException):
+                    raise ready
+                return self._take_over(ready)
+            now = self._clock()
+            if self._loading or now < self._next_look:
+                return ()
+            self._next_look = now + self._poll_interval_s
+            token = self._store.change_token()
+            if token != self._token:
+                self._loading = True
+                self._start_loading(token)
+            return ()
+        finally:
+            self._polling.release()
+
+    def status(self) -> list[TargetStatus]:
+        """Return who serves each target, and what could not."""
+        lineup = self._lineup
+        return [
+            TargetStatus(
+                target,
+                serving.champion.manifest if (serving := lineup.serving.get(target)) else None,
+                tuple(model.ref for model in serving.challengers) if serving else (),
+                tuple(problem.reason for problem in lineup.problems if problem.target == target),
+            )
+            for target in self._targets
+        ]
+
+    def _start_loading(self, token: Hashable) -> None:
+        self._token = token
+        before = self._lineup
+
+        def load() -> None:
+            try:
+                self._ready = self._builder.build(before)
+            except BaseException as error:  # handed to poll(), which raises it
+                self._ready = error
+
+        self._run_aside(load)
+
+    def _take_over(self, lineup: Lineup) -> tuple[Swap, ...]:
+        before, self._lineup = self._lineup, lineup
+        self._report(set(before.problems), lineup)
+        swaps = []
+        for target in self._targets:
+            old, new = (_champion(side, target) for side in (before, lineup))
+            if old != new:
+                swaps.append(Swap(target, old, new))
+                serving = lineup.serving.get(target)
+                kind = None if serving is None else serving.champion.manifest.provenance
+                made_up = {"data": "SIMULATED"} if kind == "simulated" else {}
+                self._log.info("model serving", target=target, model=new, before=old, **made_up)
+        return tuple(swaps)
+
+    def _report(self, known: set[Problem], lineup: Lineup) -> None:
+        for problem in lineup.problems:
+            if problem not in known:
+                self._log.error(
+                    "model refused",
+                    target=problem.target,
+                    model=problem.ref,
+                    reason=problem.reason,
+                    serving=_champion(lineup, problem.target),
+                )
+
+
+def _champion(lineup: Lineup, target: str) -> str | None:
+    serving = lineup.serving.get(target)
+    return None if serving is None else serving.champion.ref
+
+
+def _score(target: str, serving: Serving, values: FloatMatrix) -> TargetScores:
+    champion = serving.champion
+    return TargetScores(
+        target=target,
+        kind=champion.manifest.target.kind,
+        manifest=champion.manifest,
+        scores=champion.score(values),
+        threshold=champion.manifest.threshold,
+        shadow={model.ref: model.score(values) for model in serving.challengers},
+    )

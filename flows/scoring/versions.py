@@ -1,0 +1,265 @@
+"""Model versions on disk: whole or not there, and never changed once they are.
+
+A version is written to ``.staging``, made durable and renamed into place. Publishers take a lock,
+so whoever holds it may clear what a killed one left in ``.staging``.
+"""
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from flows.errors import ModelRejectedError, ModelStoreError
+from flows.scoring.durable import locked, sync_folder, write_file
+from flows.scoring.names import check_name, check_target, check_version, sha256_of, split_ref
+from schemas.models import ModelManifest
+
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+SUMS_FILE = "SHA256SUMS"
+_RESERVED = frozenset({MODEL_FILE, MANIFEST_FILE, SUMS_FILE})
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """One version in the store: its manifest, or why it cannot be used."""
+
+    ref: str
+    manifest: ModelManifest | None
+    problem: str | None
+
+
+class VersionStore:
+    """Publish and read model versions.
+
+    Parameters
+    ----------
+    root
+        Folder of the store; made at the first publication.
+    lock_timeout_s
+        How long a publisher waits for another one, seconds.
+    """
+
+    def __init__(self, root: Path, *, lock_timeout_s: float = 10.0) -> None:
+        self.root = root
+        self._models = root / "models"
+        self._staging = root / ".staging"
+        self._lock_timeout_s = lock_timeout_s
+
+    def publish(
+        self,
+        manifest: ModelManifest,
+        onnx_bytes: bytes,
+        files: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> str:
+        """Add a version, all or nothing, and return its ``name@version``.
+
+        Publishing the same model again changes nothing and returns the same reference.
+
+        Parameters
+        ----------
+        manifest
+            ``version`` by :func:`flows.scoring.names.version_of`, ``sha256`` of ``onnx_bytes``.
+        files
+            Report files by name.
+
+        Raises
+        ------
+        ModelRejectedError
+            A name is not usable, or version or hash do not belong to ``onnx_bytes``.
+        ModelStoreError
+            The store cannot be written, or the version exists with another content.
+        """
+        ref = _check_publication(manifest, onnx_bytes, files)
+        content = {
+            **files,
+            MODEL_FILE: onnx_bytes,
+            MANIFEST_FILE: msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n",
+        }
+        content[SUMS_FILE] = "".join(
+            f"{sha256_of(content[name])}  {name}\n" for name in sorted(content)
+        ).encode()
+        final = self.folder(ref)
+        try:
+            self._staging.mkdir(parents=True, exist_ok=True)
+            with locked(self.root / ".lock", self._lock_timeout_s):
+                self._clear_staging()
+                if final.exists():
+                    return self._same_or_refused(ref, content)
+                temporary = self._staging / uuid.uuid4().hex
+                temporary.mkdir()
+                for name in sorted(content):
+                    write_file(temporary / name, content[name])
+                sync_folder(temporary)
+                final.parent.mkdir(parents=True, exist_ok=True)
+                for folder in (self.root, self._models):
+                    sync_folder(folder)
+                temporary.rename(final)
+                sync_folder(final.parent)
+        except OSError as error:
+            message = f"model store: cannot write {self.root}: {error.strerror or error}"
+            raise ModelStoreError(message) from error
+        return ref
+
+    def read(self, ref: str) -> tuple[ModelManifest, bytes]:
+        """Return manifest and graph, both checked against their hashes.
+
+        Raises
+        ------
+        ModelRejectedError
+            The version is not there, incomplete, or was changed after its publication.
+        """
+        manifest = self.manifest(ref)
+        onnx_bytes = self.file(ref, MODEL_FILE)
+        found = sha256_of(onnx_bytes)
+        if found != manifest.sha256:
+            raise _tampered(ref, MODEL_FILE, found, manifest.sha256)
+        return manifest, onnx_bytes
+
+    def manifest(self, ref: str) -> ModelManifest:
+        """Return a version's manifest, checked; errors as in :meth:`read`."""
+        content = self.file(ref, MANIFEST_FILE)
+        try:
+            manifest = msgspec.json.decode(content, type=ModelManifest)
+        except msgspec.MsgspecError as error:
+            message = f"model {ref} is refused: {MANIFEST_FILE} is not a manifest: {error}"
+            raise ModelRejectedError(message) from error
+        if manifest.ref != ref:
+            message = f"model {ref} is refused: its manifest belongs to {manifest.ref}"
+            raise ModelRejectedError(message)
+        check_version(manifest.version, manifest.sha256)
+        return manifest
+
+    def file(self, ref: str, name: str) -> bytes:
+        """Return one file of a version, checked; errors as in :meth:`read`."""
+        check_name(name, "file")
+        sums = self._sums(ref)
+        if name not in sums:
+            message = f"model {ref} has no file {name}; it has {', '.join(sorted(sums))}"
+            raise ModelRejectedError(message)
+        content = self._raw(ref, name, f" (sha256 {sums[name]})")
+        found = sha256_of(content)
+        if found != sums[name]:
+            raise _tampered(ref, name, found, sums[name])
+        return content
+
+    def files(self, ref: str) -> list[str]:
+        """Return the names of a version's files, ``SHA256SUMS`` aside, sorted."""
+        return sorted(self._sums(ref))
+
+    def folder(self, ref: str) -> Path:
+        """Return where a version lies, whether it exists or not."""
+        name, version = split_ref(ref)
+        return self._models / name / version
+
+    def refs(self) -> list[str]:
+        """Return every version's reference, sorted; foreign files are no versions."""
+        found = []
+        try:
+            for folder in self._models.glob("*/*"):
+                ref = f"{folder.parent.name}@{folder.name}"
+                try:
+                    split_ref(ref)
+                except ModelRejectedError:
+                    continue
+                found.append(ref)
+        except OSError as error:
+            message = f"model store: cannot read {self._models}: {error.strerror}"
+            raise ModelStoreError(message) from error
+        return sorted(found)
+
+    def entries(self) -> list[StoreEntry]:
+        """Return every version, the broken ones with their problem; graphs are not hashed."""
+        entries = []
+        for ref in self.refs():
+            try:
+                entries.append(StoreEntry(ref, self.manifest(ref), None))
+            except ModelRejectedError as error:
+                entries.append(StoreEntry(ref, None, str(error)))
+        return entries
+
+    def manifests(self) -> list[ModelManifest]:
+        """Return the manifests of all readable versions, oldest first."""
+        found = [entry.manifest for entry in self.entries() if entry.manifest is not None]
+        return sorted(found, key=lambda manifest: (manifest.created_ns, manifest.ref))
+
+    def newest(
+        self,
+        variant: str,
+        target: str,
+        *,
+        feature_set: int | None = None,
+        allow_simulated: bool = True,
+    ) -> str | None:
+        """Return the newest version of a variant for a target, or None."""
+        fitting = [
+            manifest.ref
+            for manifest in self.manifests()
+            if manifest.variant == variant
+            and manifest.target.name == target
+            and (feature_set is None or manifest.feature_set == feature_set)
+            and (allow_simulated or manifest.provenance != "simulated")
+        ]
+        return fitting[-1] if fitting else None
+
+    def _clear_staging(self) -> None:
+        for leftover in self._staging.iterdir():
+            shutil.rmtree(leftover)
+
+    def _same_or_refused(self, ref: str, content: Mapping[str, bytes]) -> str:
+        if self._raw(ref, SUMS_FILE, "") != content[SUMS_FILE]:
+            message = (
+                f"model store: {ref} exists already with another manifest or report; versions"
+                " never change: publish it under a new time of creation"
+            )
+            raise ModelStoreError(message)
+        self.read(ref)
+        return ref
+
+    def _sums(self, ref: str) -> dict[str, str]:
+        folder = self.folder(ref)
+        if not folder.is_dir():
+            message = f"model {ref} is not in the store {self.root}"
+            raise ModelRejectedError(message)
+        sums = {}
+        for line in self._raw(ref, SUMS_FILE, "").decode(errors="replace").splitlines():
+            digest, _, name = line.partition("  ")
+            sums[name] = digest
+        return sums
+
+    def _raw(self, ref: str, name: str, expected: str) -> bytes:
+        path = self.folder(ref) / name
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            message = f"model {ref} is refused: cannot read {path}{expected}: {error.strerror}"
+            raise ModelRejectedError(message) from error
+
+
+def _check_publication(
+    manifest: ModelManifest, onnx_bytes: bytes, files: Mapping[str, bytes]
+) -> str:
+    check_name(manifest.name)
+    check_target(manifest.target.name)
+    found = sha256_of(onnx_bytes)
+    if manifest.sha256 != found:
+        raise _tampered(manifest.ref, MODEL_FILE, found, manifest.sha256)
+    check_version(manifest.version, manifest.sha256)
+    for name in files:
+        check_name(name, "file")
+        if name in _RESERVED:
+            message = f"model {manifest.ref}: {name} is no report file; choose another name"
+            raise ModelRejectedError(message)
+    return manifest.ref
+
+
+def _tampered(ref: str, name: str, found: str, expected: str) -> ModelRejectedError:
+    message = (
+        f"model {ref} is refused: {name} has sha256 {found}, published was {expected}; the file"
+        " is damaged or was tampered with"
+    )
+    return ModelRejectedError(message)

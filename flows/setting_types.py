@@ -1,0 +1,124 @@
+"""The shapes a setting's value can have, each refusing what it cannot use with a reason."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+FEEDS = ("auto", "coinbase-exchange", "simulate")
+REPLAY_PREFIX = "replay:"
+SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
+_BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]]+)(:(?P<port>\d{1,5}))?")
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = [name.strip() for name in value.split(",")] if value else []
+    if "" in names:
+        message = "one of the comma-separated names is empty"
+        raise ValueError(message)
+    if len(set(names)) != len(names):
+        message = "a name appears twice"
+        raise ValueError(message)
+    return tuple(names)
+
+
+def _split_some(value: object) -> object:
+    names = _split(value)
+    if names == ():
+        message = "name at least one"
+        raise ValueError(message)
+    return names
+
+
+def _brokers(value: str) -> str:
+    for broker in value.split(","):
+        match = _BROKER.fullmatch(broker.strip())
+        if match is None or not 0 < int(match["port"] or 9092) < 65536:
+            message = f"{broker.strip()!r} is not host:port"
+            raise ValueError(message)
+    return value
+
+
+def _security_protocol(value: str) -> str:
+    if value.upper() not in SECURITY_PROTOCOLS:
+        message = f"it is one of {', '.join(SECURITY_PROTOCOLS)}"
+        raise ValueError(message)
+    return value
+
+
+def _readable_file(value: str) -> str:
+    if not (Path(value).is_file() and os.access(value, os.R_OK)):
+        message = "there is no readable file of this name"
+        raise ValueError(message)
+    return value
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    # No message repeats any part of it: an unescaped password ends up in every other part.
+    url = value.get_secret_value()
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        message = "a Redis URL starts with redis://, rediss:// or unix://"
+        raise ValueError(message)
+    try:
+        parts = urlsplit(url)
+        readable = parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
+    except ValueError:
+        readable = False
+    if not readable:
+        message = "its host or port cannot be read; in a password, write / # ? @ [ as %2F %23 ..."
+        raise ValueError(message)
+    _check_redis_options(url)
+    return value
+
+
+def _check_redis_options(url: str) -> None:
+    import redis  # not above: what has no Redis need not load it
+
+    try:
+        redis.ConnectionPool.from_url(url).make_connection()  # connects to nothing yet
+    except (ValueError, TypeError):
+        message = "the database after the address or an option after `?` is unknown or unusable"
+        raise ValueError(message) from None
+
+
+def _feed_spec(value: str) -> str:
+    if value in FEEDS or (value.startswith(REPLAY_PREFIX) and value != REPLAY_PREFIX):
+        return value
+    message = f"a feed is one of {', '.join(FEEDS)} or replay:FILE"
+    raise ValueError(message)
+
+
+def _websocket_url(value: str) -> str:
+    if not value.startswith(("ws://", "wss://")):
+        message = "a WebSocket address starts with ws:// or wss://"
+        raise ValueError(message)
+    return value
+
+
+def _replay_speed(value: str) -> str:
+    try:
+        usable = value == "max" or 0 < float(value) < float("inf")
+    except ValueError:
+        usable = False
+    if not usable:
+        message = "a speed is `max` or a number above 0"
+        raise ValueError(message)
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+SomeNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_some)]
+Brokers = Annotated[str, AfterValidator(_brokers)]
+SecurityProtocol = Annotated[str, AfterValidator(_security_protocol)]
+ReadableFile = Annotated[str, AfterValidator(_readable_file)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+FeedSpec = Annotated[str, AfterValidator(_feed_spec)]
+WebSocketUrl = Annotated[str, AfterValidator(_websocket_url)]
+ReplaySpeed = Annotated[str, AfterValidator(_replay_speed)]

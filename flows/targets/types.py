@@ -1,0 +1,46 @@
+"""What the labels' compiled code works on."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+UInt8 = npt.NDArray[np.uint8]
+Bool = npt.NDArray[np.bool_]
+
+
+class Memory(NamedTuple):
+    """All state of one partition; columns: ``layout``."""
+
+    ints: Int64
+    floats: Float64
+    links: Int64
+    values: Float64
+    partition: Int64
+
+
+class Columns(NamedTuple):
+    """Rows in order, each column of shape (n,), contiguous."""
+
+    offset: Int64
+    symbol_id: Int32
+    ts_ns: Int64
+    mid: Float64
+    late: Bool
+    restart: Bool
+    gap: Bool
+
+
+class Output(NamedTuple):
+    """Results in the order in which they came to be known, with room for all that are due."""
+
+    number: Int64
+    known_row: Int64
+    ts_known_ns: Int64
+    values: Float64
+
+
+COLUMN_DTYPES = tuple(np.dtype(code) for code in ("i8", "i4", "i8", "f8", "?", "?", "?"))

@@ -1,0 +1,114 @@
+"""What is known about a model: its target, its inputs, its proof."""
+
+from typing import Literal
+
+import msgspec
+
+TargetKind = Literal["classification", "regression"]
+Provenance = Literal["builtin", "recorded", "live", "simulated", "imported"]
+
+
+class TargetSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What is predicted, so exactly that two models with equal specs have equal labels.
+
+    Attributes
+    ----------
+    name
+        ``volatility_spike`` or ``forward_return``.
+    definition
+        ``relative`` (k times the symbol's own hour), ``absolute`` (tau in volatility units) or
+        ``return``.
+    horizon_s
+        How far ahead the truth lies, seconds of event time.
+    lookback_s
+        The window of the symbol's own volatility for the relative form, seconds.
+    percentile
+        Which percentile of the training part set ``level``, in (0, 100).
+    level
+        k or tau; null until training has set it and for a return.
+    version
+        Rises when the arithmetic changes.
+    """
+
+    name: str
+    kind: TargetKind
+    definition: Literal["relative", "absolute", "return"]
+    horizon_s: int = 60
+    lookback_s: int = 3600
+    percentile: float = 90.0
+    level: float | None = None
+    version: int = 1
+
+
+class FeatureReference(msgspec.Struct, frozen=True, kw_only=True):
+    """A training histogram of one feature, for drift: ``len(edges) - 1 == len(counts)``."""
+
+    feature: str
+    edges: list[float]
+    counts: list[int]
+    undefined: int
+
+
+class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """``manifest.json`` beside ``model.onnx`` in the store.
+
+    Attributes
+    ----------
+    name, version, variant
+        Identity (``name@version``) and kind of estimator (``zscore``, ``logreg``, ``gbt``, ...).
+    sha256
+        Of ``model.onnx``; the file is loaded only if it matches.
+    feature_set, features
+        Contract version and the feature names the graph takes, in order: float32, shape
+        (n, len(features)). The graph's first output is float32, shape (n, 1) or (n,): the score.
+    unused_features
+        Features that training left out because they were wholly undefined in its data.
+    threshold
+        Scores at or above it are a decision; null for a forecast.
+    provenance
+        Whether its data were recorded, live or simulated; a simulated one never becomes champion
+        of a live feed.
+    data_from_ns, data_to_ns
+        Event time window of the training data.
+    metrics
+        Figures by name, from folds that the model did not see.
+    """
+
+    name: str
+    version: str
+    variant: str
+    target: TargetSpec
+    sha256: str
+    feature_set: int
+    features: list[str]
+    provenance: Provenance
+    created_ns: int
+    opset: int
+    threshold: float | None = None
+    unused_features: list[str] = []
+    data_from_ns: int | None = None
+    data_to_ns: int | None = None
+    data_sources: list[str] = []
+    row_count: int | None = None
+    metrics: dict[str, float] = {}
+    reference: list[FeatureReference] = []
+    notes: str = ""
+
+    @property
+    def ref(self) -> str:
+        """``name@version``."""
+        return f"{self.name}@{self.version}"
+
+
+class Aliases(msgspec.Struct, frozen=True, kw_only=True):
+    """``aliases/<target>.json``: who serves. Replaced as a whole, atomically.
+
+    ``history`` lists former champions, newest last, for a rollback.
+    """
+
+    target: str
+    champion: str | None = None
+    challengers: list[str] = []
+    history: list[str] = []
+    moved_ns: int = 0
+    moved_by: str = ""

@@ -1,0 +1,107 @@
+"""What the pipeline says about a tick, and what became of it."""
+
+import msgspec
+
+
+class TargetScore(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The champion's score for one target, with the challengers that scored in its shadow.
+
+    Attributes
+    ----------
+    score
+        A probability in [0, 1] for a classifier, the forecast in the target's unit otherwise.
+    decision
+        ``score >= threshold`` of the manifest; null for a forecast.
+    model, version, variant
+        Which model scored: name, version and kind of estimator.
+    shadow
+        Challengers' scores by ``model@version``.
+    """
+
+    score: float
+    model: str
+    version: str
+    variant: str
+    decision: bool | None = None
+    shadow: dict[str, float] = {}
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message on ``predictions``: exactly one for each scored offset of ``ticks.raw``.
+
+    Attributes
+    ----------
+    mid
+        Mid price of the tick: (bid + ask) / 2, or its price where it has no quote.
+    warm
+        True once the symbol has 300 s of history.
+    late
+        True where the tick was older than its symbol's newest; it was scored at the newest time.
+    restart
+        True where the symbol's memory began anew with this tick.
+    partition, offset
+        Where in ``ticks.raw`` the tick came from.
+    """
+
+    symbol: str
+    venue: str
+    ts_event_ns: int
+    trade_id: int | None
+    price: float
+    mid: float
+    warm: bool
+    late: bool
+    gap: bool
+    restart: bool = False
+    scores: dict[str, TargetScore]
+    feature_set: int
+    ts_scored_ns: int
+    partition: int
+    offset: int
+
+
+class FeatureRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message on ``ticks.features``: ``values`` in the order of ``schemas.features.FEATURES``.
+
+    Values are float32, an undefined one is null.
+    """
+
+    symbol: str
+    venue: str
+    ts_event_ns: int
+    feature_set: int
+    warm: bool
+    values: list[float | None]
+    partition: int
+    offset: int
+
+
+class OutcomeScore(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A prediction's score for one target beside the truth."""
+
+    score: float
+    model: str
+    version: str
+    variant: str
+    truth: float
+    value: float
+    shadow: dict[str, float] = {}
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message on ``outcomes``: a prediction joined with what really happened.
+
+    ``offset`` is the prediction's own lineage in ``ticks.raw``; ``known_offset`` is the offset on
+    ``predictions`` that made the truth known. ``truth`` is 0 or 1 for an event and the realized
+    value for a forecast; ``value`` is the quantity it was judged by.
+    """
+
+    symbol: str
+    venue: str
+    ts_event_ns: int
+    ts_known_ns: int
+    scores: dict[str, OutcomeScore]
+    feature_set: int
+    partition: int
+    offset: int
+    known_offset: int

@@ -1,0 +1,83 @@
+"""How well the served models do on what really happened: one point of the live quality history."""
+
+from typing import Literal
+
+import msgspec
+
+from schemas.models import TargetKind
+
+
+class ReliabilityBin(msgspec.Struct, frozen=True, kw_only=True):
+    """Predictions whose score lay in [low, high), the last bin [low, high].
+
+    ``mean_score`` is what they promised and ``truth_rate`` what happened, both in [0, 1].
+    """
+
+    low: float
+    high: float
+    count: int
+    mean_score: float
+    truth_rate: float
+
+
+class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
+    """One model's figures over the window; a figure is null where it is undefined.
+
+    Attributes
+    ----------
+    model, variant
+        ``name@version`` and kind of estimator (null for a challenger, whose message names only
+        its reference).
+    role
+        ``champion`` decided, ``challenger`` scored in its shadow.
+    count
+        Judged predictions in the window.
+    prevalence
+        Share of positive truths, in [0, 1]: the PR-AUC of a random score.
+    pr_auc, roc_auc
+        Area under the precision-recall curve (average precision) and under the ROC curve; null
+        while only one class was seen.
+    brier, brier_skill
+        Mean squared error of the probability and 1 - brier / (prevalence (1 - prevalence)).
+    calibration_error
+        Mean of ``|mean_score - truth_rate|`` over the bins, weighted by count.
+    rmse, mae
+        Of a forecast, in the target's unit.
+    persistence_rmse, persistence_mae
+        Of the forecast that nothing changes (a return of zero).
+    """
+
+    model: str
+    role: Literal["champion", "challenger"]
+    count: int
+    variant: str | None = None
+    prevalence: float | None = None
+    pr_auc: float | None = None
+    roc_auc: float | None = None
+    brier: float | None = None
+    brier_skill: float | None = None
+    calibration_error: float | None = None
+    reliability: list[ReliabilityBin] = []
+    rmse: float | None = None
+    mae: float | None = None
+    persistence_rmse: float | None = None
+    persistence_mae: float | None = None
+
+
+class QualityPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Every model of one target, judged on the same window.
+
+    Attributes
+    ----------
+    ts_ns
+        Event time of the newest truth, nanoseconds since the UNIX epoch.
+    from_ns
+        Event time of the oldest prediction in the window, same unit.
+    """
+
+    target: str
+    kind: TargetKind
+    ts_ns: int
+    from_ns: int
+    models: list[ModelQuality]
+    partition: int | None = None

@@ -1,0 +1,1 @@
+"""The HTTP API and the live page: reads what the pipeline wrote, and scores on request."""

@@ -1,0 +1,124 @@
+"""``python -m serving``: the API and the live page."""
+
+import asyncio
+import errno
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from flows import logs
+from flows.errors import ConfigurationError, PortTakenError, VoltickError
+from flows.settings import load_settings
+from serving.app import create_app
+
+_LOOPBACK = ("127.", "::1")
+_BACKLOG = 2048
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Server(uvicorn.Server):
+    """Ends open event streams first, which would never end by themselves; a signal is no error."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM; unlike the stock server do not raise them again."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the streams, then wait for the requests under way."""
+        self._app.state.context.broadcaster.close_clients()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on ``host:port``.
+
+    Raises
+    ------
+    PortTakenError
+        Another program listens there.
+    ConfigurationError
+        The address is none of this machine's, or needs privileges.
+    """
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        message = f"VOLTICK_API_HOST {host!r} is not an address: {error.strerror}"
+        raise ConfigurationError(message) from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            message = (
+                f"port {port} on {host} is taken; stop the program that listens there or set"
+                " VOLTICK_API_PORT to a free one"
+            )
+            raise PortTakenError(message) from error
+        message = f"cannot listen on {host}:{port}: {error.strerror}"
+        raise ConfigurationError(message) from error
+    listener.setblocking(False)
+    return listener
+
+
+def serve(app: FastAPI, listener: socket.socket, log_level: str) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level=log_level,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
+        timeout_keep_alive=30,
+        backlog=_BACKLOG,
+    )
+    asyncio.run(Server(config, app).serve(sockets=[listener]))
+
+
+def main() -> int:
+    """Run the API; return the exit code."""
+    try:
+        settings = load_settings()
+        logs.configure(settings.log_format, settings.log_level)
+        app = create_app(settings)
+        listener = listen(settings.api_host, settings.api_port)
+    except VoltickError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    log = structlog.get_logger()
+    host, port = listener.getsockname()[:2]
+    if not str(host).startswith(_LOOPBACK):
+        log.warning("the API is reachable from other machines", host=host)
+    log.info("API listens", url=f"http://{settings.api_host}:{port}/", docs="/docs")
+    with listener:
+        serve(app, listener, settings.log_level)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

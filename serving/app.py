@@ -1,0 +1,101 @@
+"""The HTTP API: reads of what the pipeline wrote, scores on request, and the live page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from flows.errors import ConfigurationError
+from flows.scoring.lineup import Pins
+from flows.scoring.registry import ModelStore
+from flows.settings import Settings
+from serving import documents, problems
+from serving.context import Context
+from serving.metrics import ApiMetrics
+from serving.middleware import CatchAll, Measure, SecurityHeaders
+from serving.probe import BrokerProbe
+from serving.routes import models, page, predict, scores, stream, system
+from serving.served import ServedModels
+from serving.store import ScoreStore, connect
+from serving.stream import Broadcaster
+
+_DESCRIPTION = """Real-time scores of crypto market ticks.
+
+Times are nanoseconds since the UNIX epoch, ages milliseconds. Every error has one shape:
+`{"error": {"code", "message", "detail"?}}`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application; it connects when it starts, not here.
+
+    Raises
+    ------
+    ConfigurationError
+        ``REDIS_URL`` is not set or is no Redis URL.
+    """
+    context = _context(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        context.broadcaster.start()
+        try:
+            yield
+        finally:
+            await context.broadcaster.stop()
+            await context.scores.close()
+
+    app = FastAPI(
+        title="Voltick",
+        version=system.code_version(),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.context = context
+    problems.install(app)
+    documents.install(app)
+    for router in (
+        page.router,
+        system.router,
+        scores.router,
+        stream.router,
+        predict.router,
+        models.router,
+        models.moves,
+    ):
+        app.include_router(router)
+    page.mount_files(app)
+    # The last one added is the outermost.
+    app.add_middleware(CatchAll)
+    app.add_middleware(Measure, metrics=context.metrics)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _context(settings: Settings) -> Context:
+    if settings.redis_url is None:
+        message = "REDIS_URL is not set; name the Redis that the pipeline writes to"
+        raise ConfigurationError(message)
+    url = settings.redis_url.get_secret_value()
+    try:
+        client = connect(url)
+    except ValueError:
+        # Not even the cause is repeated: a password that is not escaped would be part of it.
+        message = "REDIS_URL is not usable"
+        raise ConfigurationError(message) from None
+    if not settings.targets:
+        message = "VOLTICK_TARGETS is empty; name at least one target"
+        raise ConfigurationError(message)
+    metrics = ApiMetrics()
+    kafka = None if settings.kafka_bootstrap_servers is None else settings.kafka_config()
+    pins = Pins(settings.model_version, settings.model_variant)
+    return Context(
+        settings=settings,
+        scores=ScoreStore(client),
+        models=ServedModels(ModelStore(settings.model_store), settings.targets, pins),
+        broadcaster=Broadcaster(url, metrics),
+        probe=BrokerProbe(kafka),
+        metrics=metrics,
+    )

@@ -1,0 +1,66 @@
+"""What the routes share, made once per application."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from flows.settings import Settings
+from schemas.predictions import Prediction
+from serving.metrics import ApiMetrics
+from serving.probe import BrokerProbe
+from serving.problems import ApiError, RedisUnavailableError
+from serving.served import ServedModels
+from serving.store import ScoreStore
+from serving.stream import Broadcaster
+
+SIMULATED_VENUE = "simulator"
+
+
+@dataclass(frozen=True)
+class Context:
+    """The application's parts; ``clock_ns`` is wall time in nanoseconds since the UNIX epoch."""
+
+    settings: Settings
+    scores: ScoreStore
+    models: ServedModels
+    broadcaster: Broadcaster
+    probe: BrokerProbe
+    metrics: ApiMetrics
+    clock_ns: Callable[[], int] = time.time_ns
+
+    def known_target(self, target: str | None) -> str:
+        """Return the target asked for, the first of the settings by default.
+
+        Raises
+        ------
+        ApiError
+            404 for one that is not in the settings.
+        """
+        if target is None:
+            return self.models.targets[0]
+        if target not in self.models.targets:
+            known = ", ".join(self.models.targets)
+            raise ApiError(404, "unknown_target", f"no target {target!r}; there are: {known}")
+        return target
+
+    async def simulated(self) -> bool | None:
+        """Whether any latest score is of the simulator; None while there is none to see."""
+        try:
+            predictions = await self.scores.all_latest()
+        except RedisUnavailableError:
+            return None
+        return is_simulated(predictions) if predictions else None
+
+
+def is_simulated(predictions: list[Prediction]) -> bool:
+    """Return True where any of the scores came from simulated ticks."""
+    return any(prediction.venue == SIMULATED_VENUE for prediction in predictions)
+
+
+def context_of(request: Request) -> Context:
+    """Return the application's context, as a dependency."""
+    context = request.app.state.context
+    assert isinstance(context, Context)  # noqa: S101  set by create_app alone
+    return context

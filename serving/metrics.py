@@ -1,0 +1,84 @@
+"""The API's own Prometheus metrics."""
+
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from schemas.predictions import Prediction
+
+_LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class ApiMetrics:
+    """All metrics of one application in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.requests = Counter(
+            "voltick_http_requests_total",
+            "Requests by method, route template and status.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.latency = Histogram(
+            "voltick_http_request_seconds",
+            "Time to the first byte of the answer, by route template.",
+            ("route",),
+            buckets=_LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.score_age = Gauge(
+            "voltick_score_age_seconds",
+            "Time since a symbol's latest score, at the moment of the scrape.",
+            ("symbol",),
+            registry=self.registry,
+        )
+        self.redis_up = Gauge(
+            "voltick_api_redis_up", "1 where Redis answered this scrape.", registry=self.registry
+        )
+        self.stream_clients = Gauge(
+            "voltick_stream_clients", "Open event streams.", registry=self.registry
+        )
+        self.stream_dropped = Counter(
+            "voltick_stream_dropped_chunks_total",
+            "Chunks that slow stream clients did not get.",
+            registry=self.registry,
+        )
+        self.stream_evicted = Counter(
+            "voltick_stream_evicted_clients_total",
+            "Stream clients dropped because they did not read.",
+            registry=self.registry,
+        )
+        self.predicted_rows = Counter(
+            "voltick_predict_rows_total",
+            "Rows scored on request, by target.",
+            ("target",),
+            registry=self.registry,
+        )
+        self.alias_moves = Counter(
+            "voltick_alias_moves_total",
+            "Moves of a model alias, by target and kind.",
+            ("target", "move"),
+            registry=self.registry,
+        )
+
+    def set_score_ages(self, predictions: Iterable[Prediction], now_ns: int) -> None:
+        """Show the age of each symbol's latest score."""
+        self.score_age.clear()
+        for prediction in predictions:
+            age_s = max(0, now_ns - prediction.ts_scored_ns) / 1e9
+            self.score_age.labels(prediction.symbol).set(age_s)
+
+    def render(self) -> bytes:
+        """Return the registry in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,23 @@
+// The REST calls and the event stream.
+
+export async function get(path) {
+  const response = await fetch(path, { headers: { Accept: "application/json" } });
+  const body = await response.json();
+  if (!response.ok && !body.checks) throw new Error(body.error?.message ?? response.statusText);
+  return body;
+}
+
+/** Follow /stream; reopens it for ever, also where the browser has given up. */
+export function follow(onScore, onState) {
+  let source = null;
+  const open = () => {
+    source = new EventSource("/stream");
+    source.addEventListener("open", () => onState(true));
+    source.addEventListener("score", (event) => onScore(JSON.parse(event.data)));
+    source.addEventListener("error", () => {
+      onState(false);
+      if (source.readyState === EventSource.CLOSED) setTimeout(open, 2000);
+    });
+  };
+  open();
+}

@@ -1,0 +1,191 @@
+"""Bodies of the API's answers; messages of ``schemas`` are passed on as they are."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from schemas.models import Aliases, ModelManifest, Provenance, TargetKind
+from schemas.predictions import Prediction
+from schemas.quality import QualityPoint
+
+
+class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong: a stable ``code``, a sentence, and particulars where they help."""
+
+    code: str
+    message: str
+    detail: Any = None
+
+
+class ErrorResponse(msgspec.Struct, frozen=True):
+    """The one shape of every error."""
+
+    error: ErrorBody
+
+
+class ScoreView(Prediction, frozen=True, kw_only=True, gc=False):
+    """The latest prediction of a symbol.
+
+    Attributes
+    ----------
+    age_ms
+        Milliseconds since it was scored.
+    event_age_ms
+        Milliseconds since the tick's event time; large while a recording is replayed.
+    stale
+        True where ``age_ms`` is above ``VOLTICK_STALE_AFTER_S``.
+    """
+
+    age_ms: int
+    event_age_ms: int
+    stale: bool
+
+
+class ScoresResponse(msgspec.Struct, frozen=True):
+    """The latest prediction of every symbol, by name."""
+
+    scores: list[ScoreView]
+    simulated: bool
+
+
+class HistoryResponse(msgspec.Struct, frozen=True):
+    """Sampled predictions of a symbol, oldest first."""
+
+    symbol: str
+    points: list[Prediction]
+
+
+class QualityResponse(msgspec.Struct, frozen=True):
+    """Live quality of a target's models, oldest first."""
+
+    target: str
+    points: list[QualityPoint]
+
+
+class CheckResult(msgspec.Struct, frozen=True):
+    """One thing the service needs, and what is wrong with it."""
+
+    ok: bool
+    detail: str
+
+
+class HealthReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether scores can be relied on now; ``error`` is there where they cannot."""
+
+    status: Literal["ok", "unavailable"]
+    failing: list[str]
+    feed: Literal["SIMULATED", "recorded or live", "unknown"]
+    simulated: bool | None
+    checks: dict[str, CheckResult]
+    error: ErrorBody | None = None
+
+
+class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that answers for a target."""
+
+    model: str
+    variant: str
+    provenance: Provenance
+    kind: TargetKind
+    threshold: float | None
+    pinned: bool
+    challengers: list[str]
+
+
+class VersionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Which code and which models answer."""
+
+    name: str
+    version: str
+    feature_set: int
+    feed: Literal["SIMULATED", "recorded or live", "unknown"]
+    simulated: bool | None
+    stale_after_s: float
+    targets: dict[str, ServedModel | None]
+    problems: list[str]
+
+
+class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A version in the store, without its reference histograms."""
+
+    ref: str
+    target: str
+    kind: TargetKind
+    variant: str
+    provenance: Provenance
+    feature_set: int
+    created_ns: int
+    role: Literal["champion", "challenger", "none"]
+    threshold: float | None
+    metrics: dict[str, float]
+
+
+class ModelsResponse(msgspec.Struct, frozen=True):
+    """The store's versions, newest first, and who serves."""
+
+    models: list[ModelSummary]
+    aliases: dict[str, Aliases]
+
+
+class ModelDetail(msgspec.Struct, frozen=True):
+    """A version's whole manifest; its file has been checked against its hash."""
+
+    ref: str
+    role: Literal["champion", "challenger", "none"]
+    manifest: ModelManifest
+
+
+class FeatureView(msgspec.Struct, frozen=True):
+    """One input of ``POST /predict``; ``low`` and ``high`` are null where unbounded."""
+
+    name: str
+    unit: str
+    low: float | None
+    high: float | None
+    formula: str
+    nullable: bool
+    undefined: str
+
+
+class FeaturesResponse(msgspec.Struct, frozen=True):
+    """The feature contract."""
+
+    feature_set: int
+    features: list[FeatureView]
+
+
+class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Feature rows, each with every name of the contract; null only where it may be undefined."""
+
+    rows: list[dict[str, float | None]]
+
+
+class PredictResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """One score per row, in order; ``decisions`` is null for a forecast."""
+
+    scores: list[float]
+    decisions: list[bool] | None
+    target: str
+    model: str
+    version: str
+    model_variant: str
+    feature_set: int
+    ts: str
+
+
+class ChampionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The version that shall serve, ``name@version``."""
+
+    model: str
+
+
+class ShadowRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The versions that shall score in the champion's shadow; empty for none."""
+
+    models: list[str]
+
+
+class AliasesResponse(msgspec.Struct, frozen=True):
+    """Who serves a target after the move."""
+
+    aliases: Aliases

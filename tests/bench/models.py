@@ -1,0 +1,64 @@
+"""Models of the usual kinds to be timed, fitted to random features: only their cost matters."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from flows.scoring.names import version_of
+from flows.scoring.registry import ModelStore
+from schemas.features import FEATURE_SET, FEATURES, NAMES
+from schemas.models import ModelManifest, TargetSpec
+from training.export import to_bytes
+from training.recipes import Fitting, recipes
+
+MODELS = ("logreg", "gbt")
+ROW_COUNT = 5_000
+SEED = 1
+
+
+def random_features(row_count: int) -> np.ndarray:
+    """Return plausible values, float32, shape (row_count, len(FEATURES)), some undefined."""
+    rng = np.random.default_rng(SEED)
+    values = rng.lognormal(-2.0, 1.0, (row_count, len(FEATURES)))
+    for column, feature in enumerate(FEATURES):
+        if feature.low < 0:
+            values[:, column] *= rng.choice((-1, 1), row_count)
+        values[:, column] = np.clip(values[:, column], feature.low, feature.high)
+        if feature.undefined:
+            values[rng.random(row_count) < 0.05, column] = np.nan
+    return values.astype(np.float32)
+
+
+def publish(kind: str, folder: Path) -> Path:
+    """Fit the kind (one of ``MODELS``), make it champion of a new store and return its folder."""
+    values = random_features(ROW_COUNT)
+    spiky = np.nan_to_num(values[:, NAMES.index("vol_ratio_60_3600")], nan=0.0)
+    labels = (spiky > np.quantile(spiky, 0.9)).astype(np.float64)
+    model, columns = recipes("classification")[kind].build(NAMES, Fitting(SEED))
+    narrow = values[:, [NAMES.index(name) for name in columns]]
+    model.fit(narrow, labels)
+    onnx_bytes = to_bytes(model, len(columns))
+    store = ModelStore(folder)
+    target = "volatility_spike"
+    manifest = ModelManifest(
+        name=f"{target}-{kind}",
+        version=version_of(0, onnx_bytes),
+        variant=kind,
+        target=TargetSpec(name=target, kind="classification", definition="relative", level=2.0),
+        sha256=hashlib.sha256(onnx_bytes).hexdigest(),
+        feature_set=FEATURE_SET,
+        features=columns,
+        provenance="recorded",
+        created_ns=0,
+        opset=int(_opset(onnx_bytes)),
+        threshold=0.5,
+    )
+    store.move(target, champion=store.publish(manifest, onnx_bytes), by="bench")
+    return folder
+
+
+def _opset(onnx_bytes: bytes) -> int:
+    domains = {each.domain: each.version for each in onnx.load_from_string(onnx_bytes).opset_import}
+    return domains[""]

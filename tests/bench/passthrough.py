@@ -1,0 +1,72 @@
+"""The limit of the machine: consume and produce the same bytes, with no work between.
+
+Run as a process of its own, as the flow is: ``python -m tests.bench.passthrough BOOTSTRAP FROM TO
+COUNT``. Its last line on stdout is one JSON object.
+"""
+
+import json
+import sys
+import time
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+
+BATCH = 4096
+SILENCE_LIMIT_S = 30.0
+
+
+def main(bootstrap: str, source: str, target: str, count: int) -> None:
+    """Copy ``count`` messages and say how fast the copy ran after its first batch."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "passthrough",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,
+            "queued.min.messages": 100_000,
+        }
+    )
+    consumer.assign([TopicPartition(source, 0, OFFSET_BEGINNING)])
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "queue.buffering.max.messages": 1_000_000,
+            "queue.buffering.max.kbytes": 1_048_576,
+        }
+    )
+    copied = 0
+    first_batch = 0
+    started_s = cpu_started_s = 0.0
+    heard_s = time.monotonic()
+    while copied < count:
+        messages = consumer.consume(BATCH, 0.01)
+        if not messages:
+            if time.monotonic() - heard_s > SILENCE_LIMIT_S:
+                sys.exit(f"no message of {source} for {SILENCE_LIMIT_S:g} s at {copied} of {count}")
+            continue
+        heard_s = time.monotonic()
+        # No delivery callbacks: they cost more than the copy, and this is to be the limit.
+        producer.produce_batch(
+            target,
+            [{"value": m.value(), "key": m.key(), "partition": 0} for m in messages],
+        )
+        producer.poll(0)
+        copied += len(messages)
+        if not first_batch:
+            first_batch = copied
+            started_s, cpu_started_s = time.perf_counter(), time.process_time()
+    left = producer.flush(60)
+    seconds = time.perf_counter() - started_s
+    cpu_s = time.process_time() - cpu_started_s
+    consumer.close()
+    if left:
+        sys.exit(f"{left} messages were not delivered")
+    timed = copied - first_batch
+    sys.stdout.write(
+        json.dumps({"ticks_per_s": timed / seconds, "cpu_us_per_tick": 1e6 * cpu_s / timed}) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

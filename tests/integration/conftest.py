@@ -1,0 +1,33 @@
+"""The API in a process of its own, beside a real Redis."""
+
+import httpx
+import pytest
+import redis
+
+from flows.scoring.registry import ModelStore
+from tests.support.api import TOKEN, api
+from tests.support.embedded import Valkey
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture
+def database(valkey: Valkey):
+    client = redis.Redis.from_url(valkey.url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def server(tmp_path, valkey: Valkey):
+    with api(tmp_path, valkey.url, api_token=TOKEN) as address:
+        yield address
+
+
+@pytest.fixture
+def client(server):
+    with httpx.Client(base_url=server, timeout=10) as made:
+        yield made

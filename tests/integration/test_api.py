@@ -1,0 +1,320 @@
+"""The API against a real Redis: every route, every error in one shape."""
+
+import httpx
+import msgspec
+import pytest
+
+from flows.scoring.registry import ModelStore
+from schemas import topics
+from schemas.features import FEATURES
+from schemas.quality import ModelQuality, QualityPoint
+from tests.support.api import DEAD_REDIS, TOKEN, api, error_of, prediction, write
+from tests.support.embedded import EmbeddedBroker
+from tests.support.models import publish_tiny
+from tests.support.polling import until
+
+
+def test_latest_score_comes_with_its_age(client, database):
+    write(database, prediction(age_s=2.0, offset=7))
+    body = client.get("/scores/BTC-USD").json()
+    assert body["symbol"] == "BTC-USD"
+    assert body["offset"] == 7
+    assert 2000 <= body["age_ms"] < 12_000
+    assert body["event_age_ms"] >= body["age_ms"]
+    assert body["stale"] is False
+    assert body["scores"]["volatility_spike"]["score"] == 0.25
+
+
+def test_old_score_is_stale(client, database):
+    write(database, prediction(age_s=31))
+    assert client.get("/scores/BTC-USD").json()["stale"] is True
+
+
+def test_score_of_the_future_has_no_negative_age(client, database):
+    write(database, prediction(age_s=-60))
+    assert client.get("/scores/BTC-USD").json()["age_ms"] == 0
+
+
+def test_all_scores_come_by_name_and_say_simulated(client, database):
+    assert client.get("/scores").json() == {"scores": [], "simulated": False}
+    write(database, prediction("ETH-USD"))
+    write(database, prediction("BTC-USD", venue="simulator"))
+    body = client.get("/scores").json()
+    assert [view["symbol"] for view in body["scores"]] == ["BTC-USD", "ETH-USD"]
+    assert body["simulated"] is True
+
+
+def test_unreadable_entry_is_left_out(client, database):
+    write(database, prediction("ETH-USD"))
+    database.sadd(topics.SYMBOLS_KEY, "BAD-USD")
+    database.hset(topics.latest_key("BAD-USD"), "message", b"{")
+    assert [view["symbol"] for view in client.get("/scores").json()["scores"]] == ["ETH-USD"]
+    error_of(client.get("/scores/BAD-USD"), 404)
+
+
+@pytest.mark.parametrize("path", ["/scores/NO-USD", "/scores/NO-USD/history", "/scores/%00%F0"])
+def test_unknown_symbol_is_404(client, path):
+    assert error_of(client.get(path), 404)["code"] == "unknown_symbol"
+
+
+def test_history_is_oldest_first_and_limited(client, database):
+    for offset in range(10):
+        write(database, prediction(offset=offset))
+    body = client.get("/scores/BTC-USD/history?limit=3").json()
+    assert [point["offset"] for point in body["points"]] == [7, 8, 9]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "100000000000000000000", "1.5"])
+@pytest.mark.parametrize("path", ["/scores/BTC-USD/history", "/quality"])
+def test_unusable_limit_is_named(client, path, limit):
+    error = error_of(client.get(path, params={"limit": limit}), 422)
+    assert "limit" in error["message"]
+
+
+def test_quality_history(client, database):
+    def point(ts_ns: int) -> QualityPoint:
+        model = ModelQuality(model="tiny@v", role="champion", count=5, pr_auc=0.5)
+        return QualityPoint(
+            target="volatility_spike",
+            kind="classification",
+            ts_ns=ts_ns,
+            from_ns=0,
+            models=[model],
+        )
+
+    assert client.get("/quality").json() == {"target": "volatility_spike", "points": []}
+    for ts_ns in (1, 2, 3):
+        key = topics.quality_key("volatility_spike")
+        database.xadd(key, {"message": msgspec.json.encode(point(ts_ns))})
+    body = client.get("/quality?target=volatility_spike&limit=2").json()
+    assert [entry["ts_ns"] for entry in body["points"]] == [2, 3]
+    assert body["points"][0]["models"][0]["pr_auc"] == 0.5
+    assert client.get("/quality?target=forward_return").json()["points"] == []
+    assert error_of(client.get("/quality?target=nope"), 404)["code"] == "unknown_target"
+
+
+def test_features_are_the_contract(client):
+    body = client.get("/features").json()
+    assert [view["name"] for view in body["features"]] == [feature.name for feature in FEATURES]
+
+
+def test_models_and_version(client, store, database):
+    first = publish_tiny(store, 0.2, provenance="simulated")
+    second = publish_tiny(store, 0.3, name="other", created_ns=1_790_000_100_000_000_000)
+    store.move("volatility_spike", champion=second, by="test")
+    store.set_challengers("volatility_spike", [first], by="test")
+    body = client.get("/models").json()
+    assert [(model["ref"], model["role"]) for model in body["models"]] == [
+        (second, "champion"),
+        (first, "challenger"),
+    ]
+    assert body["aliases"]["volatility_spike"]["champion"] == second
+    assert client.get(f"/models/{first}").json()["manifest"]["provenance"] == "simulated"
+    for unknown in ("nobody@1", "..%2F..%2Fetc", "tiny"):
+        error_of(client.get(f"/models/{unknown}"), 404)
+
+    version = client.get("/version").json()
+    assert version["simulated"] is None
+    assert version["targets"]["volatility_spike"]["model"] == second
+    assert version["targets"]["volatility_spike"]["challengers"] == [first]
+    assert version["targets"]["forward_return"] is None
+    write(database, prediction(venue="simulator"))
+    assert client.get("/version").json()["feed"] == "SIMULATED"
+
+
+def auth(token: str = TOKEN) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_aliases_move_by_the_token(client, store):
+    first = publish_tiny(store, 0.2)
+    second = publish_tiny(store, 0.3, name="other")
+    path = "/models/volatility_spike"
+    moved = client.post(f"{path}/champion", json={"model": first}, headers=auth())
+    assert moved.json()["aliases"]["champion"] == first
+    client.post(f"{path}/champion", json={"model": second}, headers=auth())
+    assert store.aliases("volatility_spike").champion == second
+    moved = client.post(f"{path}/shadow", json={"models": [first]}, headers=auth())
+    assert moved.json()["aliases"]["challengers"] == [first]
+    moved = client.post(f"{path}/rollback", headers=auth())
+    assert moved.json()["aliases"]["champion"] == first
+    assert "api from 127.0.0.1" in {move.by for move in store.moves()}
+    assert error_of(client.post(f"{path}/rollback", headers=auth()), 409)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        auth("wrong"),
+        {"Authorization": "Bearer"},
+        {"Authorization": f"Basic {TOKEN}"},
+        auth("ü"),
+    ],
+)
+def test_wrong_token_is_401_and_changes_nothing(client, store, headers):
+    ref = publish_tiny(store, 0.2)
+    headers = {name: value.encode() for name, value in headers.items()}
+    response = client.post(
+        "/models/volatility_spike/champion", json={"model": ref}, headers=headers
+    )
+    error_of(response, 401)
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert store.aliases("volatility_spike").champion is None
+
+
+def test_without_a_configured_token_changes_are_403(tmp_path, valkey):
+    with api(tmp_path, valkey.url) as address:
+        response = httpx.post(f"{address}/models/volatility_spike/rollback", headers=auth())
+        assert "VOLTICK_API_TOKEN" in error_of(response, 403)["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/models/nope/champion", {"model": "a@b"}, 404),
+        ("/models/volatility_spike/champion", {"model": "a@b"}, 404),
+        ("/models/volatility_spike/champion", {"model": 1}, 422),
+        ("/models/volatility_spike/champion", {}, 422),
+        ("/models/volatility_spike/shadow", {"models": "x"}, 422),
+        ("/models/volatility_spike/shadow", {"models": ["a@b"]}, 404),
+    ],
+)
+def test_unusable_move_is_refused(client, path, body, status):
+    error_of(client.post(path, json=body, headers=auth()), status)
+
+
+def test_simulated_model_never_becomes_champion_of_a_live_feed(client, store, database):
+    ref = publish_tiny(store, 0.2, provenance="simulated")
+    path = "/models/volatility_spike/champion"
+    write(database, prediction())
+    assert error_of(client.post(path, json={"model": ref}, headers=auth()), 409)
+    write(database, prediction(venue="simulator"))
+    assert client.post(path, json={"model": ref}, headers=auth()).status_code == 200
+
+
+def test_paths_and_methods_that_are_not_there(client):
+    error_of(client.get("/nowhere"), 404)
+    error_of(client.get("/static/nowhere.js"), 404)
+    response = client.delete("/scores")
+    error_of(response, 405)
+    assert response.headers["allow"]
+
+
+def test_unexpected_error_is_500_without_its_cause(client, store, monkeypatch):
+    def broken(_self):
+        message = "redis://:password@host"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(ModelStore, "manifests", broken)
+    error = error_of(client.get("/models"), 500)
+    assert "password" not in str(error)
+
+
+def test_metrics_name_route_templates(client, database):
+    write(database, prediction(age_s=5))
+    client.get("/scores/BTC-USD")
+    client.get("/made/up/path")
+    text = client.get("/metrics").text
+    assert 'route="/scores/{symbol}",status="200"' in text
+    assert "/made/up" not in text
+    assert 'voltick_score_age_seconds{symbol="BTC-USD"}' in text
+    assert "voltick_api_redis_up 1.0" in text
+
+
+def test_every_answer_carries_security_headers(client):
+    for path in ("/", "/scores", "/nowhere", "/docs", "/static/app.js"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_pages_and_documentation_ask_nobody_else(client):
+    page = client.get("/").text
+    assert "Voltick" in page
+    for path in ("/", "/docs", "/static/app.js", "/static/page.css", "/static/docs.js"):
+        text = client.get(path).text
+        assert "http://" not in text
+        assert "https://" not in text
+    for path in ("/docs-static/swagger-ui-bundle.js", "/docs-static/swagger-ui.css"):
+        assert client.get(path).status_code == 200
+
+
+def test_openapi_describes_every_route_with_examples(client):
+    document = client.get("/openapi.json").json()
+    assert set(document["paths"]) >= {"/health", "/scores/{symbol}", "/predict", "/stream"}
+    score = document["paths"]["/scores/{symbol}"]["get"]["responses"]["200"]
+    assert score["content"]["application/json"]["example"]["symbol"] == "BTC-USD"
+    assert "ScoreView" in document["components"]["schemas"]
+    example = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert set(example["example"]["rows"][0]) == {feature.name for feature in FEATURES}
+
+
+def test_health_tells_what_is_missing(tmp_path, valkey, store, database):
+    with (
+        EmbeddedBroker(tmp_path / "broker") as broker,
+        api(
+            tmp_path,
+            valkey.url,
+            kafka_bootstrap_servers=broker.client_config()["bootstrap.servers"],
+        ) as address,
+        httpx.Client(base_url=address, timeout=10) as client,
+    ):
+
+        def failing() -> list[str]:
+            body = client.get("/health").json()
+            assert (body["status"] == "ok") == (not body["failing"])
+            return body["failing"]
+
+        assert failing() == ["model", "ticks"]
+        ref = publish_tiny(store, 0.2)
+        store.move("volatility_spike", champion=ref, by="test")
+        write(database, prediction())
+        response = client.get("/health")
+        assert response.status_code == 200, response.text
+        assert response.json()["simulated"] is False
+
+        write(database, prediction(age_s=31))
+        response = client.get("/health")
+        assert error_of(response, 503)["code"] == "unhealthy"
+        assert response.json()["failing"] == ["ticks"]
+        write(database, prediction(venue="simulator"))
+        assert client.get("/health").json()["feed"] == "SIMULATED"
+
+        broker.kill()
+        until(lambda: failing() == ["kafka"], "the lost broker to be noticed", every_s=0.2)
+
+
+def test_redis_that_is_gone_is_503_everywhere(tmp_path):
+    with (
+        api(tmp_path, DEAD_REDIS) as address,
+        httpx.Client(base_url=address, timeout=10) as client,
+    ):
+        for path in ("/scores", "/scores/A", "/scores/A/history", "/quality", "/stream"):
+            assert error_of(client.get(path), 503)["code"] == "redis_unavailable"
+        assert "redis" in client.get("/health").json()["failing"]
+        assert client.get("/version").json()["simulated"] is None
+        assert "voltick_api_redis_up 0.0" in client.get("/metrics").text
+
+
+def test_redis_that_stalls_is_503_and_comes_back(client, valkey, database):
+    write(database, prediction())
+    assert client.get("/scores/BTC-USD").status_code == 200
+    valkey.pause()
+    try:
+        response = client.get("/scores/BTC-USD")
+        assert error_of(response, 503)["code"] == "redis_unavailable"
+        assert response.elapsed.total_seconds() < 5
+    finally:
+        valkey.resume()
+    until(lambda: client.get("/scores/BTC-USD").status_code == 200, "scores to come back")
+
+
+def test_redis_that_restarts_is_used_again(client, valkey, database):
+    write(database, prediction())
+    assert client.get("/scores/BTC-USD").status_code == 200
+    valkey.kill()
+    assert client.get("/scores/BTC-USD").status_code == 503
+    valkey.start()
+    until(lambda: client.get("/scores").status_code == 200, "Redis to be used again")
+    error_of(client.get("/scores/BTC-USD"), 404)

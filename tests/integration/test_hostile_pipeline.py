@@ -1,0 +1,119 @@
+"""Hostile messages through the running pipeline: nothing stops it, nothing is lost."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from schemas import topics
+from schemas.dead_letters import DeadLetter, Reason
+from tests.conftest import Broker
+from tests.fuzz.account import account_of
+from tests.fuzz.messages import hostile_messages
+from tests.proof.checker import Outputs, first_of_each
+from tests.support.kafka_tools import create_topics, fill, read_topic
+from tests.support.processes import flow
+from tests.twin.expectation import expect
+
+PARTITIONS = 3
+COUNT = 4_000
+BIG = (
+    os.urandom(65_537),
+    os.urandom(700_000),  # in base64 just below the usual limit of a topic
+    os.urandom(1_040_000),  # above it
+    b"[" * 1_000_000,
+    b'{"price":' + b" " * 20_000_000 + b"1}",  # some kilobytes in a compressed batch
+)
+
+
+def produce_big(config: dict[str, str]) -> None:
+    failures: list[str] = []
+    producer = Producer({**config, "message.max.bytes": 100_000_000, "compression.type": "gzip"})
+    for value in BIG:
+        producer.produce(
+            topics.TICKS_RAW,
+            value,
+            partition=1,
+            on_delivery=lambda error, _: failures.append(str(error)) if error else None,
+        )
+        assert producer.flush(60) == 0
+    producer.close()
+    assert failures == []
+
+
+@pytest.mark.timeout(240)
+def test_hostile_messages_are_each_accounted_for(
+    broker: Broker, group: str, tmp_path: Path
+) -> None:
+    config = broker.client_config()
+    # With the broker's own limits, as where somebody else has made the topics.
+    create_topics(config, PARTITIONS)
+    messages = list(hostile_messages(77, COUNT, PARTITIONS))
+    fill(config, messages[: COUNT // 2])
+    produce_big(config)
+    fill(config, messages[COUNT // 2 :])
+    settings = {
+        **broker.environment(),
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "VOLTICK_GROUP": group,
+        "VOLTICK_MODEL_STORE": str(tmp_path / "models"),
+        "VOLTICK_TARGETS": "volatility_spike",
+    }
+    raw = read_topic(config, topics.TICKS_RAW, at_least=COUNT + len(BIG))
+    expected = expect(raw)
+    with flow("flows.pipeline", tmp_path, settings) as process:
+        process.wait_for_log("pipeline ready", 60)
+        letters = read_topic(
+            config, topics.DEAD_LETTERS, at_least=len(expected.letters), deadline_s=90
+        )
+        rows = len(expected.rows) - (len(letters) - len(expected.letters))
+        outputs = Outputs(
+            read_topic(config, topics.PREDICTIONS, at_least=rows),
+            read_topic(config, topics.TICKS_FEATURES, at_least=len(expected.rows)),
+            letters,
+        )
+        assert process.running, process.tail()
+    found = [msgspec.json.decode(message.value, type=DeadLetter) for message in letters]
+    cut = [letter for letter in found if "(first " in letter.detail]
+    assert [len(letter.payload) for letter in cut] == [3_133_440]
+    assert cut[0].detail.endswith(f"(first 3133440 of {len(BIG[-1])} bytes)")
+    origins = {(letter.partition, letter.offset) for letter in cut}
+    account = account_of(expected, outputs)
+    defects = [defect for defect in account.defects if defect.origin not in origins]
+    assert [str(defect) for defect in first_of_each(defects)] == []
+    assert account.inputs == COUNT + len(BIG)
+    sizes = Counter(len(letter.payload) for letter in found if letter.reason is Reason.TOO_LARGE)
+    assert all(sizes[len(value)] for value in BIG[:-1])
+
+
+@pytest.mark.apache
+@pytest.mark.timeout(240)
+def test_letters_are_cut_where_the_topic_cannot_be_told_to_take_more(
+    apache_kafka, monkeypatch
+) -> None:
+    """As where the user may write to the topic, but not alter it."""
+    from flows.connectors import kafka_limits
+
+    config = apache_kafka.client_config()
+    create_topics(config, 1, names=[topics.DEAD_LETTERS], settings={"max.message.bytes": "70000"})
+    refusals: list[int] = []
+
+    def refuse(_admin: object, _topic: str, limit: int, _timeout_s: float) -> None:
+        refusals.append(limit)
+        raise TimeoutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kafka_limits, "_set", refuse)
+        assert kafka_limits.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 70_000
+    assert refusals == [4_000_000]
+    assert kafka_limits.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 4_000_000
+    resource = ConfigResource(ResourceType.TOPIC, topics.DEAD_LETTERS)
+    admin = AdminClient(config)
+    [answer] = admin.describe_configs([resource]).values()
+    assert answer.result(10)["max.message.bytes"].value == "4000000"
+    # Nobody may even say: what Kafka takes by default.
+    assert kafka_limits.message_limit(config, "no.such.topic", 4_000_000) == 1_048_588

@@ -1,0 +1,117 @@
+"""Dead letters go back mended, once each."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas import topics
+from schemas.dead_letters import DeadLetter, Reason
+from schemas.ticks import Tick
+from tests.conftest import Broker
+from tests.support.kafka_tools import Outgoing, create_topics, fill, read_topic
+from tests.support.processes import Process
+
+START_NS = 1_700_000_000_000_000_000
+
+
+def _tick(seconds: float, price: float = 100.0) -> bytes:
+    return msgspec.json.encode(
+        Tick(
+            symbol="BTC-USD",
+            venue="simulator",
+            ts_event_ns=START_NS + int(seconds * 1e9),
+            price=price,
+        )
+    )
+
+
+def _letter(payload: bytes, offset: int, topic: str | None = topics.TICKS_RAW) -> Outgoing:
+    dead = DeadLetter(
+        reason=Reason.BAD_PRICE,
+        detail="price is -1.0",
+        payload=payload,
+        topic=topic,
+        partition=0,
+        offset=offset,
+    )
+    return Outgoing(0, b"BTC-USD", msgspec.json.encode(dead), 1_700_000_000_000)
+
+
+def _redrive(broker: Broker, folder: Path, *arguments: str) -> tuple[int, str, str]:
+    name = uuid.uuid4().hex
+    process = Process(["-m", "flows.redrive", *arguments], folder, broker.environment(), name)
+    with process:
+        code = process.wait_exit(60)
+        return code, process.stdout, process.stderr
+
+
+@pytest.fixture
+def letters(broker: Broker) -> Broker:
+    config = broker.client_config()
+    create_topics(config, 1, broker.replication)
+    fill(config, [Outgoing(0, b"BTC-USD", _tick(0), 1_700_000_000_000)])
+    fill(
+        config,
+        [_letter(_tick(1, -1.0), 0), _letter(_tick(2, -1.0), 1), _letter(b"{", 2, topic=None)],
+        topics.DEAD_LETTERS,
+    )
+    return broker
+
+
+def _mend(file: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in file.read_bytes().splitlines()]
+    for line in lines:
+        line["payload"] = line["payload"].replace("-1.0", "101.0")
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return lines
+
+
+def test_mended_letters_go_back_once_each(letters: Broker, tmp_path: Path) -> None:
+    file = tmp_path / "letters.ndjson"
+    code, out, err = _redrive(letters, tmp_path, "export", "--out", str(file))
+    assert code == 0, err
+    assert json.loads(out.splitlines()[-1])["exported"] == 2
+    lines = _mend(file)
+    assert [line["id"] for line in lines] == ["0-0", "0-1"]
+
+    results = [_redrive(letters, tmp_path, "put", str(file)) for _ in range(2)]
+
+    assert [json.loads(out.splitlines()[-1]) for _, out, _ in results] == [
+        {"put": 2, "already_put": 0},
+        {"put": 0, "already_put": 2},
+    ]
+    found = read_topic(letters.client_config(), topics.TICKS_RAW, at_least=3)
+    assert [message.value for message in found] == [_tick(0), _tick(1, 101.0), _tick(2, 101.0)]
+    code, out, _ = _redrive(letters, tmp_path, "export", "--out", str(file))
+    assert (code, json.loads(out.splitlines()[-1])["exported"]) == (0, 0)
+
+
+def test_what_is_not_mended_is_refused_by_name(letters: Broker, tmp_path: Path) -> None:
+    file = tmp_path / "letters.ndjson"
+    _redrive(letters, tmp_path, "export", "--out", str(file))
+
+    code, _, err = _redrive(letters, tmp_path, "put", str(file))
+
+    assert code != 0
+    assert "letter 0-0 is not mended: bad_price" in err
+    assert len(err.splitlines()) == 1
+    assert len(read_topic(letters.client_config(), topics.TICKS_RAW, at_least=1)) == 1
+
+
+def test_tick_that_would_restart_its_symbol_is_refused_unless_asked_for(
+    letters: Broker, tmp_path: Path
+) -> None:
+    file = tmp_path / "letters.ndjson"
+    line = {"id": "0-0", "payload": _tick(-61).decode()}
+    file.write_text(json.dumps(line) + "\n")
+
+    code, _, err = _redrive(letters, tmp_path, "put", str(file))
+    assert code != 0
+    assert "61 s older than the newest of BTC-USD" in err
+
+    code, out, _ = _redrive(letters, tmp_path, "put", str(file), "--accept-restart")
+    assert (code, json.loads(out.splitlines()[-1])["put"]) == (0, 1)

@@ -1,0 +1,23 @@
+"""More and fewer processes over the same partitions: nothing missing, twice or different."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.scenes import prove_spotless
+from tests.proof.scene import Plan, Scene
+from tests.proof.torments import lost_worker, rescale
+from tests.support.apache_kafka import ApacheKafka
+
+pytestmark = [pytest.mark.apache, pytest.mark.timeout(420)]
+
+
+def test_one_two_four_one_processes_and_a_lost_worker(
+    apache_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    def both(scene: Scene) -> None:
+        rescale(scene)
+        lost_worker(scene)
+
+    plan = Plan(71, partitions=8, ticks=8_000, rate_hz=800, oracle_rows=100, uninterrupted=False)
+    prove_spotless(apache_kafka, plan, tmp_path, both)

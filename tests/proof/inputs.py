@@ -1,0 +1,166 @@
+"""Seeded ticks that hit every rule: late, duplicates, gaps, restarts, nulls and bad messages."""
+
+import itertools
+import json
+import random
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from schemas.ticks import Tick
+from tests.support.kafka_tools import Outgoing
+
+SECOND = 1_000_000_000
+START_NS = 1_750_000_000 * SECOND
+VENUE = "proof"
+_ENCODE = msgspec.json.Encoder().encode
+
+
+@dataclass
+class _Market:
+    """One symbol's clock, price and ids."""
+
+    symbol: str
+    partition: int
+    mean_wait_s: float
+    has_ids: bool
+    has_quotes: bool
+    has_recv: bool
+    now_ns: int
+    price: float
+    next_id: int = 1_000
+    recent: deque[Tick] = field(default_factory=lambda: deque(maxlen=20))
+
+
+def messages(seed: int, partitions: int, symbols: int = 12) -> Iterator[Outgoing]:
+    """Yield messages without end; the same for the same arguments.
+
+    Event times move by each symbol's own clock, 0.2 to 20 s a tick, so that an hour of memory is
+    some thousand ticks; now and then a symbol's clock jumps past both restart limits.
+    """
+    random_ = random.Random(seed)  # noqa: S311 - a test's input, repeatable by seed
+    markets = [_market(random_, number, partitions) for number in range(symbols)]
+    weights = [1 / market.mean_wait_s for market in markets]
+    bad_kinds = itertools.cycle(_BAD)
+    while True:
+        [market] = random_.choices(markets, weights)
+        partition = market.partition
+        chance = random_.random()
+        if chance < 0.015:
+            value = next(bad_kinds)(_tick(random_, market))
+            yield Outgoing(partition, market.symbol.encode(), value, _timestamp(market.now_ns))
+            continue
+        if chance < 0.030 and market.recent:
+            ticks = [market.recent[-1]]
+        elif chance < 0.031 and market.recent:
+            ticks = list(market.recent)  # as after a reconnect
+        else:
+            ticks = [_tick(random_, market)]
+        for tick in ticks:
+            market.recent.append(tick)
+            stamp = _timestamp(tick.ts_event_ns)
+            yield Outgoing(partition, market.symbol.encode(), _ENCODE(tick), stamp)
+
+
+def _market(random_: random.Random, number: int, partitions: int) -> _Market:
+    return _Market(
+        symbol=f"S{number:02d}-USD",
+        partition=number % partitions,
+        mean_wait_s=random_.choice((0.2, 0.5, 1.0, 2.0, 5.0, 20.0)),
+        has_ids=number % 4 != 3,
+        has_quotes=number % 5 != 4,
+        has_recv=number % 3 != 2,
+        now_ns=START_NS + random_.randrange(60 * SECOND),
+        price=10.0 ** random_.uniform(-2, 5),
+    )
+
+
+def _timestamp(ts_ns: int) -> int:
+    return ts_ns // 1_000_000 + 150
+
+
+def _tick(random_: random.Random, market: _Market) -> Tick:
+    gap = random_.random() < 0.003
+    market.now_ns += _step_ns(random_, market)
+    market.price *= 1.0 + random_.gauss(0.0, 2e-4)
+    market.next_id += random_.randrange(2, 500) if gap else 1
+    ts_ns = market.now_ns
+    chance = random_.random()
+    if chance < 0.015:
+        ts_ns -= random_.choice((1, random_.randrange(60 * SECOND), 60 * SECOND))
+    elif chance < 0.0152:
+        market.now_ns = ts_ns = ts_ns - 60 * SECOND - random_.choice((1, 3600 * SECOND))
+    price = round(market.price, 6)
+    half = price * random_.uniform(0, 3e-4)
+    quoted = market.has_quotes and random_.random() > 0.05
+    sized = random_.random() > 0.03
+    return Tick(
+        symbol=market.symbol,
+        venue=VENUE,
+        ts_event_ns=ts_ns,
+        ts_recv_ns=ts_ns + random_.randrange(400_000_000) if market.has_recv else None,
+        price=price,
+        size=round(random_.expovariate(1.0), 5) if sized else None,
+        side=random_.choice((-1, 0, 1, 1, -1)),
+        bid=price - half if quoted else None,
+        ask=price + half if quoted else None,
+        bid_size=round(random_.expovariate(0.5), 4) if quoted and sized else None,
+        ask_size=round(random_.expovariate(0.5), 4) if quoted and sized else None,
+        trade_id=market.next_id if market.has_ids and random_.random() > 0.01 else None,
+        gap=gap,
+    )
+
+
+def _step_ns(random_: random.Random, market: _Market) -> int:
+    chance = random_.random()
+    if chance < 0.05:
+        return 0
+    if chance < 0.0502:
+        return 3600 * SECOND + random_.choice((0, 1, 26 * 3600 * SECOND))
+    return int(random_.expovariate(1.0 / market.mean_wait_s) * SECOND)
+
+
+def _changed(tick: Tick, **fields: object) -> bytes:
+    return json.dumps({**msgspec.to_builtins(tick), **fields}).encode()
+
+
+def _without(tick: Tick, name: str) -> bytes:
+    whole = msgspec.to_builtins(tick)
+    del whole[name]
+    return json.dumps(whole).encode()
+
+
+# One of each kind of bad message; each takes a good tick.
+_BAD = (
+    lambda tick: b"",
+    lambda tick: b"{",
+    lambda tick: b"\xff\xfe not text",
+    lambda tick: b"[" * 5000,
+    lambda tick: b"null",
+    lambda tick: b"[1, 2]",
+    lambda tick: _ENCODE(tick)[:-9],
+    lambda tick: _ENCODE(tick) + b"}",
+    lambda tick: _changed(tick, price="12.5"),
+    lambda tick: _changed(tick, side=2),
+    lambda tick: _changed(tick, ts_event_ns=1.5),
+    lambda tick: _changed(tick, symbol=""),
+    lambda tick: _changed(tick, gap=None),
+    lambda tick: _changed(tick, trade_id=-1),
+    lambda tick: _without(tick, "price"),
+    lambda tick: _without(tick, "symbol"),
+    lambda tick: _without(tick, "ts_event_ns"),
+    lambda tick: _changed(tick, price=0.0),
+    lambda tick: _changed(tick, price=-1.0),
+    lambda tick: _changed(tick, bid=0.0),
+    lambda tick: _changed(tick, ask=float("inf")),
+    lambda tick: _changed(tick, bid=tick.price * 1.01, ask=tick.price),
+    lambda tick: _changed(tick, size=-0.5),
+    lambda tick: _changed(tick, bid_size=-1.0),
+    lambda tick: _changed(tick, ts_event_ns=tick.ts_event_ns + 6 * SECOND, ts_recv_ns=None),
+    lambda tick: _changed(tick, ts_recv_ns=tick.ts_event_ns - 5 * SECOND - 1),
+    lambda tick: _changed(tick, ts_event_ns=1_230_768_000 * SECOND - 1),
+    lambda tick: _changed(tick, symbol="X" * 65),
+    lambda tick: _changed(tick, note="x" * 66_000),
+)

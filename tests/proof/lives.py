@@ -1,0 +1,172 @@
+"""Lives of the pipeline: started, watched, ended at a moment of the plan."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flows.errors import FencedError
+from tests.proof.killable import VARIABLE
+from tests.proof.moments import Moment
+from tests.proof.progress import Progress
+from tests.support.polling import free_ports, pause, until
+from tests.support.processes import Process, flow
+
+_KILLED = -9
+_LIFE_LIMIT_S = 150.0
+_FUSE_LIMIT_S = 15.0
+PIPELINE = "flows.pipeline"
+
+
+@dataclass
+class Lives:
+    """Starts pipelines one after another in the same place.
+
+    Attributes
+    ----------
+    settings
+        Environment of every life.
+    recoveries_s
+        From each start that came to a commit to that commit, seconds.
+    accidents
+        Ends that were not ours, in words: each is a defect.
+    """
+
+    settings: dict[str, str]
+    folder: Path
+    progress: Progress
+    say: Callable[[str], None]
+    kills: int = 0
+    recoveries_s: list[float] = field(default_factory=list)
+    accidents: list[str] = field(default_factory=list)
+    started: list[Process] = field(default_factory=list)
+
+    def start(self, module: str = PIPELINE, options: Sequence[str] = (), **more: str) -> Process:
+        """Start another life; ``options`` are the engine's, ``more`` are settings."""
+        name = f"life-{len(self.started) + 1:03d}"
+        process = flow(module, self.folder, {**self.settings, **more}, name, options)
+        self.started.append(process)
+        return process.start()
+
+    def stop(self, process: Process) -> None:
+        """SIGTERM: what is open is committed, so that no broker shows anything twice."""
+        process.terminate()
+        assert process.wait_exit(30) == 0, process.tail()
+
+    def end_all(self) -> None:
+        """SIGKILL what is left."""
+        for process in self.started:
+            process.kill()
+
+    def live(self, moment: Moment) -> None:
+        """Go through one life and end it at this moment."""
+        before = self.progress.total()
+        if moment.kind == "call":
+            armed = {VARIABLE: f"{moment.point}:{moment.passes}"}
+            process = self.start("tests.proof.killable", **armed)
+            self._watch_until_dead(process, before)
+        elif moment.kind == "overlap":
+            self._overlap(moment, before)
+        else:
+            process = self.start()
+            if moment.kind == "run":
+                self.watch_until_commit(process, before)
+            pause(moment.after_s)
+            self._kill(process)
+        self.say(f"killed at {moment}, {self.progress.total() - before} inputs further")
+
+    def watch_until_commit(self, process: Process, before: int) -> None:
+        """Wait for the life's first commit and note how long that took."""
+        if self._watch(process, before):
+            return
+        if process.running:
+            self.accidents.append(f"no commit within {_LIFE_LIMIT_S:g} s:\n{process.tail()}")
+        else:
+            self._note_end(process)
+
+    def start_whole(self) -> Process:
+        """Start another life and wait until it has committed on every partition.
+
+        One that is paused while it still takes partitions over would go on with that when it wakes
+        up, and end the instance that took them in the meantime.
+        """
+        [process] = self.start_cluster(1)
+        return process
+
+    def start_cluster(self, count: int) -> list[Process]:
+        """Start so many processes that share the partitions; wait for commits on all of these."""
+        before = self.progress.offsets()
+        addresses = ";".join(f"127.0.0.1:{port}" for port in free_ports(count))
+        options = [
+            ["-i", str(number), "-a", addresses] if count > 1 else [] for number in range(count)
+        ]
+        processes = [self.start(options=each) for each in options]
+        ends = {partition: offset + 1 for partition, offset in before.items()}
+        until(
+            lambda: self.progress.reached(ends) or not all(each.running for each in processes),
+            "commits on every partition",
+            _LIFE_LIMIT_S,
+        )
+        for process in processes:
+            if not process.running:
+                self._note_end(process)
+        return processes
+
+    def wait_idle(self, seconds: float) -> None:
+        """Let time pass while the load goes on: the broker's own limits are the input."""
+        pause(seconds)
+
+    def wait_exit_or_commit(
+        self, process: Process, before: int, deadline_s: float = _LIFE_LIMIT_S
+    ) -> None:
+        """Wait until the process has ended or committed anything beyond ``before``."""
+        until(
+            lambda: not process.running or self.progress.total() > before,
+            "an end or a commit",
+            deadline_s,
+        )
+
+    def _overlap(self, moment: Moment, before: int) -> None:
+        older = self.start()
+        self.watch_until_commit(older, before)
+        younger = self.start()
+        pause(moment.after_s)
+        if older.running:
+            self._kill(older)
+        elif older.exit_code == FencedError.exit_code:
+            self.kills += 1  # the fence was faster
+        else:
+            self._note_end(older)
+        self.watch_until_commit(younger, self.progress.total())
+        self._kill(younger)
+
+    def _watch_until_dead(self, process: Process, before: int) -> None:
+        """Wait for a life that ends itself; where its point never comes, end it."""
+        self._watch(process, before)
+        with contextlib.suppress(TimeoutError):
+            until(lambda: not process.running, "the fuse", _FUSE_LIMIT_S)
+        self._kill(process)
+
+    def _watch(self, process: Process, before: int) -> bool:
+        """Return whether the life came to a commit."""
+        end = time.monotonic() + _LIFE_LIMIT_S
+        while process.running and time.monotonic() < end:
+            if self.progress.total() > before:
+                self.recoveries_s.append(time.monotonic() - process.started_at)
+                return True
+            pause(0.01)
+        return False
+
+    def _kill(self, process: Process) -> None:
+        if process.running:
+            process.kill()
+        if process.exit_code == _KILLED:
+            self.kills += 1
+        else:
+            self._note_end(process)
+
+    def _note_end(self, process: Process) -> None:
+        if process.exit_code != _KILLED:
+            name = process.stderr_path.stem
+            self.accidents.append(f"{name} ended with {process.exit_code}:\n{process.tail()}")

@@ -1,0 +1,76 @@
+"""How far a group has come, asked again and again."""
+
+import time
+from collections.abc import Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from schemas import topics
+from tests.support.polling import until
+
+_ANSWER_LIMIT_S = 120.0
+_ABSENT = {
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._WAIT_COORD,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+}
+
+
+class Progress:
+    """A group's committed offsets on ``ticks.raw``."""
+
+    def __init__(self, config: Mapping[str, str], group: str, partitions: int) -> None:
+        self._asked = [TopicPartition(topics.TICKS_RAW, part) for part in range(partitions)]
+        self._consumer = Consumer(
+            {
+                **config,
+                "group.id": group,
+                "enable.auto.commit": False,
+                # Do not wait for what a killed instance has left open.
+                "isolation.level": "read_uncommitted",
+                "log_level": 2,
+            }
+        )
+
+    def offsets(self) -> dict[int, int]:
+        """Return the committed offset of each partition, 0 where there is none."""
+        deadline = time.monotonic() + _ANSWER_LIMIT_S
+        while time.monotonic() < deadline:
+            try:
+                answer = self._consumer.committed(self._asked, timeout=5)
+            except KafkaException as error:
+                # While its broker is stopped or gone, as far as anybody knows nothing moves.
+                if not error.args[0].retriable() and error.args[0].code() not in _ABSENT:
+                    raise
+                continue
+            if not any(each.error for each in answer):
+                return {each.partition: max(each.offset, 0) for each in answer}
+        message = f"no answer from Kafka within {_ANSWER_LIMIT_S:g} s"
+        raise TimeoutError(message)
+
+    def total(self) -> int:
+        """Return the sum over all partitions."""
+        return sum(self.offsets().values())
+
+    def reached(self, ends: Mapping[int, int]) -> bool:
+        """Tell whether every partition is committed up to its end."""
+        offsets = self.offsets()
+        return all(offsets[part] >= end for part, end in ends.items())
+
+    def wait_for(self, ends: Mapping[int, int], deadline_s: float) -> None:
+        """Wait until every partition is committed up to its end."""
+
+        until(
+            lambda: self.reached(ends),
+            f"commits up to {dict(ends)}, at {self.offsets()}",
+            deadline_s,
+            0.05,
+        )
+
+    def close(self) -> None:
+        """Close the client."""
+        self._consumer.close()

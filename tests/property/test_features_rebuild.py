@@ -1,0 +1,104 @@
+"""A state rebuilt from ``rebuild_from``, or from before it, is the old one bit for bit."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.features import NOTHING_HELD, FeatureState
+from tests.support.feature_checks import assert_same_bits
+from tests.support.hostile import HOUR, long_log, short_logs
+from tests.support.ticks import NS, START_NS, T, batch_of, cut, random_log
+
+
+def anchors(log):
+    """Return all rows and ``rebuild_from`` after every tick."""
+    state = FeatureState()
+    rows = state.update(log)
+    again = FeatureState()
+    return rows, [again.update(cut(log, i, i + 1)).rebuild_from for i in range(len(log))]
+
+
+def assert_rebuilds(log, rows, start, committed):
+    """Start anew at ``start``; from ``committed`` on all rows must be those of the whole run."""
+    if committed >= len(log):
+        return
+    rebuilt = FeatureState().update(cut(log, start, len(log)))
+    assert_same_bits(rebuilt, rows, committed - start, committed)
+
+
+@settings(max_examples=300, deadline=None)
+@given(log=short_logs(), data=st.data())
+def test_any_start_at_or_before_rebuild_from_gives_the_same_rows(log, data):
+    rows, rebuild = anchors(log)
+    committed = data.draw(st.integers(1, len(log)))
+    latest = min(rebuild[committed - 1], committed)
+    start = data.draw(st.integers(0, latest))
+    assert_rebuilds(log, rows, start, committed)
+    assert_rebuilds(log, rows, latest, committed)
+
+
+@pytest.mark.parametrize("trouble", [0.02, 0.2, 0.6])
+@pytest.mark.parametrize("ids", [0.0, 0.5, 1.0])
+def test_long_hostile_logs_rebuild(trouble, ids):
+    for seed in range(4):
+        log = long_log(seed, 600, 1 + seed, trouble, ids)
+        rows, rebuild = anchors(log)
+        rng = np.random.default_rng(seed)
+        for committed in rng.integers(1, len(log), 25):
+            latest = min(rebuild[committed - 1], committed)
+            assert_rebuilds(log, rows, latest, int(committed))
+            assert_rebuilds(log, rows, int(rng.integers(0, latest + 1)), int(committed))
+
+
+@settings(max_examples=60, deadline=None)
+@given(log=short_logs(), data=st.data())
+def test_a_rebuilt_run_can_be_rebuilt_again_from_its_own_offset(log, data):
+    rows = FeatureState().update(log)
+    start, committed = 0, 0
+    while committed < len(log):
+        ahead = data.draw(st.integers(committed + 1, len(log)))
+        run = FeatureState()
+        got = run.update(cut(log, start, ahead))
+        assert_same_bits(got, rows, committed - start, committed, ahead - committed)
+        start, committed = min(got.rebuild_from, ahead), ahead
+
+
+def test_a_random_log_rebuilds_wherever_it_is_cut():
+    log = random_log(5, 6000, symbols=4, mean_gap_s=2.0, nulls=0.1, late=0.02, repeats=0.02)
+    rows, rebuild = anchors(log)
+    for committed in range(100, 6000, 613):
+        assert_rebuilds(log, rows, min(rebuild[committed - 1], committed), committed)
+
+
+@pytest.mark.parametrize("trade_ids", [True, False])
+def test_rebuild_from_follows_a_sane_log_at_about_an_hour(trade_ids):
+    log = random_log(1, 20_000, symbols=3, mean_gap_s=1.0, trade_ids=trade_ids, late=0.01)
+    _, rebuild = anchors(log)
+    t = log.ts_event_ns
+    for i in range(8000, 20_000, 500):
+        assert t[i] - t[rebuild[i]] < 1.1 * HOUR
+    assert all(a <= b for a, b in itertools.pairwise(rebuild))
+
+
+def test_rebuild_from_recovers_from_an_id_far_ahead():
+    ticks = [T(START_NS + i * NS, trade_id=100 + i) for i in range(6 * 3600)]
+    ticks[1000].trade_id = 10**9
+    _, rebuild = anchors(batch_of(ticks))
+    assert rebuild[-1] > 6 * 3600 - 2 * 3600
+
+
+def test_a_delisted_symbol_holds_the_rebuild_for_a_day_only():
+    ticks = [T(START_NS, symbol=1)]
+    ticks += [T(START_NS + i * 60 * NS, symbol=0) for i in range(26 * 60)]
+    _, rebuild = anchors(batch_of(ticks))
+    assert rebuild[23 * 60] == 0
+    assert rebuild[-1] > 24 * 60
+
+
+def test_nothing_is_held_before_the_first_tick():
+    state = FeatureState()
+    assert state.rebuild_from == NOTHING_HELD
+    assert state.update(cut(batch_of([T(START_NS)]), 0, 0)).rebuild_from == NOTHING_HELD

@@ -1,0 +1,112 @@
+"""Logs that hit every rule of order: what a careless venue, clock or operator could send."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tests.support.ticks import NAN, NS, START_NS, T, batch_of
+
+HOUR = 3600 * NS
+
+STEPS_NS = (
+    0, 0, 1, 10**6, NS // 2, NS, 2 * NS, 7 * NS, 31 * NS, 61 * NS, 299 * NS, 301 * NS,
+    899 * NS, 1801 * NS, 3599 * NS, HOUR, HOUR + 1, HOUR + NS, 2 * HOUR, 25 * HOUR,
+    -1, -NS, -30 * NS, -59 * NS, -60 * NS, -60 * NS - 1, -61 * NS, -119 * NS, -HOUR, -26 * HOUR,
+)  # fmt: skip
+"""From the log's clock to the next tick's time."""
+
+IDS = ("next", "next", "next", "next", "same", "back", "far back", "ahead", "far ahead", None)
+
+
+class Writer:
+    """Turns choices into ticks, one clock for all symbols."""
+
+    def __init__(self) -> None:
+        self.clock = START_NS
+        self.ids: dict[int, int] = {}
+        self.price: dict[int, float] = {}
+        self.ticks: list[T] = []
+
+    def add(self, symbol, step_ns, id_choice, sticky, move, nulls, side, gap) -> None:
+        """Append a tick; ``sticky`` moves the clock to it, otherwise only this tick is off."""
+        ts = max(self.clock + step_ns, START_NS - 100 * 24 * HOUR)
+        if sticky:
+            self.clock = ts
+        last = self.ids.get(symbol, 1000)
+        shift = {
+            "next": 1, "same": 0, "back": -2, "far back": -500, "ahead": 20, "far ahead": 10**6,
+        }.get(id_choice, 0)  # fmt: skip
+        trade_id = max(0, last + shift)
+        if id_choice in ("next", "ahead", "far ahead") or (sticky and id_choice == "far back"):
+            self.ids[symbol] = trade_id
+        mid = self.price.get(symbol, 100.0 * (symbol + 1)) * (1 + move * 1e-4)
+        self.price[symbol] = mid
+        half = mid * 1e-5 * (abs(move) % 3)
+        tick = T(
+            ts=ts,
+            price=mid,
+            symbol=symbol,
+            size=0.5 + abs(move),
+            side=side,
+            bid=mid - half,
+            ask=mid + half,
+            bid_size=1.0 + (move % 5),
+            ask_size=2.0 + (move % 7),
+            trade_id=-1 if id_choice is None else trade_id,
+            gap=gap,
+        )
+        for bit, name in enumerate(("size", "bid", "ask", "bid_size", "ask_size")):
+            if nulls >> bit & 1:
+                setattr(tick, name, NAN)
+        if nulls >> 5 & 1:
+            tick.size = 0.0
+            tick.bid_size = 0.0 if tick.bid_size == tick.bid_size else NAN
+            tick.ask_size = 0.0 if tick.ask_size == tick.ask_size else NAN
+        self.ticks.append(tick)
+
+
+def choices(symbols: int):
+    """Return a strategy for the arguments of ``Writer.add``."""
+    return st.tuples(
+        st.integers(0, symbols - 1),
+        st.sampled_from(STEPS_NS),
+        st.sampled_from(IDS),
+        st.booleans(),
+        st.integers(-20, 20),
+        st.sampled_from((0, 0, 0, 1, 2, 6, 8, 24, 31, 32)),
+        st.integers(-1, 1),
+        st.sampled_from((False, False, False, True)),
+    )
+
+
+@st.composite
+def short_logs(draw, max_ticks=60, max_symbols=3):
+    """Logs that shrink well."""
+    symbols = draw(st.integers(1, max_symbols))
+    writer = Writer()
+    for choice in draw(st.lists(choices(symbols), min_size=1, max_size=max_ticks)):
+        writer.add(*choice)
+    return batch_of(writer.ticks)
+
+
+def long_log(seed: int, n: int, symbols: int, trouble: float, ids: float = 0.7):
+    """Return a log of ``n`` ticks of which a share is troublesome; ``ids`` of them have an id."""
+    rng = np.random.default_rng(seed)
+    writer = Writer()
+    calm = (NS // 5, NS, 3 * NS, 20 * NS)
+    for _ in range(n):
+        troubled = rng.random() < trouble
+        step = int(rng.choice(STEPS_NS if troubled else calm))
+        id_choice = IDS[rng.integers(len(IDS))] if troubled else "next"
+        if rng.random() > ids:
+            id_choice = None
+        writer.add(
+            int(rng.integers(symbols)),
+            step,
+            id_choice,
+            (not troubled) or rng.random() < 0.4,
+            int(rng.integers(-20, 21)),
+            int(rng.choice((0, 0, 0, 1, 2, 6, 8, 24, 31, 32))),
+            int(rng.integers(-1, 2)),
+            bool(rng.random() < 0.05),
+        )
+    return batch_of(writer.ticks)

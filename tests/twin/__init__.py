@@ -1,0 +1,5 @@
+"""The slow, plain twin: from ``ticks.raw`` alone, what every output topic must contain.
+
+It shares no code with the flow but ``schemas``: one message at a time, dictionaries, no arrays.
+Features come from the test suite's oracle, which recomputes a row from the symbol's memory.
+"""

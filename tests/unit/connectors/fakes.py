@@ -1,0 +1,128 @@
+"""Stand-ins for Kafka's clients that do what a test tells them to."""
+
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+
+class FakeMessage:
+    """What a consumer returns: a message proper, or an event in its place."""
+
+    def __init__(
+        self,
+        offset: int,
+        value: bytes | None = b"{}",
+        error: KafkaError | None = None,
+        timestamp_ms: int = 1000,
+    ) -> None:
+        self._offset, self._value, self._error, self._at = offset, value, error, timestamp_ms
+
+    def offset(self) -> int:
+        return self._offset
+
+    def value(self) -> bytes | None:
+        return self._value
+
+    def error(self) -> KafkaError | None:
+        return self._error
+
+    def timestamp(self) -> tuple[int, int]:
+        return (1, self._at)
+
+
+def end_of_log(offset: int) -> FakeMessage:
+    return FakeMessage(offset, error=KafkaError(KafkaError._PARTITION_EOF))
+
+
+class FakeConsumer:
+    """Returns prepared answers to ``consume``, then nothing."""
+
+    def __init__(self, *answers: list[FakeMessage], high: int = 10**9) -> None:
+        self.answers = list(answers)
+        self.high = high
+        self.closed = False
+
+    def consume(self, count: int, timeout: float) -> list[FakeMessage]:
+        assert timeout == 0, "a source must not block"
+        if not self.answers:
+            return []
+        answer = self.answers.pop(0)
+        assert len(answer) <= count
+        return answer
+
+    def get_watermark_offsets(self, _partition: Any, cached: bool) -> tuple[int, int]:
+        assert cached, "asking the broker would block"
+        return (0, self.high)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def failure(code: int, *, retriable: bool = False, abort: bool = False, fatal: bool = False):
+    """Return a Kafka exception as librdkafka raises it."""
+    return KafkaException(KafkaError(code, "said so", fatal, retriable, abort))
+
+
+class FakeProducer:
+    """Keeps what is committed; fails where a test says so.
+
+    ``failures`` maps a method to a list: each call takes one entry, None passes.
+    """
+
+    def __init__(self, **failures: list[BaseException | None]) -> None:
+        self.failures = failures
+        self.calls: list[str] = []
+        self.open: list[tuple[str, int, bytes | None, bytes]] = []
+        self.visible: list[tuple[str, int, bytes | None, bytes]] = []
+        self.offsets: list[Any] = []
+        self.committed_offsets: list[Any] = []
+        self.room = 10**9
+        self.on_poll: Callable[[], None] = lambda: None
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        planned = self.failures.get(name)
+        if planned:
+            error = planned.pop(0)
+            if error is not None:
+                raise error
+
+    def init_transactions(self, timeout: float) -> None:
+        assert timeout > 0
+        self._called("init_transactions")
+
+    def begin_transaction(self) -> None:
+        self._called("begin_transaction")
+
+    def produce_batch(self, topic: str, messages: list[dict[str, Any]], partition: int) -> int:
+        self._called("produce_batch")
+        taken = 0
+        for message in messages:
+            if taken < self.room:
+                self.open.append((topic, partition, message["key"], message["value"]))
+                taken += 1
+            else:
+                message["_error"] = KafkaError(KafkaError._QUEUE_FULL)
+        self.room -= taken
+        return taken
+
+    def poll(self, timeout: float) -> int:
+        self.on_poll()
+        return 0
+
+    def send_offsets_to_transaction(self, offsets: list[Any], metadata: object, timeout: float):
+        assert timeout > 0
+        self._called("send_offsets_to_transaction")
+        self.offsets = offsets
+
+    def commit_transaction(self, timeout: float) -> None:
+        assert timeout > 0
+        self._called("commit_transaction")
+        self.visible += self.open
+        self.committed_offsets += self.offsets
+        self.open, self.offsets = [], []
+
+    def abort_transaction(self, timeout: float) -> None:
+        self._called("abort_transaction")
+        self.open, self.offsets = [], []

@@ -1,0 +1,130 @@
+import random
+import threading
+from pathlib import Path
+
+import pytest
+import structlog
+
+from flows.errors import CaptureError, FeedError
+from flows.feeds.backoff import backoff_s
+from flows.feeds.capture import CaptureReader, CaptureWriter, Header
+from flows.feeds.coinbase_exchange.client import URL, CoinbaseExchangeFeed
+from flows.feeds.record import RecordingFeed, record
+from flows.feeds.registry import VENUES, choose, open_feed, parse_speed, parser_for
+from flows.feeds.replay import ReplayFeed
+from flows.feeds.simulated import SimulatedFeed
+from tests.support.coinbase_server import CoinbaseServer, Connection
+
+
+def refuse(_: str) -> bool:
+    pytest.fail("probed without need")
+
+
+def test_auto_takes_the_live_feed_where_it_answers() -> None:
+    asked: list[str] = []
+    assert choose("auto", None, lambda url: not asked.append(url)) == "coinbase-exchange"
+    assert choose("auto", "ws://else", lambda url: not asked.append(url)) == "coinbase-exchange"
+    assert asked == [URL, "ws://else"]
+
+
+def test_auto_falls_back_to_the_simulator_and_says_so_loudly() -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert choose("auto", None, lambda _: False) == "simulate"
+    [entry] = logs
+    assert entry["log_level"] == "warning"
+    assert "SIMULATED" in entry["event"]
+
+
+@pytest.mark.parametrize("spec", ["simulate", "coinbase-exchange", "replay:x"])
+def test_a_named_feed_is_not_probed(spec: str) -> None:
+    assert choose(spec, None, refuse) == spec
+
+
+def test_feeds_open_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    CaptureWriter(path, Header(format="frames/1", venue="binance")).close()
+    replay = open_feed(f"replay:{path}", speed=None)
+    assert isinstance(replay, ReplayFeed)
+    assert replay.venue == "binance"
+    simulated = open_feed("simulate", symbols=("A-USD",), now_ns=lambda: 5)
+    assert isinstance(simulated, SimulatedFeed)
+    assert simulated.simulated
+
+
+def test_the_live_feed_opens_at_another_address() -> None:
+    def script(connection: Connection) -> None:
+        connection.hang()
+
+    with CoinbaseServer([script]) as server:
+        feed = open_feed("auto", feed_url=server.url)
+        try:
+            assert isinstance(feed, CoinbaseExchangeFeed)
+            assert not feed.simulated
+        finally:
+            feed.close()
+
+
+@pytest.mark.parametrize("spec", ["", "kraken", "Simulate", "replay"])
+def test_an_unknown_feed_is_refused_with_the_known_ones(spec: str) -> None:
+    with pytest.raises(FeedError, match=r"known are auto, coinbase-exchange, simulate and replay:"):
+        open_feed(spec)
+
+
+def test_a_replay_of_nothing_is_refused() -> None:
+    with pytest.raises(CaptureError):
+        open_feed("replay:/no/such/file")
+
+
+def test_every_venue_has_a_parser_and_others_are_refused() -> None:
+    assert [parser_for(venue).venue for venue in VENUES] == list(VENUES)
+    with pytest.raises(FeedError, match="unknown venue 'kraken'; known are binance"):
+        parser_for("kraken")
+
+
+def test_speed_is_max_or_a_positive_number() -> None:
+    assert parse_speed("max") is None
+    assert parse_speed("2.5") == 2.5
+    for text in ("", "0", "-1", "fast", "nan", "inf"):
+        with pytest.raises(FeedError, match="neither `max` nor"):
+            parse_speed(text)
+
+
+def test_backoff_doubles_up_to_a_cap_less_a_random_half() -> None:
+    rng = random.Random(1)  # noqa: S311
+    for attempt in range(100):
+        longest = min(8.0, 0.5 * 2.0 ** min(attempt, 10))
+        waits = [backoff_s(attempt, rng, base_s=0.5, cap_s=8.0) for _ in range(20)]
+        assert all(longest / 2 <= wait <= longest for wait in waits)
+        assert len(set(waits)) == 20
+
+
+def simulated() -> SimulatedFeed:
+    return SimulatedFeed(("BTC-USD",), rate_hz=100.0, seed=1, start_ns=10**18, speed=None)
+
+
+def test_a_recorded_feed_replays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "x.frames.ndjson.gz"
+    source = RecordingFeed(simulated(), path, "a test")
+    seen = [frame for _ in range(3) for frame in source.poll(50)]
+    source.close()
+    assert source.finished
+    assert source.poll(5) == []
+    with CaptureReader(path) as reader:
+        assert reader.header.venue == "simulator"
+        assert reader.header.note == "a test"
+        assert [frame for block in reader.blocks() for frame in block] == seen
+
+
+def test_recording_ends_with_the_feed_by_request_or_when_time_is_up(tmp_path: Path) -> None:
+    first = RecordingFeed(simulated(), tmp_path / "first.gz")
+    first.poll(200)
+    first.close()
+    replay = RecordingFeed(ReplayFeed(tmp_path / "first.gz"), tmp_path / "second.gz")
+    assert record(replay, threading.Event()) == 200
+    stop = threading.Event()
+    stop.set()
+    assert record(RecordingFeed(simulated(), tmp_path / "third.gz"), stop) == 0
+    times = iter([0.0, 1.0, 2.0, 3.0])
+    timed = RecordingFeed(simulated(), tmp_path / "fourth.gz")
+    assert record(timed, threading.Event(), 2.5, lambda: next(times)) > 0
+    assert timed.finished

@@ -1,0 +1,208 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.errors import CaptureError
+from flows.feeds.base import Frame
+from flows.feeds.capture import CaptureWriter, Header
+from flows.feeds.pump import Ingest
+from flows.feeds.replay import MAX_PAUSE_S, ReplayFeed
+from schemas.ticks import Tick
+from tests.unit.feeds.support import decoded, frame
+
+S = 1_000_000_000
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def write(path: Path, frames: list[Frame], venue: str = "coinbase-exchange") -> Path:
+    with CaptureWriter(path, Header(format="frames/1", venue=venue)) as writer:
+        for each in frames:
+            writer.write(each)
+    return path
+
+
+def ticker(trade_id: int, second: int, recv_ns: int | None) -> Frame:
+    message = {
+        "type": "ticker",
+        "product_id": "BTC-USD",
+        "price": "100",
+        "time": f"2023-11-14T22:13:{second:02d}Z",
+        "trade_id": trade_id,
+        "sequence": 10 * trade_id,
+    }
+    return frame(message, recv_ns)
+
+
+def texts(frames: list[Frame]) -> list[str]:
+    return [each.text for each in frames]
+
+
+def test_at_full_speed_everything_comes_at_once_in_order(tmp_path: Path) -> None:
+    frames = [Frame(i * 3600 * S, str(i)) for i in range(10)]
+    feed = ReplayFeed(write(tmp_path / "x.gz", frames))
+    assert feed.poll(4) == frames[:4]
+    assert feed.poll(100) == frames[4:]
+    assert not feed.finished
+    assert feed.poll(100) == []
+    assert feed.finished
+    assert feed.poll(100) == []
+
+
+def test_recorded_spacing_is_kept_or_divided(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.gz", [Frame(i * 2 * S, str(i)) for i in range(4)])
+    for speed in (1.0, 4.0):
+        clock = Clock()
+        feed = ReplayFeed(path, speed=speed, clock=clock)
+        assert texts(feed.poll(9)) == ["0"]
+        clock.now += 1.9 / speed
+        assert feed.poll(9) == []
+        clock.now += 0.2 / speed
+        assert texts(feed.poll(9)) == ["1"]
+        assert feed.poll(9) == []
+        clock.now += 4.0 / speed
+        assert texts(feed.poll(1)) == ["2"]
+        assert texts(feed.poll(9)) == ["3"]
+
+
+def test_a_late_poll_does_not_shift_what_follows(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.gz", [Frame(i * S, str(i)) for i in range(10)])
+    clock = Clock()
+    feed = ReplayFeed(path, speed=1.0, clock=clock)
+    feed.poll(9)
+    clock.now += 5.5
+    assert len(feed.poll(9)) == 5
+    clock.now += 0.6
+    assert texts(feed.poll(9)) == ["6"]
+
+
+def test_frames_without_a_receive_time_come_with_the_one_before(tmp_path: Path) -> None:
+    times = [None, 0, None, S, None]
+    path = write(tmp_path / "x.gz", [Frame(ts, str(i)) for i, ts in enumerate(times)])
+    clock = Clock()
+    feed = ReplayFeed(path, speed=1.0, clock=clock)
+    assert texts(feed.poll(9)) == ["0", "1", "2"]
+    clock.now += 1.0
+    assert texts(feed.poll(9)) == ["3", "4"]
+
+
+def test_a_long_silence_is_not_waited_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.gz", [Frame(0, "0"), Frame(100_000 * S, "1")])
+    clock = Clock()
+    feed = ReplayFeed(path, speed=1.0, clock=clock)
+    feed.poll(9)
+    clock.now += MAX_PAUSE_S - 0.1
+    assert feed.poll(9) == []
+    clock.now += 0.2
+    assert texts(feed.poll(9)) == ["1"]
+
+
+def test_receive_times_that_step_back_are_not_waited_for(tmp_path: Path) -> None:
+    frames = [Frame(5 * S, "0"), Frame(3 * S, "1"), Frame(6 * S, "2")]
+    clock = Clock()
+    feed = ReplayFeed(write(tmp_path / "x.gz", frames), speed=1.0, clock=clock)
+    assert texts(feed.poll(9)) == ["0", "1"]
+    clock.now += 1.0
+    assert texts(feed.poll(9)) == ["2"]
+
+
+def test_duration_ends_the_replay(tmp_path: Path) -> None:
+    clock = Clock()
+    path = write(tmp_path / "x.gz", [Frame(i * S, str(i)) for i in range(9)])
+    feed = ReplayFeed(path, speed=1.0, loop=True, duration_s=2.5, clock=clock)
+    feed.poll(9)
+    clock.now += 2.4
+    assert texts(feed.poll(9)) == ["1", "2"]
+    clock.now += 0.2
+    assert feed.poll(9) == []
+    assert feed.finished
+
+
+def laps(path: Path, count: int) -> tuple[list[Tick], Ingest]:
+    feed = ReplayFeed(path, loop=True)
+    ingest = Ingest(feed.parser())
+    ingest.track_laps()
+    made: list[Tick] = []
+    while feed.lap < count:
+        frames = feed.poll(3)
+        if feed.lap < count:
+            made += decoded(ingest.process(frames, feed.lap))
+    feed.close()
+    return made, ingest
+
+
+def test_looping_goes_on_with_rising_times_and_ids_and_a_gap_at_each_seam(tmp_path: Path) -> None:
+    frames = [ticker(7 + i, i, 1_700_000_000 * S + i * S + 5) for i in range(4)]
+    made, ingest = laps(write(tmp_path / "x.gz", frames), 3)
+    assert [tick.trade_id for tick in made] == [7, 8, 9, 10, 12, 13, 14, 15, 17, 18, 19, 20]
+    assert [tick.gap for tick in made] == [i in (4, 8) for i in range(12)]
+    seconds = [(tick.ts_event_ns - made[0].ts_event_ns) / S for tick in made]
+    assert seconds == list(range(12))
+    delays = {tick.ts_recv_ns - tick.ts_event_ns for tick in made if tick.ts_recv_ns is not None}
+    assert len(delays) == 1
+    assert ingest.counts.frames == 12
+    assert ingest.counts.repeats == 0
+
+
+def test_looping_without_receive_times_uses_event_times_after_the_first_lap(tmp_path: Path) -> None:
+    frames = [ticker(7 + i, i, None) for i in range(2)]
+    made, _ = laps(write(tmp_path / "x.gz", frames), 2)
+    assert [tick.ts_recv_ns for tick in made[:2]] == [None, None]
+    assert [tick.ts_recv_ns for tick in made[2:]] == [tick.ts_event_ns for tick in made[2:]]
+
+
+def test_looping_an_empty_recording_ends(tmp_path: Path) -> None:
+    feed = ReplayFeed(write(tmp_path / "x.gz", []), loop=True)
+    assert feed.poll(5) == []
+    assert feed.finished
+
+
+def test_a_subscription_to_trades_is_seen_before_the_ticker_frames_that_precede_it(
+    tmp_path: Path,
+) -> None:
+    entry = {"product_id": "BTC-USD", "price": "1"}
+    event = {"subscriptions": {"market_trades": ["BTC-USD"]}}
+    base = {"timestamp": "2023-11-14T22:13:20Z", "sequence_num": 0}
+    frames = [frame(base | {"channel": "ticker", "events": [{"tickers": [entry]}]}, i * S)
+              for i in range(20)]  # fmt: skip
+    frames.append(frame(base | {"channel": "subscriptions", "events": [event]}, 20 * S))
+    feed = ReplayFeed(write(tmp_path / "x.gz", frames, "coinbase-advanced"))
+    ingest = Ingest(feed.parser())
+    ingest.process(feed.poll(100))
+    assert (ingest.counts.ticks, ingest.counts.control) == (0, 21)
+
+
+def test_an_unknown_venue_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.gz", [], venue="kraken")
+    with pytest.raises(CaptureError, match=r"'kraken'.*binance, coinbase-advanced"):
+        ReplayFeed(path)
+
+
+def test_a_recording_that_breaks_off_fails_when_it_gets_there(tmp_path: Path) -> None:
+    frames = [Frame(i, json.dumps({"type": "x", "n": i * 7919 % 10007})) for i in range(60_000)]
+    data = write(tmp_path / "x.gz", frames).read_bytes()
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(data[:-1000])
+    feed = ReplayFeed(cut)
+    assert len(feed.poll(1_000)) == 1_000
+
+    def drain() -> None:
+        while feed.poll(10_000):
+            pass
+
+    with pytest.raises(CaptureError, match="truncated"):
+        drain()
+
+
+def test_simulated_recordings_are_known_as_such(tmp_path: Path) -> None:
+    assert ReplayFeed(write(tmp_path / "x.gz", [], "simulator")).simulated
+    assert not ReplayFeed(write(tmp_path / "y.gz", [])).simulated

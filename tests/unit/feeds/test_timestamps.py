@@ -1,0 +1,83 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.feeds.timestamps import MAX_NS, IsoTime, epoch_to_ns
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01T00:00:00.000000001Z", 1),
+        ("2023-11-14T22:13:20.1Z", 1_700_000_000_100_000_000),
+        ("2023-11-14T22:13:20.123456789Z", 1_700_000_000_123_456_789),
+        ("2024-02-29T23:59:59.999Z", 1_709_251_199_999_000_000),
+        ("2026-04-04T21:13:43.52889452Z", 1_775_337_223_528_894_520),
+    ],
+)
+def test_reads_up_to_nine_decimals_exactly(text: str, expected: int) -> None:
+    assert IsoTime().ns(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Z",
+        "2023-11-14",
+        "2023-11-14T22:13:20",
+        "2023-11-14T22:13:20.",
+        "2023-11-14T22:13:20.Z",
+        "2023-11-14T22:13:20.1234567890Z",
+        "2023-11-14T22:13:20.12x4Z",
+        "2023-11-14T22:13:20.1_0Z",
+        "2023-11-14T22:13:20.-10Z",
+        "2023-11-14T22:13:20,5Z",
+        "2023-11-14T22:13:20.5",
+        "2023-11-14T22:13:20+00:00",
+        "2023-11-14 22:13:20Z",
+        "2023-13-14T22:13:20Z",
+        "2023-02-29T22:13:20Z",
+        "2023-11-14T24:00:00Z",
+        "2023-11-14T22:60:00Z",
+        "2023-11-14T22:13:60Z",
+        "2023-11-14T 2:13:20Z",
+        "2023-11-14 22:13:20.048545084 +0000 UTC m=+41691.2",
+        "1969-12-31T23:59:59Z",
+        "9999-01-01T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+    ],
+)
+def test_refuses_what_is_not_such_a_time(text: str) -> None:
+    clock = IsoTime()
+    for _ in range(2):  # also with what a first refusal left behind
+        with pytest.raises(ValueError, match=r"is not|lies outside"):
+            clock.ns(text)
+    assert clock.ns("1970-01-01T00:00:01Z") == 1_000_000_000
+
+
+moments = st.datetimes(datetime(1970, 1, 1), datetime(2261, 12, 31))  # noqa: DTZ001
+
+
+@given(st.lists(st.tuples(moments, st.integers(0, 999))))
+def test_agrees_with_datetime_whatever_came_before(times: list[tuple[datetime, int]]) -> None:
+    clock = IsoTime()
+    for moment, extra_ns in times:
+        elapsed = moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+        whole = (elapsed.days * 86_400 + elapsed.seconds) * 10**9 + elapsed.microseconds * 1000
+        text = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}{extra_ns:03d}Z"
+        assert clock.ns(text) == whole + extra_ns
+
+
+def test_epoch_times_are_milliseconds_or_microseconds() -> None:
+    assert epoch_to_ns(1_700_000_000_123) == 1_700_000_000_123_000_000
+    assert epoch_to_ns(1_700_000_000_123_456) == 1_700_000_000_123_456_000
+
+
+@pytest.mark.parametrize("value", [-1, MAX_NS, 10**13])
+def test_epoch_times_outside_the_calendar_are_refused(value: int) -> None:
+    with pytest.raises(ValueError, match="lies outside"):
+        epoch_to_ns(value)

@@ -1,0 +1,147 @@
+"""Children end with their supervisor, however it ends."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.errors import VoltickError
+from flows.local.supervisor import Ended, Rank, Supervisor
+from tests.support.polling import until
+
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+DEAF = [
+    sys.executable,
+    "-S",
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)",
+]
+FAMILY = [
+    sys.executable,
+    "-S",
+    "-c",
+    "import subprocess, sys, time;"
+    "c = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)']);"
+    "open(sys.argv[1] + '.new', 'w').write(str(c.pid));"
+    "import os; os.rename(sys.argv[1] + '.new', sys.argv[1]);"
+    "time.sleep(600)",
+]
+PARENT = """
+import json, sys, threading
+from flows.local.supervisor import Supervisor
+
+supervisor = Supervisor()
+commands = json.loads(sys.argv[1])
+
+def spawn():
+    for number, command in enumerate(commands):
+        supervisor.spawn(str(number), command)
+
+# From a thread that ends at once: the kernel's death signal must not be tied to it.
+thread = threading.Thread(target=spawn)
+thread.start()
+thread.join()
+print(json.dumps({"pids": list(supervisor.pids().values()), "folder": str(supervisor.folder)}))
+sys.stdout.flush()
+threading.Event().wait()
+"""
+
+
+def gone(pid: int) -> bool:
+    """A process that is over; a zombie waits only for its parent to look."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@contextlib.contextmanager
+def parent(*commands: list[str]) -> Iterator[tuple[subprocess.Popen[str], list[int], Path]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT, json.dumps(commands)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        told = json.loads(process.stdout.readline())
+        yield process, told["pids"], Path(told["folder"])
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_nothing_is_left_when_the_parent_dies(number: signal.Signals) -> None:
+    with parent(SLEEP, DEAF) as (process, pids, folder):
+        assert not any(gone(pid) for pid in pids)
+        process.send_signal(number)
+        process.wait(20)
+        until(lambda: all(gone(pid) for pid in pids), f"{pids} to end", 20)
+        assert not folder.exists()
+
+
+def test_grandchildren_end_too(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    with parent([*FAMILY, str(note)]) as (process, pids, _):
+        grandchild = int(until(lambda: note.exists() and note.read_text(), "a grandchild"))
+        process.kill()
+        until(lambda: all(gone(pid) for pid in [*pids, grandchild]), "all to end", 20)
+
+
+def test_a_killed_guard_leaves_the_orderly_stop(tmp_path: Path) -> None:
+    with Supervisor() as supervisor:
+        child = supervisor.spawn("sleep", SLEEP)
+        os.kill(supervisor.pids()["guard"], signal.SIGKILL)
+        until(lambda: gone(supervisor.pids()["guard"]), "the guard to end")
+    assert gone(child.pid)
+
+
+def test_stop_ends_all_even_the_deaf_and_removes_the_scratch_folder() -> None:
+    supervisor = Supervisor()
+    pids = [supervisor.spawn(str(n), command).pid for n, command in enumerate([SLEEP, DEAF])]
+    pids.append(supervisor.pids()["guard"])
+    supervisor.stop()
+    supervisor.stop()
+    assert all(gone(pid) for pid in pids)
+    assert not supervisor.folder.exists()
+    with pytest.raises(VoltickError, match="being stopped"):
+        supervisor.spawn("late", SLEEP)
+
+
+def test_an_essential_child_that_ends_ends_the_run(tmp_path: Path) -> None:
+    seen: list[Ended] = []
+    supervisor = Supervisor(seen.append)
+    other = supervisor.spawn("other", SLEEP, rank=Rank.SERVER)
+    script = "print('the cause'); raise SystemExit(7)"
+    supervisor.spawn("short", [sys.executable, "-c", script], log=tmp_path / "log")
+    ended = supervisor.wait(20)
+    assert ended is not None
+    assert (ended.child.name, ended.exit_code, ended.said) == ("short", 7, "the cause")
+    until(lambda: seen == [ended], "the callback")
+    assert gone(other.pid)
+
+
+def test_a_feed_may_end_in_peace_but_not_in_error() -> None:
+    with Supervisor() as supervisor:
+        done = supervisor.spawn("replay", [sys.executable, "-c", "pass"], essential=False)
+        until(lambda: done.popen.returncode == 0, "the replay to end")
+        assert supervisor.wait(0.2) is None
+        supervisor.spawn("broken", [sys.executable, "-c", "exit(2)"], essential=False)
+        ended = supervisor.wait(20)
+        assert ended is not None
+        assert ended.exit_code == 2
+
+
+def test_a_program_that_is_not_there_is_one_error() -> None:
+    with Supervisor() as supervisor:
+        supervisor.spawn("ghost", ["/nowhere/ghost"])
+        ended = supervisor.wait(20)
+        assert ended is not None
+        assert ended.exit_code != 0

@@ -1,0 +1,39 @@
+"""The proof's input hits every rule."""
+
+from collections import Counter
+from itertools import islice
+
+from schemas.dead_letters import Reason
+from tests.proof.inputs import messages
+from tests.support.kafka_tools import Message
+from tests.twin.expectation import Expected, expect
+from tests.twin.order import Verdict
+
+
+def judged(seed: int, count: int) -> Expected:
+    raw, ends = [], Counter()
+    for each in islice(messages(seed, 4), count):
+        raw.append(
+            Message(each.partition, ends[each.partition], each.timestamp_ms, each.key, each.value)
+        )
+        ends[each.partition] += 1
+    return expect(raw)
+
+
+def test_same_seed_same_messages() -> None:
+    assert list(islice(messages(3, 4), 2000)) == list(islice(messages(3, 4), 2000))
+    assert list(islice(messages(3, 4), 50)) != list(islice(messages(4, 4), 50))
+
+
+def test_every_verdict_and_reason_occurs() -> None:
+    expected = judged(1, 20_000)
+    counts = Counter(row.verdict for row in expected.rows.values())
+    assert set(counts) == set(Verdict) - {Verdict.DUPLICATE}
+    assert expected.duplicates
+    reasons = {reason for letter in expected.letters.values() for reason in letter.reasons}
+    elsewhere = {Reason.UNKNOWN_SYMBOL, Reason.BROKEN_FRAME, Reason.UNSCORABLE}
+    assert reasons == set(Reason) - elsewhere
+    assert expected.inputs == 20_000
+    assert len(expected.letters) < 600
+    assert any(row.warm for row in expected.rows.values())
+    assert {origin[0] for origin in expected.rows} == {0, 1, 2, 3}

@@ -1,0 +1,58 @@
+"""Starting the API: one clear line for what cannot work."""
+
+import asyncio
+import socket
+
+import pytest
+
+from flows.errors import ConfigurationError, PortTakenError
+from flows.settings import Settings
+from serving import __main__ as entry
+from serving.app import create_app
+from serving.probe import BrokerProbe
+
+
+def test_taken_port_is_named():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(PortTakenError, match=f"port {port} .*VOLTICK_API_PORT"):
+            entry.listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.7"])
+def test_unusable_address_is_named(host):
+    with pytest.raises(ConfigurationError, match=host):
+        entry.listen(host, 0)
+
+
+def test_without_a_redis_it_does_not_start():
+    with pytest.raises(ConfigurationError, match="REDIS_URL"):
+        create_app(Settings(_env_file=None))
+
+
+def test_command_prints_one_line_and_fails(monkeypatch, capsys):
+    monkeypatch.setenv("VOLTICK_API_PORT", "none")
+    assert entry.main() == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "VOLTICK_API_PORT" in captured.err
+
+
+def test_broker_is_asked_once_in_some_seconds():
+    now = [0.0]
+    probe = BrokerProbe({"bootstrap.servers": "127.0.0.1:1"}, clock=lambda: now[0])
+    asked = []
+    ask = probe._ask
+    probe._ask = lambda: (asked.append(now[0]), ask())[1]
+
+    async def checks() -> None:
+        for moment in (0.0, 1.0, 10.0):
+            now[0] = moment
+            answers = await asyncio.gather(*(probe.check() for _ in range(3)))
+            assert not any(answer.ok for answer in answers)
+
+    asyncio.run(checks())
+    assert asked == [0.0, 10.0]

@@ -1,0 +1,206 @@
+"""The runnable flow against an embedded broker."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from flows.connectors.feed import TickProducer
+from flows.connectors.kafka_admin import ensure_topics
+from flows.errors import BrokerError
+from schemas import topics
+from schemas.dead_letters import DeadLetter
+from schemas.ticks import Tick
+from tests.support.embedded import EmbeddedBroker
+from tests.support.polling import free_ports, until
+
+REPO = Path(__file__).parents[2]
+DATA = REPO / "tests" / "data"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as started:
+        yield started
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VOLTICK_", "KAFKA_", "REDIS_", "BYTEWAX_", "MODEL_"))
+    }
+    return {**kept, "PYTHONPATH": str(REPO), **settings}
+
+
+def ingest(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bytewax.run", "flows.ingest"],
+        cwd=folder,
+        env=environment(folder, **settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def read(broker: EmbeddedBroker, topic: str, count: int) -> list[tuple[int, bytes, bytes]]:
+    """Return partition, key and value of ``count`` messages of a topic, in order by partition."""
+    found: list[tuple[int, bytes, bytes]] = []
+
+    def enough() -> bool:
+        # Anew each time: the embedded broker can leave a reader waiting for good.
+        found[:] = read_once(broker, topic, count)
+        return len(found) >= count
+
+    until(enough, f"{count} messages on {topic}")
+    return found
+
+
+def read_once(broker: EmbeddedBroker, topic: str, count: int) -> list[tuple[int, bytes, bytes]]:
+    consumer = Consumer({**broker.client_config(), "group.id": "reader", "log_level": 0})
+    found: list[tuple[int, bytes, bytes]] = []
+    try:
+        parts = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part in parts])
+        for _ in range(10):
+            for message in consumer.consume(1_000, 0.2):
+                assert message.error() is None
+                found.append((message.partition(), message.key(), message.value()))
+            if len(found) >= count:
+                break
+    finally:
+        consumer.close()
+    return found
+
+
+def test_a_replay_lands_in_the_topics_and_ends_by_itself(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    done = ingest(
+        tmp_path,
+        **broker.environment(),
+        VOLTICK_FEED=f"replay:{DATA / 'coinbase-exchange.frames.ndjson'}",
+        VOLTICK_REPLAY_SPEED="max",
+        VOLTICK_LOG_FORMAT="json",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    ended = [msgspec.json.decode(line) for line in done.stderr.splitlines() if "ended" in line]
+    assert [(entry["ticks"], entry["dead_letters"], entry["gaps"]) for entry in ended] == [
+        (5, 4, 2)
+    ]
+    ticks = read(broker, topics.TICKS_RAW, 5)
+    made = [msgspec.json.decode(value, type=Tick) for _, _, value in ticks]
+    assert all(key.decode() == tick.symbol for (_, key, _), tick in zip(ticks, made, strict=True))
+    bitcoin = [tick.trade_id for tick in made if tick.symbol == "BTC-USD"]
+    assert bitcoin == [101, 102, 105, 107]
+    assert len({part for part, key, _ in ticks if key == b"BTC-USD"}) == 1
+    for _, _, value in read(broker, topics.DEAD_LETTERS, 4):
+        assert msgspec.json.decode(value, type=DeadLetter).venue == "coinbase-exchange"
+
+
+def test_a_recording_that_breaks_off_delivers_what_it_had_and_says_why(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    whole = (DATA / "binance.frames.ndjson").read_text()
+    cut = tmp_path / "cut.frames.ndjson"
+    cut.write_text(whole[:-40])
+    before = len(read(broker, topics.TICKS_RAW, 0))
+    done = ingest(
+        tmp_path,
+        **broker.environment(),
+        VOLTICK_FEED=f"replay:{cut}",
+        VOLTICK_REPLAY_SPEED="max",
+    )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert "cut.frames.ndjson is not a frame: the file may be truncated" in last
+    assert "Traceback" not in done.stderr
+    assert "panicked" not in done.stderr
+    read(broker, topics.TICKS_RAW, before + 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "set KAFKA_BOOTSTRAP_SERVERS"),
+        ({"VOLTICK_PARTITIONS": "many"}, "VOLTICK_PARTITIONS"),
+    ],
+)
+def test_bad_settings_are_one_clear_line(
+    tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    done = ingest(tmp_path, VOLTICK_FEED="simulate", **settings)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+
+
+def test_a_missing_recording_is_one_clear_line(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    done = ingest(tmp_path, **broker.environment(), VOLTICK_FEED="replay:/no/such/file")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("cannot read the recording /no/such/file")
+    assert "panicked" not in done.stderr
+
+
+def test_sigterm_delivers_what_was_read_and_exits_cleanly(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "bytewax.run", "flows.ingest"],
+            cwd=tmp_path,
+            env=environment(
+                tmp_path,
+                **broker.environment(),
+                VOLTICK_FEED="simulate",
+                VOLTICK_SYMBOLS="LTC-USD",
+                VOLTICK_SIMULATE_RATE_HZ="500",
+            ),
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        until(
+            lambda: any(key == b"LTC-USD" for _, key, _ in read(broker, topics.TICKS_RAW, 1)),
+            "simulated ticks",
+        )
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 0
+    finally:
+        running.kill()
+        running.wait(10)
+    said = log.read_text()
+    assert "SIMULATED" in said
+    assert "feed ended" in said
+
+
+def test_a_failed_delivery_is_an_error_of_the_next_call() -> None:
+    [port] = free_ports(1)
+    producer = TickProducer(
+        {"bootstrap.servers": f"127.0.0.1:{port}", "message.timeout.ms": 50, "linger.ms": 0}
+    )
+    producer.produce("t", [(b"k", b"v")])
+    with pytest.raises(BrokerError, match="a message was not delivered"):
+        producer.flush()
+
+
+def test_symbols_are_spread_the_way_java_clients_do(broker: EmbeddedBroker) -> None:
+    ensure_topics(broker.client_config(), ["spread"], 4)
+    producer = TickProducer(broker.client_config())
+    keys = [b"21", b"foobar", b"a-little-bit-long-string", b"BTC-USD"]
+    producer.produce("spread", [(key, b"v") for key in keys])
+    producer.flush()
+    # Kafka's own test vectors of murmur2, made positive, modulo the partition count
+    hashes = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
+    found = {key: part for part, key, _ in read(broker, "spread", 4)}
+    for key, value in hashes.items():
+        assert found[key] == (value & 0x7FFFFFFF) % 4

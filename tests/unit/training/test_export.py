@@ -1,0 +1,97 @@
+"""Every recipe's ONNX graph says what scikit-learn says."""
+
+import numpy as np
+import pytest
+
+from flows.errors import TrainingError
+from schemas.features import FEATURES, NAMES
+from training.export import TOLERANCE, check_parity, run, to_bytes
+from training.recipes import CLASSIFIERS, FORECASTERS, Fitting
+
+
+def synthetic(rows: int, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    values = np.empty((rows, len(NAMES)), np.float32)
+    for column, feature in enumerate(FEATURES):
+        if feature.low == 0.0 and feature.high != 1.0:
+            values[:, column] = generator.lognormal(-3, 1, rows)
+        elif np.isfinite(feature.high):
+            values[:, column] = generator.uniform(feature.low, feature.high, rows)
+        else:
+            values[:, column] = generator.normal(0, 1e-3, rows)
+    values[generator.random(values.shape) < 0.05] = np.nan
+    values[generator.random(values.shape) < 0.02] = 0.0
+    return values
+
+
+def labels(values: np.ndarray) -> np.ndarray:
+    signal = np.nan_to_num(np.log(np.abs(values[:, NAMES.index("grid_vol_60")]) + 1e-3))
+    noise = np.random.default_rng(1).normal(0, 1, len(values))
+    return signal + noise > np.quantile(signal + noise, 0.85)
+
+
+@pytest.mark.parametrize("recipe", CLASSIFIERS, ids=lambda recipe: recipe.name)
+def test_a_classifier_scores_alike_in_onnx_and_in_scikit_learn(recipe):
+    if recipe.name == "xgb":
+        pytest.importorskip("xgboost", reason="the extra is not installed")
+    values = synthetic(4_000)
+    model, columns = recipe.build(NAMES, Fitting(seed=3))
+    picked = values[:, [NAMES.index(name) for name in columns]]
+    model.fit(picked[:3_000], labels(values)[:3_000])
+    onnx_bytes = to_bytes(model, len(columns))
+    assert check_parity(recipe.name, model, onnx_bytes, picked) <= TOLERANCE
+    scores = run(onnx_bytes, picked)
+    assert scores.shape == (4_000,)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert scores.std() > 0
+
+
+@pytest.mark.parametrize("recipe", FORECASTERS, ids=lambda recipe: recipe.name)
+def test_a_forecaster_scores_alike_in_onnx_and_in_scikit_learn(recipe):
+    values = synthetic(2_000)
+    truth = np.random.default_rng(2).normal(0, 1e-3, len(values))
+    model, columns = recipe.build(NAMES, Fitting(seed=3))
+    picked = values[:, [NAMES.index(name) for name in columns]]
+    model.fit(picked[:1_500], truth[:1_500])
+    assert check_parity(recipe.name, model, to_bytes(model, len(columns)), picked) <= TOLERANCE
+
+
+def test_rows_without_any_defined_value_get_a_finite_score():
+    recipe = next(recipe for recipe in CLASSIFIERS if recipe.name == "logreg")
+    values = synthetic(1_000)
+    model, columns = recipe.build(NAMES, Fitting(seed=0))
+    picked = values[:, [NAMES.index(name) for name in columns]]
+    model.fit(picked, labels(values))
+    nothing = np.full((3, len(columns)), np.nan, np.float32)
+    assert np.isfinite(run(to_bytes(model, len(columns)), nothing)).all()
+
+
+def test_a_graph_that_says_something_else_is_refused():
+    recipe = next(recipe for recipe in CLASSIFIERS if recipe.name == "har")
+    values = synthetic(1_000)
+    model, columns = recipe.build(NAMES, Fitting(seed=0))
+    picked = values[:, [NAMES.index(name) for name in columns]]
+    model.fit(picked, labels(values))
+    other, _ = recipe.build(NAMES, Fitting(seed=0))
+    other.fit(picked, ~labels(values))
+    with pytest.raises(TrainingError, match=r"differ by .* not published"):
+        check_parity("har", model, to_bytes(other, len(columns)), picked)
+
+
+def test_infinite_training_values_are_refused_by_name():
+    recipe = next(recipe for recipe in CLASSIFIERS if recipe.name == "har")
+    values = synthetic(100)
+    model, columns = recipe.build(NAMES, Fitting(seed=0))
+    picked = values[:, [NAMES.index(name) for name in columns]]
+    picked[5, 0] = np.inf
+    with pytest.raises(TrainingError, match=f"infinite .* {columns[0]}"):
+        model.fit(picked, labels(values))
+
+
+def test_a_recipe_leaves_out_terms_that_are_undefined():
+    recipe = next(recipe for recipe in CLASSIFIERS if recipe.name == "logreg")
+    known = [name for name in NAMES if "imbalance" not in name]
+    _, columns = recipe.build(known, Fitting(seed=0))
+    assert "imbalance" not in columns
+    with pytest.raises(TrainingError, match="every input"):
+        recipe.build([], Fitting(seed=0))

@@ -1,0 +1,82 @@
+"""Features, labels and scores of a recording, offline, as the flow would have them."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from flows.errors import ModelRejectedError, TrainingError
+from flows.features import DUPLICATE
+from flows.scoring.baseline import build_zscore
+from flows.scoring.onnx_model import OnnxModel
+from flows.scoring.registry import ModelStore
+from flows.settings import load_settings
+from schemas.features import FEATURE_SET, NAMES
+from tests.support.frames import exchange_ticker, write_capture
+from training import features, frames, infer
+from training.build import compute_features
+from training.sources import read_sources
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    texts = [exchange_ticker(number) for number in range(900)]
+    texts.insert(500, texts[499])
+    return write_capture(tmp_path_factory.mktemp("frames") / "a.frames.ndjson.gz", texts)
+
+
+@pytest.fixture
+def log(recording):
+    return read_sources([str(recording)], load_settings({}))[0]
+
+
+def call(app, *arguments):
+    return CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
+
+
+def test_features_as_parquet_are_the_kernels(recording, log, tmp_path):
+    result = call(features.app, "--from", recording, "--out", tmp_path / "out", "--labels")
+    assert '"rows":900' in result.stdout
+    (file,) = (tmp_path / "out").iterdir()
+    assert pq.read_schema(file).metadata[b"feature_set"] == str(FEATURE_SET).encode()
+    frame = frames.parquet_frame(tmp_path / "out")
+    table = compute_features(log.batch)
+    kept = (table.flags & DUPLICATE) == 0
+    np.testing.assert_array_equal(
+        frame[list(NAMES)].to_numpy(np.float32), table.values[kept].astype(np.float32)
+    )
+    assert frame["symbol"].unique().tolist() == ["BTC-USD"]
+    assert frame["label_volatility_ratio"].notna().sum() > 700
+    assert frame["label_volatility_ratio"].isna().tail(60).all()
+
+
+def test_a_full_folder_is_not_written_into(recording, tmp_path):
+    (tmp_path / "something").touch()
+    with pytest.raises(TrainingError, match="is not empty"):
+        call(features.app, "--from", recording, "--out", tmp_path)
+
+
+def test_scores_are_those_of_the_flows_own_model(recording, log, tmp_path):
+    store = ModelStore(tmp_path / "store")
+    manifest, onnx_bytes = build_zscore()
+    ref = store.publish(manifest, onnx_bytes)
+    out = tmp_path / "scores.parquet"
+    arguments = ("--from", recording, "--model", ref, "--out", out, "--store", store.root)
+    assert f'"model":"{ref}"' in call(infer.app, *arguments).stdout
+    frame = frames.parquet_frame(out)
+    table = compute_features(log.batch)
+    values = table.values[(table.flags & DUPLICATE) == 0]
+    np.testing.assert_allclose(
+        frame["score"], OnnxModel(manifest, onnx_bytes).score(values), atol=1e-6
+    )
+    assert (frame["decision"] == (frame["score"] >= manifest.threshold)).all()
+    assert list(frame["offset"]) == list(log.batch.offset[(table.flags & DUPLICATE) == 0])
+
+
+def test_an_unknown_model_is_refused_by_name(recording, tmp_path):
+    with pytest.raises(ModelRejectedError, match="nobody@20260101T000000Z-00000000"):
+        call(
+            infer.app,
+            *("--from", recording, "--model", "nobody@20260101T000000Z-00000000"),
+            *("--out", tmp_path / "x.parquet", "--store", tmp_path / "store"),
+        )

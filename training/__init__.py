@@ -1,0 +1,1 @@
+"""Everything that learns: from ticks to judged, proven and published models."""

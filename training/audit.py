@@ -1,0 +1,206 @@
+"""Recompute what was served and compare: ``python -m training.audit --from kafka``.
+
+Reads ``ticks.raw`` as it lies in the broker, runs the flow's own decoding and kernel over it, and
+holds ``predictions``, ``ticks.features`` and ``dead.letters`` against the result: what is missing,
+what is there that should not be, and what is different. Features must be equal bit for bit, scores
+within 1e-6 by the model version that the message names. Only what the flow has committed is judged.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+import typer
+from rich.progress import Progress
+
+from flows import logs
+from flows.batch import RawBatch
+from flows.connectors.kafka_reader import committed_offsets, read_topic
+from flows.errors import TrainingError
+from flows.scoring.onnx_model import OnnxModel
+from flows.scoring.promotion import prove
+from flows.scoring.registry import ModelStore
+from flows.settings import Settings, load_settings
+from schemas import topics
+from training.compare import Account, Comparison
+from training.console import command, progress, say
+from training.recompute import Recomputation
+from training.sources import parse_time
+
+DIFFERENCES = 1
+_MS = 1_000_000
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def audit(
+    source: Annotated[
+        str, typer.Option("--from", help="kafka, or kafka:ticks.raw; the only source served from.")
+    ] = "kafka",
+    since: Annotated[
+        str | None, typer.Option(help="Earliest tick by its Kafka timestamp, ISO time.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="End likewise.")] = None,
+    group: Annotated[str | None, typer.Option(help="VOLTICK_GROUP by default.")] = None,
+    store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
+) -> None:
+    """Compare what was served with what the log says; end with one line of JSON.
+
+    Exit codes: 0 all equal; 1 something is missing, extra or different, or cannot be verified.
+    """
+    began = time.monotonic()
+    settings = load_settings()
+    logs.configure(settings.log_format, settings.log_level)
+    if source not in ("kafka", f"kafka:{topics.TICKS_RAW}"):
+        msg = f"--from {source}: what was served lies in Kafka; write kafka or kafka:ticks.raw"
+        raise TrainingError(msg)
+    with progress() as bars:
+        account = run_audit(
+            settings if group is None else settings.replace(group=group),
+            ModelStore(settings.model_store if store is None else store),
+            None if since is None else parse_time(since) // _MS,
+            None if until is None else parse_time(until) // _MS,
+            bars,
+        )
+    log = structlog.get_logger()
+    for one in account.examples:
+        log.warning(
+            f"{one.kind} on {one.topic}",
+            partition=one.partition,
+            offset=one.offset,
+            detail=one.detail,
+        )
+    for ref, why in account.unverified.items():
+        log.warning("scores that cannot be recomputed", model=ref, cause=why)
+    say(line_of(account, time.monotonic() - began))
+    if not account.clean:
+        raise typer.Exit(DIFFERENCES)
+
+
+def run_audit(
+    settings: Settings,
+    store: ModelStore,
+    from_ms: int | None,
+    to_ms: int | None,
+    bars: Progress,
+) -> Account:
+    """Read the broker and compare.
+
+    Parameters
+    ----------
+    from_ms, to_ms
+        Bounds on the Kafka timestamps of the ticks to judge, milliseconds. The log is read from
+        its beginning either way: what came before decides the features.
+
+    Raises
+    ------
+    BrokerError
+        A topic does not exist or cannot be read.
+    TrainingError
+        There is nothing to judge.
+    """
+    config = settings.kafka_config()
+    ends = committed_offsets(config, settings.group, topics.TICKS_RAW)
+    if not any(ends.values()):
+        msg = (
+            f"group {settings.group} has committed nothing on {topics.TICKS_RAW}: nothing to judge"
+        )
+        raise TrainingError(msg)
+    raw = bars.add_task("features", total=sum(ends.values()))
+    allowed = frozenset(settings.allowed_symbols)
+    runs: dict[int, Recomputation] = {}
+    bounds: dict[int, tuple[int, int]] = {}
+    for batch in read_topic(config, topics.TICKS_RAW):
+        part = until_offset(batch, ends.get(batch.partition, 0))
+        if not part.values:
+            continue
+        run = runs.setdefault(
+            part.partition, Recomputation(part.partition, topics.TICKS_RAW, allowed)
+        )
+        run.add(part)
+        _widen(bounds, part, from_ms, to_ms)
+        bars.advance(raw, len(part.values))
+    expected = {
+        number: run.result(*bounds[number]) for number, run in runs.items() if number in bounds
+    }
+    models: dict[str, OnnxModel] = {}
+
+    def model(ref: str) -> OnnxModel:
+        if ref not in models:
+            models[ref] = prove(store, ref)
+        return models[ref]
+
+    comparison = Comparison(expected, bounds, model, with_features=settings.publish_features)
+    steps: list[tuple[str, Callable[[bytes], None]]] = [
+        (topics.DEAD_LETTERS, comparison.dead_letter),
+        (topics.PREDICTIONS, comparison.prediction),
+    ]
+    if settings.publish_features:
+        steps.append((topics.TICKS_FEATURES, comparison.feature_row))
+    for topic, take in steps:
+        task = bars.add_task(topic, total=None)
+        for values in _values(read_topic(config, topic)):
+            for value in values:
+                take(value)
+            bars.advance(task, len(values))
+    return comparison.finish()
+
+
+def until_offset(batch: RawBatch, end: int) -> RawBatch:
+    """Return the messages of a batch below an offset."""
+    kept = sum(1 for offset in batch.offsets if offset < end)
+    if kept == len(batch.offsets):
+        return batch
+    return RawBatch(
+        partition=batch.partition,
+        values=batch.values[:kept],
+        offsets=batch.offsets[:kept],
+        timestamps_ms=batch.timestamps_ms[:kept],
+        next_offset=min(batch.next_offset, end),
+    )
+
+
+def line_of(account: Account, seconds: float) -> str:
+    """Return the audit's last line, JSON."""
+    line: dict[str, Any] = {
+        "clean": account.clean,
+        **{topic: msgspec.to_builtins(_plain(tally)) for topic, tally in account.tallies.items()},
+        "models": account.models,
+        "unverified": account.unverified,
+        "uncertain": account.uncertain,
+        "seconds": round(seconds, 3),
+    }
+    return msgspec.json.encode(line).decode()
+
+
+def _plain(tally: object) -> dict[str, int]:
+    names = ("expected", "served", "missing", "extra", "different")
+    return {name: getattr(tally, name) for name in names}
+
+
+def _widen(
+    bounds: dict[int, tuple[int, int]], part: RawBatch, from_ms: int | None, to_ms: int | None
+) -> None:
+    """Extend a partition's range by the messages whose timestamps are asked for."""
+    inside = [
+        offset
+        for offset, at_ms in zip(part.offsets, part.timestamps_ms, strict=True)
+        if (from_ms is None or at_ms >= from_ms) and (to_ms is None or at_ms < to_ms)
+    ]
+    if not inside:
+        return
+    first, _ = bounds.get(part.partition, (inside[0], 0))
+    bounds[part.partition] = (min(first, inside[0]), inside[-1] + 1)
+
+
+def _values(batches: Iterable[RawBatch]) -> Iterable[list[bytes]]:
+    for batch in batches:
+        yield batch.values
+
+
+if __name__ == "__main__":
+    command(app)

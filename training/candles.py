@@ -1,0 +1,160 @@
+"""Forecast the next close of bars: ``python -m training.candles --from FILE|FOLDER``.
+
+Gradient boosting over lagged bar features against persistence (the next close is this one), by the
+same splits, proof, gate, store and report as the models of ticks.
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import typer
+
+from flows import logs
+from flows.batch import Float64
+from flows.errors import TrainingError
+from flows.scoring.registry import ModelStore
+from flows.settings import load_settings
+from schemas.models import TargetSpec
+from training.bars import LAGS, WINDOWS, Bars, bar_features, next_returns, read_bars
+from training.console import command, progress, say
+from training.dataset import Dataset
+from training.job import Options, Outcome, steps, train
+from training.recipes import FORECASTERS, Recipe
+from training.results import jsonable
+from training.terms import raw
+
+TARGET = "next_close"
+STAYED_CHALLENGER = 5
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def bar_dataset(bars: Bars) -> Dataset:
+    """Return one row per bar whose next bar is known."""
+    values, names = bar_features(bars)
+    quantity = next_returns(bars)
+    rows = np.flatnonzero(np.isfinite(quantity) & np.isfinite(values[:, 0]))
+    return Dataset(
+        values=values[rows].astype(np.float32),
+        # A row is known at the end of its bar.
+        ts_ns=bars.ts_ns[rows] + bars.interval_s * 1_000_000_000,
+        symbol=np.zeros(len(rows), np.int32),
+        quantity=quantity[rows],
+        symbols=[bars.name],
+        provenance="recorded",
+        sources=[bars.name],
+        ticks=len(bars),
+        columns=names,
+    )
+
+
+def bar_recipes(names: tuple[str, ...]) -> dict[str, Recipe]:
+    """Return the forecasters over bar features instead of tick features."""
+    inputs = tuple(raw(name) for name in names)
+    first = (raw("return_lag_0"),)
+    return {
+        recipe.name: Recipe(
+            recipe.name, first if recipe.baseline else inputs, recipe.make, recipe.baseline
+        )
+        for recipe in FORECASTERS
+    }
+
+
+def price_errors(bars: Bars, dataset: Dataset, outcome: Outcome) -> dict[str, dict[str, float]]:
+    """Return RMSE and MAE of the next close in its own currency, by variant."""
+    rows = outcome.scored.rows
+    opened = dataset.ts_ns[rows] - bars.interval_s * 1_000_000_000
+    at = np.searchsorted(bars.ts_ns, opened)
+    close, truth = bars.close[at], bars.close[at] * np.exp(dataset.quantity[rows])
+    made: dict[str, dict[str, float]] = {}
+    for name in outcome.results.variants:
+        error: Float64 = close * np.exp(outcome.scored.score(name)) - truth
+        made[name] = {
+            "rmse": float(np.sqrt(np.mean(error**2))),
+            "mae": float(np.mean(np.abs(error))),
+        }
+    return made
+
+
+@app.command()
+def candles(
+    source: Annotated[Path, typer.Option("--from", help="CSV or Parquet of bars, or a folder.")],
+    models: Annotated[str, typer.Option(help="Variants; the first is the candidate.")] = (
+        "gbt,ridge"
+    ),
+    publish: Annotated[bool, typer.Option("--publish", help="Put the versions into the store.")] = (
+        False
+    ),
+    folds: Annotated[int, typer.Option(min=1, max=20, help="Most walk-forward folds.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="Also write all reports here.")] = None,
+    store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
+) -> None:
+    """Train on bars and end with one line of JSON; errors are of the next close's price."""
+    settings = load_settings()
+    logs.configure(settings.log_format, settings.log_level)
+    bars = read_bars(source)
+    dataset = bar_dataset(bars)
+    if len(dataset) < 10 * max(*WINDOWS, *LAGS):
+        msg = f"too few bars: {len(dataset)} usable of {len(bars)}; some thousands are needed"
+        raise TrainingError(msg)
+    known = bar_recipes(dataset.columns)
+    wanted = tuple(name.strip() for name in models.split(",") if name.strip())
+    spec = TargetSpec(
+        name=TARGET, kind="regression", definition="return", horizon_s=bars.interval_s
+    )
+    options = Options(
+        models=wanted,
+        folds=folds,
+        embargo_s=max(*WINDOWS, *LAGS) * bars.interval_s,
+        seed=seed,
+        publish=publish,
+    )
+    with progress() as shown:
+        task = shown.add_task("training", total=steps(list(known.values()), folds))
+        outcome = train(
+            dataset,
+            spec,
+            options,
+            store=ModelStore(settings.model_store if store is None else store),
+            created_ns=time.time_ns(),
+            step=lambda what: shown.update(task, advance=1, description=f"training: {what}"),
+            known=known,
+        )
+    if report is not None:
+        for name, files in outcome.reports.items():
+            (report / name).mkdir(parents=True, exist_ok=True)
+            for file, content in files.items():
+                (report / name / file).write_bytes(content)
+    say(msgspec.json.encode(jsonable(_line(bars, dataset, outcome, wanted[0]))).decode())
+    if outcome.verdict is not None and not outcome.verdict.champion:
+        typer.echo(f"stays a challenger: {'; '.join(outcome.verdict.reasons)}", err=True)
+        raise typer.Exit(STAYED_CHALLENGER)
+
+
+def _line(bars: Bars, dataset: Dataset, outcome: Outcome, candidate: str) -> dict[str, Any]:
+    against = outcome.results.compare(candidate, "persistence")
+    metrics = msgspec.json.decode(outcome.reports[candidate]["metrics.json"])
+    importances = sorted(metrics["importances"].items(), key=lambda pair: -pair[1])
+    return {
+        "target": TARGET,
+        "version": outcome.versions[candidate].manifest.ref,
+        "published": outcome.publication is not None,
+        "champion": outcome.publication is not None and outcome.publication.champion,
+        "bars": len(bars),
+        "interval_s": bars.interval_s,
+        "lift": against.lift,
+        "lift_ci": against.lift_ci,
+        "importances": dict(importances[:10]),
+        "variants": {
+            name: {**errors, "direction": outcome.results.variants[name].metrics["direction"]}
+            for name, errors in price_errors(bars, dataset, outcome).items()
+        },
+    }
+
+
+if __name__ == "__main__":
+    command(app)

@@ -1,0 +1,53 @@
+"""What every command of this package shares: progress on stderr, one-line errors, exit codes."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from flows.errors import VoltickError
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show progress bars on stderr while the block runs; silent where stderr is no terminal."""
+    console = Console(stderr=True)
+    bars = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bars:
+        yield bars
+
+
+def command(app: typer.Typer | Callable[[], None]) -> None:
+    """Run a command line; an error that the operator can act on is one line, no traceback."""
+    try:
+        app()
+    except VoltickError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def say(line: str) -> None:
+    """Write one result line to stdout."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

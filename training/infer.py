@@ -1,0 +1,89 @@
+"""Score a recording offline, as the flow would have: ``python -m training.infer``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import typer
+
+from flows import logs
+from flows.batch import Float64
+from flows.errors import ModelRejectedError
+from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
+from flows.scoring.promotion import prove
+from flows.scoring.registry import ModelStore
+from flows.settings import load_settings
+from training.build import FeatureTable, compute_features
+from training.console import command, progress, say
+from training.features import feature_table, write_table
+from training.sources import parse_time, read_sources
+from training.terms import Float32
+from training.ticklog import TickLog
+
+CHUNK = 16_384
+LINEAGE = 11
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def score_all(model: OnnxModel, values: Float32) -> Float64:
+    """Score rows in the flow's chunks; float64, shape (n,)."""
+    parts = [model.score(values[at : at + CHUNK]) for at in range(0, len(values), CHUNK)]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def score_table(log: TickLog, table: FeatureTable, model: OnnxModel) -> pa.Table:
+    """Return lineage, flags, score and decision of every tick that the flow would output."""
+    rows = np.flatnonzero(table.scored)
+    scores = score_all(model, table.values[rows])
+    found = feature_table(log, table).select(range(LINEAGE))
+    found = found.append_column("score", pa.array(scores))
+    threshold = model.manifest.threshold
+    decision = (
+        pa.nulls(len(rows), pa.bool_()) if threshold is None else pa.array(scores >= threshold)
+    )
+    return found.append_column("decision", decision).replace_schema_metadata(
+        {"model": model.manifest.ref}
+    )
+
+
+@app.command()
+def infer(
+    source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
+    model: Annotated[str, typer.Option(help="NAME@VERSION of the store.")],
+    out: Annotated[Path, typer.Option(help="Parquet file with a score per tick.")],
+    store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
+    since: Annotated[str | None, typer.Option(help="Earliest tick, ISO time.")] = None,
+    until: Annotated[str | None, typer.Option(help="End of the ticks, ISO time.")] = None,
+) -> None:
+    """Score every tick with one version and end with one line of JSON."""
+    settings = load_settings()
+    logs.configure(settings.log_format, settings.log_level)
+    proven = prove(ModelStore(settings.model_store if store is None else store), model)
+    if proven.manifest.feature_set == OWN_FEATURES:
+        msg = f"{model} scores bars, not ticks; use python -m training.candles"
+        raise ModelRejectedError(msg)
+    with progress() as bars:
+        reading = bars.add_task("reading ticks", total=None)
+        found = read_sources(
+            source,
+            settings,
+            from_ns=None if since is None else parse_time(since),
+            to_ns=None if until is None else parse_time(until),
+        )
+        bars.update(reading, total=1, completed=1)
+        task = bars.add_task("features and scores", total=sum(len(log) for log in found))
+        parts = []
+        for log in found:
+            computed = compute_features(log.batch, lambda ticks: bars.advance(task, ticks))
+            parts.append(score_table(log, computed, proven))
+    whole = pa.concat_tables(parts)
+    write_table(whole, out)
+    line = {"out": str(out), "model": model, "rows": len(whole)}
+    say(msgspec.json.encode(line).decode())
+
+
+if __name__ == "__main__":
+    command(app)

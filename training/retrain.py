@@ -1,0 +1,260 @@
+"""Train, prove and publish: ``python -m training.retrain --from SOURCE --target TARGET``."""
+
+import signal
+import threading
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+import typer
+
+from flows import logs
+from flows.errors import LeakError, TrainingError
+from flows.scoring.registry import ModelStore
+from flows.settings import Settings, load_settings
+from schemas.models import TargetSpec
+from training.console import command, progress, say
+from training.history import MetricsHistory
+from training.job import Options, Outcome
+from training.results import summary_line
+from training.run import RunRequest, run_once
+from training.sources import parse_duration, parse_time
+from training.tracking import track
+
+STAYED_CHALLENGER = 5
+DEFAULT_MODELS = {
+    "classification": "anchored,logreg,gbt,gbt_tuned,rf",
+    "regression": "ridge,gbt,mlp",
+}
+_NS = 1_000_000_000
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Target(StrEnum):
+    """Targets that can be trained."""
+
+    VOLATILITY_SPIKE = "volatility_spike"
+    FORWARD_RETURN = "forward_return"
+
+
+class Definition(StrEnum):
+    """Forms of the volatility target."""
+
+    RELATIVE = "relative"
+    ABSOLUTE = "absolute"
+
+
+class FeedKind(StrEnum):
+    """What kind of feed the store's champions score."""
+
+    LIVE = "live"
+    SIMULATED = "simulated"
+
+
+@app.command()
+def retrain(
+    source: Annotated[
+        list[str],
+        typer.Option(
+            "--from",
+            help="Recording, folder of Parquet ticks, kafka:ticks.raw or simulate:2h; repeatable.",
+        ),
+    ],
+    target: Annotated[Target, typer.Option(help="What to predict.")] = Target.VOLATILITY_SPIKE,
+    definition: Annotated[
+        Definition, typer.Option(help="Form of the volatility target.")
+    ] = Definition.RELATIVE,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="Variants beside the baselines, comma-separated; the first is the candidate."
+        ),
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Put the versions into the store; ask the gate.")
+    ] = False,
+    for_feed: Annotated[
+        FeedKind, typer.Option(help="What kind of feed this store's champions score.")
+    ] = FeedKind.LIVE,
+    horizon_s: Annotated[int, typer.Option(min=1, help="How far ahead, seconds.")] = 60,
+    lookback_s: Annotated[
+        int, typer.Option(min=1, max=3600, help="The symbol's own past, seconds.")
+    ] = 3600,
+    percentile: Annotated[
+        float, typer.Option(min=1, max=99.9, help="Of the training part, sets the level.")
+    ] = 90.0,
+    budget: Annotated[
+        float, typer.Option(min=0.0001, max=0.5, help="Share of time that may be alerted.")
+    ] = 0.05,
+    folds: Annotated[int, typer.Option(min=1, max=20, help="Most walk-forward folds.")] = 4,
+    embargo_s: Annotated[
+        int, typer.Option(min=0, help="Between training and test, beside the horizon, seconds.")
+    ] = 3600,
+    row_every_s: Annotated[
+        float, typer.Option(min=0.001, help="One row per symbol and this time, seconds.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    pictures: Annotated[
+        bool, typer.Option(help="Draw plots for every variant's report, not only the candidate's.")
+    ] = True,
+    since: Annotated[str | None, typer.Option(help="Earliest tick, ISO time.")] = None,
+    until: Annotated[str | None, typer.Option(help="End of the ticks, ISO time.")] = None,
+    last: Annotated[
+        str | None, typer.Option(help="Only the newest ticks, such as 6h, up to now.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Do it again and again, such as 10m apart.")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="Metrics history; in the store's folder by default.")
+    ] = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Clear the metrics history first.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write all reports into this folder.")
+    ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(help="Tell the run to this MLflow server as well.")
+    ] = None,
+    store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
+) -> None:
+    """Train the variants of one target and end with one line of JSON.
+
+    Exit codes: 0 done; 2 the data or a setting are at fault; 4 a leak alarm; 5 published, but the
+    gate kept the candidate a challenger.
+    """
+    settings = load_settings()
+    logs.configure(settings.log_format, settings.log_level)
+    if last is not None and (since is not None or until is not None):
+        msg = "--last and --since/--until contradict each other; give one of them"
+        raise TrainingError(msg)
+    opened = ModelStore(settings.model_store if store is None else store)
+    kind = "regression" if target is Target.FORWARD_RETURN else "classification"
+    names = DEFAULT_MODELS[kind] if models is None else models
+    request = RunRequest(
+        sources=tuple(source),
+        spec=TargetSpec(
+            name=target.value,
+            kind="regression" if target is Target.FORWARD_RETURN else "classification",
+            definition="return" if target is Target.FORWARD_RETURN else definition.value,
+            horizon_s=horizon_s,
+            lookback_s=lookback_s,
+            percentile=percentile,
+        ),
+        options=Options(
+            models=tuple(name.strip() for name in names.split(",") if name.strip()),
+            folds=folds,
+            embargo_s=embargo_s,
+            budget=budget,
+            seed=seed,
+            publish=publish,
+            serves=for_feed.value,
+            pictures=pictures,
+        ),
+        from_ns=None if since is None else parse_time(since),
+        to_ns=None if until is None else parse_time(until),
+        last_s=None if last is None else parse_duration(last),
+        row_every_s=row_every_s,
+    )
+    path = opened.root / "history" / f"{target.value}.ndjson" if history is None else history
+    keeper = MetricsHistory(path)
+    if reset:
+        keeper.reset()
+    if every is not None:
+        _again_and_again(request, settings, opened, keeper, parse_duration(every), report, mlflow)
+        return
+    outcome = _one_run(request, settings, opened, report, mlflow)
+    say(line_of(request, outcome))
+    if outcome.verdict is not None and not outcome.verdict.champion:
+        typer.echo(f"stays a challenger: {'; '.join(outcome.verdict.reasons)}", err=True)
+        raise typer.Exit(STAYED_CHALLENGER)
+
+
+def line_of(request: RunRequest, outcome: Outcome) -> str:
+    """Return the run's last line, JSON."""
+    candidate = request.options.models[0]
+    published = outcome.publication is not None
+    return summary_line(
+        target=request.spec.name,
+        version=outcome.versions[candidate].manifest.ref,
+        published=published,
+        champion=outcome.publication is not None and outcome.publication.champion,
+        results=outcome.results,
+        candidate=candidate,
+        versions={name: one.manifest.ref for name, one in outcome.versions.items()},
+    )
+
+
+def _one_run(
+    request: RunRequest,
+    settings: Settings,
+    store: ModelStore,
+    report: Path | None,
+    mlflow: str | None,
+) -> Outcome:
+    with progress() as bars:
+        outcome = run_once(request, settings, store, bars)
+    if report is not None:
+        _write_reports(report, outcome)
+    if mlflow is not None:
+        track(mlflow, outcome, _parameters(request), request.options.models[0])
+    return outcome
+
+
+def _parameters(request: RunRequest) -> dict[str, Any]:
+    return {
+        "sources": ",".join(request.sources),
+        **msgspec.to_builtins(request.spec),
+        **msgspec.to_builtins(request.options),
+    }
+
+
+def _write_reports(folder: Path, outcome: Outcome) -> None:
+    for name, files in outcome.reports.items():
+        part = folder / name
+        part.mkdir(parents=True, exist_ok=True)
+        for file, content in files.items():
+            (part / file).write_bytes(content)
+
+
+def _again_and_again(
+    request: RunRequest,
+    settings: Settings,
+    store: ModelStore,
+    keeper: MetricsHistory,
+    every_s: int,
+    report: Path | None,
+    mlflow: str | None,
+) -> None:
+    """Run, wait, run; what the data are too few for today may work in ten minutes."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log = structlog.get_logger()
+    while not stop.is_set():
+        began = time.monotonic()
+        entry: dict[str, Any] = {"ts_ns": time.time_ns(), "sources": list(request.sources)}
+        try:
+            outcome = _one_run(request, settings, store, report, mlflow)
+        except LeakError:
+            raise
+        except TrainingError as error:
+            entry["error"] = str(error)
+            log.warning("no model this time", cause=str(error))
+        else:
+            line = line_of(request, outcome)
+            entry |= msgspec.json.decode(line)
+            entry["reasons"] = [] if outcome.verdict is None else outcome.verdict.reasons
+            say(line)
+        entry["seconds"] = round(time.monotonic() - began, 3)
+        keeper.append(entry)
+        stop.wait(max(0.0, every_s - (time.monotonic() - began)))
+
+
+if __name__ == "__main__":
+    command(app)
