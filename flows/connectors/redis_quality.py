@@ -1,7 +1,7 @@
 """The history of live quality in Redis, beside the flow and never in its way.
 
-Delivery: at most once. Points that Redis could not take within a short time are dropped, the oldest
-first; the next one comes some seconds later.
+Delivery: best effort. While Redis is away points wait, and the oldest are dropped where too many do;
+one whose answer was lost with the connection is written again.
 """
 
 import threading

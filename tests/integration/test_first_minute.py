@@ -46,7 +46,7 @@ def test_with_the_simulator_a_learned_model_serves_and_is_called_simulated(tmp_p
         served = ask(port, "/version")["targets"]["volatility_spike"]
         assert served["provenance"] == "simulated"
         assert served["variant"] == "logreg"
-        assert "a model trained on SIMULATED data is ready" in process.stderr
+        process.wait_for_log("a model trained on SIMULATED data is ready")
         children = psutil.Process(process.pid).children(recursive=True)
         process.popen.send_signal(signal.SIGTERM)
         assert process.wait_exit(30) == 128 + signal.SIGTERM

@@ -44,7 +44,7 @@ def test_points_are_appended_in_order_and_the_stream_is_capped(valkey, database,
 def test_points_wait_for_a_redis_that_is_away(valkey, database):
     writer = QualityWriter(valkey.url)
     writer.put([point(1)])
-    until(lambda: times(database) == [1], "the first point")
+    until(lambda: times(database) == [1] and not writer._queue, "the first point and its answer")
     valkey.kill()
     writer.put([point(2)])
     valkey.start()

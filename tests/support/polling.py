@@ -1,17 +1,22 @@
 """Waiting for conditions, free ports and children that die with the test process."""
 
 import ctypes
+import itertools
+import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
 _PR_SET_PDEATHSIG = 1
+_FIRST_PORT = 12_000
+_STRETCH = 2_000
+_STRETCHES = 8
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -40,15 +45,29 @@ def pause(seconds: float) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on loopback that the operating system had free just now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Return ports on loopback that are free and are given to nobody else soon.
+
+    They lie below the range from which systems serve outgoing connections, and are handed out in
+    turn from a stretch of each worker's own: a server that takes seconds to start still finds its
+    port free.
+    """
+    return [next(_PORTS) for _ in range(count)]
+
+
+def _ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = _FIRST_PORT + worker % _STRETCHES * _STRETCH
+    for step in itertools.count(os.getpid()):
+        port = first + step % _STRETCH
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        yield port
+
+
+_PORTS = _ports()
 
 
 def die_with_parent() -> None:
