@@ -1,22 +1,36 @@
-"""The broker stops answering or dies under load: the pipeline recovers with the same guarantees."""
+"""The broker stops answering, dies or fills its disk: the pipeline recovers, nothing is lost."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.scenes import prove_spotless
+from tests.proof.broker_torments import broker_kill, broker_pause, disk_full
 from tests.proof.scene import Plan, Scene
-from tests.proof.torments import broker_kill, broker_pause
 from tests.support.apache_kafka import ApacheKafka
+from tests.support.kafka_tools import delete_topics
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(420)]
 
 
 @pytest.fixture(scope="module")
-def own_kafka(kafka_jars: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+def tormented_kafka(
+    kafka_jars: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApacheKafka]:
     with ApacheKafka(tmp_path_factory.mktemp("tormented-kafka")) as kafka:
         yield kafka
+
+
+@pytest.fixture
+def own_kafka(tormented_kafka: ApacheKafka) -> ApacheKafka:
+    delete_topics(tormented_kafka.client_config())
+    return tormented_kafka
+
+
+def small(seed: int) -> Plan:
+    return Plan(seed, ticks=8_000, rate_hz=500, oracle_rows=200, uninterrupted=False)
 
 
 def test_broker_dies_and_stops_answering_under_load(own_kafka: ApacheKafka, tmp_path: Path) -> None:
@@ -25,5 +39,9 @@ def test_broker_dies_and_stops_answering_under_load(own_kafka: ApacheKafka, tmp_
         scene.lives.end_all()
         broker_kill(scene)
 
-    plan = Plan(31, ticks=8_000, rate_hz=500, oracle_rows=200, uninterrupted=False)
-    prove_spotless(own_kafka, plan, tmp_path, both)
+    prove_spotless(own_kafka, small(31), tmp_path, both)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the disk is filled by Linux's file limits")
+def test_full_disk_cuts_a_batch_in_two(own_kafka: ApacheKafka, tmp_path: Path) -> None:
+    prove_spotless(own_kafka, small(32), tmp_path, lambda scene: disk_full(scene, times=1))

@@ -1,4 +1,4 @@
-"""More and fewer processes over the same partitions: nothing missing, twice or different."""
+"""More, fewer and younger processes over the same partitions: nothing missing or twice."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.scenes import prove_spotless
 from tests.proof.scene import Plan, Scene
-from tests.proof.torments import lost_worker, rescale
+from tests.proof.torments import lost_worker, rescale, rolling_restart
 from tests.support.apache_kafka import ApacheKafka
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(420)]
@@ -21,3 +21,11 @@ def test_one_two_four_one_processes_and_a_lost_worker(
 
     plan = Plan(71, partitions=8, ticks=8_000, rate_hz=800, oracle_rows=100, uninterrupted=False)
     prove_spotless(apache_kafka, plan, tmp_path, both)
+
+
+def test_younger_cluster_takes_over_from_the_older(
+    apache_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    plan = Plan(72, ticks=8_000, rate_hz=800, oracle_rows=100, uninterrupted=False)
+    verdict = prove_spotless(apache_kafka, plan, tmp_path, lambda s: rolling_restart(s, restarts=1))
+    assert len(verdict.standstills_s) == 1

@@ -10,15 +10,14 @@ from typing import Annotated
 
 import typer
 
+from tests.proof.catalogue import CATALOGUE, Entry
 from tests.proof.checker import first_of_each
 from tests.proof.run import prove
 from tests.proof.scene import Broker, Plan
-from tests.proof.torments import TORMENTS
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.embedded import EmbeddedBroker
 from tests.support.kafka_jars import JarsUnavailableError, kafka_classpath
 
-Torments = StrEnum("Torments", {name: name for name in TORMENTS})
+Torments = StrEnum("Torments", {name: name for name in CATALOGUE})
 
 
 class Kind(StrEnum):
@@ -37,7 +36,7 @@ def main(
     transaction_timeout: Annotated[int, typer.Option(help="Of the pipeline, ms.")] = 60_000,
     ticks: Annotated[int, typer.Option(min=1, help="At least so many inputs.")] = 20_000,
     rate: Annotated[float, typer.Option(min=1, help="Inputs a second while killing.")] = 1_500.0,
-    nodes: Annotated[int, typer.Option(min=1, max=3, help="Of Apache Kafka.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, max=3, help="Of Apache Kafka, at least.")] = 1,
     oracle_rows: Annotated[int, typer.Option(help="Feature rows the oracle recomputes.")] = 2_000,
 ) -> None:
     """Kill the pipeline under load and hold what it wrote against the twin.
@@ -61,9 +60,10 @@ def main(
         oracle_rows=oracle_rows,
         settings={"VOLTICK_TRANSACTION_TIMEOUT_MS": str(transaction_timeout)},
     )
-    with _broker(broker, folder, nodes) as server:
+    entry = CATALOGUE[torment]
+    with _broker(broker, folder, entry, nodes, seed) as server:
         say(f"seed {seed}: {torment} on {server.kind}; output of every life in {folder}")
-        verdict = prove(server, plan, folder, say, TORMENTS[torment])
+        verdict = prove(server, plan, folder, say, entry.torment)
         failed = verdict.failed(keeps_guarantees=server.keeps_guarantees)
     for accident in verdict.accidents:
         say(accident)
@@ -73,7 +73,7 @@ def main(
     raise typer.Exit(1 if failed else 0)
 
 
-def _broker(kind: Kind, folder: Path, nodes: int) -> Broker:
+def _broker(kind: Kind, folder: Path, entry: Entry, nodes: int, seed: int) -> Broker:
     if kind is Kind.EMBEDDED:
         return EmbeddedBroker(folder / "broker")
     try:
@@ -83,7 +83,7 @@ def _broker(kind: Kind, folder: Path, nodes: int) -> Broker:
         raise typer.Exit(2) from None
     data = folder / "broker"
     data.mkdir()
-    return ApacheKafka(data, nodes)
+    return entry.cluster(data, max(nodes, entry.nodes), seed)
 
 
 if __name__ == "__main__":

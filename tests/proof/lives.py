@@ -10,6 +10,7 @@ from flows.errors import FencedError
 from tests.proof.killable import VARIABLE
 from tests.proof.moments import Moment
 from tests.proof.progress import Progress
+from tests.proof.standstill import Standstill
 from tests.support.polling import free_ports, pause, until
 from tests.support.processes import Process, flow
 
@@ -28,7 +29,10 @@ class Lives:
     settings
         Environment of every life.
     recoveries_s
-        From each start that came to a commit to that commit, seconds.
+        From each start that came to a commit to that commit, seconds; where a torment says so, from
+        what ended the life before.
+    standstills_s
+        For how long a partition's commit stood still in each handover, seconds.
     accidents
         Ends that were not ours, in words: each is a defect.
     """
@@ -39,6 +43,7 @@ class Lives:
     say: Callable[[str], None]
     kills: int = 0
     recoveries_s: list[float] = field(default_factory=list)
+    standstills_s: list[float] = field(default_factory=list)
     accidents: list[str] = field(default_factory=list)
     started: list[Process] = field(default_factory=list)
 
@@ -73,12 +78,22 @@ class Lives:
             if moment.kind == "run":
                 self.watch_until_commit(process, before)
             pause(moment.after_s)
-            self._kill(process)
+            self.kill(process)
         self.say(f"killed at {moment}, {self.progress.total() - before} inputs further")
 
-    def watch_until_commit(self, process: Process, before: int) -> None:
-        """Wait for the life's first commit and note how long that took."""
-        if self._watch(process, before):
+    def watch_until_commit(
+        self, process: Process, before: int, since_s: float | None = None
+    ) -> None:
+        """Wait for the life's first commit and note how long that took.
+
+        Parameters
+        ----------
+        before
+            Inputs that were committed until then, all partitions together.
+        since_s
+            Monotonic time from which it counts; none: the process's start.
+        """
+        if self._watch(process, before, since_s):
             return
         if process.running:
             self.accidents.append(f"no commit within {_LIFE_LIMIT_S:g} s:\n{process.tail()}")
@@ -96,13 +111,21 @@ class Lives:
 
     def start_cluster(self, count: int) -> list[Process]:
         """Start so many processes that share the partitions; wait for commits on all of these."""
-        before = self.progress.offsets()
+        processes = self.launch(count)
+        self.wait_whole(processes)
+        return processes
+
+    def launch(self, count: int) -> list[Process]:
+        """Start so many processes that share the partitions."""
         addresses = ";".join(f"127.0.0.1:{port}" for port in free_ports(count))
-        options = [
-            ["-i", str(number), "-a", addresses] if count > 1 else [] for number in range(count)
+        return [
+            self.start(options=["-i", str(number), "-a", addresses] if count > 1 else [])
+            for number in range(count)
         ]
-        processes = [self.start(options=each) for each in options]
-        ends = {partition: offset + 1 for partition, offset in before.items()}
+
+    def wait_whole(self, processes: Sequence[Process]) -> None:
+        """Wait until there was another commit on every partition."""
+        ends = {partition: offset + 1 for partition, offset in self.progress.offsets().items()}
         until(
             lambda: self.progress.reached(ends) or not all(each.running for each in processes),
             "commits on every partition",
@@ -111,7 +134,30 @@ class Lives:
         for process in processes:
             if not process.running:
                 self._note_end(process)
-        return processes
+
+    def watch_handover(self, older: Sequence[Process], younger: Sequence[Process]) -> None:
+        """Wait until the older have ended and the younger commit on every partition."""
+        standstill = Standstill()
+
+        def ended() -> bool:
+            standstill.look(time.monotonic(), self.progress.offsets())
+            return not any(each.running for each in older)
+
+        until(ended, "the end of the older processes", _LIFE_LIMIT_S, 0.01)
+        ends = {partition: offset + 1 for partition, offset in self.progress.offsets().items()}
+
+        def whole() -> bool:
+            offsets = self.progress.offsets()
+            standstill.look(time.monotonic(), offsets)
+            return all(offsets[part] >= end for part, end in ends.items()) or not all(
+                each.running for each in younger
+            )
+
+        until(whole, "commits on every partition", _LIFE_LIMIT_S, 0.01)
+        for process in younger:
+            if not process.running:
+                self._note_end(process)
+        self.standstills_s.append(standstill.longest_s)
 
     def wait_idle(self, seconds: float) -> None:
         """Let time pass while the load goes on: the broker's own limits are the input."""
@@ -133,32 +179,34 @@ class Lives:
         younger = self.start()
         pause(moment.after_s)
         if older.running:
-            self._kill(older)
+            self.kill(older)
         elif older.exit_code == FencedError.exit_code:
             self.kills += 1  # the fence was faster
         else:
             self._note_end(older)
         self.watch_until_commit(younger, self.progress.total())
-        self._kill(younger)
+        self.kill(younger)
 
     def _watch_until_dead(self, process: Process, before: int) -> None:
         """Wait for a life that ends itself; where its point never comes, end it."""
         self._watch(process, before)
         with contextlib.suppress(TimeoutError):
             until(lambda: not process.running, "the fuse", _FUSE_LIMIT_S)
-        self._kill(process)
+        self.kill(process)
 
-    def _watch(self, process: Process, before: int) -> bool:
+    def _watch(self, process: Process, before: int, since_s: float | None = None) -> bool:
         """Return whether the life came to a commit."""
         end = time.monotonic() + _LIFE_LIMIT_S
+        begin = process.started_at if since_s is None else since_s
         while process.running and time.monotonic() < end:
             if self.progress.total() > before:
-                self.recoveries_s.append(time.monotonic() - process.started_at)
+                self.recoveries_s.append(time.monotonic() - begin)
                 return True
             pause(0.01)
         return False
 
-    def _kill(self, process: Process) -> None:
+    def kill(self, process: Process) -> None:
+        """SIGKILL; an end of its own that came first is an accident."""
         if process.running:
             process.kill()
         if process.exit_code == _KILLED:

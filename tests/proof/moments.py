@@ -65,6 +65,12 @@ def plan(seed: int, kills: int) -> list[Moment]:
     return moments
 
 
+def naps(seed: int, count: int) -> list[float]:
+    """Return for how long processes are paused, 1 to 60 s each."""
+    random_ = random.Random(seed)  # noqa: S311 - repeatable by seed
+    return [random_.uniform(1.0, 60.0) for _ in range(count)]
+
+
 def _moment(random_: random.Random, kind: str) -> Moment:
     if kind in POINTS:
         return Moment("call", kind, random_.randint(1, _LONGEST_PASSES[kind]))

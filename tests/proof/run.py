@@ -36,6 +36,7 @@ class Verdict:
     inputs: int
     kills: int
     recoveries_s: list[float]
+    standstills_s: list[float] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
     accidents: list[str] = field(default_factory=list)
 
@@ -45,7 +46,7 @@ class Verdict:
 
     def line(self) -> dict[str, object]:
         """Return the result line; a wrong partition is counted under ``different``."""
-        recoveries = sorted(self.recoveries_s)
+        recoveries, stood = sorted(self.recoveries_s), self.standstills_s
         return {
             "seed": self.plan.seed,
             "kills": self.kills,
@@ -56,6 +57,7 @@ class Verdict:
             "out_of_order": self.count("out_of_order"),
             "recovery_s_p50": round(statistics.median(recoveries), 2) if recoveries else None,
             "recovery_s_max": round(recoveries[-1], 2) if recoveries else None,
+            "standstill_s_max": round(max(stood), 2) if stood else None,
         }
 
     def failed(self, *, keeps_guarantees: bool) -> bool:
@@ -111,7 +113,7 @@ def prove(
             raw = read_topic(config, topics.TICKS_RAW, at_least=feeder.total)
             expected = expect(raw)
             outputs = read_outputs(broker, expected)
-            verdict = Verdict(plan_, len(raw), lives.kills, lives.recoveries_s)
+            verdict = Verdict(plan_, len(raw), lives.kills, lives.recoveries_s, lives.standstills_s)
             verdict.accidents = lives.accidents
             verdict.defects += check_redis(valkey, outputs)
     verdict.defects += judge(expected, outputs, store, plan_)

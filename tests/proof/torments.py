@@ -1,16 +1,14 @@
-"""Disturbances of the pipeline and of what it rests on; each leaves the rest to ``prove``.
+"""Disturbances of the pipeline's processes and of Redis; each leaves the rest to ``prove``.
 
 A life that ends by itself in one of them must do so with one clear line; the next life must come
 to the same outputs.
 """
 
-from confluent_kafka.admin import AdminClient
+import time
 
 from flows.errors import FencedError
-from schemas import topics
-from tests.proof.moments import plan
+from tests.proof.moments import naps, plan
 from tests.proof.scene import Scene
-from tests.support.apache_kafka import ApacheKafka, ApacheNode
 from tests.support.processes import Process
 
 _END_LIMIT_S = 90.0
@@ -44,6 +42,14 @@ def zombie(scene: Scene, asleep_s: float = 0.0) -> None:
     assert younger.running, younger.tail()
 
 
+def zombies(scene: Scene) -> None:
+    """Three of them, paused for 1 to 60 s each, drawn by the seed."""
+    for asleep_s in naps(scene.plan.seed, 3):
+        scene.say(f"one instance is paused for {asleep_s:.1f} s and more")
+        zombie(scene, asleep_s)
+        scene.lives.end_all()
+
+
 def second_instance(scene: Scene) -> None:
     """Start two instances on the same topics by mistake: the older ends, fenced."""
     older = scene.lives.start_whole()
@@ -67,47 +73,6 @@ def long_sleep(scene: Scene, asleep_s: float = 4.0) -> None:
     scene.lives.wait_exit_or_commit(process, before)
     if not process.running:
         error_line(process)
-
-
-def broker_pause(scene: Scene, asleep_s: float = 30.0) -> None:
-    """SIGSTOP the broker, then let it go on: the pipeline does, too, or ends and says why."""
-    process = scene.lives.start_whole()
-    node = _node(scene)
-    node.pause()
-    scene.lives.wait_idle(asleep_s)
-    node.resume()
-    _goes_on_or_says_why(scene, process)
-
-
-def broker_kill(scene: Scene) -> None:
-    """SIGKILL the broker under load and start it again on its data."""
-    process = scene.lives.start_whole()
-    node = _node(scene)
-    node.kill()
-    scene.lives.wait_idle(1.0)
-    node.start()
-    _cluster(scene).wait_ready()
-    _goes_on_or_says_why(scene, process)
-
-
-def leader_change(scene: Scene) -> None:
-    """SIGKILL, one after another, the nodes that lead a partition; needs three nodes."""
-    process = scene.lives.start_whole()
-    cluster = _cluster(scene)
-    for partition in (0, 1):
-        admin = AdminClient(cluster.client_config())
-        found = admin.list_topics(topics.TICKS_RAW, timeout=10).topics[topics.TICKS_RAW]
-        node = cluster.nodes[found.partitions[partition].leader - 1]
-        scene.say(f"killing node {node.number}, which leads partition {partition}")
-        node.kill()
-        if not process.running:
-            error_line(process)
-            process = scene.lives.start()
-        _goes_on_or_says_why(scene, process)
-        node.start()
-        cluster.wait_ready()
-        if not process.running:
-            process = scene.lives.start_whole()
 
 
 def redis_trouble(scene: Scene) -> None:
@@ -139,40 +104,37 @@ def rescale(scene: Scene) -> None:
 
 
 def lost_worker(scene: Scene) -> None:
-    """SIGKILL one of two processes: the other one ends, too, for it cannot take over alone."""
+    """SIGKILL one of two processes: the other one ends, too, for it cannot take over alone.
+
+    Scoring stands still from then to the first commit of the two that replace them.
+    """
     older, younger = scene.lives.start_cluster(2)
-    younger.kill()
+    killed_at = time.monotonic()
+    scene.lives.kill(younger)
     assert older.wait_exit(_END_LIMIT_S) != 0
     assert "start all of them again" in error_line(older)
-
-
-def _goes_on_or_says_why(scene: Scene, process: Process) -> None:
+    scene.say(f"the other one ended after {time.monotonic() - killed_at:.1f} s")
     before = scene.progress.total()
-    scene.lives.wait_exit_or_commit(process, before, _END_LIMIT_S)
-    if process.running:
-        scene.say("it went on")
-    else:
-        scene.say(f"it ended: {error_line(process)}")
+    replacing = scene.lives.launch(2)
+    scene.lives.watch_until_commit(replacing[0], before, since_s=killed_at)
+    scene.say(f"scoring stood still for {time.monotonic() - killed_at:.1f} s")
+    scene.lives.wait_whole(replacing)
 
 
-def _cluster(scene: Scene) -> ApacheKafka:
-    assert isinstance(scene.broker, ApacheKafka), "only Apache Kafka can be tormented"
-    return scene.broker
+def rolling_restart(scene: Scene, restarts: int = 3) -> None:
+    """Start two younger processes beside two older ones, which end as they are fenced.
 
-
-def _node(scene: Scene) -> ApacheNode:
-    return _cluster(scene).nodes[0]
-
-
-TORMENTS = {
-    "kills": kill_by_plan,
-    "zombie": zombie,
-    "second-instance": second_instance,
-    "long-sleep": long_sleep,
-    "broker-pause": broker_pause,
-    "broker-kill": broker_kill,
-    "leader-change": leader_change,
-    "redis": redis_trouble,
-    "rescale": rescale,
-    "lost-worker": lost_worker,
-}
+    A cluster's processes cannot be exchanged one by one: the engine's cluster ends as a whole. So
+    a restart that hardly interrupts scoring is an overlap of two generations.
+    """
+    older = scene.lives.start_cluster(2)
+    for _ in range(restarts):
+        younger = scene.lives.launch(2)
+        scene.lives.watch_handover(older, younger)
+        ends = [(process.exit_code, error_line(process)) for process in older]
+        assert FencedError.exit_code in {code for code, _ in ends}, ends
+        for code, line in ends:
+            scene.say(f"an older one ended with {code}: {line}")
+            fenced = code == FencedError.exit_code and "younger instance" in line
+            assert fenced or "start all of them again" in line
+        older = younger

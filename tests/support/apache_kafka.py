@@ -5,6 +5,7 @@ clusters from the main thread.
 """
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -49,12 +50,21 @@ DEFAULTS: Mapping[str, str] = {
 
 
 class ApacheNode:
-    """One broker and controller process with its data folder and ports, which outlive it."""
+    """One broker and controller process with its data folder and ports, which outlive it.
+
+    Attributes
+    ----------
+    port, internal_port, controller_port
+        Where it listens for clients, for other brokers and as a controller.
+    nodes_port, voters_port
+        Where the nodes are told to find the latter two; elsewhere if something lies between.
+    """
 
     def __init__(self, number: int, folder: Path, ports: list[int]) -> None:
         self.number = number
         self.folder = folder
         self.port, self.internal_port, self.controller_port = ports
+        _, self.nodes_port, self.voters_port = ports
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -102,6 +112,21 @@ class ApacheNode:
         """SIGCONT."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
+
+    def largest_log(self) -> int:
+        """Return the size of the largest file of messages, bytes."""
+        return max(path.stat().st_size for path in (self.folder / "data").glob("*/*.log"))
+
+    def fill_disk(self, file_bytes: int) -> None:
+        """Let no file of the running process grow beyond this size (Linux).
+
+        Stands for a full disk, which needs a file system of its own and the right to mount one:
+        writes fail with EFBIG where they would with ENOSPC, and the server gets the same exception.
+        Not the same: what is mapped into memory, i.e. existing indexes, can still be written.
+        """
+        assert self.process is not None
+        _, most = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (file_bytes, most))
 
     def _end(self, how: signal.Signals) -> None:
         if self.process is None or self.process.poll() is not None:
@@ -258,7 +283,7 @@ class ApacheKafka:
 
     def _node_properties(self, node: ApacheNode) -> dict[str, str]:
         listener = self.security.listener if self.security else "PLAINTEXT"
-        voters = ",".join(f"{each.number}@127.0.0.1:{each.controller_port}" for each in self.nodes)
+        voters = ",".join(f"{each.number}@127.0.0.1:{each.voters_port}" for each in self.nodes)
         in_sync = str(max(1, self.replication - 1))
         replicas = str(self.replication)
         return {
@@ -269,7 +294,7 @@ class ApacheKafka:
             f"INTERNAL://127.0.0.1:{node.internal_port},"
             f"CONTROLLER://127.0.0.1:{node.controller_port}",
             "advertised.listeners": f"{listener}://127.0.0.1:{node.port},"
-            f"INTERNAL://127.0.0.1:{node.internal_port}",
+            f"INTERNAL://127.0.0.1:{node.nodes_port}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "INTERNAL",
             "listener.security.protocol.map": f"{listener}:{listener},INTERNAL:PLAINTEXT,"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.proof.killable import POINTS
-from tests.proof.moments import plan
+from tests.proof.moments import naps, plan
 
 
 @pytest.mark.parametrize("kills", [0, 1, 5, 11, 100])
@@ -19,3 +19,9 @@ def test_same_seed_same_plan() -> None:
 def test_every_kind_of_moment_comes_before_one_is_repeated() -> None:
     kinds = [moment.point or moment.kind for moment in plan(3, 12)]
     assert set(kinds) == {*POINTS, "run", "start", "overlap"}
+
+
+def test_naps_are_seeded_and_last_a_second_to_a_minute() -> None:
+    assert naps(7, 3) == naps(7, 3) != naps(8, 3)
+    assert all(1.0 <= nap <= 60.0 for nap in naps(9, 500))
+    assert min(naps(9, 500)) < 3.0 < 57.0 < max(naps(9, 500))

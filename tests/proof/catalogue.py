@@ -1,0 +1,67 @@
+"""Every torment by its name, and the broker that it needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.proof.broker_torments import (
+    broker_kill,
+    broker_pause,
+    disk_full,
+    leader_change,
+    slow_network,
+)
+from tests.proof.scene import Torment
+from tests.proof.torments import (
+    kill_by_plan,
+    long_sleep,
+    lost_worker,
+    redis_trouble,
+    rescale,
+    rolling_restart,
+    second_instance,
+    zombies,
+)
+from tests.support.apache_kafka import ApacheKafka
+from tests.support.distant_kafka import DistantKafka
+
+# Takes an empty folder, how many nodes are wanted, and the seed.
+Cluster = Callable[[Path, int, int], ApacheKafka]
+
+
+def near(folder: Path, nodes: int, seed: int) -> ApacheKafka:
+    """Return nodes that nothing lies between."""
+    del seed
+    return ApacheKafka(folder, nodes)
+
+
+def distant(folder: Path, nodes: int, seed: int) -> ApacheKafka:
+    """Return three nodes that are far from each other."""
+    del nodes
+    return DistantKafka(folder, seed)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A torment, and the fewest nodes that it makes sense on."""
+
+    torment: Torment
+    nodes: int = 1
+    cluster: Cluster = near
+
+
+CATALOGUE = {
+    "kills": Entry(kill_by_plan),
+    "zombie": Entry(zombies),
+    "second-instance": Entry(second_instance),
+    "long-sleep": Entry(long_sleep),
+    "rescale": Entry(rescale),
+    "lost-worker": Entry(lost_worker),
+    "rolling-restart": Entry(rolling_restart),
+    "redis": Entry(redis_trouble),
+    "broker-pause": Entry(broker_pause),
+    "broker-kill": Entry(broker_kill),
+    "leader-change": Entry(leader_change, nodes=3),
+    "slow-network": Entry(slow_network, nodes=3, cluster=distant),
+    "disk-full": Entry(disk_full),
+}
