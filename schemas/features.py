@@ -251,6 +251,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("time_of_day_cos", "1", -1.0, 1.0, "cos of the UTC time of day's angle"),
     Feature("minute_position", "1", 0.0, 1.0, "share of the absolute minute gone by"),
     Feature("quarter_hour_position", "1", 0.0, 1.0, "share of the absolute quarter hour gone by"),
+    Feature("hour_position", "1", 0.0, 1.0, "share of the absolute hour gone by"),
     Feature(
         "gap_age_s", "s", 0.0, 3600.0, "seconds since the last gap in memory, 3600 without one"
     ),

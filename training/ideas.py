@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from flows import logs
 from flows.settings import load_settings
 from schemas.models import TargetSpec
+from training.anchor import HOUR
 from training.build import build_dataset
 from training.console import command, progress, say
 from training.crossval import cross_validate
@@ -25,7 +26,6 @@ from training.dataset import Dataset
 from training.estimators import Blend, Model
 from training.recipes import (
     HAR_TERMS,
-    HOUR,
     LOGREG_TERMS,
     RATIO_TERMS,
     Fit,
@@ -47,9 +47,9 @@ CONFIRM_FROM = 0.6
 PARTS = 4
 MOST = 20_000
 
-# The regression's weights on one market alone, for judging the anchor on the other.
-ONLY_BTC = (0.36, 0.55, 0.91, 0.12, 0.16, -0.04, 0.38, 0.44, 0.00, 0.19)
-ONLY_ETH = (0.24, 0.02, 1.26, 0.16, 0.10, 0.48, 0.61, 0.11, 0.20, 0.29)
+# The weights of one market alone (``training.fit_anchor``), for judging the anchor on the other.
+ONLY_BTC = (0.29, 0.51, 0.77, 0.12, 0.16, 0.06, 0.29, 0.07, 0.02, 1.04)
+ONLY_ETH = (0.30, 0.29, 0.76, 0.14, 0.19, 0.33, 0.43, 0.12, 0.13, 0.47)
 
 
 def _weights(values: tuple[float, ...]) -> dict[Term, float]:
@@ -103,7 +103,7 @@ def ideas() -> dict[str, tuple[Recipe, Recipe]]:
         "activity": (plain, _recipe("no activity", _without("activity", "intensity"))),
         "ranges": (plain, _recipe("no ranges", _without("range"))),
         "seconds": (plain, _recipe("no 5 s and 30 s", _without("realized_vol"))),
-        "quarter hour": (plain, _recipe("no wave", _without("wave"))),
+        "hour table": (plain, _recipe("no table", _without("table"))),
         "relative only": (plain, _recipe("level", (*LOGREG_TERMS, log(HOUR)))),
         "strong penalty": (plain, _recipe("C = 1", LOGREG_TERMS, 1.0)),
         "book and returns": (_recipe("extras", (*LOGREG_TERMS, *EXTRAS)), plain),

@@ -1,5 +1,6 @@
 """Models from elsewhere: an ONNX file with a manifest, or a version of an MLflow registry."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -9,12 +10,15 @@ from typing import Any
 import msgspec
 
 from flows.errors import ConfigurationError, ModelRejectedError
+from flows.logs import hide_secrets
 from flows.scoring.names import sha256_of, version_of
 from flows.scoring.promotion import publish
 from flows.scoring.registry import MANIFEST_FILE, MODEL_FILE, ModelStore
 from schemas.models import ModelManifest
+from training.tracking import mlflow_client, one_line
 
 MLFLOW_PREFIX = "mlflow:"
+MLFLOW_SERVERS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 
 Download = Callable[[str, str, Path], Path]
 
@@ -106,20 +110,26 @@ def download_from_mlflow(name: str, version: str, folder: Path) -> Path:
     The registry is the one that MLflow's own settings name (``MLFLOW_TRACKING_URI``,
     ``MLFLOW_REGISTRY_URI``).
     """
-    try:
-        import mlflow
-        from mlflow.exceptions import MlflowException
-    except ImportError as error:
-        message = "importing from MLflow needs the extra: pip install 'voltick[mlflow]'"
-        raise ConfigurationError(message) from error
     selector = f"models:/{name}/{version}" if version.isdigit() else f"models:/{name}@{version}"
-    try:
-        found: str = mlflow.artifacts.download_artifacts(
-            artifact_uri=selector, dst_path=str(folder)
-        )
-    except (MlflowException, OSError) as error:
-        message = f"MLflow at {mlflow.get_registry_uri()} does not give {selector}: {error}"
-        raise ConfigurationError(message) from error
+    with mlflow_client():
+        try:
+            import mlflow
+        except ImportError as error:
+            message = "importing from MLflow needs the extra: pip install 'voltick[mlflow]'"
+            raise ConfigurationError(message) from error
+        if not any(os.environ.get(setting) for setting in MLFLOW_SERVERS):
+            # MLflow would make an empty database of its own in the working folder and look there.
+            message = f"which MLflow server? Set {MLFLOW_SERVERS[0]} to its address"
+            raise ConfigurationError(message)
+        try:
+            found: str = mlflow.artifacts.download_artifacts(
+                artifact_uri=selector, dst_path=str(folder)
+            )
+        except Exception as error:  # no common class: the client passes on what its parts raise
+            where = mlflow.get_registry_uri()
+            message = f"MLflow at {where} does not give {selector}: {one_line(error)}"
+            # The address may hold a password, and the client repeats it.
+            raise ConfigurationError(hide_secrets(None, "", {"said": message})["said"]) from error
     return Path(found)
 
 

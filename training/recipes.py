@@ -19,13 +19,13 @@ from sklearn.neural_network import MLPRegressor
 
 from flows.errors import TrainingError
 from schemas.features import NAMES
+from training.anchor import ANCHOR, HOUR
 from training.estimators import Blend, Constant, FixedLinear, Model, Scaled
-from training.terms import KINDS, Term, Terms, log, raw, soft_log, wave
+from training.terms import KINDS, Term, Terms, log, raw
 from training.xgb import XGBoostClassifier
 
 Fit = Model | Blend
 Make = Callable[[list[Term], list[str], "Fitting"], Fit]
-HOUR = "grid_vol_3600"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,32 +155,7 @@ _EWMA = Term(
     ((HOUR, 1.0),),
 )
 
-# The logistic regression's inputs and their weights in log odds per unit. The weights are what the
-# same regression finds on 49 h of a BTC perpetual (2026) and on 48 h of thin ETH spot trading
-# (2021), which agree well, averaged and rounded: knowledge of other days for a model whose own data
-# may be a few hours. Everything is relative to the symbol's own hour, so it travels.
-SOFTNESS = 0.1
 ANCHOR_HOURS = 24.0
-_BPS = 1e8
-
-
-def _soft(feature: str, window_s: float) -> Term:
-    return soft_log(feature, window_s, HOUR, 3600.0, SOFTNESS)
-
-
-ANCHOR: tuple[tuple[Term, float], ...] = (
-    (_soft("grid_vol_60", 60), 0.30),
-    (_soft("grid_vol_300", 300), 0.30),
-    (_soft("grid_vol_900", 900), 0.90),
-    (_soft("realized_vol_5", 5), 0.13),
-    (_soft("realized_vol_30", 30), 0.13),
-    (_soft("range_bps_60", 60 * _BPS), 0.20),
-    (_soft("range_bps_300", 300 * _BPS), 0.50),
-    (log("activity_ratio_60_3600"), 0.25),
-    (log("intensity_ratio_5_300"), 0.12),
-    # Bursts come with the quarter hour, a minute after it strikes more than before.
-    (wave("quarter_hour_position", 0.075), 0.20),
-)
 LOGREG_TERMS: tuple[Term, ...] = tuple(term for term, _weight in ANCHOR)
 
 

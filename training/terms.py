@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+from onnx import TensorProto
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from flows.errors import TrainingError
@@ -19,9 +20,8 @@ from training.graph import GraphBuilder
 
 Float32 = npt.NDArray[np.float32]
 CLIP = 8.0
-KINDS = ("raw", "abs", "cos", "log")
+KINDS = ("raw", "abs", "table", "log")
 _TINY = 1e-30
-_TURN = np.float32(2 * np.pi)
 
 Weights = tuple[tuple[str, float], ...]
 
@@ -37,16 +37,19 @@ class Term:
     kind
         ``raw``: the feature itself. ``abs``: its absolute value. ``log``:
         ``log sqrt(sum w x^2) - log sqrt(sum v x^2)`` over ``top`` and ``bottom``; without
-        ``bottom`` only the first. ``cos``: ``cos(2 pi (x - phase))`` of a position in [0, 1], the
-        phase in place of the weight.
+        ``bottom`` only the first. ``table``: what a table says of a position in [0, 1].
     top, bottom
         Contract features with weights; one with weight 1 for a plain log.
+    table
+        Values at equally spaced positions from 0 on; between two of them the straight line, and
+        the last one is followed by the first.
     """
 
     name: str
-    kind: Literal["raw", "abs", "cos", "log"]
+    kind: Literal["raw", "abs", "table", "log"]
     top: Weights
     bottom: Weights = ()
+    table: tuple[float, ...] = ()
 
     @property
     def features(self) -> set[str]:
@@ -84,9 +87,9 @@ def soft_log(feature: str, window_s: float, over: str, over_s: float, softness: 
     return Term(f"log {feature} / {over}, soft", "log", top, ((over, 1.0),))
 
 
-def wave(feature: str, phase: float) -> Term:
-    """Take ``cos(2 pi (x - phase))`` of a position in [0, 1]."""
-    return Term(f"wave {feature}", "cos", ((feature, phase),))
+def table(feature: str, values: Sequence[float]) -> Term:
+    """Take a table's value at a position in [0, 1]."""
+    return Term(f"table {feature}", "table", ((feature, 1.0),), table=tuple(values))
 
 
 class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
@@ -125,9 +128,7 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         ordered = [self.terms[k] for k in self.order_]
         self.raw_ = np.array([at[t.top[0][0]] for t in ordered if t.kind == "raw"], np.int64)
         self.abs_ = np.array([at[t.top[0][0]] for t in ordered if t.kind == "abs"], np.int64)
-        waves = [t for t in ordered if t.kind == "cos"]
-        self.cos_ = np.array([at[t.top[0][0]] for t in waves], np.int64)
-        self.phase_ = np.array([t.top[0][1] for t in waves], np.float32)
+        self.tables_ = [(at[t.top[0][0]], _around(t.table)) for t in ordered if t.kind == "table"]
         logs = [t for t in ordered if t.kind == "log"]
         self.top_ = _weights([t.top for t in logs], at)
         self.bottom_ = _weights([t.bottom for t in logs], at)
@@ -159,8 +160,12 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
     def _plain(self, X: Float32) -> Float32:  # noqa: N803
         filled = self._filled(X)
         parts = [filled[:, self.raw_], np.abs(filled[:, self.abs_])]
-        if len(self.cos_):
-            parts.append(np.cos(_TURN * (filled[:, self.cos_] - self.phase_)))
+        for column, known in self.tables_:
+            place = filled[:, [column]] * np.float32(len(known) - 2)
+            below = np.floor(place)
+            low = known[below.astype(np.int64)]
+            high = known[below.astype(np.int64) + 1]
+            parts.append(low + (place - below) * (high - low))
         if len(self.one_):
             logs = np.log(np.maximum(self._ratios(filled), self.floor_))
             parts.append(np.float32(0.5) * logs)
@@ -188,10 +193,10 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
             parts.append(graph.columns(filled, self.raw_))
         if len(self.abs_):
             parts.append(graph.add("Abs", graph.columns(filled, self.abs_)))
-        if len(self.cos_):
-            moved = graph.columns(filled, self.cos_)
-            moved = graph.add("Sub", moved, graph.constant(self.phase_))
-            parts.append(graph.add("Cos", graph.add("Mul", moved, graph.constant(_TURN))))
+        parts += [
+            self._table_to_graph(graph, graph.columns(filled, [column]), known)
+            for column, known in self.tables_
+        ]
         if len(self.one_):
             parts.append(self._logs_to_graph(graph, filled))
         plain = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
@@ -200,6 +205,17 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         centred = graph.add("Sub", plain, graph.constant(self.mean_))
         scaled = graph.add("Mul", centred, graph.constant(self.inverse_))
         return graph.add("Clip", scaled, graph.constant(-CLIP), graph.constant(CLIP))
+
+    def _table_to_graph(self, graph: GraphBuilder, position: str, known: Float32) -> str:
+        place = graph.add("Mul", position, graph.constant(len(known) - 2))
+        below = graph.add("Floor", place)
+        index = graph.add("Cast", below, to=TensorProto.INT64)
+        values = graph.constant(known)
+        low = graph.add("Gather", values, index)
+        next_index = graph.add("Add", index, graph.constant(1, np.int64))
+        step = graph.add("Sub", graph.add("Gather", values, next_index), low)
+        rest = graph.add("Sub", place, below)
+        return graph.add("Add", low, graph.add("Mul", rest, step))
 
     def _logs_to_graph(self, graph: GraphBuilder, filled: str) -> str:
         square = graph.add("Mul", filled, filled)
@@ -211,6 +227,11 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
             ratio = graph.add("Div", ratio, bottom)
         floored = graph.add("Max", ratio, graph.constant(self.floor_))
         return graph.add("Mul", graph.add("Log", floored), graph.constant(0.5))
+
+
+def _around(values: Sequence[float]) -> Float32:
+    """Return a table that goes on beyond its end: a position of exactly 1 has a right neighbour."""
+    return np.array([*values, values[0], values[1]], np.float32)
 
 
 def _weights(terms: list[Weights], at: dict[str, int]) -> Float32:

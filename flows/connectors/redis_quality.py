@@ -1,7 +1,7 @@
 """The history of live quality in Redis, beside the flow and never in its way.
 
-Delivery: best effort. While Redis is away points wait, and the oldest are dropped where too many do;
-one whose answer was lost with the connection is written again.
+Delivery: best effort. While Redis is away points wait, and the oldest are dropped where too many
+do; one whose answer was lost with the connection is written again.
 """
 
 import threading

@@ -11,7 +11,8 @@ from schemas.features import INDEX
 
 NAN = np.nan
 HALF_PI = math.pi / 2.0
-MINUTE_NS, QUARTER_NS = float(at.MINUTE_NS), float(15 * at.MINUTE_NS)
+MINUTE_NS = float(at.MINUTE_NS)
+QUARTER_NS, HOUR_NS = 15.0 * MINUTE_NS, 60.0 * MINUTE_NS
 SECOND_ANGLE = 2.0 * math.pi / 86_400.0
 
 LOG_RETURN_1, LOG_RETURN_5 = INDEX["log_return_1"], INDEX["log_return_5"]
@@ -48,6 +49,7 @@ SPREAD_RATIO_3600 = INDEX["spread_ratio_3600"]
 TIME_OF_DAY_SIN, TIME_OF_DAY_COS = INDEX["time_of_day_sin"], INDEX["time_of_day_cos"]
 MINUTE_POSITION = INDEX["minute_position"]
 QUARTER_HOUR_POSITION = INDEX["quarter_hour_position"]
+HOUR_POSITION = INDEX["hour_position"]
 GAP_AGE_S, HISTORY_S = INDEX["gap_age_s"], INDEX["history_s"]
 
 
@@ -257,3 +259,4 @@ def emit_clock(t: int, sec: int, sin_sec: float, cos_sec: float, rows: Float64, 
     rows[i, TIME_OF_DAY_COS] = min(1.0, max(-1.0, cos_sec * cos_rest - sin_sec * sin_rest))
     rows[i, MINUTE_POSITION] = ((sec % 60) * at.NS + rest_ns) / MINUTE_NS
     rows[i, QUARTER_HOUR_POSITION] = ((sec % 900) * at.NS + rest_ns) / QUARTER_NS
+    rows[i, HOUR_POSITION] = ((sec % 3600) * at.NS + rest_ns) / HOUR_NS

@@ -266,6 +266,7 @@ def row_of(memory):
     out["time_of_day_cos"] = math.cos(2 * math.pi * seconds / 86_400)
     out["minute_position"] = now.t % (60 * NS) / (60 * NS)
     out["quarter_hour_position"] = now.t % (900 * NS) / (900 * NS)
+    out["hour_position"] = now.t % (3600 * NS) / (3600 * NS)
     gaps = [x.t for x in memory if x.gap]
     out["gap_age_s"] = min(now.t - gaps[-1], MEMORY_NS) / NS if gaps else float(MEMORY_S)
     out["history_s"] = h

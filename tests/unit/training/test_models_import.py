@@ -1,5 +1,6 @@
 import json
 import sys
+import types
 
 import msgspec
 import pytest
@@ -8,7 +9,7 @@ from flows.errors import ConfigurationError, ModelRejectedError
 from flows.scoring.registry import ModelStore
 from schemas.features import FEATURE_SET
 from tests.support.models import linear_graph, tiny
-from training.importing import download_from_mlflow, import_file, import_mlflow
+from training.importing import MLFLOW_SERVERS, download_from_mlflow, import_file, import_mlflow
 
 NOW_NS = 1_791_000_000_000_000_000
 
@@ -164,4 +165,12 @@ def test_source_without_name_or_version_is_refused(store, source):
 def test_without_mlflow_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(ConfigurationError, match=r"voltick\[mlflow\]"):
+        download_from_mlflow("spikes", "3", tmp_path)
+
+
+def test_without_a_server_named_mlflow_is_not_asked(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "mlflow", types.ModuleType("mlflow"))
+    for name in MLFLOW_SERVERS:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError, match="Set MLFLOW_TRACKING_URI"):
         download_from_mlflow("spikes", "3", tmp_path)
