@@ -5,6 +5,7 @@ choices were made on what lies before. What was kept is what ``training.recipes`
 """
 
 import itertools
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -57,7 +58,7 @@ def _weights(values: tuple[float, ...]) -> dict[Term, float]:
 
 
 def _hard(term: Term) -> Term:
-    return Term(f"hard {term.name}", term.kind, term.top[:1], term.bottom)
+    return replace(term, name=f"hard {term.name}", top=term.top[:1])
 
 
 def _without(*words: str) -> tuple[Term, ...]:
