@@ -1,6 +1,7 @@
 """Every recipe's ONNX graph says what scikit-learn says."""
 
 import numpy as np
+import onnx
 import pytest
 
 from flows.errors import TrainingError
@@ -54,6 +55,47 @@ def test_a_forecaster_scores_alike_in_onnx_and_in_scikit_learn(recipe):
     picked = values[:, [NAMES.index(name) for name in columns]]
     model.fit(picked[:1_500], truth[:1_500])
     assert check_parity(recipe.name, model, to_bytes(model, len(columns)), picked) <= TOLERANCE
+
+
+def splits(onnx_bytes: bytes) -> list[tuple[int, np.float32]]:
+    """Every split of a graph's trees: number of the tree's input, threshold."""
+    found = []
+    for node in onnx.load_model_from_string(onnx_bytes).graph.node:
+        table = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+        found += [
+            (feature, np.float32(threshold))
+            for feature, threshold, mode in zip(
+                table.get("nodes_featureids", []),
+                table.get("nodes_values", []),
+                table.get("nodes_modes", []),
+                strict=True,
+            )
+            if mode != b"LEAF"
+        ]
+    return found
+
+
+@pytest.mark.parametrize("name", ["gbt", "gbt_tuned", "rf", "xgb"])
+def test_rows_exactly_on_a_split_and_beside_it_go_the_same_way(name):
+    if name == "xgb":
+        pytest.importorskip("xgboost", reason="the extra is not installed")
+    recipe = next(recipe for recipe in CLASSIFIERS if recipe.name == name)
+    values = synthetic(4_000)
+    model, columns = recipe.build(NAMES, Fitting(seed=3))
+    picked = values[:, [NAMES.index(name) for name in columns]]
+    model.fit(picked, labels(values))
+    onnx_bytes = to_bytes(model, len(columns))
+    rows = []
+    for number, (feature, threshold) in enumerate(splits(onnx_bytes)):
+        for value in (
+            threshold,
+            *(np.nextafter(threshold, np.float32(s * np.inf)) for s in (-1, 1)),
+        ):
+            row = picked[number % len(picked)].copy()
+            row[model.terms.raw_[feature]] = value
+            rows.append(row)
+    assert len(rows) > 100
+    assert check_parity(name, model, onnx_bytes, np.stack(rows)) <= TOLERANCE
 
 
 def test_rows_without_any_defined_value_get_a_finite_score():
