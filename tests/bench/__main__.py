@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from flows import logs
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
 
@@ -24,8 +26,21 @@ class ModelKind(StrEnum):
     GBT = "gbt"
 
 
+Brokers = Annotated[list[BrokerKind] | None, typer.Option(help="Repeatable. Default: both.")]
+
+
+def _brokers(chosen: list[BrokerKind] | None) -> list[str]:
+    return [str(kind) for kind in chosen or BrokerKind]
+
+
 def _finish(result: dict[str, Any]) -> None:
     typer.echo(json.dumps(result))
+
+
+@app.callback()
+def prepare() -> None:
+    """Keep stdout for the result: what the product logs in this process goes to stderr."""
+    logs.configure(level="warning")
 
 
 @app.command()
@@ -51,15 +66,89 @@ def throughput(
     ticks: Annotated[int, typer.Option(min=50_000)] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     symbols: Annotated[int, typer.Option(min=1, max=500)] = 4,
-    broker: Annotated[list[BrokerKind] | None, typer.Option(help="Default: both.")] = None,
+    broker: Brokers = None,
     model: Annotated[list[ModelKind] | None, typer.Option(help="Default: both.")] = None,
 ) -> None:
     """Ticks per second of the running flow beside the pass-through of the same broker."""
     from tests.bench.throughput import run
 
-    brokers = [str(kind) for kind in broker or BrokerKind]
     models = [str(kind) for kind in model or ModelKind]
-    _finish(run(ticks, rounds, brokers, models, symbols))
+    _finish(run(ticks, rounds, _brokers(broker), models, symbols))
+
+
+@app.command()
+def profile(
+    ticks: Annotated[int, typer.Option(min=50_000)] = 500_000,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    symbols: Annotated[int, typer.Option(min=1, max=500)] = 4,
+    model: Annotated[list[ModelKind] | None, typer.Option(help="Default: both.")] = None,
+    broker: Annotated[
+        list[BrokerKind] | None, typer.Option(help="For reading and writing. Default: both.")
+    ] = None,
+    steps_only: Annotated[bool, typer.Option("--steps-only", help="Start no broker.")] = False,
+) -> None:
+    """Where the flow's time goes: microseconds per tick by step."""
+    from tests.bench.profile import run
+
+    models = [str(kind) for kind in model or ModelKind]
+    _finish(run(ticks, rounds, symbols, models, [] if steps_only else _brokers(broker)))
+
+
+@app.command()
+def latency(
+    rate: Annotated[
+        list[float] | None, typer.Option(min=1, help="Ticks/s. Default: 100, 1000 and 5000.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Measured at each rate.")] = 20.0,
+    symbols: Annotated[int, typer.Option(min=1, max=500)] = 4,
+    broker: Brokers = None,
+    model: ModelKind = ModelKind.LOGREG,
+    features: Annotated[bool, typer.Option(help="Publish ticks.features too.")] = True,
+) -> None:
+    """Milliseconds from a tick's sending to its prediction in hand, beside the pass-through's."""
+    from tests.bench.latency import Plan, run
+
+    rates = list(dict.fromkeys(rate or [100.0, 1_000.0, 5_000.0]))
+    plan = Plan(rates, seconds, symbols, str(model), features)
+    _finish(run(plan, _brokers(broker)))
+
+
+@app.command()
+def swap(
+    rate: Annotated[float, typer.Option(min=1, help="Ticks/s.")] = 5_000.0,
+    swaps: Annotated[int, typer.Option(min=1)] = 10,
+    broker: Brokers = None,
+) -> None:
+    """Seconds from an alias move to the first prediction by the new version; 1 if not clean."""
+    from tests.bench.swap import run
+
+    result = run(rate, swaps, _brokers(broker))
+    _finish(result)
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def recovery(
+    ticks: Annotated[int, typer.Option(min=50_000, help="That the state depends on.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    broker: Brokers = None,
+) -> None:
+    """Seconds from start to first prediction, by part, and ticks per second rebuilt."""
+    from tests.bench.recovery import run
+
+    _finish(run(ticks, rounds, _brokers(broker)))
+
+
+@app.command()
+def features(
+    ticks: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+) -> None:
+    """Seconds from ticks to training's feature matrix, by source and part."""
+    from tests.bench.features import run
+
+    _finish(run(ticks, rounds))
 
 
 if __name__ == "__main__":

@@ -13,22 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import load_model_from_string
 
-from flows.scoring.names import sha256_of, version_of
+from flows.errors import TrainingError
 from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.registry import ModelStore
-from schemas.features import FEATURE_SET, NAMES
-from schemas.models import ModelManifest, TargetSpec
-from tests.bench.models import random_features
+from schemas.features import NAMES
+from schemas.models import TargetSpec
+from tests.bench.models import SEED, manifest_of, random_features
 from training.export import to_bytes
-from training.recipes import recipes
+from training.recipes import Fitting, recipes
 
 BATCH = 1024
 FIT_ROWS = 5_000
 BLOCKS = 9
 BLOCK_S = 0.01
-SEED = 1
 KINDS = {"classification": "volatility_spike", "regression": "forward_return"}
 
 Scorer = Callable[[np.ndarray], object]
@@ -86,22 +84,17 @@ def fitted() -> list[Contestant]:
     found = []
     for kind, target in KINDS.items():
         for name, recipe in recipes(kind).items():
-            model, columns = recipe.build(NAMES, SEED)
+            model, columns = recipe.build(NAMES, Fitting(SEED))
             positions = [NAMES.index(column) for column in columns]
             try:
                 model.fit(values[:, positions], labels[kind])
-            except ImportError as error:
+            except TrainingError as error:  # an extra that is not installed
                 sys.stderr.write(f"{name} left out: {error}\n")
                 continue
             onnx_bytes = to_bytes(model, len(columns))
-            manifest = _manifest(
-                name,
-                TargetSpec(
-                    name=target, kind=kind, definition="relative" if kind[0] == "c" else "return"
-                ),
-                columns,
-                onnx_bytes,
-            )
+            definition = "relative" if kind == "classification" else "return"
+            spec = TargetSpec(name=target, kind=kind, definition=definition)
+            manifest = manifest_of(name, spec, columns, onnx_bytes)
             found.append(
                 Contestant(
                     f"{target}/{name}",
@@ -119,24 +112,6 @@ def stored(store: ModelStore) -> list[Contestant]:
         for manifest in store.manifests()
         if manifest.feature_set != OWN_FEATURES
     ]
-
-
-def _manifest(
-    name: str, target: TargetSpec, columns: list[str], onnx_bytes: bytes
-) -> ModelManifest:
-    opsets = {each.domain: each.version for each in load_model_from_string(onnx_bytes).opset_import}
-    return ModelManifest(
-        name=name,
-        version=version_of(0, onnx_bytes),
-        variant=name,
-        target=target,
-        sha256=sha256_of(onnx_bytes),
-        feature_set=FEATURE_SET,
-        features=columns,
-        provenance="recorded",
-        created_ns=0,
-        opset=opsets[""],
-    )
 
 
 def _seconds_per_call(call: Callable[[], object]) -> float:

@@ -1,21 +1,31 @@
-"""Simulated ticks as messages ready to be produced."""
+"""Simulated ticks as messages ready to be produced, and a topic full of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 import msgspec
+from confluent_kafka import Producer
 
 from flows.feeds.simulate import Market, symbol_names
+from schemas import topics
 
 START_NS = 1_700_000_000_000_000_000
 RATE_HZ = 5_000.0
 CHUNK_S = 4
 SEED = 11
 
+_ENDLESS = 1 << 62
+_QUEUED = 500_000
+_DELIVERY_LIMIT_S = 120.0
+
+Message = dict[str, bytes]
+"""``{"key", "value"}``, as ``produce_batch`` takes it."""
+
 
 def simulated_messages(
     tick_count: int, symbol_count: int, rate_hz: float = RATE_HZ
-) -> Iterator[list[dict[str, bytes]]]:
-    """Yield batches of ``{"key", "value"}``, ``tick_count`` in all.
+) -> Iterator[list[Message]]:
+    """Yield batches of messages, ``tick_count`` in all.
 
     At 5,000 ticks/s of event time a 300 s window holds 1.5 million ticks: the windows are as full
     as the busiest markets make them.
@@ -27,3 +37,30 @@ def simulated_messages(
         ticks = market.ticks(market.advance(CHUNK_S))[:left]
         yield [{"key": tick.symbol.encode(), "value": encode(tick)} for tick in ticks]
         left -= len(ticks)
+
+
+def endless_messages(symbol_count: int) -> Iterator[Message]:
+    """Yield messages without end; no tick repeats another's trade id, so each is scored."""
+    return chain.from_iterable(simulated_messages(_ENDLESS, symbol_count))
+
+
+def fill(
+    config: Mapping[str, str], batches: Iterable[list[Message]], topic: str = topics.TICKS_RAW
+) -> None:
+    """Write batches to partition 0 of a topic, as fast as the broker takes them."""
+    producer = Producer(
+        {
+            **config,
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "log_level": 2,
+            "queue.buffering.max.messages": 2 * _QUEUED,
+        }
+    )
+    for batch in batches:
+        while len(producer) > _QUEUED:
+            producer.poll(0.05)
+        producer.produce_batch(topic, batch, partition=0)
+    if producer.flush(_DELIVERY_LIMIT_S):
+        message = f"the broker did not take the messages for {topic}"
+        raise RuntimeError(message)

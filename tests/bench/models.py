@@ -1,12 +1,11 @@
 """Models of the usual kinds to be timed, fitted to random features: only their cost matters."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 
-from flows.scoring.names import version_of
+from flows.scoring.names import sha256_of, version_of
 from flows.scoring.registry import ModelStore
 from schemas.features import FEATURE_SET, FEATURES, NAMES
 from schemas.models import ModelManifest, TargetSpec
@@ -16,6 +15,7 @@ from training.recipes import Fitting, recipes
 MODELS = ("logreg", "gbt")
 ROW_COUNT = 5_000
 SEED = 1
+SPIKE = TargetSpec(name="volatility_spike", kind="classification", definition="relative", level=2.0)
 
 
 def random_features(row_count: int) -> np.ndarray:
@@ -31,8 +31,8 @@ def random_features(row_count: int) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def publish(kind: str, folder: Path) -> Path:
-    """Fit the kind (one of ``MODELS``), make it champion of a new store and return its folder."""
+def publish(kind: str, store: ModelStore) -> str:
+    """Fit the kind (one of ``MODELS``) and return its reference in the store."""
     values = random_features(ROW_COUNT)
     spiky = np.nan_to_num(values[:, NAMES.index("vol_ratio_60_3600")], nan=0.0)
     labels = (spiky > np.quantile(spiky, 0.9)).astype(np.float64)
@@ -40,25 +40,31 @@ def publish(kind: str, folder: Path) -> Path:
     narrow = values[:, [NAMES.index(name) for name in columns]]
     model.fit(narrow, labels)
     onnx_bytes = to_bytes(model, len(columns))
+    return store.publish(manifest_of(kind, SPIKE, columns, onnx_bytes), onnx_bytes)
+
+
+def crown(kind: str, folder: Path) -> Path:
+    """Make the kind champion of a new store and return its folder."""
     store = ModelStore(folder)
-    target = "volatility_spike"
-    manifest = ModelManifest(
-        name=f"{target}-{kind}",
+    store.move(SPIKE.name, champion=publish(kind, store), by="bench")
+    return folder
+
+
+def manifest_of(
+    variant: str, target: TargetSpec, columns: list[str], onnx_bytes: bytes
+) -> ModelManifest:
+    """Return what a store has to know of a graph."""
+    opsets = {each.domain: each.version for each in onnx.load_from_string(onnx_bytes).opset_import}
+    return ModelManifest(
+        name=f"{target.name}-{variant}",
         version=version_of(0, onnx_bytes),
-        variant=kind,
-        target=TargetSpec(name=target, kind="classification", definition="relative", level=2.0),
-        sha256=hashlib.sha256(onnx_bytes).hexdigest(),
+        variant=variant,
+        target=target,
+        sha256=sha256_of(onnx_bytes),
         feature_set=FEATURE_SET,
         features=columns,
         provenance="recorded",
         created_ns=0,
-        opset=int(_opset(onnx_bytes)),
-        threshold=0.5,
+        opset=int(opsets[""]),
+        threshold=0.5 if target.kind == "classification" else None,
     )
-    store.move(target, champion=store.publish(manifest, onnx_bytes), by="bench")
-    return folder
-
-
-def _opset(onnx_bytes: bytes) -> int:
-    domains = {each.domain: each.version for each in onnx.load_from_string(onnx_bytes).opset_import}
-    return domains[""]

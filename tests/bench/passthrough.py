@@ -1,40 +1,25 @@
 """The limit of the machine: consume and produce the same bytes, with no work between.
 
 Run as a process of its own, as the flow is: ``python -m tests.bench.passthrough BOOTSTRAP FROM TO
-COUNT``. Its last line on stdout is one JSON object.
+[COUNT]``. With COUNT it copies so many messages as fast as it can, and its last line on stdout is
+one JSON object; without, it copies each message as soon as it can, until it is killed.
 """
 
 import json
 import sys
 import time
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 BATCH = 4096
 SILENCE_LIMIT_S = 30.0
+WAIT_S = 0.1
 
 
-def main(bootstrap: str, source: str, target: str, count: int) -> None:
+def copy_counted(bootstrap: str, source: str, target: str, count: int) -> None:
     """Copy ``count`` messages and say how fast the copy ran after its first batch."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "passthrough",
-            "enable.auto.commit": False,
-            "fetch.wait.max.ms": 10,
-            "queued.min.messages": 100_000,
-        }
-    )
-    consumer.assign([TopicPartition(source, 0, OFFSET_BEGINNING)])
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "enable.idempotence": True,
-            "linger.ms": 5,
-            "queue.buffering.max.messages": 1_000_000,
-            "queue.buffering.max.kbytes": 1_048_576,
-        }
-    )
+    consumer, producer = _clients(bootstrap, source, linger_ms=5)
     copied = 0
     first_batch = 0
     started_s = cpu_started_s = 0.0
@@ -46,12 +31,7 @@ def main(bootstrap: str, source: str, target: str, count: int) -> None:
                 sys.exit(f"no message of {source} for {SILENCE_LIMIT_S:g} s at {copied} of {count}")
             continue
         heard_s = time.monotonic()
-        # No delivery callbacks: they cost more than the copy, and this is to be the limit.
-        producer.produce_batch(
-            target,
-            [{"value": m.value(), "key": m.key(), "partition": 0} for m in messages],
-        )
-        producer.poll(0)
+        _copy(producer, target, messages)
         copied += len(messages)
         if not first_batch:
             first_batch = copied
@@ -68,5 +48,50 @@ def main(bootstrap: str, source: str, target: str, count: int) -> None:
     )
 
 
+def copy_at_once(bootstrap: str, source: str, target: str) -> None:
+    """Copy what comes when it comes, until killed."""
+    consumer, producer = _clients(bootstrap, source, linger_ms=0)
+    while True:
+        # consume() alone would wait for a full batch or its time-out.
+        first = consumer.poll(WAIT_S)
+        if first is not None:
+            _copy(producer, target, [first, *consumer.consume(BATCH, 0)])
+
+
+def _clients(bootstrap: str, source: str, linger_ms: int) -> tuple[Consumer, Producer]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "passthrough",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,
+            "queued.min.messages": 100_000,
+        }
+    )
+    consumer.assign([TopicPartition(source, 0, OFFSET_BEGINNING)])
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "linger.ms": linger_ms,
+            "queue.buffering.max.messages": 1_000_000,
+            "queue.buffering.max.kbytes": 1_048_576,
+        }
+    )
+    return consumer, producer
+
+
+def _copy(producer: Producer, target: str, messages: list[Any]) -> None:
+    # No delivery callbacks: they cost more than the copy, and this is to be the limit.
+    producer.produce_batch(
+        target,
+        [{"value": m.value(), "key": m.key(), "partition": 0} for m in messages],
+    )
+    producer.poll(0)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    if sys.argv[4:]:
+        copy_counted(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    else:
+        copy_at_once(sys.argv[1], sys.argv[2], sys.argv[3])

@@ -1,0 +1,92 @@
+"""Where a benchmark runs: one broker, one Redis and a folder, all gone afterwards."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.apache_kafka import ApacheKafka
+from tests.support.embedded import EmbeddedBroker, Valkey
+from tests.support.kafka_tools import create_topics
+from tests.support.processes import Process, flow
+
+PIPELINE = "flows.pipeline"
+TARGET = "volatility_spike"
+END_LIMIT_S = 30.0
+
+Broker = ApacheKafka | EmbeddedBroker
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What the contestants of one broker share; every topic has one partition."""
+
+    folder: Path
+    broker: Broker
+    valkey: Valkey
+
+    @property
+    def config(self) -> dict[str, str]:
+        """What a librdkafka client needs to connect."""
+        return self.broker.client_config()
+
+    def topics(self, *names: str) -> None:
+        """Create topics of our own."""
+        create_topics(self.config, 1, names=names)
+
+    def flow(
+        self, store: Path, group: str, name: str, module: str = PIPELINE, **settings: str
+    ) -> Process:
+        """Return, not started yet, the pipeline as a process.
+
+        Parameters
+        ----------
+        store
+            Folder of the model store.
+        name
+            Of its output files; several lives may share one.
+        module
+            The pipeline, or one that wraps it.
+        settings
+            More settings, or others than these.
+        """
+        environment = {
+            **self.broker.environment(),
+            "REDIS_URL": self.valkey.url,
+            "VOLTICK_MODEL_STORE": str(store),
+            "VOLTICK_TARGETS": TARGET,
+            "VOLTICK_PARTITIONS": "1",
+            "VOLTICK_GROUP": group,
+            "VOLTICK_LOG_FORMAT": "json",
+            **settings,
+        }
+        return flow(module, self.folder, environment, name)
+
+    def passthrough(self, source: str, target: str, count: int | None = None) -> Process:
+        """Return, not started yet, the process that copies ``count`` messages, or goes on."""
+        counted = [] if count is None else [str(count)]
+        arguments = ["-m", "tests.bench.passthrough", self.broker.bootstrap, source, target]
+        return Process([*arguments, *counted], self.folder, {}, f"passthrough-{source}")
+
+
+@contextmanager
+def servers(kind: str) -> Iterator[Servers]:
+    """Start a broker of this kind (``embedded`` or ``apache``) and a Redis."""
+    with tempfile.TemporaryDirectory(prefix="voltick-bench-") as name:
+        folder = Path(name)
+        with _broker(kind, folder / kind) as broker, Valkey(folder / "valkey") as valkey:
+            yield Servers(folder, broker, valkey)
+
+
+def _broker(kind: str, folder: Path) -> Broker:
+    folder.mkdir()
+    return ApacheKafka(folder) if kind == "apache" else EmbeddedBroker(folder)
+
+
+def end(process: Process) -> None:
+    """SIGTERM, so that what is open is committed or aborted, and wait for the end."""
+    process.terminate()
+    if process.wait_exit(END_LIMIT_S) != 0:
+        message = f"the flow did not end well:\n{process.tail()}"
+        raise RuntimeError(message)
