@@ -11,34 +11,21 @@ import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
-from flows import logs
-from flows.connectors.guard import GuardedSink, GuardedSource
-from flows.connectors.kafka_admin import DEAD_LETTER_BYTES, ensure_topics
+from flows.connectors.kafka_admin import DEAD_LETTER_BYTES
 from flows.connectors.kafka_limits import message_limit
-from flows.connectors.kafka_positions import plan_all
-from flows.connectors.kafka_sink import TransactionalSink
-from flows.connectors.kafka_source import CommittedSource
 from flows.connectors.kafka_transactions import Commit
-from flows.connectors.kafka_watchdog import Progress, watch
 from flows.connectors.latest import restore_latest
 from flows.connectors.redis import LatestWriter
-from flows.errors import ModelRejectedError, PortTakenError, VoltickError
+from flows.errors import ModelRejectedError
+from flows.exactly_once import Ends, launch, serve_metrics
 from flows.features import warm_up
 from flows.local.launcher import ensure_services
 from flows.monitoring.metrics import PipelineMetrics
-from flows.process import (
-    calm_collector,
-    end_process,
-    exit_code_of,
-    explain_engine_panics,
-    guarded,
-    report,
-    stop_on_signals,
-)
+from flows.process import guarded
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
-from flows.settings import Settings, load_settings
+from flows.settings import Settings
 from flows.steps import DecodeStep, EncodeStep, FeatureStep, ScoreStep
 from schemas import topics
 
@@ -54,18 +41,7 @@ def flow() -> Dataflow:
 
     Ends the process with one line where that is not possible.
     """
-    try:
-        settings = load_settings()
-        logs.configure(settings.log_format, settings.log_level)
-        explain_engine_panics()
-        served = ensure_services(settings)
-        stop = threading.Event()
-        if served is settings:  # otherwise the embedded services' supervisor listens to signals
-            stop_on_signals(stop)
-        return build(served, stop)
-    except VoltickError as error:
-        report(error)
-        raise SystemExit(exit_code_of(error)) from None
+    return launch(build, ensure_services)
 
 
 def build(settings: Settings, stop: threading.Event) -> Dataflow:
@@ -76,20 +52,12 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     VoltickError
         The broker, the log or the model store does not allow it.
     """
-    config = settings.kafka_config()
-    partitions = ensure_topics(config, WRITTEN, settings.partitions, settings.replication_factor)
-    starts = plan_all(
-        config,
-        settings.group,
-        topics.TICKS_RAW,
-        partitions,
-        accept_state_loss=settings.accept_state_loss,
-    )
-    metrics = _metrics(settings)
+    ends = Ends(settings, settings.group, topics.TICKS_RAW, WRITTEN, stop)
+    metrics = PipelineMetrics()
+    serve_metrics(metrics, settings.metrics_port)
     scorer = _scorer(settings)
     _prepare_kernel()
     latest = _latest(settings)
-    progress = Progress()
 
     def on_commit(commit: Commit) -> None:
         _observe(metrics, commit)
@@ -97,44 +65,30 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
             for batch in commit.batches:
                 latest.put(batch.latest)
 
-    source = CommittedSource(
-        config,
-        settings.group,
-        topics.TICKS_RAW,
-        starts,
-        settings.batch_size,
-        stop,
-        lambda partition, lag: metrics.lag.labels(partition).set(lag),
-        progress,
-    )
-    sink = TransactionalSink(
-        config,
-        settings.group,
-        topics.TICKS_RAW,
-        partitions,
-        settings.commit_interval_ms,
-        settings.transaction_timeout_ms,
-        on_commit,
-        end_process,
-        progress,
-    )
+    source = ends.source(lambda partition, lag: metrics.lag.labels(partition).set(lag))
     decode = DecodeStep(topics.TICKS_RAW, frozenset(settings.allowed_symbols), metrics)
     encode = EncodeStep(
         topics.TICKS_RAW,
         metrics,
         publish_features=settings.publish_features,
-        dead_letter_bytes=message_limit(config, topics.DEAD_LETTERS, DEAD_LETTER_BYTES),
+        dead_letter_bytes=message_limit(
+            settings.kafka_config(), topics.DEAD_LETTERS, DEAD_LETTER_BYTES
+        ),
     )
     dataflow = Dataflow("voltick_pipeline")
-    raw = op.input("ticks", dataflow, GuardedSource(source, end_process))
+    raw = op.input("ticks", dataflow, source)
     decoded = op.map("decode", raw, guarded(decode))
     featured = op.map("features", decoded, guarded(FeatureStep(metrics)))
     scored = op.map("score", featured, guarded(ScoreStep(scorer, metrics)))
     encoded = op.map("encode", scored, guarded(encode))
-    op.output("write", encoded, GuardedSink(sink, end_process))
-    calm_collector()
-    watch(config, topics.TICKS_RAW, partitions, progress, _stall_limit_s(settings), end_process)
-    _announce(settings, sum(start.emit_from - start.read_from for start in starts))
+    op.output("write", encoded, ends.sink(on_commit))
+    ends.watch()
+    structlog.get_logger().info(
+        "pipeline ready",
+        brokers=settings.kafka_bootstrap_servers,
+        group=settings.group,
+        rebuild=ends.rebuild,
+    )
     return dataflow
 
 
@@ -196,37 +150,9 @@ def _latest(settings: Settings) -> LatestWriter | None:
     return latest
 
 
-def _stall_limit_s(settings: Settings) -> float:
-    # A transaction may be silent for its time-out before the sink gives up by itself.
-    return 60.0 + settings.transaction_timeout_ms / 1000
-
-
-def _metrics(settings: Settings) -> PipelineMetrics:
-    metrics = PipelineMetrics()
-    if settings.metrics_port:
-        try:
-            metrics.serve(settings.metrics_port)
-        except OSError as error:
-            message = (
-                f"VOLTICK_METRICS_PORT={settings.metrics_port}: cannot listen ({error.strerror});"
-                " choose a free one, or 0 for none"
-            )
-            raise PortTakenError(message) from None
-    return metrics
-
-
 def _observe(metrics: PipelineMetrics, commit: Commit) -> None:
     metrics.commit_seconds.observe(commit.seconds)
     metrics.committed.labels(commit.partition).set(commit.batches[-1].next_offset)
     oldest_ms = next((b.oldest_ms for b in commit.batches if b.oldest_ms is not None), None)
     if oldest_ms is not None:
         metrics.latency_seconds.observe(max(time.time() - oldest_ms / 1000, 0.0))
-
-
-def _announce(settings: Settings, rebuild: int) -> None:
-    structlog.get_logger().info(
-        "pipeline ready",
-        brokers=settings.kafka_bootstrap_servers,
-        group=settings.group,
-        rebuild=rebuild,
-    )

@@ -1,27 +1,19 @@
 """The pipeline's Prometheus metrics, each described once, here."""
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    start_http_server,
-)
+from prometheus_client import Counter, Gauge, Histogram
+
+from flows.monitoring.served import ServedMetrics
 
 _COMMIT_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _LATENCY_BUCKETS_S = (0.002, 0.004, 0.006, 0.008, 0.012, 0.016, 0.025, 0.05, 0.1, 0.5, 1, 5, 60)
 _BATCH_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 
 
-class PipelineMetrics:
+class PipelineMetrics(ServedMetrics):
     """All metrics of one flow, in a registry of its own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        super().__init__()
         self.ticks = self._counter("voltick_ticks", "Messages read from ticks.raw.")
         self.rebuilt = self._counter(
             "voltick_rebuilt_ticks", "Messages read at start only to rebuild state."
@@ -75,16 +67,3 @@ class PipelineMetrics:
             ("partition",),
             registry=self.registry,
         )
-
-    def serve(self, port: int) -> None:
-        """Answer scrapes at ``127.0.0.1:port/metrics``.
-
-        Raises
-        ------
-        OSError
-            The port is taken.
-        """
-        start_http_server(port, "127.0.0.1", registry=self.registry)
-
-    def _counter(self, name: str, text: str) -> Counter:
-        return Counter(name, text, registry=self.registry)

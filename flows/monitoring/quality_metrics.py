@@ -1,14 +1,8 @@
 """Live quality and the progress of ``flows.outcomes`` as Prometheus metrics."""
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    PlatformCollector,
-    ProcessCollector,
-    start_http_server,
-)
+from prometheus_client import Gauge
 
+from flows.monitoring.served import ServedMetrics
 from schemas.quality import QualityPoint
 
 # Field of schemas.quality.ModelQuality: what it says.
@@ -25,13 +19,11 @@ FIGURES = {
 }
 
 
-class QualityMetrics:
+class QualityMetrics(ServedMetrics):
     """All metrics of ``flows.outcomes``, in a registry of its own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        super().__init__()
         self.predictions = self._counter("voltick_outcomes_predictions", "Predictions read.")
         self.rebuilt = self._counter(
             "voltick_outcomes_rebuilt", "Predictions read at start only to rebuild state."
@@ -71,16 +63,3 @@ class QualityMetrics:
                     labels = (point.target, model.model, model.role)
                     gauge.labels(*labels).set(value)
                     shown.append((gauge, labels))
-
-    def serve(self, port: int) -> None:
-        """Answer scrapes at ``127.0.0.1:port/metrics``.
-
-        Raises
-        ------
-        OSError
-            The port is taken.
-        """
-        start_http_server(port, "127.0.0.1", registry=self.registry)
-
-    def _counter(self, name: str, text: str) -> Counter:
-        return Counter(name, text, registry=self.registry)
