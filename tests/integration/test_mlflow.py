@@ -30,7 +30,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 VARIANTS = {"last_minute", "zscore", "ewma", "har", "anchored"}
 NAME = "volatility_spike-anchored"
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}  # seconds; the server shares two busy cores
 SPIKE = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patience():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in PATIENCE.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +66,7 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
         "PYTHONPATH": str(ROOT),
         "VOLTICK_MODEL_STORE": str(folder / "models"),
         "VOLTICK_SIMULATE_RATE_HZ": "4",
+        **PATIENCE,
     }
     return subprocess.run(
         [sys.executable, *arguments],
