@@ -1,9 +1,11 @@
 """What tests do to topics: create, fill, read whole, ask what is committed."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from typing import Any, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -16,9 +18,20 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from schemas import topics
-from tests.support.polling import until
+from tests.support.polling import pause, until
+
+T = TypeVar("T")
 
 Config = Mapping[str, str]
+_PATIENCE_S = 60.0
+_PASSING = {
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._WAIT_COORD,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +89,10 @@ def create_topics(
                 return False
         return True
 
-    until(created, f"topics {wanted} to be created", 20.0)
+    until(created, f"topics {wanted} to be created", _PATIENCE_S)
 
     def led() -> bool:
-        known = admin.list_topics(timeout=5).topics
+        known = _topics(admin)
         return all(
             name in known
             and len(known[name].partitions) == partitions
@@ -87,7 +100,7 @@ def create_topics(
             for name in wanted
         )
 
-    until(led, f"leaders of {wanted}", 20.0)
+    until(led, f"leaders of {wanted}", _PATIENCE_S)
     parts = [TopicPartition(name, part) for name in wanted for part in range(partitions)]
 
     def served() -> bool:
@@ -98,7 +111,7 @@ def create_topics(
         except KafkaException:
             return False
 
-    until(served, f"leaders of {wanted} to serve", 20.0)
+    until(served, f"leaders of {wanted} to serve", _PATIENCE_S)
 
 
 def delete_topics(config: Config, names: Iterable[str] | None = None) -> None:
@@ -107,7 +120,7 @@ def delete_topics(config: Config, names: Iterable[str] | None = None) -> None:
     wanted = (
         list(names)
         if names is not None
-        else [name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")]
+        else [name for name in _topics(admin) if not name.startswith("__")]
     )
     if not wanted:
         return
@@ -118,9 +131,9 @@ def delete_topics(config: Config, names: Iterable[str] | None = None) -> None:
             if refused.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
     until(
-        lambda: not set(wanted) & set(admin.list_topics(timeout=5).topics),
+        lambda: not set(wanted) & set(_topics(admin)),
         f"{wanted} to be gone",
-        20.0,
+        _PATIENCE_S,
     )
 
 
@@ -229,7 +242,7 @@ def read_topic(
 
 def partition_count(client: Consumer | AdminClient, topic: str) -> int:
     """Return how many partitions a topic has; 0 where there is no such topic."""
-    known = client.list_topics(topic, timeout=10).topics
+    known = _patiently(lambda: client.list_topics(topic, timeout=10)).topics
     return len(known[topic].partitions) if topic in known else 0
 
 
@@ -262,7 +275,7 @@ def _read_all(
                 )
             elif error.code() == KafkaError._PARTITION_EOF:
                 ended.add(message.partition())
-            else:
+            elif error.code() not in _PASSING:
                 raise KafkaException(error)
         quiet = time.monotonic() - last_news > quiet_s
         if len(ended) == partitions and len(found) >= at_least and quiet:
@@ -278,11 +291,10 @@ def _read_all(
 
 def committed(config: Config, group: str, topic: str, partitions: int) -> dict[int, Committed]:
     """Return a group's committed offset and metadata for each partition."""
+    asked = [TopicPartition(topic, part) for part in range(partitions)]
     consumer = Consumer({**config, "group.id": group, "enable.auto.commit": False})
     try:
-        answer = consumer.committed(
-            [TopicPartition(topic, part) for part in range(partitions)], timeout=10
-        )
+        answer = _patiently(lambda: consumer.committed(asked, timeout=10))
     finally:
         consumer.close()
     return {each.partition: Committed(each.offset, each.metadata or "") for each in answer}
@@ -292,9 +304,28 @@ def end_offsets(config: Config, topic: str, partitions: int) -> dict[int, tuple[
     """Return the low and high watermark of each partition (Apache Kafka only)."""
     consumer = Consumer({**config, "group.id": "tests-watermarks"})
     try:
+        parts = [TopicPartition(topic, part) for part in range(partitions)]
         return {
-            part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=10)
-            for part in range(partitions)
+            at.partition: _patiently(partial(consumer.get_watermark_offsets, at, timeout=10))
+            for at in parts
         }
     finally:
         consumer.close()
+
+
+def _topics(admin: AdminClient) -> Mapping[str, Any]:
+    return _patiently(lambda: admin.list_topics(timeout=10)).topics
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask again where the broker has no answer yet: a busy machine is not what is tested."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            said = error.args[0]
+            passing = said.retriable() or said.code() in _PASSING
+            if not passing or time.monotonic() > deadline:
+                raise
+            pause(0.1)
