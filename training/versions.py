@@ -48,14 +48,9 @@ def build_version(
     """
     defined = set(dataset.defined(rows))
     one = results.variants[fitted.recipe.name]
-    figures = {name: value for name, value in one.metrics.items() if np.isfinite(value)}
     low, high = one.quality_ci
     quality = "pr_auc" if results.kind == "classification" else "rmse"
-    figures |= {
-        f"{quality}_{side}": value
-        for side, value in (("low", low), ("high", high))
-        if np.isfinite(value)
-    }
+    figures = {**one.metrics, f"{quality}_low": low, f"{quality}_high": high}
     baseline = results.best(baseline=True)
     if baseline is not None and baseline != fitted.recipe.name:
         figures["lift"] = results.compare(fitted.recipe.name, baseline).lift
@@ -76,7 +71,8 @@ def build_version(
         data_to_ns=int(dataset.ts_ns[rows].max()),
         data_sources=dataset.sources,
         row_count=fitted.rows,
-        metrics=figures,
+        # An undefined figure is left out: JSON has no word for it.
+        metrics={name: value for name, value in figures.items() if np.isfinite(value)},
         reference=references(fitted, dataset, rows),
         notes=notes,
     )

@@ -143,7 +143,8 @@ class Realizer:
         late, gap, restart
             bool, shape (n,): as the features found.
         """
-        given = (offset, symbol_id, ts_event_ns, mid, late, restart, gap)
+        given: list[npt.NDArray[Any]]
+        given = [offset, symbol_id, ts_event_ns, mid, late, restart, gap]
         columns = Columns._make(
             _plain(column, dtype) for column, dtype in zip(given, COLUMN_DTYPES, strict=True)
         )
