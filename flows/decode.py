@@ -6,9 +6,12 @@ a batch that holds something undecodable is walked message by message.
 
 import re
 from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from flows.batch import NO_TRADE_ID, Bool, Float64, Int32, Int64, RawBatch, SymbolTable, TickBatch
 from schemas.dead_letters import DeadLetter, Reason
@@ -21,6 +24,19 @@ ANCIENT_NS = 1_230_768_000_000_000_000  # 2009-01-01, before the first trade of 
 LATEST_NS = 9_213_000_000_000_000_000
 _NO_LIMIT = np.iinfo(np.int64).max
 _SHOWN = 64
+
+# Type of each column, and how to read its values. Nothing but a null is refused by the types.
+_COLUMNS: dict[str, tuple[type[np.generic], Callable[[Tick], Any]]] = {
+    name: (dtype, attrgetter(name))
+    for dtype, names in (
+        (np.float64, ("price", "size", "bid", "ask", "bid_size", "ask_size")),
+        (np.int64, ("ts_event_ns", "trade_id")),
+        (np.int8, ("side",)),
+        (np.bool_, ("gap",)),
+    )
+    for name in names
+}
+_RECEIVED = attrgetter("ts_recv_ns")
 
 _TICK = msgspec.json.Decoder(Tick)
 _SYNTAX = msgspec.json.Decoder(msgspec.Raw)
@@ -164,37 +180,27 @@ def _shown(text: bytes) -> str:
 
 
 def _columns(ticks: list[Tick], offsets: Int64) -> dict[str, np.ndarray]:
-    # NumPy turns None into NaN where floats are asked for.
-    return {
-        "offset": offsets,
-        "ts_event_ns": np.array([t.ts_event_ns for t in ticks], np.int64),
-        "price": np.array([t.price for t in ticks], np.float64),
-        "size": np.array([t.size for t in ticks], np.float64),
-        "side": np.array([t.side for t in ticks], np.int8),
-        "bid": np.array([t.bid for t in ticks], np.float64),
-        "ask": np.array([t.ask for t in ticks], np.float64),
-        "bid_size": np.array([t.bid_size for t in ticks], np.float64),
-        "ask_size": np.array([t.ask_size for t in ticks], np.float64),
-        "trade_id": _trade_ids(ticks),
-        "gap": np.array([t.gap for t in ticks], np.bool_),
-    }
+    return {"offset": offsets, **{name: _column(ticks, name) for name in _COLUMNS}}
 
 
-def _trade_ids(ticks: list[Tick]) -> Int64:
-    ids = [t.trade_id for t in ticks]
-    if None in ids:
-        return np.array([NO_TRADE_ID if i is None else i for i in ids], np.int64)
-    return np.array(ids, np.int64)
+def _column(ticks: list[Tick], name: str) -> npt.NDArray[Any]:
+    dtype, read = _COLUMNS[name]
+    try:
+        return np.fromiter(map(read, ticks), dtype, len(ticks))
+    except TypeError:  # a null is among them
+        null = np.nan if dtype is np.float64 else NO_TRADE_ID
+        values = (null if value is None else value for value in map(read, ticks))
+        return np.fromiter(values, dtype, len(ticks))
 
 
 def _time_limit(ticks: list[Tick], timestamps_ms: Int64) -> Int64:
     """Return what each tick's time is held against: received at, else written to Kafka at."""
-    received = [t.ts_recv_ns for t in ticks]
-    if None not in received:
-        return np.array(received, np.int64)
-    written = np.where(timestamps_ms < 0, _NO_LIMIT, timestamps_ms * 1_000_000).tolist()
-    pairs = zip(received, written, strict=True)
-    return np.array([w if r is None else r for r, w in pairs], np.int64)
+    try:
+        return np.fromiter(map(_RECEIVED, ticks), np.int64, len(ticks))
+    except TypeError:  # a null is among them
+        written = np.where(timestamps_ms < 0, _NO_LIMIT, timestamps_ms * 1_000_000).tolist()
+        pairs = zip(map(_RECEIVED, ticks), written, strict=True)
+        return np.array([w if r is None else r for r, w in pairs], np.int64)
 
 
 def _verdicts(
