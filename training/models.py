@@ -140,6 +140,23 @@ def shadow(
     _report(moved, moved.champion, as_json=as_json)
 
 
+@app.command()
+def prune(
+    keep: Annotated[int, typer.Option(min=1, help="Newest versions of each model that stay.")] = 20,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove old versions that neither serve nor score in shadow nor were champions."""
+    opened = _open(store)
+    pinned = load_settings().model_version
+    removed = opened.prune(keep, () if pinned is None else (pinned,))
+    if as_json:
+        _write_json({"removed": removed})
+        return
+    for ref in removed:
+        typer.echo(f"removed {ref}")
+
+
 @app.command("import")
 def import_model(
     source: Annotated[str, typer.Argument(metavar="FILE.onnx|mlflow:NAME/VERSION_OR_ALIAS")],

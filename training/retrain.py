@@ -3,7 +3,9 @@
 import signal
 import threading
 import time
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ import structlog
 import typer
 
 from flows import logs
-from flows.errors import LeakError, TrainingError
+from flows.errors import BrokerError, LeakError, TrainingError
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
 from schemas.models import TargetSpec
@@ -109,6 +111,9 @@ def retrain(
     every: Annotated[
         str | None, typer.Option(help="Do it again and again, such as 10m apart.")
     ] = None,
+    keep: Annotated[
+        int, typer.Option(min=1, help="With --every: newest versions of each model that stay.")
+    ] = 20,
     history: Annotated[
         Path | None, typer.Option(help="Metrics history; in the store's folder by default.")
     ] = None,
@@ -165,10 +170,13 @@ def retrain(
     keeper = MetricsHistory(path)
     if reset:
         keeper.reset()
+    once = partial(_one_run, request, settings, opened, report, mlflow)
     if every is not None:
-        _again_and_again(request, settings, opened, keeper, parse_duration(every), report, mlflow)
+        pinned = () if settings.model_version is None else (settings.model_version,)
+        tidy = partial(opened.prune, keep, pinned)
+        _again_and_again(once, tidy, request, keeper, parse_duration(every))
         return
-    outcome = _one_run(request, settings, opened, report, mlflow)
+    outcome = once()
     say(line_of(request, outcome))
     if outcome.verdict is not None and not outcome.verdict.champion:
         typer.echo(f"stays a challenger: {'; '.join(outcome.verdict.reasons)}", err=True)
@@ -223,15 +231,13 @@ def _write_reports(folder: Path, outcome: Outcome) -> None:
 
 
 def _again_and_again(
+    once: Callable[[], Outcome],
+    tidy: Callable[[], object],
     request: RunRequest,
-    settings: Settings,
-    store: ModelStore,
     keeper: MetricsHistory,
     every_s: int,
-    report: Path | None,
-    mlflow: str | None,
 ) -> None:
-    """Run, wait, run; what the data are too few for today may work in ten minutes."""
+    """Run, wait, run: too few data, or a broker that is away, may be otherwise in ten minutes."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -240,10 +246,10 @@ def _again_and_again(
         began = time.monotonic()
         entry: dict[str, Any] = {"ts_ns": time.time_ns(), "sources": list(request.sources)}
         try:
-            outcome = _one_run(request, settings, store, report, mlflow)
+            outcome = once()
         except LeakError:
             raise
-        except TrainingError as error:
+        except (TrainingError, BrokerError) as error:
             entry["error"] = str(error)
             log.warning("no model this time", cause=str(error))
         else:
@@ -251,6 +257,8 @@ def _again_and_again(
             entry |= msgspec.json.decode(line)
             entry["reasons"] = [] if outcome.verdict is None else outcome.verdict.reasons
             say(line)
+            if request.options.publish:
+                tidy()
         entry["seconds"] = round(time.monotonic() - began, 3)
         keeper.append(entry)
         stop.wait(max(0.0, every_s - (time.monotonic() - began)))

@@ -39,6 +39,8 @@ FIRST_TRY_S = 60.0
 RETRY_S = 600.0
 COLLECTED = "12h"
 POLL_S = 0.2
+# A try every ten minutes would fill the disk.
+VERSIONS_KEPT = 20
 
 _TRAINABLE = {"volatility_spike": "logreg", "forward_return": "ridge"}
 _STAYED_CHALLENGER = 5
@@ -99,6 +101,8 @@ class Learning:
                 return
             try:
                 self._train(target)
+                pinned = self._settings.model_version
+                self._store.prune(VERSIONS_KEPT, () if pinned is None else (pinned,))
             except (ModelRejectedError, ModelStoreError) as error:
                 self._log.warning("the trained model does not serve", cause=str(error))
 

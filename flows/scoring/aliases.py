@@ -5,7 +5,8 @@ is not logged; the next move finds that by the time in the file and writes the m
 (what it came from is where the log's last line of the target ended).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -105,8 +106,7 @@ class AliasBook:
         """
         check_target(target)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with locked(self._folder / ".lock", self._lock_timeout_s):
+            with self.held():
                 old = self.read(target)
                 self._catch_up(old)
                 new = change(old)
@@ -126,6 +126,13 @@ class AliasBook:
         except OSError as error:
             message = f"model store: cannot write {self._folder}: {error.strerror}"
             raise ModelStoreError(message) from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other mover waiting during the block."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / ".lock", self._lock_timeout_s):
+            yield
 
     def moves(self) -> list[Move]:
         """Return the log, oldest first; a line torn by a kill is left out."""

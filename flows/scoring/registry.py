@@ -16,14 +16,14 @@ A version is there whole or not at all, and never changes; an alias moves in one
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
 
 import msgspec
 
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.scoring.aliases import AliasBook, Move
-from flows.scoring.names import check_target
+from flows.scoring.names import check_target, split_ref
 from flows.scoring.versions import MANIFEST_FILE, MODEL_FILE, SUMS_FILE, StoreEntry, VersionStore
 from schemas.models import Aliases
 
@@ -82,34 +82,39 @@ class ModelStore(VersionStore):
         ModelRejectedError
             The version is broken, for another target, or simulated and not allowed.
         """
-        self._check_servable(target, champion, allow_simulated=allow_simulated)
-        return self._aliases.update(
-            target, lambda old: _with_champion(old, champion), action="champion", by=by
-        )
+
+        def crown(old: Aliases) -> Aliases:
+            self._check_servable(target, champion, allow_simulated=allow_simulated)
+            return _with_champion(old, champion)
+
+        return self._aliases.update(target, crown, action="champion", by=by)
 
     def install(self, target: str, *, champion: str, by: str) -> Aliases:
         """Make a version the champion if the target has none; otherwise change nothing."""
-        self._check_servable(target, champion, allow_simulated=False)
-        return self._aliases.update(
-            target,
-            lambda old: old if old.champion is not None else _with_champion(old, champion),
-            action="champion",
-            by=by,
-        )
+
+        def crown(old: Aliases) -> Aliases:
+            if old.champion is not None:
+                return old
+            self._check_servable(target, champion, allow_simulated=False)
+            return _with_champion(old, champion)
+
+        return self._aliases.update(target, crown, action="champion", by=by)
 
     def set_challengers(self, target: str, refs: list[str], *, by: str) -> Aliases:
         """Replace the versions that score in shadow; a champion among them is refused."""
-        for ref in refs:
-            self._check_servable(target, ref, allow_simulated=True)
-        return self._aliases.update(
-            target, lambda old: _with_challengers(old, refs), action="challengers", by=by
-        )
+
+        def replace(old: Aliases) -> Aliases:
+            for ref in refs:
+                self._check_servable(target, ref, allow_simulated=True)
+            return _with_challengers(old, refs)
+
+        return self._aliases.update(target, replace, action="challengers", by=by)
 
     def add_challenger(self, target: str, ref: str, *, by: str) -> Aliases:
         """Let a version score in shadow beside those that do."""
-        self._check_servable(target, ref, allow_simulated=True)
 
         def add(old: Aliases) -> Aliases:
+            self._check_servable(target, ref, allow_simulated=True)
             if ref in old.challengers:
                 return old
             return _with_challengers(old, [*old.challengers, ref])
@@ -179,6 +184,42 @@ class ModelStore(VersionStore):
             )
 
         return self._aliases.update(target, retire, action="rollback", by=by)
+
+    def prune(self, keep: int, protected: Collection[str] = ()) -> list[str]:
+        """Remove old versions; return their references.
+
+        Of each name the newest ``keep`` stay, and every version that serves, scores in shadow or
+        is a former champion, whatever its age. Nobody can promote one meanwhile.
+
+        Parameters
+        ----------
+        keep
+            At least 1.
+        protected
+            References that stay whatever they are, such as one that a setting pins.
+
+        Raises
+        ------
+        ModelStoreError
+            The store cannot be written.
+        """
+        if keep < 1:
+            message = f"model store: cannot keep {keep} versions of a model; keep at least 1"
+            raise ModelStoreError(message)
+        removed = []
+        with self._aliases.held():
+            kept = set(protected)
+            for aliases in map(self.aliases, self.targets()):
+                kept |= {*aliases.challengers, *aliases.history, aliases.champion or ""}
+            by_name: dict[str, list[str]] = {}
+            for ref in self.refs():  # a version begins with its time: sorted is oldest first
+                by_name.setdefault(split_ref(ref)[0], []).append(ref)
+            for refs in by_name.values():
+                for ref in refs[:-keep]:
+                    if ref not in kept:
+                        self.remove(ref)
+                        removed.append(ref)
+        return removed
 
     def change_token(self) -> Hashable:
         """Return a value that differs whenever an alias moved or a version was published.

@@ -105,6 +105,24 @@ class VersionStore:
             raise ModelStoreError(message) from error
         return ref
 
+    def remove(self, ref: str) -> None:
+        """Take a version out of the store, all or nothing; see ``ModelStore.prune``.
+
+        Raises
+        ------
+        ModelStoreError
+            The store cannot be written.
+        """
+        try:
+            self._staging.mkdir(parents=True, exist_ok=True)
+            with locked(self.root / ".lock", self._lock_timeout_s):
+                doomed = self.folder(ref).rename(self._staging / uuid.uuid4().hex)
+                sync_folder(self.folder(ref).parent)
+                shutil.rmtree(doomed)
+        except OSError as error:
+            message = f"model store: cannot remove {ref}: {error.strerror or error}"
+            raise ModelStoreError(message) from error
+
     def read(self, ref: str) -> tuple[ModelManifest, bytes]:
         """Return manifest and graph, both checked against their hashes.
 

@@ -4,7 +4,7 @@ import pytest
 
 from flows.scoring.registry import ModelStore
 from schemas.features import FEATURE_SET
-from tests.support.models import publish_tiny
+from tests.support.models import CREATED_NS, publish_tiny
 from training import models
 
 TARGET = "volatility_spike"
@@ -143,6 +143,16 @@ def test_simulated_model_needs_leave(command, store):
     ref = publish_tiny(store, 0.2, provenance="simulated")
     refused(command("promote", ref), ref, "simulated", "--allow-simulated")
     assert command("promote", ref, "--allow-simulated")[0] == 0
+
+
+def test_prune_removes_what_is_old_and_out_of_office(command, store):
+    old, champion, newest = (
+        publish_tiny(store, 0.2, created_ns=CREATED_NS + number * 10**9) for number in range(3)
+    )
+    store.move(TARGET, champion=champion, by="test")
+    assert command("prune", "--keep", "1") == (0, f"removed {old}\n", "")
+    assert json.loads(command("prune", "--keep", "1", "--json")[1]) == {"removed": []}
+    assert store.refs() == [champion, newest]
 
 
 def test_store_can_be_named(command, tmp_path):
