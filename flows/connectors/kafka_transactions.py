@@ -336,7 +336,13 @@ class TransactionalWriter:
 
     def _refused(self, what: str, error: KafkaError) -> BrokerError:
         where = f"partition {self._target.partition} of {self._target.topic}"
-        return BrokerError(f"{where}: cannot {what}: {error.str()}")
+        cure = (
+            f"; the broker kept it waiting for {self._target.limit_s:g} s: see that it runs, then"
+            " start this again"
+            if is_passing(error)
+            else ""
+        )
+        return BrokerError(f"{where}: cannot {what}: {error.str()}{cure}")
 
     def _given_up(self, error: AbortNeededError) -> BrokerError:
         where = f"partition {self._target.partition} of {self._target.topic}"

@@ -30,7 +30,7 @@ def own_kafka(tormented_kafka: ApacheKafka) -> ApacheKafka:
 
 
 def small(seed: int) -> Plan:
-    return Plan(seed, ticks=8_000, rate_hz=500, oracle_rows=200, uninterrupted=False)
+    return Plan(seed, ticks=6_000, before=2_000, rate_hz=300, oracle_rows=200, uninterrupted=False)
 
 
 def test_broker_dies_and_stops_answering_under_load(own_kafka: ApacheKafka, tmp_path: Path) -> None:

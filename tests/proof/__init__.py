@@ -1,7 +1,8 @@
 """Proofs of delivery: the pipeline is tormented, then its outputs are held against the twin.
 
-``python -m tests.proof --help`` runs one proof by its seed. On Apache Kafka nothing may be missing,
-twice, different, out of order or in the wrong partition. The embedded broker shows aborted
-transactions to readers, so after a kill outputs may be there twice (hence out of order) by design;
-missing or different ones are defects there too.
+``python -m tests.proof --help`` runs one proof by its seed; what it can be tormented with is in
+``catalogue``. ``python -m tests.proof.soak --help`` lets it run under load for an hour. On Apache
+Kafka nothing may be missing, twice, different, out of order or in the wrong partition. The embedded
+broker shows aborted transactions to readers, so after a kill outputs may be there twice (hence out
+of order) by design; missing or different ones are defects there too.
 """

@@ -6,7 +6,7 @@ import tempfile
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -33,7 +33,7 @@ def main(
     broker: Annotated[Kind, typer.Option(help="Guarantees are promised on apache.")] = Kind.APACHE,
     partitions: Annotated[int, typer.Option(min=1, max=12)] = 4,
     torment: Annotated[Torments, typer.Option(help="What is done to it.")] = Torments.kills,
-    transaction_timeout: Annotated[int, typer.Option(help="Of the pipeline, ms.")] = 60_000,
+    transaction_timeout: Annotated[int | None, typer.Option(help="Of the pipeline, ms.")] = None,
     ticks: Annotated[int, typer.Option(min=1, help="At least so many inputs.")] = 20_000,
     rate: Annotated[float, typer.Option(min=1, help="Inputs a second while killing.")] = 1_500.0,
     nodes: Annotated[int, typer.Option(min=1, max=3, help="Of Apache Kafka, at least.")] = 1,
@@ -50,6 +50,7 @@ def main(
     def say(what: str) -> None:
         sys.stderr.write(f"[{time.monotonic() - begin:6.1f} s] {what}\n")
 
+    entry = CATALOGUE[torment]
     folder = Path(tempfile.mkdtemp(prefix="voltick-proof-"))
     plan = Plan(
         seed,
@@ -58,18 +59,29 @@ def main(
         ticks,
         rate_hz=rate,
         oracle_rows=oracle_rows,
-        settings={"VOLTICK_TRANSACTION_TIMEOUT_MS": str(transaction_timeout)},
+        settings={
+            "VOLTICK_TRANSACTION_TIMEOUT_MS": str(
+                transaction_timeout or entry.transaction_timeout_ms
+            )
+        },
     )
-    entry = CATALOGUE[torment]
     with _broker(broker, folder, entry, nodes, seed) as server:
         say(f"seed {seed}: {torment} on {server.kind}; output of every life in {folder}")
-        verdict = prove(server, plan, folder, say, entry.torment)
+        try:
+            verdict = prove(server, plan, folder, say, entry.torment)
+        except (AssertionError, TimeoutError, RuntimeError) as broken:
+            say(str(broken))
+            _finish(torment, {"seed": seed, "broken": str(broken).partition("\n")[0]}, failed=True)
         failed = verdict.failed(keeps_guarantees=server.keeps_guarantees)
     for accident in verdict.accidents:
         say(accident)
     for defect in first_of_each(verdict.defects):
         say(str(defect))
-    sys.stdout.write(json.dumps(verdict.line()) + "\n")
+    _finish(torment, verdict.line(), failed=failed)
+
+
+def _finish(torment: str, line: dict[str, object], *, failed: bool) -> NoReturn:
+    sys.stdout.write(json.dumps({"torment": torment, **line}) + "\n")
     raise typer.Exit(1 if failed else 0)
 
 

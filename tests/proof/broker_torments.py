@@ -80,13 +80,13 @@ def slow_network(scene: Scene, stalls: int = 3) -> None:
 def disk_full(scene: Scene, times: int = 2) -> None:
     """Let the broker write nothing more: it ends; give it room and start it again.
 
-    First the largest log may not grow, which cuts a batch in two, then no file at all.
+    First the input's largest log may not grow, which cuts a batch in two, then no file at all.
     """
     random_ = random.Random(scene.plan.seed)  # noqa: S311 - repeatable by seed
     cluster, node = _cluster(scene), _node(scene)
     process = scene.lives.start_whole()
     for number in range(times):
-        size = 0 if number else node.largest_log() + random_.randrange(_BATCH_BYTES)
+        size = 0 if number else node.largest_log(topics.TICKS_RAW) + random_.randrange(_BATCH_BYTES)
         scene.say(f"no file of the broker may be larger than {size} bytes")
         node.fill_disk(size)
         until(lambda: not node.running, "the broker to give up its disk", _END_LIMIT_S)

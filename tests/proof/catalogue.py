@@ -43,18 +43,27 @@ def distant(folder: Path, nodes: int, seed: int) -> ApacheKafka:
 
 @dataclass(frozen=True)
 class Entry:
-    """A torment, and the fewest nodes that it makes sense on."""
+    """A torment, and what it needs to make sense.
+
+    Attributes
+    ----------
+    nodes
+        At least so many.
+    transaction_timeout_ms
+        Of the pipeline, where nothing else is asked for.
+    """
 
     torment: Torment
     nodes: int = 1
     cluster: Cluster = near
+    transaction_timeout_ms: int = 60_000
 
 
 CATALOGUE = {
     "kills": Entry(kill_by_plan),
     "zombie": Entry(zombies),
     "second-instance": Entry(second_instance),
-    "long-sleep": Entry(long_sleep),
+    "long-sleep": Entry(long_sleep, transaction_timeout_ms=1_500),
     "rescale": Entry(rescale),
     "lost-worker": Entry(lost_worker),
     "rolling-restart": Entry(rolling_restart),

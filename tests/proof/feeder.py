@@ -4,17 +4,55 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
+from typing import Self
 
 from tests.support.kafka_tools import Filler, Outgoing
 
 _SLICE_S = 0.02
-_BURST_EVERY = 7
-_BURST = 5
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """Load with a burst at the end of each period.
+
+    Attributes
+    ----------
+    base_hz, burst_hz
+        Messages per second outside of bursts and within.
+    every_s, burst_s
+        Length of a period, and of the burst in it, seconds.
+    """
+
+    base_hz: float
+    burst_hz: float
+    every_s: float
+    burst_s: float
+
+    @classmethod
+    def averaging(cls, rate_hz: float) -> Self:
+        """Return a burst of five times the rest every seventh second."""
+        base_hz = rate_hz * 7 / (6 + 5)
+        return cls(base_hz, 5 * base_hz, 7.0, 1.0)
+
+    @property
+    def mean_hz(self) -> float:
+        """Messages per second over whole periods."""
+        burst = self.burst_s / self.every_s
+        return self.base_hz * (1 - burst) + self.burst_hz * burst
+
+    def bursts(self, elapsed_s: float) -> bool:
+        """Tell whether there is a burst so long after the beginning."""
+        return elapsed_s % self.every_s >= self.every_s - self.burst_s
+
+    def hz_at(self, elapsed_s: float) -> float:
+        """Return the rate so long after the beginning."""
+        return self.burst_hz if self.bursts(elapsed_s) else self.base_hz
 
 
 class Feeder:
-    """Writes messages at ``rate_hz`` on average, every seventh second in a burst.
+    """Writes messages in a rhythm.
 
     Parameters
     ----------
@@ -22,17 +60,14 @@ class Feeder:
         Of the client.
     messages
         What to write, without end.
-    rate_hz
-        Messages per second.
     """
 
     def __init__(
-        self, config: Mapping[str, str], messages: Iterator[Outgoing], rate_hz: float
+        self, config: Mapping[str, str], messages: Iterator[Outgoing], rhythm: Rhythm
     ) -> None:
         self.counts: Counter[int] = Counter()
         self._messages = messages
-        # So that the average over a burst's period is the rate.
-        self._base_hz = rate_hz * _BURST_EVERY / (_BURST_EVERY - 1 + _BURST)
+        self._rhythm = rhythm
         self._filler = Filler(config)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
@@ -58,6 +93,11 @@ class Feeder:
         self._filler.close()
 
     @property
+    def running(self) -> bool:
+        """Whether it has neither been stopped nor ended by an error."""
+        return self._thread.is_alive()
+
+    @property
     def total(self) -> int:
         """How many messages were handed over."""
         return sum(self.counts.values())
@@ -68,8 +108,7 @@ class Feeder:
         last = begin
         while not self._stop.wait(_SLICE_S):
             now = time.monotonic()
-            bursting = int(now - begin) % _BURST_EVERY == _BURST_EVERY - 1
-            owed += (now - last) * self._base_hz * (_BURST if bursting else 1)
+            owed += (now - last) * self._rhythm.hz_at(now - begin)
             last = now
             self.write(int(owed))
             owed -= int(owed)

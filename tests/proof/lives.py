@@ -95,10 +95,7 @@ class Lives:
         """
         if self._watch(process, before, since_s):
             return
-        if process.running:
-            self.accidents.append(f"no commit within {_LIFE_LIMIT_S:g} s:\n{process.tail()}")
-        else:
-            self._note_end(process)
+        self.note_end(process)
 
     def start_whole(self) -> Process:
         """Start another life and wait until it has committed on every partition.
@@ -133,7 +130,7 @@ class Lives:
         )
         for process in processes:
             if not process.running:
-                self._note_end(process)
+                self.note_end(process)
 
     def watch_handover(self, older: Sequence[Process], younger: Sequence[Process]) -> None:
         """Wait until the older have ended and the younger commit on every partition."""
@@ -156,7 +153,7 @@ class Lives:
         until(whole, "commits on every partition", _LIFE_LIMIT_S, 0.01)
         for process in younger:
             if not process.running:
-                self._note_end(process)
+                self.note_end(process)
         self.standstills_s.append(standstill.longest_s)
 
     def wait_idle(self, seconds: float) -> None:
@@ -183,7 +180,7 @@ class Lives:
         elif older.exit_code == FencedError.exit_code:
             self.kills += 1  # the fence was faster
         else:
-            self._note_end(older)
+            self.note_end(older)
         self.watch_until_commit(younger, self.progress.total())
         self.kill(younger)
 
@@ -212,9 +209,11 @@ class Lives:
         if process.exit_code == _KILLED:
             self.kills += 1
         else:
-            self._note_end(process)
+            self.note_end(process)
 
-    def _note_end(self, process: Process) -> None:
+    def note_end(self, process: Process) -> None:
+        """Note an accident: it has ended by itself, or does not do what it should."""
         if process.exit_code != _KILLED:
             name = process.stderr_path.stem
-            self.accidents.append(f"{name} ended with {process.exit_code}:\n{process.tail()}")
+            end = "stood still" if process.running else f"ended with {process.exit_code}"
+            self.accidents.append(f"{name} {end}:\n{process.tail()}")

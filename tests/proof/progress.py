@@ -1,12 +1,12 @@
 """How far a group has come, asked again and again."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas import topics
-from tests.support.polling import until
+from tests.support.polling import pause
 
 _ANSWER_LIMIT_S = 120.0
 _ABSENT = {
@@ -61,15 +61,32 @@ class Progress:
         offsets = self.offsets()
         return all(offsets[part] >= end for part, end in ends.items())
 
-    def wait_for(self, ends: Mapping[int, int], deadline_s: float) -> None:
-        """Wait until every partition is committed up to its end."""
+    def wait_for(
+        self,
+        ends: Mapping[int, int],
+        deadline_s: float,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Wait until every partition is committed up to its end.
 
-        until(
-            lambda: self.reached(ends),
-            f"commits up to {dict(ends)}, at {self.offsets()}",
-            deadline_s,
-            0.05,
-        )
+        Parameters
+        ----------
+        alive
+            Whether there is anybody left who could commit.
+
+        Raises
+        ------
+        TimeoutError
+            It did not come to that.
+        """
+        end = time.monotonic() + deadline_s
+        while alive() and time.monotonic() < end:
+            if self.reached(ends):
+                return
+            pause(0.05)
+        if not self.reached(ends):
+            message = f"no commits up to {dict(ends)}, only to {self.offsets()}"
+            raise TimeoutError(message)
 
     def close(self) -> None:
         """Close the client."""

@@ -60,7 +60,7 @@ def second_instance(scene: Scene) -> None:
 
 
 def long_sleep(scene: Scene, asleep_s: float = 4.0) -> None:
-    """Pause the only instance for longer than its transaction may last (see the plan's settings).
+    """Pause the only instance for longer than its transaction may last (by the plan's settings).
 
     Nobody took over, but the broker gave up what was open: it ends, or goes on where it had nothing
     open.

@@ -113,9 +113,11 @@ class ApacheNode:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
-    def largest_log(self) -> int:
-        """Return the size of the largest file of messages, bytes."""
-        return max(path.stat().st_size for path in (self.folder / "data").glob("*/*.log"))
+    def largest_log(self, topic: str) -> int:
+        """Return the size of a topic's largest file of messages, bytes."""
+        folders = (self.folder / "data").glob(f"{topic}-*")
+        alive = [folder for folder in folders if not folder.name.endswith("-delete")]
+        return max(file.stat().st_size for folder in alive for file in folder.glob("*.log"))
 
     def fill_disk(self, file_bytes: int) -> None:
         """Let no file of the running process grow beyond this size (Linux).
