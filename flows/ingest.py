@@ -73,7 +73,15 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     ending = _Ending(parse)
     dataflow = Dataflow("voltick-ingest")
     frames = op.input(
-        "feed", dataflow, FeedSource(partial(_open, settings), MAX_FRAMES, stop, ending.feed_failed)
+        "feed",
+        dataflow,
+        FeedSource(
+            partial(_open, settings),
+            MAX_FRAMES,
+            stop,
+            ending.feed_failed,
+            settings.feed_spacing_us,
+        ),
     )
     messages = op.map("parse", frames, parse)
     op.output("ticks", messages, ProducerSink(kafka, ending.delivered))

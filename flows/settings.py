@@ -152,6 +152,14 @@ class Settings(BaseSettings):
     simulate_seed: int = Field(
         7, alias="VOLTICK_SIMULATE_SEED", ge=0, description="Seed of the simulator."
     )
+    feed_spacing_us: float = Field(
+        0.0,
+        alias="VOLTICK_FEED_SPACING_US",
+        ge=0,
+        le=1_000,
+        description="The feed waits so long after a batch, times the batches before it. All-in-one"
+        " runs set 10 for the embedded broker, which looks at all it holds for each new one.",
+    )
     partitions: int = Field(
         4,
         alias="VOLTICK_PARTITIONS",

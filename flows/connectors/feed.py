@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from flows.connectors.kafka_client import client_config
 from flows.errors import BrokerError, VoltickError
 from flows.feeds.base import Feed, Frame, Parser
+from flows.feeds.spacing import Spacing
 
 ONE_PARTITION = "feed"
 
@@ -49,6 +50,8 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
     failed
         Is told when the feed cannot be opened or go on; the source then ends, so that what came
         before still goes its way. (An exception here would make the engine panic.)
+    spacing_us
+        See :class:`flows.feeds.spacing.Spacing`.
     """
 
     def __init__(
@@ -57,11 +60,13 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
         max_frames: int,
         stop: threading.Event,
         failed: Callable[[VoltickError], None],
+        spacing_us: float = 0.0,
     ) -> None:
         self._open_feed = open_feed
         self._max_frames = max_frames
         self._stop = stop
         self._failed = failed
+        self._spacing_us = spacing_us
 
     def list_parts(self) -> list[str]:
         """Return the one partition."""
@@ -79,7 +84,8 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
         except VoltickError as error:
             self._failed(error)
             feed = None
-        return _FeedPartition(feed, self._max_frames, self._stop, self._failed)
+        spacing = Spacing(self._spacing_us)
+        return _FeedPartition(feed, self._max_frames, self._stop, self._failed, spacing)
 
 
 class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
@@ -91,22 +97,27 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
         max_frames: int,
         stop: threading.Event,
         failed: Callable[[VoltickError], None],
+        spacing: Spacing,
     ) -> None:
         self._feed = feed
         self._parser = None if feed is None else feed.parser()
         self._max_frames = max_frames
         self._stop = stop
         self._failed = failed
+        self._spacing = spacing
 
     def next_batch(self) -> list[FrameBatch]:
         if self._feed is None or self._parser is None or self._stop.is_set():
             raise StopIteration
+        if self._spacing.wait_s:
+            return []
         try:
             frames = self._feed.poll(self._max_frames)
         except VoltickError as error:
             self._failed(error)
             raise StopIteration from None
         if frames:
+            self._spacing.took()
             return [FrameBatch(frames, self._feed.lap, self._parser)]
         if self._feed.finished:
             raise StopIteration

@@ -49,7 +49,8 @@ def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:
         auto_offset_reset="error",
         enable_partition_eof=True,
         fetch_min_bytes=1,
-        fetch_wait_max_ms=10,
+        # The embedded broker answers with nothing where its search takes longer than this.
+        fetch_wait_max_ms=50,
         fetch_error_backoff_ms=50,
         # With the default of 1 s a full local queue would run dry before fetching goes on.
         fetch_queue_backoff_ms=5,

@@ -10,6 +10,7 @@ import structlog
 from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.continuity import Continuity
 from flows.feeds.laps import LapShift
+from flows.feeds.spacing import Spacing
 from schemas.dead_letters import DeadLetter
 
 MAX_PAYLOAD_BYTES = 500_000
@@ -120,17 +121,25 @@ def pump(
     produce: Callable[[Messages], None],
     stop: threading.Event,
     max_frames: int = MAX_FRAMES,
+    spacing: Spacing | None = None,
 ) -> Counts:
     """Move frames until the feed ends or ``stop`` is set, and return the counts.
+
+    Parameters
+    ----------
+    spacing
+        If set, when the feed may be polled again.
 
     Raises
     ------
     FeedError, CaptureError
         Where the feed cannot go on. What came before it has been produced.
     """
-    while not stop.is_set():
+    spacing = spacing or Spacing(0)
+    while not stop.wait(spacing.wait_s):
         frames = feed.poll(max_frames)
         if frames:
+            spacing.took()
             messages = ingest.process(frames, feed.lap)
             if messages:
                 produce(messages)

@@ -12,6 +12,7 @@ from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.base import Feed
 from flows.feeds.pump import Ingest, Messages, pump
 from flows.feeds.registry import open_feed, parse_speed
+from flows.feeds.spacing import Spacing
 from flows.local.launcher import announce, explain, start_servers
 from flows.local.programs import start_api, start_pipeline
 from flows.local.progress import Progress
@@ -106,7 +107,7 @@ def run_until_end(
         progress.show(ingest.counts.ticks, left)
 
     with _stopping_after(duration_s, stop):
-        count = _send(feed, ingest, sender, stop, check)
+        count = _send(feed, ingest, sender, stop, check, Spacing(served.feed_spacing_us))
     wait_committed(config, served.group, count.end, check)
     seconds = time.monotonic() - began
     tally = Tally(count)
@@ -136,6 +137,7 @@ def _send(
     sender: Sender,
     stop: threading.Event,
     check: Callable[[int], None],
+    spacing: Spacing,
 ) -> FeedCount:
     """Move the feed's messages to the broker; return what was sent and where it landed."""
 
@@ -143,7 +145,7 @@ def _send(
         sender.send(messages)
         check(0)
 
-    counts = pump(feed, ingest, produce, stop)
+    counts = pump(feed, ingest, produce, stop, spacing=spacing)
     count = FeedCount(
         frames=counts.frames,
         tick_frames=counts.tick_frames,

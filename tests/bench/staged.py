@@ -13,17 +13,21 @@ from typing import Any
 
 MARK = "STAGE "
 
-# What of ``flows.pipeline`` is wrapped, and what its time is reported as.
-CALLS: Mapping[str, str] = {
-    "ensure_topics": "broker",
-    "plan_all": "broker",
-    "message_limit": "broker",
-    "ensure_baseline": "models",
-    "Scorer": "models",
-    "warm_up": "kernel",
-    "LatestWriter": "redis",
-    "restore_latest": "redis",
-    "calm_collector": "collector",
+# By the module that looks them up: what is wrapped, and what its time is reported as.
+CALLS: Mapping[str, Mapping[str, str]] = {
+    "flows.exactly_once": {
+        "ensure_topics": "broker",
+        "plan_all": "broker",
+        "calm_collector": "collector",
+    },
+    "flows.pipeline": {
+        "message_limit": "broker",
+        "ensure_baseline": "models",
+        "Scorer": "models",
+        "warm_up": "kernel",
+        "LatestWriter": "redis",
+        "restore_latest": "redis",
+    },
 }
 # The same of the writer's methods, which come after the start.
 WRITES: Mapping[str, str] = {"take_over": "take_over", "commit": "first_commit"}
@@ -37,8 +41,10 @@ def flow() -> Any:
     from flows.connectors.kafka_transactions import TransactionalWriter
 
     _tell(IMPORTS, begin)
-    for name, stage in CALLS.items():
-        setattr(pipeline, name, _timed(getattr(pipeline, name), stage))
+    for module_name, calls in CALLS.items():
+        module = sys.modules[module_name]
+        for name, stage in calls.items():
+            setattr(module, name, _timed(getattr(module, name), stage))
     for name, stage in WRITES.items():
         setattr(TransactionalWriter, name, _timed(getattr(TransactionalWriter, name), stage))
     return pipeline.flow()

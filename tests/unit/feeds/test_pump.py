@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 from flows.errors import FeedError
 from flows.feeds.base import Frame, ParsedFrame, Parser, broken
 from flows.feeds.pump import MAX_PAYLOAD_BYTES, Ingest, Messages, pump
+from flows.feeds.spacing import Spacing
 from schemas.ticks import Tick
 from tests.unit.feeds.support import decoded, letters
 
@@ -104,6 +106,18 @@ def test_pump_runs_until_the_feed_ends_and_counts() -> None:
     counts = pump(feed, Ingest(feed.parser()), sent.append, threading.Event())
     assert [len(messages.ticks) for messages in sent] == [3, 4]
     assert counts.ticks == 7
+
+
+def test_pump_polls_when_the_spacing_says_so_and_loses_nothing() -> None:
+    feed = FakeFeed(3, 0, 2, 4)
+    sent: list[Messages] = []
+    began = time.monotonic()
+    spacing = Spacing(20_000)
+    counts = pump(feed, Ingest(feed.parser()), sent.append, threading.Event(), spacing=spacing)
+    # Two waits lie between three batches, and the end of the feed comes after a third.
+    assert time.monotonic() - began >= 0.02 + 0.04 + 0.06
+    assert [len(messages.ticks) for messages in sent] == [3, 2, 4]
+    assert counts.ticks == 9
 
 
 def test_pump_stops_when_told() -> None:

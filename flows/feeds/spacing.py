@@ -1,0 +1,39 @@
+"""How often a feed is read, so that its ticks come to the broker in batches of a fair size."""
+
+import time
+from collections.abc import Callable
+
+_MICROSECOND = 1e-6
+
+
+class Spacing:
+    """Grants a turn, then the next only after a wait that grows with the turns so far.
+
+    An embedded broker looks at every batch that it holds whenever it is asked for new ones. With
+    a wait of s for each of the n batches before, n grows with the square root of time, and what the
+    broker spends stays a constant share of a core: its cost of one batch, divided by s.
+
+    Parameters
+    ----------
+    step_us
+        Wait for each turn so far, microseconds; 0 for no wait at all.
+    clock
+        Seconds, monotonic.
+    """
+
+    def __init__(self, step_us: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._step_s = step_us * _MICROSECOND
+        self._clock = clock
+        self._turns = 0
+        self._next_s = clock()
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until the next turn, 0 if it is due."""
+        return max(self._next_s - self._clock(), 0.0) if self._step_s else 0.0
+
+    def took(self) -> None:
+        """Note that a turn was taken."""
+        if self._step_s:
+            self._turns += 1
+            self._next_s = self._clock() + self._turns * self._step_s
