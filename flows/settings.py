@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         ge=0,
         le=1_000,
         description="The feed waits so long after a batch, times the batches before it. All-in-one"
-        " runs set 10 for the embedded broker, which looks at all it holds for each new one.",
+        " runs set 20 for the embedded broker, which looks at all it holds for each new one.",
     )
     partitions: int = Field(
         4,

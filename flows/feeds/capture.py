@@ -76,7 +76,13 @@ class CaptureReader:
         return header
 
     def blocks(self) -> Iterator[list[Frame]]:
-        """Yield all frames in order, some hundreds at a time."""
+        """Yield all frames in order, some hundreds at a time.
+
+        Raises
+        ------
+        CaptureError
+            The file breaks off or is damaged; the frames before that have been yielded.
+        """
         decode = self._decode
         number = 1
         rest = b""
@@ -84,6 +90,7 @@ class CaptureReader:
             lines = (rest + chunk).split(b"\n")
             rest = lines.pop()
             block = []
+            damage = None
             for line in lines:
                 number += 1
                 if not line.strip():
@@ -91,9 +98,12 @@ class CaptureReader:
                 try:
                     block.append(decode(line))
                 except UNREADABLE as error:
-                    raise self._damaged(number, str(error)) from None
+                    damage = self._damaged(number, str(error))
+                    break
             if block:
                 yield block
+            if damage is not None:
+                raise damage
         if rest.strip():
             try:
                 last = decode(rest)

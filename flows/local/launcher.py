@@ -23,7 +23,7 @@ from flows.settings import Settings
 _MEGABYTE = 1_000_000
 _MEMORY_POLL_S = 2.0
 # Measured: a fetch costs the embedded broker some 0.7 us for each batch of the partition.
-_EMBEDDED_SPACING_US = 10.0
+_EMBEDDED_SPACING_US = 20.0
 # Exit codes of flows.errors: the child has already said what is wrong, in one line.
 _EXPLAINED = (2, 3, 4)
 AUTO = "auto"

@@ -58,6 +58,8 @@ def test_scores_advance_and_nothing_is_left_behind(
         assert "SIMULATED" in process.stderr
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 5  # broker, Redis, feed, API, guard
+        [feed] = [child for child in children if "flows.ingest" in child.cmdline()]
+        assert float(feed.environ()["VOLTICK_FEED_SPACING_US"]) > 0  # its broker is embedded
         process.popen.send_signal(number)
         code = process.wait_exit(30)
         assert code == (-9 if number == signal.SIGKILL else 128 + number)

@@ -127,6 +127,16 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
             read(broken)
 
 
+def test_what_comes_before_a_broken_line_is_yielded(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.ndjson", FRAMES)
+    path.write_text(f"{path.read_text()}junk\n")
+    with CaptureReader(path) as reader:
+        blocks = reader.blocks()
+        assert next(blocks) == FRAMES
+        with pytest.raises(CaptureError, match="line 5"):
+            next(blocks)
+
+
 def test_an_existing_recording_is_not_overwritten(tmp_path: Path) -> None:
     path = write(tmp_path / "x.gz", FRAMES)
     with pytest.raises(CaptureError, match="File exists"):

@@ -203,6 +203,16 @@ def test_a_recording_that_breaks_off_fails_when_it_gets_there(tmp_path: Path) ->
         drain()
 
 
+def test_a_recording_that_breaks_off_in_its_opening_plays_what_it_has(tmp_path: Path) -> None:
+    frames = [Frame(i, "{}") for i in range(20)]
+    path = write(tmp_path / "x.ndjson", frames)
+    path.write_text(path.read_text()[:-5])
+    feed = ReplayFeed(path)
+    assert feed.poll(1_000) == frames[:-1]
+    with pytest.raises(CaptureError, match="may be truncated"):
+        feed.poll(1_000)
+
+
 def test_simulated_recordings_are_known_as_such(tmp_path: Path) -> None:
     assert ReplayFeed(write(tmp_path / "x.gz", [], "simulator")).simulated
     assert not ReplayFeed(write(tmp_path / "y.gz", [])).simulated
