@@ -117,10 +117,12 @@ class CaptureReader:
         try:
             return self._file.read(_CHUNK_BYTES)
         except (OSError, EOFError, zlib.error) as error:
+            self.close()
             message = f"the recording {self.path} is truncated or damaged: {_reason(error)}"
             raise CaptureError(message) from None
 
     def _damaged(self, number: int, detail: str) -> CaptureError:
+        self.close()
         return CaptureError(f"line {number} of the recording {self.path} is not a frame: {detail}")
 
     def close(self) -> None:
