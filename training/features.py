@@ -1,5 +1,6 @@
 """Features as Parquet: ``python -m training.features --from SOURCE --out FOLDER [--labels]``."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 from flows import logs
 from flows.errors import TrainingError
 from flows.features import GAP, LATE, RESTART, WARM
-from flows.settings import load_settings
+from flows.settings import Settings, load_settings
 from flows.targets import label_columns
 from schemas.features import FEATURE_SET, NAMES
 from schemas.models import TargetSpec
@@ -69,6 +70,43 @@ def feature_table(log: TickLog, table: FeatureTable, *, labels: bool = False) ->
     return pa.table(columns).replace_schema_metadata({"feature_set": str(FEATURE_SET)})
 
 
+def computed_tables(
+    source: Sequence[str],
+    settings: Settings,
+    since: str | None,
+    until: str | None,
+    title: str,
+) -> Iterator[tuple[TickLog, FeatureTable]]:
+    """Read ticks and yield each log with its features, showing progress.
+
+    Parameters
+    ----------
+    source
+        See :func:`training.sources.read_sources`.
+    since, until
+        ISO times of the first tick and of the end, if limited.
+    title
+        What the longer bar says.
+
+    Raises
+    ------
+    VoltickError
+        A source cannot be read, or a time is none.
+    """
+    with progress() as bars:
+        reading = bars.add_task("reading ticks", total=None)
+        found = read_sources(
+            source,
+            settings,
+            from_ns=None if since is None else parse_time(since),
+            to_ns=None if until is None else parse_time(until),
+        )
+        bars.update(reading, total=1, completed=1)
+        task = bars.add_task(title, total=sum(len(log) for log in found))
+        for log in found:
+            yield log, compute_features(log.batch, lambda ticks: bars.advance(task, ticks))
+
+
 def write_table(table: pa.Table, path: Path) -> None:
     """Write Parquet, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,23 +131,13 @@ def features(
     if out.exists() and any(out.iterdir()):
         msg = f"{out} is not empty; name a new folder"
         raise TrainingError(msg)
-    with progress() as bars:
-        reading = bars.add_task("reading ticks", total=None)
-        found = read_sources(
-            source,
-            settings,
-            from_ns=None if since is None else parse_time(since),
-            to_ns=None if until is None else parse_time(until),
-        )
-        bars.update(reading, total=1, completed=1)
-        task = bars.add_task("features", total=sum(len(log) for log in found))
-        count = 0
-        for number, log in enumerate(found):
-            computed = compute_features(log.batch, lambda ticks: bars.advance(task, ticks))
-            table = feature_table(log, computed, labels=labels)
-            write_table(table, out / f"features-{number:04d}.parquet")
-            count += len(table)
-    line = {"out": str(out), "files": len(found), "rows": count, "feature_set": FEATURE_SET}
+    files = rows = 0
+    for log, computed in computed_tables(source, settings, since, until, "features"):
+        table = feature_table(log, computed, labels=labels)
+        write_table(table, out / f"features-{files:04d}.parquet")
+        files += 1
+        rows += len(table)
+    line = {"out": str(out), "files": files, "rows": rows, "feature_set": FEATURE_SET}
     say(msgspec.json.encode(line).decode())
 
 

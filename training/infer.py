@@ -15,10 +15,9 @@ from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
-from training.build import FeatureTable, compute_features
-from training.console import command, progress, say
-from training.features import feature_table, write_table
-from training.sources import parse_time, read_sources
+from training.build import FeatureTable
+from training.console import command, say
+from training.features import computed_tables, feature_table, write_table
 from training.terms import Float32
 from training.ticklog import TickLog
 
@@ -65,21 +64,8 @@ def infer(
     if proven.manifest.feature_set == OWN_FEATURES:
         msg = f"{model} scores bars, not ticks; use python -m training.candles"
         raise ModelRejectedError(msg)
-    with progress() as bars:
-        reading = bars.add_task("reading ticks", total=None)
-        found = read_sources(
-            source,
-            settings,
-            from_ns=None if since is None else parse_time(since),
-            to_ns=None if until is None else parse_time(until),
-        )
-        bars.update(reading, total=1, completed=1)
-        task = bars.add_task("features and scores", total=sum(len(log) for log in found))
-        parts = []
-        for log in found:
-            computed = compute_features(log.batch, lambda ticks: bars.advance(task, ticks))
-            parts.append(score_table(log, computed, proven))
-    whole = pa.concat_tables(parts)
+    tables = computed_tables(source, settings, since, until, "features and scores")
+    whole = pa.concat_tables([score_table(log, table, proven) for log, table in tables])
     write_table(whole, out)
     line = {"out": str(out), "model": model, "rows": len(whole)}
     say(msgspec.json.encode(line).decode())
