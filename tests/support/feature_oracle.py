@@ -6,18 +6,33 @@ compilation. Shares nothing with it but the contract.
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flows.batch import TickBatch
-from schemas.features import FEATURES, INDEX, LATE_LIMIT_S, MEMORY_S, WARM_AFTER_S
+from schemas.features import FEATURES, INDEX, MEMORY_S, WARM_AFTER_S
+from tests.twin.order import PartitionOrder, Verdict
+
+if TYPE_CHECKING:
+    from flows.batch import TickBatch
 
 NS = 10**9
 MEMORY_NS = MEMORY_S * NS
 NAN = math.nan
-FORGET_NS = 86_400 * NS
 DUPLICATE, LATE, RESTART, GAP, WARM = 1, 2, 4, 8, 16
+FLAGS = {
+    Verdict.FIRST: RESTART,
+    Verdict.ON_TIME: 0,
+    Verdict.LATE: LATE,
+    Verdict.RESTART: RESTART,
+    Verdict.DUPLICATE: DUPLICATE,
+}
+COUNTED = {
+    Verdict.LATE: "late",
+    Verdict.RESTART: "restarts",
+    Verdict.DUPLICATE: "duplicates",
+}
 
 
 def log_return(a, b):
@@ -54,45 +69,6 @@ class Seen:
         if not self.whole_book or self.bid_size + self.ask_size == 0:
             return NAN
         return (self.bid_size - self.ask_size) / (self.bid_size + self.ask_size)
-
-
-@dataclass
-class Memory:
-    """What the oracle keeps of a symbol: everything since its restart."""
-
-    ticks: list = field(default_factory=list)
-    newest: int = 0
-    last_id: int = -1
-    last_id_time: int = 0
-
-
-@dataclass
-class Bounds:
-    """What every run from whatever offset agrees on; here it only decides when to forget.
-
-    ``top`` and ``low`` bound the newest time of all runs; ``ids`` are all ids since they were
-    reset, with the ``top`` of their tick.
-    """
-
-    top: int
-    low: int
-    ids: list
-
-    @staticmethod
-    def reset(ts, trade_id):
-        return Bounds(ts, ts, [(ts, trade_id)])
-
-    def after(self, ts, trade_id):
-        """Return the bounds after another tick."""
-        if ts < self.low - LATE_LIMIT_S * NS or ts > self.top + MEMORY_NS:
-            return Bounds.reset(ts, trade_id)
-        span = max(self.top, ts) // MEMORY_NS
-        known = max((i for top, i in self.ids if top // MEMORY_NS >= span - 1), default=-1)
-        sure = trade_id < 0 or (trade_id > known and ts // MEMORY_NS >= span)
-        self.top = max(self.top, ts)
-        self.low = ts if sure else min(self.low, ts)
-        self.ids.append((self.top, trade_id))
-        return self
 
 
 def order_flow(before, now):
@@ -277,42 +253,20 @@ class Oracle:
     """Judges every tick and recomputes every row."""
 
     def __init__(self):
-        self.memories: dict[int, Memory] = {}
-        self.bounds: dict[int, Bounds] = {}
-        self.minute = None
+        self.order = PartitionOrder()
+        self.memories: dict[int, list[Seen]] = {}
         self.counters = {"late": 0, "duplicates": 0, "gaps": 0, "restarts": 0}
 
-    def _forget(self, ts):
-        minute = ts // (60 * NS)
-        if self.minute is not None and minute != self.minute:
-            for symbol in [k for k, b in self.bounds.items() if b.top < ts - FORGET_NS]:
-                del self.bounds[symbol], self.memories[symbol]
-        self.minute = minute
-
     def _judge(self, symbol, ts, trade_id):
-        """Return the flag, with the memory brought up to the tick."""
-        m = self.memories.get(symbol)
-        if m is None:
-            self.memories[symbol] = Memory([], ts, trade_id, ts)
-            self.bounds[symbol] = Bounds.reset(ts, trade_id)
-            return RESTART
-        self.bounds[symbol] = self.bounds[symbol].after(ts, trade_id)
-        if ts > m.newest + MEMORY_NS or ts < m.newest - LATE_LIMIT_S * NS:
-            self.memories[symbol] = Memory([], ts, trade_id, ts)
-            self.counters["restarts"] += 1
-            return RESTART
-        known = trade_id >= 0 and m.last_id >= 0
-        if known and trade_id <= m.last_id and max(m.newest, ts) - m.last_id_time <= MEMORY_NS:
-            self.counters["duplicates"] += 1
-            return DUPLICATE
-        late = ts < m.newest
-        m.newest = max(m.newest, ts)
-        if trade_id >= 0:
-            m.last_id, m.last_id_time = trade_id, m.newest
-        self.counters["late"] += late
-        return LATE if late else 0
+        """Return the flag and the effective time, with the memory brought up to the tick."""
+        verdict, effective, _ = self.order.judge(symbol, ts, None if trade_id < 0 else trade_id)
+        if verdict in {Verdict.FIRST, Verdict.RESTART}:
+            self.memories[symbol] = []
+        if verdict in COUNTED:
+            self.counters[COUNTED[verdict]] += 1
+        return FLAGS[verdict], effective
 
-    def update(self, batch: TickBatch, only_last: bool = False):
+    def update(self, batch: "TickBatch", only_last: bool = False):
         """Return values (n, F), flags (n,), mid (n,), effective time (n,).
 
         ``only_last`` makes the last tick's row only, and leaves out the flag WARM.
@@ -324,18 +278,15 @@ class Oracle:
         times = np.zeros(n, np.int64)
         for i in range(n):
             symbol, ts = int(batch.symbol_id[i]), int(batch.ts_event_ns[i])
-            self._forget(ts)
-            flag = self._judge(symbol, ts, int(batch.trade_id[i]))
-            m = self.memories[symbol]
-            times[i] = m.newest
-            flags[i] = flag
-            if flag == DUPLICATE:
+            flags[i], times[i] = self._judge(symbol, ts, int(batch.trade_id[i]))
+            if flags[i] == DUPLICATE:
                 continue
+            memory = self.memories[symbol]
             bid, ask, price = float(batch.bid[i]), float(batch.ask[i]), float(batch.price[i])
             mid = price if math.isnan(bid) or math.isnan(ask) else (bid + ask) / 2
-            m.ticks.append(
+            memory.append(
                 Seen(
-                    m.newest,
+                    int(times[i]),
                     mid,
                     price,
                     float(batch.size[i]),
@@ -353,7 +304,7 @@ class Oracle:
             mids[i] = mid
             if only_last and i < n - 1:
                 continue
-            row = row_of(m.ticks)
+            row = row_of(memory)
             if row["history_s"] >= WARM_AFTER_S:
                 flags[i] |= WARM
             for name, value in row.items():

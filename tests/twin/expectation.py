@@ -96,7 +96,9 @@ def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Exp
             expected.letters[origin] = ExpectedLetter(tick, message.value)
             continue
         order = partitions.setdefault(message.partition, PartitionOrder())
-        verdict, effective_ns, started_ns = order.judge(tick)
+        verdict, effective_ns, started_ns = order.judge(
+            (tick.venue, tick.symbol), tick.ts_event_ns, tick.trade_id
+        )
         if verdict is Verdict.DUPLICATE:
             expected.duplicates.add(origin)
             continue

@@ -60,6 +60,15 @@ def test_symbol_silent_for_a_day_is_forgotten_in_another_minute() -> None:
     assert verdicts(longer) == [FIRST, FIRST, FIRST]
 
 
+def test_silent_since_the_latest_time_that_any_run_may_hold() -> None:
+    """A run that begins later does not know of a restart here, and must forget at the same tick."""
+    wrong_clock = [tick(0, 9), tick(3000, 3), tick(5000, 2), tick(100, 11)]
+    begun = [FIRST, DUPLICATE, RESTART, RESTART]
+    for silent_s, last in ((86_300, DUPLICATE), (86_400, DUPLICATE), (86_401, FIRST)):
+        other = tick(5000 + silent_s, 1, symbol="ETH-USD")
+        assert verdicts([*wrong_clock, other, tick(101, 11)]) == [*begun, FIRST, last]
+
+
 def test_warm_after_five_minutes_of_memory() -> None:
     raw = [
         Message(0, offset, -1, b"k", msgspec.json.encode(tick(at)))
