@@ -1,4 +1,7 @@
-"""Seeded ticks that hit every rule: late, duplicates, gaps, restarts, nulls and bad messages."""
+"""Seeded ticks that hit every rule.
+
+Late ones, duplicates, gaps, restarts, nulls, two venues of one symbol, and bad messages.
+"""
 
 import itertools
 import json
@@ -14,15 +17,17 @@ from tests.support.kafka_tools import Outgoing
 
 SECOND = 1_000_000_000
 START_NS = 1_750_000_000 * SECOND
-VENUE = "proof"
+VENUE, OTHER_VENUE = "proof", "proof-too"
+_ON_BOTH = 2
 _ENCODE = msgspec.json.Encoder().encode
 
 
 @dataclass
 class _Market:
-    """One symbol's clock, price and ids."""
+    """One symbol's clock, price and ids on one venue."""
 
     symbol: str
+    venue: str
     partition: int
     mean_wait_s: float
     has_ids: bool
@@ -38,10 +43,12 @@ def messages(seed: int, partitions: int, symbols: int = 12) -> Iterator[Outgoing
     """Yield messages without end; the same for the same arguments.
 
     Event times move by each symbol's own clock, 0.2 to 20 s a tick, so that an hour of memory is
-    some thousand ticks; now and then a symbol's clock jumps past both restart limits.
+    some thousand ticks; now and then a symbol's clock jumps past both restart limits. The first
+    two symbols are traded on two venues, each with a clock, prices and ids of its own.
     """
     random_ = random.Random(seed)  # noqa: S311 - a test's input, repeatable by seed
-    markets = [_market(random_, number, partitions) for number in range(symbols)]
+    markets = [_market(random_, number, VENUE, partitions) for number in range(symbols)]
+    markets += [_market(random_, number, OTHER_VENUE, partitions) for number in range(_ON_BOTH)]
     weights = [1 / market.mean_wait_s for market in markets]
     bad_kinds = itertools.cycle(_BAD)
     while True:
@@ -64,9 +71,10 @@ def messages(seed: int, partitions: int, symbols: int = 12) -> Iterator[Outgoing
             yield Outgoing(partition, market.symbol.encode(), _ENCODE(tick), stamp)
 
 
-def _market(random_: random.Random, number: int, partitions: int) -> _Market:
+def _market(random_: random.Random, number: int, venue: str, partitions: int) -> _Market:
     return _Market(
         symbol=f"S{number:02d}-USD",
+        venue=venue,
         partition=number % partitions,
         mean_wait_s=random_.choice((0.2, 0.5, 1.0, 2.0, 5.0, 20.0)),
         has_ids=number % 4 != 3,
@@ -98,7 +106,7 @@ def _tick(random_: random.Random, market: _Market) -> Tick:
     sized = random_.random() > 0.03
     return Tick(
         symbol=market.symbol,
-        venue=VENUE,
+        venue=market.venue,
         ts_event_ns=ts_ns,
         ts_recv_ns=ts_ns + random_.randrange(400_000_000) if market.has_recv else None,
         price=price,

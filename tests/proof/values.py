@@ -22,6 +22,7 @@ from tests.twin.order import SECOND, Verdict
 _ROUNDING = 2.0**-23
 _LARGEST = float(np.finfo(np.float32).max)
 _KEPT_NS = (MEMORY_S + 100) * SECOND
+_BEGINNINGS = {Verdict.FIRST, Verdict.RESTART}
 
 
 def check_values(
@@ -32,7 +33,7 @@ def check_values(
     Parameters
     ----------
     rows
-        How many are recomputed, drawn by ``seed``; restarts are always among them.
+        How many are recomputed, drawn by ``seed``; every beginning of a memory comes on top.
     """
     chosen = _choose(expected, seed, rows)
     published = _published(features, chosen)
@@ -68,8 +69,7 @@ def _choose(expected: Expected, seed: int, rows: int) -> set[Origin]:
     random_ = random.Random(seed)  # noqa: S311 - repeatable by seed
     everything = sorted(expected.rows)
     chosen = set(random_.sample(everything, min(rows, len(everything))))
-    restarts = [at for at, row in expected.rows.items() if row.verdict is Verdict.RESTART]
-    return chosen | set(restarts[: rows // 10])
+    return chosen | {at for at, row in expected.rows.items() if row.verdict in _BEGINNINGS}
 
 
 def _published(features: Iterable[Message], chosen: set[Origin]) -> dict[Origin, list[float]]:
@@ -88,7 +88,7 @@ def _recomputed(expected: Expected, chosen: set[Origin]) -> Iterator[tuple[Origi
     for origin, row in sorted(expected.rows.items()):
         tick = row.tick
         key = (origin[0], tick.venue, tick.symbol)
-        if row.verdict in {Verdict.FIRST, Verdict.RESTART}:
+        if row.verdict in _BEGINNINGS:
             memories[key] = []
         memory = memories[key]
         memory.append(_seen(row))

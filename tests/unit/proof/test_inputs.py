@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import islice
 
 from schemas.dead_letters import Reason
-from tests.proof.inputs import messages
+from tests.proof.inputs import OTHER_VENUE, VENUE, messages
 from tests.support.kafka_tools import Message
 from tests.twin.expectation import Expected, expect
 from tests.twin.order import Verdict
@@ -37,3 +37,17 @@ def test_every_verdict_and_reason_occurs() -> None:
     assert len(expected.letters) < 600
     assert any(row.warm for row in expected.rows.values())
     assert {origin[0] for origin in expected.rows} == {0, 1, 2, 3}
+
+
+def test_two_symbols_are_traded_on_two_venues_in_one_partition() -> None:
+    venues: dict[tuple[int, str], Counter[str]] = {}
+    ids: dict[tuple[str, str], set[int | None]] = {}
+    for origin, row in judged(1, 20_000).rows.items():
+        tick = row.tick
+        venues.setdefault((origin[0], tick.symbol), Counter())[tick.venue] += 1
+        ids.setdefault((tick.symbol, tick.venue), set()).add(tick.trade_id)
+    both = {symbol: found for (_, symbol), found in venues.items() if len(found) == 2}
+    assert sorted(both) == ["S00-USD", "S01-USD"]
+    assert all(min(found.values()) > 20 for found in both.values())
+    for symbol in both:
+        assert (ids[symbol, VENUE] & ids[symbol, OTHER_VENUE]) - {None}, "ids that meet"

@@ -10,18 +10,22 @@ import pytest
 from flows.batch import RawBatch, SymbolTable
 from flows.decode import decode
 from flows.features import DUPLICATE, FeatureState
+from schemas.features import NAMES
 from schemas.predictions import FeatureRow
 from tests.proof.inputs import messages
 from tests.proof.values import check_values
 from tests.support.kafka_tools import Message
 from tests.twin.expectation import Expected, expect
+from tests.twin.order import Verdict
+
+FIRST, RESTART = Verdict.FIRST, Verdict.RESTART
 
 
 @pytest.fixture(scope="module")
 def history() -> tuple[Expected, list[Message]]:
     """One partition's ticks through the kernel, as feature rows."""
     raw, ends = [], Counter()
-    for each in islice(messages(11, 1), 1500):
+    for each in islice(messages(27, 1), 1500):
         raw.append(Message(0, ends[0], each.timestamp_ms, each.key, each.value))
         ends[0] += 1
     whole = RawBatch(
@@ -57,3 +61,18 @@ def test_planted_difference_is_found(history, column: int) -> None:
     row["values"][column] = 1.001 * (row["values"][column] or 1.0)
     planted = [Message(0, 0, 0, None, msgspec.json.encode(row))]
     assert len(list(check_values(expected, planted, seed=1, rows=len(expected.rows)))) == 1
+
+
+def test_planted_difference_at_any_beginning_is_found(history) -> None:
+    expected, published = history
+    beginnings = {FIRST, RESTART}
+    places = [at for at, row in expected.rows.items() if row.verdict in beginnings]
+    assert {expected.rows[at].verdict for at in places} == beginnings
+    planted = []
+    for message in published:
+        row = msgspec.json.decode(message.value)
+        if (row["partition"], row["offset"]) in places:
+            row["values"][NAMES.index("tick_count_60")] += 1.0
+            planted.append(Message(0, 0, 0, None, msgspec.json.encode(row)))
+    found = check_values(expected, planted, seed=1, rows=0)
+    assert sorted(defect.origin for defect in found) == sorted(places)
