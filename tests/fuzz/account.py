@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.predictions import Prediction
 from tests.fuzz.chain import Chain, as_log, batches
 from tests.proof.checker import Defect, Outputs, check
+from tests.proof.scores import Store, check_scores, unscorable
 from tests.support.kafka_tools import Message, Outgoing
 from tests.twin.expectation import Expected, ExpectedLetter, Origin, expect
 
@@ -41,12 +43,12 @@ class Account:
         self.defects += other.defects
 
 
-def run_account(chain: Chain, messages: Sequence[Outgoing], seed: int) -> Account:
-    """Run messages through the flow's steps and account for each."""
+def run_account(chain: Chain, messages: Sequence[Outgoing], seed: int, store: Store) -> Account:
+    """Run messages through the flow's steps and account for each; ``store`` is their models'."""
     log = as_log(messages)
     for batch in batches(log, seed):
         chain.run(batch)
-    account = account_of(expect(log), chain.outputs)
+    account = account_of(log, chain.outputs, store)
     silent = {(message.partition, message.offset) for message in log} - _seen(chain.outputs)
     wrong = chain.duplicates ^ silent
     account.defects += [
@@ -56,28 +58,30 @@ def run_account(chain: Chain, messages: Sequence[Outgoing], seed: int) -> Accoun
     return account
 
 
-def account_of(expected: Expected, outputs: Outputs) -> Account:
-    """Compare outputs with the twin's expectation.
+def account_of(log: Sequence[Message], outputs: Outputs, store: Store) -> Account:
+    """Compare outputs with what the twin expects of ``ticks.raw``.
 
-    The twin knows no models: where the flow says that it could not score a tick, the tick is
-    expected as a dead letter. Its feature row is there all the same.
+    The twin knows no models: a tick is expected as a dead letter where a champion, asked again for
+    the row that was published, has no finite score for it. Its feature row is there all the same.
     """
-    letters = [_LETTER.decode(message.value) for message in outputs.dead_letters]
-    unscorable = {_origin(each) for each in letters if each.reason is Reason.UNSCORABLE}
-    defects = []
-    payloads = {_origin(each): each.payload for each in letters}
-    of_predictions = Expected(dict(expected.rows), dict(expected.letters), expected.duplicates)
-    for origin in unscorable & expected.rows.keys():
-        del of_predictions.rows[origin]
+    expected = expect(log)
+    scored = Expected(dict(expected.rows), dict(expected.letters), expected.duplicates)
+    payloads = {(message.partition, message.offset): message.value for message in log}
+    for origin in unscorable(outputs.features, store) & expected.rows.keys():
+        del scored.rows[origin]
         letter = ExpectedLetter(frozenset({Reason.UNSCORABLE}), payloads[origin])
-        of_predictions.letters[origin] = letter
+        scored.letters[origin] = letter
     without = Outputs(outputs.predictions, [], outputs.dead_letters)
-    defects += check(of_predictions, without, with_features=False)
-    defects += [
-        defect
-        for defect in check(expected, Outputs([], outputs.features, []))
-        if defect.topic == "ticks.features"
+    defects = [
+        *check(scored, without, with_features=False),
+        *check_scores(outputs.predictions, outputs.features, store),
+        *(
+            defect
+            for defect in check(expected, Outputs([], outputs.features, []))
+            if defect.topic == topics.TICKS_FEATURES
+        ),
     ]
+    letters = [_LETTER.decode(message.value) for message in outputs.dead_letters]
     return Account(
         predictions=len(outputs.predictions),
         duplicates=len(expected.duplicates),

@@ -1,7 +1,6 @@
 """The flow's own steps in one process, without engine and broker."""
 
 import random
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +20,9 @@ from tests.support.kafka_tools import Message, Outgoing
 TARGET = "volatility_spike"
 
 
-def baseline_scorer(folder: Path | None = None) -> Scorer:
-    """Return a scorer of the built-in model."""
-    store = ModelStore(folder or Path(tempfile.mkdtemp(prefix="voltick-fuzz-")))
+def baseline_scorer(folder: Path) -> Scorer:
+    """Return a scorer of the built-in model, in a store in ``folder``."""
+    store = ModelStore(folder)
     ensure_baseline(store, TARGET)
     return Scorer(store, (TARGET,))
 

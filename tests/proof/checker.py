@@ -148,6 +148,7 @@ def _check_letters(expected: Expected, messages: Iterable[Message]) -> Iterator[
         letter = expected.letters.get(origin)
         if letter is None:
             continue
+        yield from _check_key(topic, origin, message.key, None)
         if found.reason not in letter.reasons:
             wanted = " or ".join(sorted(letter.reasons))
             yield Defect("different", topic, origin, f"reason {found.reason}, expected {wanted}")
@@ -208,7 +209,9 @@ def _compare(
             yield Defect("different", topic, origin, f"{name} is {ours!r}, expected {value!r}")
 
 
-def _check_key(topic: str, origin: Origin, key: bytes | None, wanted: bytes) -> Iterator[Defect]:
+def _check_key(
+    topic: str, origin: Origin, key: bytes | None, wanted: bytes | None
+) -> Iterator[Defect]:
     if key != wanted:
         yield Defect("different", topic, origin, f"key {key!r}, expected {wanted!r}")
 

@@ -8,7 +8,9 @@ batches: the feature rows must be the same bytes.
 
 import json
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +19,7 @@ from tests.fuzz.account import Account, feature_bytes, run_account
 from tests.fuzz.chain import Chain, as_log, baseline_scorer, batches
 from tests.fuzz.messages import hostile_messages
 from tests.proof.checker import Defect, first_of_each
+from tests.proof.scores import Store
 
 ROUND = 20_000
 _RECUT_EVERY = 5
@@ -30,12 +33,14 @@ def prove(count: int, seed: int, say_every: int = 0) -> Account:
     say_every
         Report progress on stderr after so many rounds; 0 for never.
     """
-    scorer = baseline_scorer()
+    folder = Path(tempfile.mkdtemp(prefix="voltick-hostile-"))
+    scorer = baseline_scorer(folder)
+    store = Store(folder)
     total = Account()
     for number, start in enumerate(range(0, count, ROUND)):
         messages = list(hostile_messages(seed + number, min(ROUND, count - start)))
         chain = Chain(scorer)
-        account = run_account(chain, messages, seed)
+        account = run_account(chain, messages, seed, store)
         total.add(account)
         if number % _RECUT_EVERY == 0:
             again = Chain(scorer)
