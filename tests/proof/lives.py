@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.errors import FencedError
-from tests.proof.killable import VARIABLE
+from tests.proof.killable import BLEW, VARIABLE
 from tests.proof.moments import Moment
 from tests.proof.progress import Progress
 from tests.proof.standstill import Standstill
@@ -16,7 +16,7 @@ from tests.support.processes import Process, flow
 
 _KILLED = -9
 _LIFE_LIMIT_S = 150.0
-_FUSE_LIMIT_S = 15.0
+_FUSE_LIMIT_S = 60.0
 PIPELINE = "flows.pipeline"
 
 
@@ -28,6 +28,10 @@ class Lives:
     ----------
     settings
         Environment of every life.
+    kills
+        Lives that ended by SIGKILL of ours, from outside or by their fuse.
+    fenced
+        Lives that we were about to kill when the fence of a younger one ended them.
     recoveries_s
         From each start that came to a commit to that commit, seconds; where a torment says so, from
         what ended the life before.
@@ -42,10 +46,12 @@ class Lives:
     progress: Progress
     say: Callable[[str], None]
     kills: int = 0
+    fenced: int = 0
     recoveries_s: list[float] = field(default_factory=list)
     standstills_s: list[float] = field(default_factory=list)
     accidents: list[str] = field(default_factory=list)
     started: list[Process] = field(default_factory=list)
+    _noted: set[Process] = field(default_factory=set)
 
     def start(self, module: str = PIPELINE, options: Sequence[str] = (), **more: str) -> Process:
         """Start another life; ``options`` are the engine's, ``more`` are settings."""
@@ -67,10 +73,9 @@ class Lives:
     def live(self, moment: Moment) -> None:
         """Go through one life and end it at this moment."""
         before = self.progress.total()
+        kills, fenced = self.kills, self.fenced
         if moment.kind == "call":
-            armed = {VARIABLE: f"{moment.point}:{moment.passes}"}
-            process = self.start("tests.proof.killable", **armed)
-            self._watch_until_dead(process, before)
+            self._burn(moment, before)
         elif moment.kind == "overlap":
             self._overlap(moment, before)
         else:
@@ -79,7 +84,8 @@ class Lives:
                 self.watch_until_commit(process, before)
             pause(moment.after_s)
             self.kill(process)
-        self.say(f"killed at {moment}, {self.progress.total() - before} inputs further")
+        ends = f"{self.kills - kills} killed, {self.fenced - fenced} fenced"
+        self.say(f"{moment}: {ends}, {self.progress.total() - before} inputs further")
 
     def watch_until_commit(
         self, process: Process, before: int, since_s: float | None = None
@@ -175,21 +181,21 @@ class Lives:
         self.watch_until_commit(older, before)
         younger = self.start()
         pause(moment.after_s)
-        if older.running:
-            self.kill(older)
-        elif older.exit_code == FencedError.exit_code:
-            self.kills += 1  # the fence was faster
-        else:
-            self.note_end(older)
+        self.kill(older, or_fenced=True)
         self.watch_until_commit(younger, self.progress.total())
         self.kill(younger)
 
-    def _watch_until_dead(self, process: Process, before: int) -> None:
-        """Wait for a life that ends itself; where its point never comes, end it."""
+    def _burn(self, moment: Moment, before: int) -> None:
+        """Go through a life that ends itself; where its point never comes, that is an accident."""
+        process = self.start("tests.proof.killable", **{VARIABLE: str(moment)})
         self._watch(process, before)
         with contextlib.suppress(TimeoutError):
             until(lambda: not process.running, "the fuse", _FUSE_LIMIT_S)
-        self.kill(process)
+        if process.exit_code == _KILLED and f"{BLEW} {moment.point}" in process.stderr:
+            self.kills += 1
+        else:
+            self.note_end(process)
+            process.kill()
 
     def _watch(self, process: Process, before: int, since_s: float | None = None) -> bool:
         """Return whether the life came to a commit."""
@@ -202,18 +208,21 @@ class Lives:
             pause(0.01)
         return False
 
-    def kill(self, process: Process) -> None:
-        """SIGKILL; an end of its own that came first is an accident."""
-        if process.running:
-            process.kill()
-        if process.exit_code == _KILLED:
+    def kill(self, process: Process, *, or_fenced: bool = False) -> None:
+        """SIGKILL; an end that came first is an accident, unless a fence may be faster."""
+        running = process.running
+        process.kill()
+        if running and process.exit_code == _KILLED:
             self.kills += 1
+        elif or_fenced and process.exit_code == FencedError.exit_code:
+            self.fenced += 1
         else:
             self.note_end(process)
 
     def note_end(self, process: Process) -> None:
-        """Note an accident: it has ended by itself, or does not do what it should."""
-        if process.exit_code != _KILLED:
-            name = process.stderr_path.stem
-            end = "stood still" if process.running else f"ended with {process.exit_code}"
-            self.accidents.append(f"{name} {end}:\n{process.tail()}")
+        """Note an accident, once a life: it ended otherwise, or does not do what it should."""
+        if process in self._noted:
+            return
+        self._noted.add(process)
+        end = "stood still" if process.running else f"ended with {process.exit_code}"
+        self.accidents.append(f"{process.stderr_path.stem} {end}:\n{process.tail()}")

@@ -6,22 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-import redis
-
 from schemas import topics
-from schemas.predictions import Prediction
 from tests.proof.checker import Defect, Outputs, check, check_same_bytes
 from tests.proof.feeder import Feeder, Rhythm
 from tests.proof.inputs import messages
 from tests.proof.lives import Lives
+from tests.proof.models import publish_models
 from tests.proof.progress import Progress
+from tests.proof.redis_state import check_redis
 from tests.proof.scene import Broker, Plan, Scene, Torment, settings_of
 from tests.proof.scores import Store, check_scores
 from tests.proof.torments import kill_by_plan
 from tests.proof.values import check_values
 from tests.support.embedded import EmbeddedBroker, Valkey
 from tests.support.kafka_tools import Message, Outgoing, create_topics, fill, read_topic
+from tests.support.processes import Process
 from tests.twin.expectation import Expected, expect
 
 CATCH_UP_LIMIT_S = 300.0
@@ -30,12 +29,21 @@ _AFTER_TORMENT = 3_000
 
 @dataclass
 class Verdict:
-    """What a proof found."""
+    """What a proof found.
+
+    Attributes
+    ----------
+    kills
+        SIGKILLs that reached a life, from outside or by its fuse.
+    fenced
+        Lives that a fence ended before their SIGKILL.
+    """
 
     plan: Plan
     inputs: int
-    kills: int
-    recoveries_s: list[float]
+    kills: int = 0
+    fenced: int = 0
+    recoveries_s: list[float] = field(default_factory=list)
     standstills_s: list[float] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
     accidents: list[str] = field(default_factory=list)
@@ -50,6 +58,7 @@ class Verdict:
         return {
             "seed": self.plan.seed,
             "kills": self.kills,
+            "fenced": self.fenced,
             "inputs": self.inputs,
             "missing": self.count("missing"),
             "twice": self.count("twice"),
@@ -78,6 +87,9 @@ def prove(
 ) -> Verdict:
     """Torment the pipeline on a broker without topics and judge what came out.
 
+    After the torment one more life comes to the end of its input. Redis is compared then, before
+    anything new can replace what is stale in it, and again after some more input.
+
     Parameters
     ----------
     folder
@@ -85,12 +97,13 @@ def prove(
     say
         Takes progress in words.
     torment
-        Starts, disturbs and ends pipelines under load; after it one more comes to the end.
+        Starts, disturbs and ends pipelines under load.
     """
     config = broker.client_config()
     create_topics(config, plan_.partitions, broker.replication)
     group = f"proof-{plan_.seed}-{os.getpid()}"
     store = folder / "models"
+    publish_models(store)
     rhythm = Rhythm.averaging(plan_.rate_hz)
     feeder = Feeder(config, messages(plan_.seed, plan_.partitions), rhythm)
     progress = Progress(config, group, plan_.partitions)
@@ -108,29 +121,58 @@ def prove(
         finally:
             feeder.stop()
             lives.end_all()
-        feeder.write(max(_AFTER_TORMENT, plan_.ticks - feeder.total))
-        feeder.close()
+        before, is_behind = progress.total(), not progress.reached(feeder.counts)
+        defects: list[Defect] = []
         with lives.start() as last:
-            lives.watch_until_commit(last, progress.total())
-            try:
-                progress.wait_for(feeder.counts, CATCH_UP_LIMIT_S, lambda: last.running)
-                say(f"caught up with {feeder.total} inputs")
-            except TimeoutError as short:
-                say(str(short))
-                lives.note_end(last)
+            if is_behind:
+                lives.watch_until_commit(last, before)
+            if _caught_up(scene, last):
+                defects += check_redis(valkey.url, _predictions(config, feeder.total))
+                say("compared Redis with the topic")
+                feeder.write(max(_AFTER_TORMENT, plan_.ticks - feeder.total))
+                _caught_up(scene, last)
+            feeder.close()
             progress.close()
             raw = read_topic(config, topics.TICKS_RAW, at_least=feeder.total)
             expected = expect(raw)
             outputs = read_outputs(broker, expected)
-            verdict = Verdict(plan_, len(raw), lives.kills, lives.recoveries_s, lives.standstills_s)
-            verdict.accidents = lives.accidents
-            verdict.defects += check_redis(valkey, outputs)
+            defects += check_redis(valkey.url, outputs.predictions)
+            if not last.running:
+                lives.note_end(last)
+    verdict = Verdict(
+        plan_,
+        inputs=len(raw),
+        kills=lives.kills,
+        fenced=lives.fenced,
+        recoveries_s=lives.recoveries_s,
+        standstills_s=lives.standstills_s,
+        defects=defects,
+        accidents=lives.accidents,
+    )
     verdict.defects += judge(expected, outputs, store, plan_)
     if plan_.uninterrupted:
         reference = uninterrupted(raw, expected, plan_.partitions, folder)
         verdict.defects += check_same_bytes(outputs.features, reference.features)
         say("compared with an uninterrupted run on the same input")
     return verdict
+
+
+def _caught_up(scene: Scene, last: Process) -> bool:
+    """Wait until all input is committed; where it does not come to that, note an accident."""
+    feeder = scene.feeder
+    try:
+        scene.progress.wait_for(feeder.counts, CATCH_UP_LIMIT_S, lambda: last.running)
+    except TimeoutError as short:
+        scene.say(str(short))
+        scene.lives.note_end(last)
+        return False
+    scene.say(f"caught up with {feeder.total} inputs")
+    return True
+
+
+def _predictions(config: dict[str, str], inputs: int) -> list[Message]:
+    expected = expect(read_topic(config, topics.TICKS_RAW, at_least=inputs))
+    return read_topic(config, topics.PREDICTIONS, at_least=len(expected.rows))
 
 
 def judge(expected: Expected, outputs: Outputs, store: Path, plan_: Plan) -> list[Defect]:
@@ -179,20 +221,3 @@ def uninterrupted(raw: list[Message], expected: Expected, partitions: int, folde
             progress.wait_for(ends, CATCH_UP_LIMIT_S, lambda: life.running)
             progress.close()
             return read_outputs(broker, expected)
-
-
-def check_redis(valkey: Valkey, outputs: Outputs) -> list[Defect]:
-    """Return symbols whose latest prediction in Redis is not their last on the topic."""
-    last: dict[str, Prediction] = {}
-    for message in outputs.predictions:
-        found = msgspec.json.decode(message.value, type=Prediction)
-        last[found.symbol] = found
-    defects = []
-    with redis.Redis.from_url(valkey.url) as client:
-        for symbol, newest in last.items():
-            stored = client.hget(topics.latest_key(symbol), "message")
-            if stored is None or msgspec.json.decode(stored, type=Prediction) != newest:
-                origin = (newest.partition, newest.offset)
-                detail = f"latest of {symbol} is {stored!r:.300}, not offset {newest.offset}"
-                defects.append(Defect("different", "redis", origin, detail))
-    return defects

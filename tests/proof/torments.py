@@ -26,7 +26,7 @@ def error_line(process: Process) -> str:
 
 def kill_by_plan(scene: Scene) -> None:
     """Go through the seeded moments, one life each."""
-    for moment in plan(scene.plan.seed, scene.plan.kills):
+    for moment in plan(scene.plan.seed, scene.plan.kills, scene.plan.partitions):
         scene.lives.live(moment)
 
 
