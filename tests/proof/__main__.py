@@ -42,8 +42,9 @@ def main(
     """Kill the pipeline under load and hold what it wrote against the twin.
 
     Ends with one JSON line; exit code 1 where anything is missing, twice, different, out of order
-    or in the wrong partition. On the embedded broker aborted transactions stay visible: outputs
-    twice or out of order after a kill are reported but expected there.
+    or in the wrong partition, or where a life did not end as it was to. On the embedded broker
+    aborted transactions stay visible: outputs twice or out of order after a kill are reported but
+    expected there.
     """
     begin = time.monotonic()
 
