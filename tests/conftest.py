@@ -7,18 +7,42 @@ group either: see ``group``. A test that harms its broker starts its own ``Apach
 """
 
 import logging
+import os
 import uuid
 from collections.abc import Iterator
 
 import pytest
+import redis
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.support.apache_kafka import ApacheKafka
+from tests.support.apache_line import apache_line
 from tests.support.embedded import EmbeddedBroker, Valkey
-from tests.support.kafka_jars import JarsUnavailableError, kafka_classpath
+from tests.support.kafka_jars import JarsUnavailableError, classpath_of_run
 from tests.support.kafka_tools import delete_topics
+from tests.support.processes import is_obeyed
 
 Broker = ApacheKafka | EmbeddedBroker
+
+# Deadlines of single examples, and how fast they are made, would tell of the machine.
+settings.register_profile("voltick", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("voltick")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say whether the tests on Apache Kafka ran, which alone hold the guarantees to account."""
+    terminalreporter.write_line(apache_line(terminalreporter.stats))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_obeyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the developer's settings: those of the environment, and a ``.env`` where tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("nowhere"))
+        for name in filter(is_obeyed, list(os.environ)):
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +57,11 @@ def _logs_as_they_were() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def kafka_jars() -> str:
-    """Apache Kafka's class path; skips where Java or Maven is missing."""
+def kafka_jars(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Apache Kafka's class path; skips where Java or Maven is missing or hangs."""
+    own = tmp_path_factory.getbasetemp()
     try:
-        return kafka_classpath()
+        return classpath_of_run(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
     except JarsUnavailableError as reason:
         pytest.skip(str(reason))
 
@@ -78,6 +103,13 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """A fresh, empty Redis."""
     with Valkey(tmp_path_factory.mktemp("valkey")) as server:
         yield server
+
+
+@pytest.fixture
+def database(valkey: Valkey) -> Iterator[redis.Redis]:
+    """A client of that Redis."""
+    with redis.Redis.from_url(valkey.url) as client:
+        yield client
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 from flows.errors import ConfigurationError
 from flows.scoring.registry import ModelStore
 from schemas.models import ModelManifest, TargetSpec
-from tests.support.mlflow_server import MlflowServer, without_mlflow
+from tests.support import processes
+from tests.support.mlflow_server import MlflowServer
 from tests.support.polling import free_ports
-from tests.support.processes import ROOT
 from tests.unit.training.synthetic import NS, dataset
 from training import tracking
 from training.importing import download_from_mlflow, import_mlflow
@@ -63,20 +63,11 @@ def client(mlflow, server):
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run Python as an operator would, without any setting of MLflow's but these."""
     ours = {
-        "PYTHONPATH": str(ROOT),
         "VOLTICK_MODEL_STORE": str(folder / "models"),
         "VOLTICK_SIMULATE_RATE_HZ": "4",
         **PATIENCE,
     }
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=without_mlflow(**{**ours, **settings}),
-        capture_output=True,
-        text=True,
-        timeout=170,
-        check=False,
-    )
+    return processes.run(arguments, folder, {**ours, **settings}, deadline_s=170)
 
 
 def retrain(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,7 +23,8 @@ from tests.support.kafka_jars import java, kafka_classpath
 from tests.support.kafka_security import Security
 from tests.support.polling import die_with_parent, free_ports, until
 
-START_LIMIT_S = 180.0
+# With fetching the jars it must fit into pytest's time for one test.
+START_LIMIT_S = 80.0
 HEAP = "512m"
 
 DEFAULTS: Mapping[str, str] = {

@@ -1,15 +1,20 @@
 """The jars of an Apache Kafka broker, fetched once from Maven Central into a cache."""
 
+import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 
+from tests.support.polling import die_with_parent
+
 POM = Path(__file__).with_name("kafka-pom.xml")
-FETCH_LIMIT_S = 300.0
+# With the start of a broker it must fit into pytest's time for one test.
+FETCH_LIMIT_S = 90.0
 
 
 class JarsUnavailableError(Exception):
@@ -46,6 +51,26 @@ def kafka_classpath() -> str:
     return f"{folder}/*"
 
 
+def classpath_of_run(folder: Path) -> str:
+    """Return the same, but ask once in a run of tests: what was refused is refused again at once.
+
+    Parameters
+    ----------
+    folder
+        Existing, common to all workers of the run; they ask in turn.
+    """
+    refusal = folder / "kafka-jars.refused"
+    with (folder / "kafka-jars.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if refusal.exists():
+            raise JarsUnavailableError(refusal.read_text("utf-8"))
+        try:
+            return kafka_classpath()
+        except JarsUnavailableError as reason:
+            refusal.write_text(str(reason), "utf-8")
+            raise
+
+
 def _fetch(folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
@@ -55,24 +80,27 @@ def _fetch(folder: Path) -> None:
     scratch = Path(tempfile.mkdtemp(prefix="kafka-", dir=folder.parent))
     try:
         target = scratch / "jars"
-        done = subprocess.run(
-            [
-                maven,
-                "-B",
-                "-q",
-                "-f",
-                str(POM),
-                "dependency:copy-dependencies",
-                f"-DoutputDirectory={target}",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=FETCH_LIMIT_S,
-            check=False,
-            cwd=scratch,
-        )
-        if done.returncode != 0:
-            last = (done.stdout + done.stderr).strip().splitlines()[:3]
+        said = scratch / "maven.log"
+        with said.open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    maven,
+                    "-B",
+                    "-q",
+                    "-f",
+                    str(POM),
+                    "dependency:copy-dependencies",
+                    f"-DoutputDirectory={target}",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=scratch,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        if _wait(process) != 0:
+            last = said.read_text("utf-8", errors="replace").strip().splitlines()[:3]
             message = f"Maven could not fetch Apache Kafka's jars: {' '.join(last)[:300]}"
             raise JarsUnavailableError(message)
         try:
@@ -80,8 +108,18 @@ def _fetch(folder: Path) -> None:
         except OSError:
             if not folder.is_dir():
                 raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Return Maven's exit code, or end it with whatever it started."""
+    try:
+        return process.wait(FETCH_LIMIT_S)
     except subprocess.TimeoutExpired as slow:
         message = f"Maven did not fetch Apache Kafka's jars within {FETCH_LIMIT_S:g} s"
         raise JarsUnavailableError(message) from slow
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -1,26 +1,17 @@
 """A real MLflow tracking server for tests: runs in SQLite, artifacts served by it, on loopback."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import httpx
 
 from tests.support.embedded import Server
-from tests.support.polling import until
-
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_MLFLOW = ("MLFLOW_", "_MLFLOW_", "DO_NOT_TRACK")
-
-
-def without_mlflow(**settings: str) -> dict[str, str]:
-    """Return this process's environment without any setting of MLflow's, plus ``settings``."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_MLFLOW)}
-    return {**kept, **settings}
+from tests.support.polling import die_with_parent, until
+from tests.support.processes import clean_environment
 
 
 class MlflowServer(Server):
@@ -54,13 +45,16 @@ class MlflowServer(Server):
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env=without_mlflow(
-                    MLFLOW_DISABLE_TELEMETRY="true",
-                    DO_NOT_TRACK="true",
-                    MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",  # a third process, not needed here
+                env=clean_environment(
+                    {
+                        "MLFLOW_DISABLE_TELEMETRY": "true",
+                        "DO_NOT_TRACK": "true",
+                        # It would be a third process, which is not needed here.
+                        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                    }
                 ),
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=partial(die_with_parent, signal.SIGTERM),
             )
         try:
             until(self._answers, "the MLflow server to answer", deadline_s=150.0, every_s=0.1)
@@ -85,8 +79,3 @@ class MlflowServer(Server):
             self.process = None  # its number may be another's from now on
 
     stop = kill
-
-
-def _end_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -70,14 +70,14 @@ def _ports() -> Iterator[int]:
 _PORTS = _ports()
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to SIGKILL this process when the thread that started it ends (Linux).
+def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:
+    """Ask the kernel to end this process when the thread that started it ends (Linux).
 
     For ``preexec_fn``. The signal is tied to the starting *thread*: start children that must
     outlive a thread from the main one.
     """
     if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, how)
 
 
 def listening(port: int) -> bool:

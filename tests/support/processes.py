@@ -1,4 +1,8 @@
-"""The product's own commands as child processes: started, watched, stopped and killed."""
+"""The product's own commands as child processes: started, watched, stopped and killed.
+
+They obey no setting of whoever runs the tests, neither of the environment nor of a ``.env`` in the
+folder where tests are started: it may name servers that are no test's to write to.
+"""
 
 import os
 import re
@@ -6,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +19,18 @@ from typing import Self
 from tests.support.polling import die_with_parent, until
 
 ROOT = Path(__file__).resolve().parents[2]
-_OURS = re.compile(r"VOLTICK_|KAFKA_|REDIS_|MODEL_")
+_OBEYED = re.compile(r"VOLTICK_(?!TEST_)|KAFKA_|REDIS_|MODEL_|BYTEWAX_|_?MLFLOW_|DO_NOT_TRACK$")
+
+
+def is_obeyed(name: str) -> bool:
+    """Tell whether the product, its engine or MLflow obeys this environment variable."""
+    return _OBEYED.match(name) is not None
 
 
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment without any setting of the product, plus ``settings``."""
-    kept = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
-    return {**kept, "PYTHONUNBUFFERED": "1", **settings}
+    """Return this process's environment without anything that is obeyed, plus ``settings``."""
+    kept = {name: value for name, value in os.environ.items() if not is_obeyed(name)}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **settings}
 
 
 class Process:
@@ -31,7 +41,7 @@ class Process:
     arguments
         After the Python interpreter, e.g. ``["-m", "bytewax.run", "flows.pipeline"]``.
     folder
-        Existing folder for its output.
+        Existing folder where it runs, and for its output.
     settings
         Environment variables of the product; the caller's own are not inherited.
     name
@@ -46,6 +56,7 @@ class Process:
         name: str = "process",
     ) -> None:
         self.arguments = list(arguments)
+        self.folder = folder
         self.stdout_path = folder / f"{name}.stdout"
         self.stderr_path = folder / f"{name}.stderr"
         self.settings = dict(settings)
@@ -53,7 +64,7 @@ class Process:
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Start it; its working folder is the repository's root."""
+        """Start it in its folder."""
         with self.stdout_path.open("ab") as out, self.stderr_path.open("ab") as err:
             self.started_at = time.monotonic()
             self._popen = subprocess.Popen(
@@ -61,7 +72,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                cwd=ROOT,
+                cwd=self.folder,
                 env=clean_environment(self.settings),
                 preexec_fn=die_with_parent,
             )
@@ -165,3 +176,15 @@ def flow(
 ) -> Process:
     """Return, not started yet, ``python -m bytewax.run MODULE``."""
     return Process(["-m", "bytewax.run", module, *options], folder, settings, name)
+
+
+def run(
+    arguments: Sequence[str],
+    folder: Path,
+    settings: Mapping[str, str],
+    deadline_s: float = 60.0,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of Python's to its end, and fail where it does not end in time."""
+    with Process(arguments, folder, settings, f"run-{uuid.uuid4().hex}") as process:
+        code = process.wait_exit(deadline_s)
+        return subprocess.CompletedProcess(process.arguments, code, process.stdout, process.stderr)
