@@ -1,29 +1,19 @@
 """The retrain command as an operator uses it."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from flows.scoring.registry import ModelStore
 from tests.support.captures import capture
+from tests.support.processes import run
 
-ROOT = Path(__file__).parents[2]
 
-
-def retrain(store: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "training.retrain", "--store", str(store), *arguments],
-        cwd=ROOT,
-        env={**os.environ, "VOLTICK_SIMULATE_RATE_HZ": "4", **environment},
-        capture_output=True,
-        text=True,
-        timeout=170,
-        check=False,
-    )
+def retrain(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["-m", "training.retrain", "--store", str(folder / "store"), *arguments]
+    return run(command, folder, {"VOLTICK_SIMULATE_RATE_HZ": "4"}, deadline_s=170)
 
 
 @pytest.mark.slow
@@ -36,13 +26,13 @@ def test_two_simulated_hours_give_a_model_that_never_serves_a_live_feed(tmp_path
     assert not line["champion"]
     assert line["version"].startswith("volatility_spike-anchored@")
     assert set(line["variants"]) == {"last_minute", "zscore", "ewma", "har", "anchored"}
-    aliases = ModelStore(tmp_path).aliases("volatility_spike")
+    aliases = ModelStore(tmp_path / "store").aliases("volatility_spike")
     assert aliases.champion is None
     assert line["version"] in aliases.challengers
 
 
 def test_too_short_a_simulation_is_one_clear_line_and_nothing_published(tmp_path):
-    done = retrain(tmp_path / "store", "--from", "simulate:20m", "--publish")
+    done = retrain(tmp_path, "--from", "simulate:20m", "--publish")
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -70,7 +60,7 @@ def test_wrong_arguments_are_one_clear_line(tmp_path, arguments, message):
 def test_a_real_recording_is_learned_from_and_reported(tmp_path):
     source = capture("coinbase-advanced_btc_20260404_2h")
     done = retrain(
-        tmp_path / "store",
+        tmp_path,
         *("--from", str(source), "--models", "anchored", "--report", str(tmp_path / "report")),
     )
     assert done.returncode == 0, done.stderr

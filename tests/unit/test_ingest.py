@@ -1,10 +1,6 @@
 """The runnable flow against an embedded broker."""
 
-import os
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,35 +18,13 @@ from schemas.dead_letters import DeadLetter
 from schemas.ticks import Tick
 from tests.support.embedded import EmbeddedBroker
 from tests.support.polling import free_ports, until
+from tests.support.processes import ROOT, flow, run
 
-REPO = Path(__file__).parents[2]
-DATA = REPO / "tests" / "data"
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as started:
-        yield started
-
-
-def environment(folder: Path, **settings: str) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VOLTICK_", "KAFKA_", "REDIS_", "BYTEWAX_", "MODEL_"))
-    }
-    return {**kept, "PYTHONPATH": str(REPO), **settings}
+DATA = ROOT / "tests" / "data"
 
 
 def ingest(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bytewax.run", "flows.ingest"],
-        cwd=folder,
-        env=environment(folder, **settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return run(["-m", "bytewax.run", "flows.ingest"], folder, settings)
 
 
 def read(broker: EmbeddedBroker, topic: str, count: int) -> list[tuple[int, bytes, bytes]]:
@@ -84,11 +58,11 @@ def read_once(broker: EmbeddedBroker, topic: str, count: int) -> list[tuple[int,
 
 
 def test_a_replay_lands_in_the_topics_and_ends_by_itself(
-    broker: EmbeddedBroker, tmp_path: Path
+    embedded_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     done = ingest(
         tmp_path,
-        **broker.environment(),
+        **embedded_broker.environment(),
         VOLTICK_FEED=f"replay:{DATA / 'coinbase-exchange.frames.ndjson'}",
         VOLTICK_REPLAY_SPEED="max",
         VOLTICK_LOG_FORMAT="json",
@@ -99,25 +73,25 @@ def test_a_replay_lands_in_the_topics_and_ends_by_itself(
     assert [(entry["ticks"], entry["dead_letters"], entry["gaps"]) for entry in ended] == [
         (5, 4, 2)
     ]
-    ticks = read(broker, topics.TICKS_RAW, 5)
+    ticks = read(embedded_broker, topics.TICKS_RAW, 5)
     made = [msgspec.json.decode(value, type=Tick) for _, _, value in ticks]
     assert all(key.decode() == tick.symbol for (_, key, _), tick in zip(ticks, made, strict=True))
     bitcoin = [tick.trade_id for tick in made if tick.symbol == "BTC-USD"]
     assert bitcoin == [101, 102, 105, 107]
     assert len({part for part, key, _ in ticks if key == b"BTC-USD"}) == 1
-    for _, _, value in read(broker, topics.DEAD_LETTERS, 4):
+    for _, _, value in read(embedded_broker, topics.DEAD_LETTERS, 4):
         assert msgspec.json.decode(value, type=DeadLetter).venue == "coinbase-exchange"
 
 
 def test_a_recording_that_breaks_off_delivers_what_it_had_and_says_why(
-    broker: EmbeddedBroker, tmp_path: Path
+    embedded_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     whole = (DATA / "binance.frames.ndjson").read_text()
     cut = tmp_path / "cut.frames.ndjson"
     cut.write_text(whole[:-40])
     done = ingest(
         tmp_path,
-        **broker.environment(),
+        **embedded_broker.environment(),
         VOLTICK_FEED=f"replay:{cut}",
         VOLTICK_REPLAY_SPEED="max",
     )
@@ -132,7 +106,9 @@ def test_a_recording_that_breaks_off_delivers_what_it_had_and_says_why(
     assert had
 
     def delivered() -> bool:
-        return set(had) <= {(key, value) for _, key, value in read(broker, topics.TICKS_RAW, 1)}
+        return set(had) <= {
+            (key, value) for _, key, value in read(embedded_broker, topics.TICKS_RAW, 1)
+        }
 
     until(delivered, "what came before the break")
 
@@ -153,44 +129,35 @@ def test_bad_settings_are_one_clear_line(
     assert said in done.stderr
 
 
-def test_a_missing_recording_is_one_clear_line(broker: EmbeddedBroker, tmp_path: Path) -> None:
-    done = ingest(tmp_path, **broker.environment(), VOLTICK_FEED="replay:/no/such/file")
+def test_a_missing_recording_is_one_clear_line(
+    embedded_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    done = ingest(tmp_path, **embedded_broker.environment(), VOLTICK_FEED="replay:/no/such/file")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("cannot read the recording /no/such/file")
     assert "panicked" not in done.stderr
 
 
 def test_sigterm_delivers_what_was_read_and_exits_cleanly(
-    broker: EmbeddedBroker, tmp_path: Path
+    embedded_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    log = tmp_path / "log"
-    with log.open("w") as out:
-        running = subprocess.Popen(
-            [sys.executable, "-m", "bytewax.run", "flows.ingest"],
-            cwd=tmp_path,
-            env=environment(
-                tmp_path,
-                **broker.environment(),
-                VOLTICK_FEED="simulate",
-                VOLTICK_SYMBOLS="LTC-USD",
-                VOLTICK_SIMULATE_RATE_HZ="500",
-            ),
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        until(
-            lambda: any(key == b"LTC-USD" for _, key, _ in read(broker, topics.TICKS_RAW, 1)),
+    settings = {
+        **embedded_broker.environment(),
+        "VOLTICK_FEED": "simulate",
+        "VOLTICK_SYMBOLS": "LTC-USD",
+        "VOLTICK_SIMULATE_RATE_HZ": "500",
+    }
+    with flow("flows.ingest", tmp_path, settings) as process:
+        process.wait_for_log("SIMULATED", 60.0)
+        keys = until(
+            lambda: {key for _, key, _ in read_once(embedded_broker, topics.TICKS_RAW, 1)},
             "simulated ticks",
+            60.0,
         )
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(20) == 0
-    finally:
-        running.kill()
-        running.wait(10)
-    said = log.read_text()
-    assert "SIMULATED" in said
-    assert "feed ended" in said
+        assert keys == {b"LTC-USD"}
+        process.terminate()
+        assert process.wait_exit(60) == 0, process.tail()
+        assert "feed ended" in process.stderr
 
 
 def test_a_failed_delivery_is_an_error_of_the_next_call() -> None:
@@ -203,14 +170,14 @@ def test_a_failed_delivery_is_an_error_of_the_next_call() -> None:
         producer.flush()
 
 
-def test_symbols_are_spread_the_way_java_clients_do(broker: EmbeddedBroker) -> None:
-    ensure_topics(broker.client_config(), ["spread"], 4)
-    producer = TickProducer(broker.client_config())
+def test_symbols_are_spread_the_way_java_clients_do(embedded_broker: EmbeddedBroker) -> None:
+    ensure_topics(embedded_broker.client_config(), ["spread"], 4)
+    producer = TickProducer(embedded_broker.client_config())
     keys = [b"21", b"foobar", b"a-little-bit-long-string", b"BTC-USD"]
     producer.produce("spread", [(key, b"v") for key in keys])
     producer.flush()
     # Kafka's own test vectors of murmur2, made positive, modulo the partition count
     hashes = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
-    found = {key: part for part, key, _ in read(broker, "spread", 4)}
+    found = {key: part for part, key, _ in read(embedded_broker, "spread", 4)}
     for key, value in hashes.items():
         assert found[key] == (value & 0x7FFFFFFF) % 4

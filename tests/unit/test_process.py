@@ -1,17 +1,13 @@
 """How a dataflow's process ends: seen from outside, in processes of their own."""
 
-import os
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
 from tests.support.polling import until
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.processes import Process, flow
 
 FLOW = """
 import threading
@@ -75,33 +71,24 @@ def flow():
 """
 
 
-def start(folder: Path, where: str, error: str, *options: str) -> subprocess.Popen[str]:
+def probe(folder: Path, where: str, error: str, options: tuple[str, ...] = ()) -> Process:
     (folder / "probe.py").write_text(textwrap.dedent(FLOW.format(where=where, error=error)))
-    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
-        return subprocess.Popen(
-            [sys.executable, "-m", "bytewax.run", "probe", *options],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"},
-            stdout=out,
-            stderr=err,
-            text=True,
-        )
+    return flow("probe", folder, {}, options=options)
 
 
 @pytest.mark.parametrize("where", ["build", "source", "step", "sink"])
 @pytest.mark.parametrize("options", [(), ("-w", "2")], ids=["alone", "threads"])
 def test_an_operators_error_is_one_line(tmp_path: Path, where: str, options: tuple[str, ...]):
-    process = start(tmp_path, where, "FencedError('a younger one owns it')", *options)
-    assert process.wait(60) == 3
-    assert (tmp_path / "err").read_text() == "error: a younger one owns it\n"
+    with probe(tmp_path, where, "FencedError('a younger one owns it')", options) as process:
+        assert process.wait_exit(60) == 3
+        assert process.stderr == "error: a younger one owns it\n"
 
 
 def test_a_bug_shows_its_traceback_and_nothing_of_the_engine(tmp_path: Path):
-    process = start(tmp_path, "step", "ValueError('oops')")
-    assert process.wait(60) == 1
-    said = (tmp_path / "err").read_text()
-    assert "ValueError: oops" in said
-    assert "panicked" not in said
+    with probe(tmp_path, "step", "ValueError('oops')") as process:
+        assert process.wait_exit(60) == 1
+        assert "ValueError: oops" in process.stderr
+        assert "panicked" not in process.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -109,9 +96,9 @@ def test_a_bug_shows_its_traceback_and_nothing_of_the_engine(tmp_path: Path):
 def test_a_signal_lets_the_sinks_close(
     tmp_path: Path, number: signal.Signals, options: tuple[str, ...]
 ):
-    process = start(tmp_path, "nowhere", "ValueError()", *options)
-    until(lambda: "wrote" in (tmp_path / "out").read_text(), "the flow to run")
-    process.send_signal(number)
-    assert process.wait(60) == 0
-    assert "closed" in (tmp_path / "out").read_text()
-    assert "Traceback" not in (tmp_path / "err").read_text()
+    with probe(tmp_path, "nowhere", "ValueError()", options) as process:
+        until(lambda: "wrote" in process.stdout, "the flow to run", 60.0)
+        process.popen.send_signal(number)
+        assert process.wait_exit(60) == 0
+        assert "closed" in process.stdout
+        assert "Traceback" not in process.stderr

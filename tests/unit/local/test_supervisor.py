@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from flows.errors import VoltickError
 from flows.local.supervisor import Ended, Rank, Supervisor
 from tests.support.polling import until
+from tests.support.processes import Process
 
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 DEAF = [
@@ -63,33 +63,27 @@ def gone(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def parent(*commands: list[str]) -> Iterator[tuple[subprocess.Popen[str], list[int], Path]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", PARENT, json.dumps(commands)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        told = json.loads(process.stdout.readline())
+def parent(folder: Path, *commands: list[str]) -> Iterator[tuple[Process, list[int], Path]]:
+    with Process(["-c", PARENT, json.dumps(commands)], folder, {}) as process:
+        until(lambda: process.stdout.endswith("\n") or not process.running, "its children")
+        assert process.running, process.tail()
+        told = json.loads(process.stdout)
         yield process, told["pids"], Path(told["folder"])
-    finally:
-        process.kill()
-        process.wait(10)
-        process.stdout.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_nothing_is_left_when_the_parent_dies(number: signal.Signals) -> None:
-    with parent(SLEEP, DEAF) as (process, pids, folder):
+def test_nothing_is_left_when_the_parent_dies(number: signal.Signals, tmp_path: Path) -> None:
+    with parent(tmp_path, SLEEP, DEAF) as (process, pids, folder):
         assert not any(gone(pid) for pid in pids)
-        process.send_signal(number)
-        process.wait(20)
+        process.popen.send_signal(number)
+        process.wait_exit(20)
         until(lambda: all(gone(pid) for pid in pids), f"{pids} to end", 20)
         assert not folder.exists()
 
 
 def test_grandchildren_end_too(tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    with parent([*FAMILY, str(note)]) as (process, pids, _):
+    with parent(tmp_path, [*FAMILY, str(note)]) as (process, pids, _):
         grandchild = int(until(lambda: note.exists() and note.read_text(), "a grandchild"))
         process.kill()
         until(lambda: all(gone(pid) for pid in [*pids, grandchild]), "all to end", 20)
