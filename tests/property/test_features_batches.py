@@ -25,7 +25,7 @@ def in_pieces(log, cuts):
     return type(parts[0])(**whole, rebuild_from=parts[-1].rebuild_from), state
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(log=short_logs(), data=st.data())
 def test_batch_cuts_change_no_bit(log, data):
     cuts = data.draw(st.lists(st.integers(0, len(log)), max_size=8))
@@ -46,7 +46,7 @@ def test_batch_cuts_change_no_bit_of_a_long_log_of_many_symbols():
     assert_same_bits(rows, in_pieces(log, range(0, len(log), 7))[0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(log=short_logs(), other=short_logs(), data=st.data())
 def test_ticks_after_a_row_never_change_it(log, other, data):
     kept = data.draw(st.integers(1, len(log)))
@@ -61,7 +61,7 @@ def test_ticks_after_a_row_never_change_it(log, other, data):
     assert_same_bits(FeatureState().update(log), FeatureState().update(mixed), 0, 0, kept)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(log=short_logs(max_symbols=5))
 def test_other_symbols_change_no_row(log):
     rows = FeatureState().update(log)
@@ -89,7 +89,7 @@ def assert_in_range(rows):
     assert np.isnan(rows.values64[~ok]).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(log=short_logs())
 def test_values_stay_in_the_range_of_the_contract(log):
     assert_in_range(FeatureState().update(log))

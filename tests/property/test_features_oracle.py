@@ -30,7 +30,7 @@ def assert_agree(log):
     assert_close(rows.values64, values)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(log=short_logs(max_symbols=4))
 def test_hostile_streams(log):
     assert_agree(log)
@@ -41,7 +41,7 @@ def test_longer_hostile_streams(seed):
     assert_agree(long_log(seed, 250, 2, 0.1 + 0.1 * seed, ids=0.8))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
     symbols=st.integers(1, 50),
@@ -97,15 +97,16 @@ def test_millions_of_ticks_leave_no_drift():
     ("name", "count"),
     [
         ("coinbase-exchange_btc_20251112_165s", 600),
-        ("coinbase-exchange_10pairs_20210417_31s", 400),
+        ("coinbase-exchange_10pairs_20210417_31s", 107),  # all that it holds
         ("coinbase-exchange_eth_20210701_48h", 700),
-        ("coinbase-advanced_btc-eth_20260809_25s", 400),
+        ("coinbase-advanced_btc-eth_20260809_25s", 279),  # all that it holds
         ("binance_btcusdt_20240808_11min", 500),
-        ("binance_4pairs_20211011", 400),
     ],
 )
 def test_recorded_ticks(name, count):
-    assert_agree(recorded(capture(name), count))
+    log = recorded(capture(name), count)
+    assert len(log) == count
+    assert_agree(log)
 
 
 def recorded(path, count):

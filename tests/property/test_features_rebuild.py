@@ -29,7 +29,7 @@ def assert_rebuilds(log, rows, start, committed):
     assert_same_bits(rebuilt, rows, committed - start, committed)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(log=short_logs(), data=st.data())
 def test_any_start_at_or_before_rebuild_from_gives_the_same_rows(log, data):
     rows, rebuild = anchors(log)
@@ -53,7 +53,7 @@ def test_long_hostile_logs_rebuild(trouble, ids):
             assert_rebuilds(log, rows, int(rng.integers(0, latest + 1)), int(committed))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(log=short_logs(), data=st.data())
 def test_a_rebuilt_run_can_be_rebuilt_again_from_its_own_offset(log, data):
     rows = FeatureState().update(log)

@@ -225,7 +225,7 @@ def hostile(draw: st.DrawFn) -> bytes:
     st.lists(st.tuples(hostile(), st.sampled_from([-1, 0, NOW_NS // 10**6])), max_size=12),
     st.sampled_from([frozenset(), frozenset({"BTC-USD", "A"})]),
 )
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_agrees_with_a_check_message_by_message(
     messages: list[tuple[bytes, int]], allowed: frozenset[str]
 ):

@@ -5,7 +5,7 @@ import json
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -143,7 +143,6 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(st.data(), st.integers(0, 20))
-@settings(deadline=None)
 def test_predictions_are_the_plain_structures(data: st.DataObject, n: int):
     prices = data.draw(arrays.arrays(np.float64, n, elements=finite))
     flags = data.draw(arrays.arrays(np.uint8, n, elements=st.integers(0, 31)))
@@ -213,7 +212,6 @@ def test_a_challenger_without_a_finite_score_is_left_out_of_that_row_alone():
 
 
 @given(st.data(), st.integers(0, 12))
-@settings(deadline=None)
 def test_feature_rows_come_back_bit_for_bit(data: st.DataObject, n: int):
     values = data.draw(
         arrays.arrays(np.float64, (n, len(FEATURES)), elements=st.floats(-1e300, 1e300))

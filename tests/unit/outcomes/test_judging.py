@@ -57,7 +57,7 @@ def run(judge: JudgeStep, raws: Iterable[RawBatch]) -> list[tuple[int, Outcome]]
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 599), max_size=12))
 def test_outcomes_are_the_labels_of_training_whatever_the_batches(seed, cuts):
     made = stream(seed, 600, MODELS)
@@ -80,7 +80,7 @@ def test_outcomes_are_the_labels_of_training_whatever_the_batches(seed, cuts):
             assert own.shadow == source.scores[name].shadow
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 10_000),
     st.integers(1, 1999),

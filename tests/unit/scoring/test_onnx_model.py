@@ -90,7 +90,7 @@ def test_matrix_of_another_shape_or_type_is_a_mistake_of_the_caller(values):
         OnnxModel(*tiny(0.4)).score(values)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
 def test_scores_do_not_depend_on_the_batch(cuts, seed):
     random = np.random.default_rng(seed)

@@ -173,13 +173,13 @@ def assert_agrees(columns, **sizes):
         assert row == known_at or ((known_at == -1 or row < known_at) and np.isnan(got).all())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(log=short_logs())
 def test_hostile_logs_agree_with_the_oracle(log):
     assert_agrees(found_by_features(log))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 10**6),
     mean_gap_s=st.sampled_from([0.2, 1.0, 7.0, 50.0]),
@@ -190,7 +190,7 @@ def test_plausible_logs_agree_with_the_oracle(seed, mean_gap_s, sizes):
     assert_agrees(found_by_features(log), horizon_s=sizes[0], lookback_s=sizes[1])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(log=short_logs(), data=st.data())
 def test_batch_cuts_change_no_bit(log, data):
     columns = found_by_features(log)
@@ -209,7 +209,7 @@ def assert_rebuilds(columns, start, committed):
     assert whole == {k: v for k, v in shifted.items() if v[1] >= committed}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(log=short_logs(), data=st.data())
 def test_a_rebuilt_realizer_tells_the_same(log, data):
     columns = found_by_features(log)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
@@ -16,7 +16,6 @@ NS = 1_000_000_000
         lambda rows: any(hit and weight for hit, _, weight in rows)
     )
 )
-@settings(deadline=None)
 def test_pr_auc_is_average_precision_with_ties_and_weights(rows):
     truth, score, weight = (np.array(column) for column in zip(*rows, strict=True))
     found = ev.weighted_pr_auc(ev.rank(truth, score.astype(float)), weight.astype(float))

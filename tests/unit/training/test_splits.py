@@ -23,7 +23,7 @@ def seconds(*parts: range) -> np.ndarray:
     embargo=st.integers(0, HOUR),
     seed=st.integers(0, 99),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_training_ends_a_horizon_and_an_embargo_before_the_test(
     hours, folds, horizon, embargo, seed
 ):
