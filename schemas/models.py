@@ -39,6 +39,12 @@ class TargetSpec(msgspec.Struct, frozen=True, kw_only=True):
     level: float | None = None
     version: int = 1
 
+    def asks_the_same(self, other: "TargetSpec") -> bool:
+        """Return whether two targets differ in nothing but the level that training has set."""
+        return msgspec.structs.replace(self, level=None) == msgspec.structs.replace(
+            other, level=None
+        )
+
 
 class FeatureReference(msgspec.Struct, frozen=True, kw_only=True):
     """A training histogram of one feature, for drift: ``len(edges) - 1 == len(counts)``."""
@@ -70,6 +76,8 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
         of a live feed.
     data_from_ns, data_to_ns
         Event time window of the training data.
+    data_windows_ns
+        Its parts, first and last event time of each, where long silences lie between them.
     metrics
         Figures by name, from folds that the model did not see.
     """
@@ -88,6 +96,7 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     unused_features: list[str] = []
     data_from_ns: int | None = None
     data_to_ns: int | None = None
+    data_windows_ns: list[tuple[int, int]] = []
     data_sources: list[str] = []
     row_count: int | None = None
     metrics: dict[str, float] = {}

@@ -31,14 +31,14 @@ def _soft(feature: str, window_s: float) -> Term:
 
 
 ANCHOR: tuple[tuple[Term, float], ...] = (
-    (_soft("grid_vol_60", 60), 0.29),
-    (_soft("grid_vol_300", 300), 0.40),
-    (_soft("grid_vol_900", 900), 0.77),
+    (_soft("grid_vol_60", 60), 0.30),
+    (_soft("grid_vol_300", 300), 0.44),
+    (_soft("grid_vol_900", 900), 0.90),
     (_soft("realized_vol_5", 5), 0.13),
     (_soft("realized_vol_30", 30), 0.18),
     (_soft("range_bps_60", 60 * _BPS), 0.19),
     (_soft("range_bps_300", 300 * _BPS), 0.36),
     (log("activity_ratio_60_3600"), 0.10),
     (log("intensity_ratio_5_300"), 0.08),
-    (table("hour_position", HOUR_TABLE), 0.76),
+    (table("hour_position", HOUR_TABLE), 0.77),
 )

@@ -82,6 +82,11 @@ def time_blocks(ts_ns: Int64, block_s: int) -> Int64:
     return np.unique(ts_ns // (block_s * NS), return_inverse=True)[1].astype(np.int64)
 
 
+def block_count(ts_ns: Int64) -> int:
+    """Return how many blocks of time rows lie in: what an interval over them rests on."""
+    return len(np.unique(ts_ns // (block_length(ts_ns) * NS))) if len(ts_ns) else 0
+
+
 def block_weights(blocks: Int64, draws: int, seed: int) -> npt.NDArray[np.float64]:
     """Return how often each block is drawn, float64, shape (draws, number of blocks)."""
     count = int(blocks.max()) + 1
@@ -224,6 +229,10 @@ def classification_metrics(
         "precision_at_budget": counts.precision,
         "recall_at_budget": counts.recall,
         "f1_at_budget": counts.f1,
+        "true_positive": float(counts.true_positive),
+        "false_positive": float(counts.false_positive),
+        "false_negative": float(counts.false_negative),
+        "true_negative": float(counts.true_negative),
     }
 
 

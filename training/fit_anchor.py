@@ -48,7 +48,7 @@ class Stamp(StrEnum):
 def fit_weights(dataset: Dataset, spec: TargetSpec, terms: Iterable[Term]) -> dict[Term, float]:
     """Return the weight of each term in log odds per unit, by a logistic regression on all rows."""
     known = sorted(terms, key=lambda term: KINDS.index(term.kind))
-    needed = set().union(*(term.features for term in known))
+    needed = set().union(*(term.columns for term in known))
     columns = [name for name in NAMES if name in needed]
     rows = thin(np.arange(len(dataset)), MOST_ROWS)
     truth = labels(fit_spec(spec, dataset, np.arange(len(dataset))), dataset.quantity[rows])

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from flows.batch import Bool, Float64, Int64
-from schemas.models import ModelManifest, Provenance
+from schemas.models import ModelManifest, Provenance, TargetSpec
 from training.evaluate import bootstrap_pr_auc, bootstrap_rmse, pr_auc
 from training.results import Comparison, Results, compare
 
 NS = 1_000_000_000
-CONFIDENCE = 0.8
-MIN_UNSEEN_ROWS = 300
+CONFIDENCE = 0.9
+# Fewer blocks of time, however many rows, and a bootstrap over them is a draw of lots.
+MIN_UNSEEN_BLOCKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,14 @@ def unseen(
 
     A row is clear if its label and its features share no time with the training window.
     """
-    if manifest.data_from_ns is None or manifest.data_to_ns is None:
-        return rows
+    known = manifest.data_windows_ns
+    if not known and manifest.data_from_ns is not None and manifest.data_to_ns is not None:
+        known = [(manifest.data_from_ns, manifest.data_to_ns)]
     apart = (horizon_s + embargo_s) * NS
     times = ts_ns[rows]
-    clear = (times < manifest.data_from_ns - apart) | (times > manifest.data_to_ns + apart)
+    clear = np.ones(len(rows), np.bool_)
+    for from_ns, to_ns in known:
+        clear &= (times < from_ns - apart) | (times > to_ns + apart)
     return rows[clear]
 
 
@@ -64,6 +68,7 @@ def compare_files(
 def decide(
     *,
     candidate: str,
+    target: TargetSpec,
     provenance: Provenance,
     serves: str,
     champion: ModelManifest | None,
@@ -77,30 +82,37 @@ def decide(
     ----------
     candidate
         Variant of the candidate, one of ``results``.
+    target
+        What the candidate predicts.
     serves
         ``live`` or ``simulated``: what kind of feed this store's champions score.
     champion
         The present one; None if the target has none.
     file_against_file
-        Compares the two files on unseen rows and says how many there were; None without champion.
+        Compares the two files on unseen rows and says in how many blocks of time these lie; None
+        without champion.
     confidence
         Share of resamples in which the candidate must be better.
     """
     if provenance == "simulated" and serves != "simulated":
         return Verdict(False, ["trained on simulated data: never champion of a live feed"])
-    baseline = results.best(baseline=True)
+    if champion is not None and not champion.target.asks_the_same(target):
+        return Verdict(
+            False,
+            [
+                f"the champion {champion.ref} predicts something else (its form,"
+                " horizon, lookback or percentile); promote by hand, or publish"
+                " into another store"
+            ],
+        )
+    good, reason = _against_baseline(candidate, results)
+    reasons = [reason]
     if champion is None:
-        if baseline is None or baseline == candidate:
-            return Verdict(True, ["the target has no champion"])
-        found = results.compare(candidate, baseline)
-        good = found.lift > 1
-        word = "beats" if good else "does not beat"
-        reason = f"no champion yet; {candidate} {word} {baseline} ({_words(found)})"
-        return Verdict(good, [reason])
+        return Verdict(good, ["the target has no champion", *reasons])
     if champion.provenance == "simulated" and provenance != "simulated":
-        return Verdict(True, [f"the champion {champion.ref} is trained on simulated data"])
-    reasons: list[str] = []
-    good = True
+        return Verdict(
+            good, [f"the champion {champion.ref} is trained on simulated data", *reasons]
+        )
     if champion.variant == candidate:
         reasons.append(f"recipe: the same as the champion's ({candidate})")
     elif champion.variant in results.variants:
@@ -110,14 +122,30 @@ def decide(
     else:
         reasons.append(f"recipe: that of {champion.ref} ({champion.variant}) is not known here")
     assert file_against_file is not None  # noqa: S101  # there is a champion
-    found, count = file_against_file()
-    if count < MIN_UNSEEN_ROWS:
+    found, blocks = file_against_file()
+    if blocks < MIN_UNSEEN_BLOCKS:
         good = False
-        reasons.append(f"file: only {count} rows that neither was trained on")
+        reasons.append(
+            f"file: only {blocks} blocks of time that neither was trained on, and a verdict takes"
+            f" {MIN_UNSEEN_BLOCKS}; record longer"
+        )
     else:
         good &= found.chance >= confidence and found.lift > 1
-        reasons.append(f"file: against {champion.ref} on {count} unseen rows: {_words(found)}")
+        reasons.append(
+            f"file: against {champion.ref} on {blocks} unseen blocks of time: {_words(found)}"
+        )
     return Verdict(bool(good), reasons)
+
+
+def _against_baseline(candidate: str, results: Results) -> tuple[bool, str]:
+    """Nobody serves who loses to the best baseline on the folds, whoever serves now."""
+    baseline = results.best(baseline=True)
+    if baseline is None or baseline == candidate:
+        return True, "no baseline is better"
+    found = results.compare(candidate, baseline)
+    good = found.lift > 1
+    word = "beats" if good else "does not beat"
+    return good, f"{candidate} {word} the best baseline, {baseline} ({_words(found)})"
 
 
 def _words(found: Comparison) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 from threadpoolctl import threadpool_limits
 
 from flows.batch import Bool, Float64, Int64
-from flows.errors import TrainingError
+from flows.errors import ModelRejectedError, TrainingError
 from flows.scoring.registry import ModelStore
-from schemas.models import TargetSpec
+from schemas.models import ModelManifest, TargetSpec
 from training import gate, leaks
 from training.crossval import (
     FittedVariant,
@@ -21,6 +22,7 @@ from training.crossval import (
     make_plan,
 )
 from training.dataset import Dataset, thin
+from training.evaluate import block_count
 from training.export import run
 from training.importance import permutation_importances
 from training.publication import Publication, publish
@@ -31,7 +33,10 @@ from training.splits import Plan
 from training.versions import Version, build_version
 
 SHUFFLE_ROWS = 8_000
+LEAK_PROBE = "rf"
 Step = Callable[[str], None]
+Served = tuple[ModelManifest, bytes]
+"""A champion's manifest and graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,9 @@ def train(
     # One thread: boosting over a few thousand rows spends more on waiting for its threads than on
     # counting, above all beside a running pipeline.
     with threadpool_limits(1):
-        chosen = choose(recipes(spec.kind) if known is None else known, options.models)
-        return _train(dataset, spec, options, chosen, store, created_ns, step)
+        everything = recipes(spec.kind) if known is None else known
+        chosen = choose(everything, options.models)
+        return _train(dataset, spec, options, chosen, everything, store, created_ns, step)
 
 
 def _train(
@@ -136,6 +142,7 @@ def _train(
     spec: TargetSpec,
     options: Options,
     chosen: Sequence[Recipe],
+    known: Mapping[str, Recipe],
     store: ModelStore | None,
     created_ns: int,
     step: Step,
@@ -143,11 +150,13 @@ def _train(
     candidate = options.models[0]
     dataset.check_finite()
     plan = make_plan(dataset, spec, options.folds, options.embargo_s)
+    present = _champion(store, spec.name) if options.publish and store is not None else None
+    judged = _with_recipe_of(present, chosen, known)
     scored = cross_validate(
-        dataset, spec, chosen, plan.folds, seed=options.seed, budget=options.budget, step=step
+        dataset, spec, judged, plan.folds, seed=options.seed, budget=options.budget, step=step
     )
     step("measures")
-    results = judge(dataset, scored, chosen, spec.kind)
+    results = judge(dataset, scored, judged, spec.kind)
     check_leaks(dataset, spec, chosen, plan, results, options, step)
     fitted_spec = fit_spec(spec, dataset, plan.holdout.train)
     versions: dict[str, Version] = {}
@@ -161,7 +170,13 @@ def _train(
             recipe, dataset, plan.holdout.train, truth, seed=options.seed, budget=options.budget
         )
         onnx_bytes = fitted.to_onnx()
-        worst = fitted.prove(onnx_bytes, dataset, tested)
+        try:
+            worst = fitted.prove(onnx_bytes, dataset, tested)
+        except TrainingError as error:
+            if recipe.name == candidate:
+                raise
+            structlog.get_logger().warning("a variant is left out", cause=str(error))
+            continue
         versions[recipe.name] = build_version(
             fitted,
             onnx_bytes,
@@ -176,7 +191,7 @@ def _train(
         notes[recipe.name] = [("Parity", parity)]
     verdict = None
     if options.publish and store is not None:
-        verdict = _gate(dataset, plan, versions[candidate], results, options, store)
+        verdict = _gate(dataset, plan, versions[candidate], results, options, present)
         notes[candidate] += [("Gate", reason) for reason in verdict.reasons]
     for name, version in versions.items():
         step(f"report {name}")
@@ -191,6 +206,7 @@ def _train(
                 pictures=options.pictures or name == candidate,
             )
         )
+    baseline = results.best(baseline=True)
     publication = None
     if verdict is not None and store is not None:
         publication = publish(
@@ -198,8 +214,9 @@ def _train(
             versions,
             reports,
             candidate=candidate,
-            baseline=results.best(baseline=True),
+            baseline=baseline if baseline in versions else None,
             champion=verdict.champion,
+            in_shadow=present is None or present[0].target.asks_the_same(spec),
             allow_simulated=options.serves == "simulated",
         )
     return Outcome(fitted_spec, results, scored, versions, reports, verdict, publication)
@@ -226,8 +243,9 @@ def check_leaks(
     truth = labels(fit_spec(spec, dataset, fold.train), dataset.quantity[rows]).astype(np.bool_)
     by_name = {recipe.name: recipe for recipe in chosen}
     step("shuffled labels")
-    name = options.models[0]
-    leaks.check_shuffled(name, truth, _refit(dataset, by_name[name], rows, len(train)))
+    # A line through ten inputs cannot learn rows by heart; trees can, so they look too.
+    for recipe in dict.fromkeys([by_name[options.models[0]], recipes(spec.kind)[LEAK_PROBE]]):
+        leaks.check_shuffled(recipe.name, truth, _refit(dataset, recipe, rows, len(train)))
 
 
 def _refit(
@@ -248,17 +266,37 @@ def _importances(
     return permutation_importances(fitted, dataset, rows, truth)
 
 
+def _champion(store: ModelStore, target: str) -> Served | None:
+    """Return who serves; None where nobody does, or what should is broken."""
+    ref = store.aliases(target).champion
+    if ref is None:
+        return None
+    try:
+        return store.read(ref)
+    except ModelRejectedError as error:
+        structlog.get_logger().warning("the champion is broken", model=ref, cause=str(error))
+        return None
+
+
+def _with_recipe_of(
+    champion: Served | None, chosen: Sequence[Recipe], known: Mapping[str, Recipe]
+) -> list[Recipe]:
+    """Return the recipes to judge: the champion's is among them, if it is known."""
+    variant = "" if champion is None else champion[0].variant
+    others = [known[variant]] if variant in known else []
+    return [*chosen, *(recipe for recipe in others if recipe not in chosen)]
+
+
 def _gate(
     dataset: Dataset,
     plan: Plan,
     version: Version,
     results: Results,
     options: Options,
-    store: ModelStore,
+    present: Served | None,
 ) -> gate.Verdict:
     spec = version.manifest.target
-    ref = store.aliases(spec.name).champion
-    champion, champion_bytes = store.read(ref) if ref is not None else (None, b"")
+    champion, champion_bytes = (None, b"") if present is None else present
     if champion is not None and champion.feature_set != version.manifest.feature_set:
         champion = None
 
@@ -267,16 +305,18 @@ def _gate(
         rows = gate.unseen(
             plan.holdout.test, dataset.ts_ns, champion, spec.horizon_s, options.embargo_s
         )
-        if len(rows) < gate.MIN_UNSEEN_ROWS:
-            return Comparison(float("nan"), (float("nan"), float("nan")), 0.0), len(rows)
+        blocks = block_count(dataset.ts_ns[rows])
+        if blocks < gate.MIN_UNSEEN_BLOCKS:
+            return Comparison(float("nan"), (float("nan"), float("nan")), 0.0), blocks
         theirs = run(champion_bytes, dataset.pick(rows, champion.features))
         ours = version.fitted.score(dataset, rows)
         truth = labels(spec, dataset.quantity[rows])
         found = gate.compare_files(truth, dataset.ts_ns[rows], ours, theirs, spec.kind)
-        return found, len(rows)
+        return found, blocks
 
     return gate.decide(
         candidate=version.manifest.variant,
+        target=spec,
         provenance=version.manifest.provenance,
         serves=options.serves,
         champion=champion,

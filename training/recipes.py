@@ -84,7 +84,7 @@ class Recipe:
         if not terms:
             msg = f"every input of the variant {self.name} is undefined in these data"
             raise TrainingError(msg)
-        needed = set().union(*(term.features for term in terms))
+        needed = set().union(*(term.columns for term in terms))
         columns = [name for name in order if name in needed]
         return self.make(terms, columns, fitting), columns
 

@@ -12,6 +12,7 @@ from flows.batch import Float64
 from training.crossval import OutOfFold
 from training.dataset import Dataset
 from training.evaluate import (
+    block_count,
     bootstrap_pr_auc,
     bootstrap_rmse,
     classification_metrics,
@@ -135,6 +136,7 @@ def judge(dataset: Dataset, scored: OutOfFold, chosen: Sequence[Recipe], kind: s
             by_fold = [
                 pr_auc(part.truth.astype(np.bool_), part.scores[name]) for part in scored.folds
             ]
+        metrics["time_blocks"] = float(block_count(ts_ns))
         results[name] = VariantResult(
             name, recipe.baseline, quality, interval(draws[name]), draws[name], by_fold, metrics
         )

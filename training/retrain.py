@@ -14,7 +14,7 @@ import structlog
 import typer
 
 from flows import logs
-from flows.errors import BrokerError, LeakError, TrainingError
+from flows.errors import LeakError, TrainingError, VoltickError
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
 from schemas.models import TargetSpec
@@ -247,9 +247,10 @@ def _again_and_again(
         entry: dict[str, Any] = {"ts_ns": time.time_ns(), "sources": list(request.sources)}
         try:
             outcome = once()
-        except LeakError:
+        except LeakError as error:
+            keeper.append(entry | {"error": str(error)})
             raise
-        except (TrainingError, BrokerError) as error:
+        except VoltickError as error:
             entry["error"] = str(error)
             log.warning("no model this time", cause=str(error))
         else:

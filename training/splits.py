@@ -14,6 +14,9 @@ from flows.errors import TrainingError
 
 NS = 1_000_000_000
 HOLE_S = 60
+# Rows may be bars of an hour: what is no hole there would be one between ticks.
+HOLE_STEPS = 3
+WINDOWS_APART_S = 6 * 3600
 MIN_TRAIN_S = 900
 MIN_TEST_S = 480
 MIN_FOLD_S = 1_200
@@ -60,8 +63,18 @@ def active_time(ts_ns: Int64) -> tuple[Int64, Int64]:
     """
     times = np.unique(ts_ns)
     steps = np.diff(times, prepend=times[:1])
-    steps[steps > HOLE_S * NS] = 0
+    usual = float(np.median(steps[1:])) if len(steps) > 1 else 0.0
+    steps[steps > max(HOLE_S * NS, HOLE_STEPS * usual)] = 0
     return times, np.cumsum(steps)
+
+
+def windows(ts_ns: Int64) -> list[tuple[int, int]]:
+    """Return the first and last time of each stretch without a silence of hours."""
+    times = np.unique(ts_ns)
+    seams = np.flatnonzero(np.diff(times) > WINDOWS_APART_S * NS)
+    starts = times[np.concatenate([[0], seams + 1])]
+    ends = times[np.concatenate([seams, [len(times) - 1]])]
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
 def cut_time(times: Int64, active: Int64, at_ns: float) -> int:

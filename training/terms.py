@@ -4,8 +4,13 @@ A *term* is one input column of a model. Everything is computed in float32 by th
 operations on both sides: undefined values are filled with the training median, then logs, ratios
 and scaling are applied. Logs and ratios matter because levels differ between symbols and venues by
 a factor of ten and more, while their logarithms are nearly normal.
+
+A volatility over a window that is longer than what is known of the symbol is a sum over less time.
+In logs and ratios it counts for the whole window: otherwise every symbol would look excited in the
+first hour after a restart.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -21,7 +26,11 @@ from training.graph import GraphBuilder
 Float32 = npt.NDArray[np.float32]
 CLIP = 8.0
 KINDS = ("raw", "abs", "table", "log")
+HISTORY = "history_s"
 _TINY = 1e-30
+# A logarithm that hardly moves is rounding: dividing by its deviation would blow that up.
+_LOG_DEVIATION = 0.05
+_SUM_OVER_WINDOW = re.compile(r"(?:grid|realized)_vol_(\d+)")
 
 Weights = tuple[tuple[str, float], ...]
 
@@ -53,8 +62,14 @@ class Term:
 
     @property
     def features(self) -> set[str]:
-        """Contract features that the term needs."""
+        """Contract features that the term speaks of."""
         return {name for name, _ in self.top + self.bottom}
+
+    @property
+    def columns(self) -> set[str]:
+        """Input columns that the term takes: its features, and for sums how far back they go."""
+        grows = self.kind == "log" and any(map(_window_s, self.features))
+        return self.features | {HISTORY} if grows else self.features
 
 
 def raw(feature: str) -> Term:
@@ -130,6 +145,8 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         self.abs_ = np.array([at[t.top[0][0]] for t in ordered if t.kind == "abs"], np.int64)
         self.tables_ = [(at[t.top[0][0]], _around(t.table)) for t in ordered if t.kind == "table"]
         logs = [t for t in ordered if t.kind == "log"]
+        self.windows_ = np.array([_window_s(name) for name in self.columns], np.float32)
+        self.history_ = at.get(HISTORY)
         self.top_ = _weights([t.top for t in logs], at)
         self.bottom_ = _weights([t.bottom for t in logs], at)
         self.one_ = np.array([0.0 if t.bottom else 1.0 for t in logs], np.float32)
@@ -141,6 +158,8 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         if self.scale:
             wide = plain.astype(np.float64)
             deviation = wide.std(axis=0)
+            first_log = width - len(logs)
+            deviation[first_log:] = np.maximum(deviation[first_log:], _LOG_DEVIATION)
             self.mean_ = wide.mean(axis=0).astype(np.float32)
             usable = deviation > 1e-9 * (1 + np.abs(self.mean_))
             self.inverse_ = np.where(usable, 1 / np.where(usable, deviation, 1), 0).astype(
@@ -172,9 +191,16 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         return np.concatenate(parts, axis=1)
 
     def _ratios(self, filled: Float32) -> Float32:
-        square = np.square(filled)
+        square = np.square(filled) * self._growth(filled)
         bottom = np.maximum(square @ self.bottom_ + self.one_, np.float32(_TINY))
         return np.asarray((square @ self.top_) / bottom, np.float32)
+
+    def _growth(self, filled: Float32) -> Float32:
+        """Return what squares grow by where history is shorter than the window, at least 1."""
+        if self.history_ is None:
+            return np.ones((1, 1), np.float32)
+        history = np.maximum(filled[:, [self.history_]], np.float32(1))
+        return np.maximum(np.float32(1), self.windows_ / history)
 
     def transform(self, X: Float32) -> Float32:  # noqa: N803
         """Return float32, shape (n, len(terms))."""
@@ -219,6 +245,12 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
 
     def _logs_to_graph(self, graph: GraphBuilder, filled: str) -> str:
         square = graph.add("Mul", filled, filled)
+        if self.history_ is not None:
+            history = graph.columns(filled, [self.history_])
+            history = graph.add("Max", history, graph.constant(1.0))
+            growth = graph.add("Div", graph.constant(self.windows_[None, :]), history)
+            growth = graph.add("Max", growth, graph.constant(1.0))
+            square = graph.add("Mul", square, growth)
         ratio = graph.add("MatMul", square, graph.constant(self.top_))
         if not (self.one_ == 1).all():
             bottom = graph.add("MatMul", square, graph.constant(self.bottom_))
@@ -227,6 +259,12 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
             ratio = graph.add("Div", ratio, bottom)
         floored = graph.add("Max", ratio, graph.constant(self.floor_))
         return graph.add("Mul", graph.add("Log", floored), graph.constant(0.5))
+
+
+def _window_s(feature: str) -> float:
+    """Return the window of a feature that is a sum over it, seconds; 0 for any other."""
+    found = _SUM_OVER_WINDOW.fullmatch(feature)
+    return float(found.group(1)) if found else 0.0
 
 
 def _around(values: Sequence[float]) -> Float32:

@@ -13,6 +13,7 @@ from training.crossval import FittedVariant
 from training.dataset import Dataset
 from training.graph import OPSET
 from training.results import Results
+from training.splits import windows
 
 BINS = 10
 
@@ -69,6 +70,7 @@ def build_version(
         unused_features=[name for name in dataset.columns if name not in defined],
         data_from_ns=int(dataset.ts_ns[rows].min()),
         data_to_ns=int(dataset.ts_ns[rows].max()),
+        data_windows_ns=windows(dataset.ts_ns[rows]),
         data_sources=dataset.sources,
         row_count=fitted.rows,
         # An undefined figure is left out: JSON has no word for it.

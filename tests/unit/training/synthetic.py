@@ -29,6 +29,7 @@ def dataset(hours: float = 12, seed: int = 0, every_s: int = 5, signal: float = 
             1e-3 * np.sqrt(window / 3600) * np.exp(0.7 * walk + noise)
         )
     values[:, INDEX["grid_vol_3600"]] = hour
+    values[:, INDEX["history_s"]] = 3_600.0
     values[:, INDEX["vol_ratio_60_3600"]] = np.exp(0.7 * walk)
     values[:, INDEX["notional_60"]] = np.nan
     busy = values[:, INDEX["activity_ratio_60_3600"]].astype(np.float64)

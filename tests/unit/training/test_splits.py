@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.errors import TrainingError
-from training.splits import active_time, walk_forward
+from training.splits import active_time, walk_forward, windows
 
 NS = 1_000_000_000
 HOUR = 3_600
@@ -39,6 +39,21 @@ def test_training_ends_a_horizon_and_an_embargo_before_the_test(
             assert set(previous.train) <= set(fold.train)
         previous = fold
     assert ts[plan.holdout.test].max() == ts.max()
+
+
+@pytest.mark.parametrize("bar_s", [60, 300, HOUR, 24 * HOUR])
+def test_the_space_between_bars_is_no_hole(bar_s):
+    ts = np.arange(1_000, dtype=np.int64) * bar_s * NS
+    _, active = active_time(ts)
+    assert active[-1] == 999 * bar_s * NS
+
+
+def test_windows_end_where_hours_of_silence_begin():
+    ts = seconds(range(HOUR), range(2 * HOUR, 3 * HOUR), range(10**9, 10**9 + HOUR))
+    first, second = windows(ts)
+    assert first == (0, (3 * HOUR - 1) * NS)
+    assert second == (10**9 * NS, (10**9 + HOUR - 1) * NS)
+    assert windows(ts[:1]) == [(0, 0)]
 
 
 def test_a_hole_between_recordings_is_not_active_time():
