@@ -65,8 +65,13 @@ class Account:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is missing, extra or different, and every score was recomputed."""
-        return not self.unverified and all(tally.clean for tally in self.tallies.values())
+        """Whether nothing is missing, extra or different, and every score was recomputed.
+
+        Where the log was trimmed so that no prediction's state is known, nothing has been proved.
+        """
+        predictions = self.tallies.get(topics.PREDICTIONS, TopicTally())
+        proved = self.uncertain < predictions.served or predictions.served == 0
+        return proved and not self.unverified and all(t.clean for t in self.tallies.values())
 
     def defect(self, topic: str, kind: str, partition: int, offset: int, detail: str) -> None:
         """Count a defect and keep it if it is among the first of its kind."""

@@ -37,12 +37,19 @@ def progress() -> Iterator[Progress]:
 
 
 def command(app: typer.Typer | Callable[[], None]) -> None:
-    """Run a command line; an error that the operator can act on is one line, no traceback."""
+    """Run a command line; an error that the operator can act on is one line, no traceback.
+
+    So is a file or server that the operating system refuses.
+    """
     try:
         app()
     except VoltickError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"{what}{error.strerror or error}\n")
+        sys.exit(VoltickError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
 

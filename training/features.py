@@ -128,6 +128,9 @@ def features(
     """Write features of every tick as Parquet and end with one line of JSON."""
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
+    if out.is_file():
+        msg = f"{out} is a file; name a new folder"
+        raise TrainingError(msg)
     if out.exists() and any(out.iterdir()):
         msg = f"{out} is not empty; name a new folder"
         raise TrainingError(msg)

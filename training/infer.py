@@ -10,7 +10,7 @@ import typer
 
 from flows import logs
 from flows.batch import Float64
-from flows.errors import ModelRejectedError
+from flows.errors import ModelRejectedError, TrainingError
 from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
@@ -58,6 +58,9 @@ def infer(
     until: Annotated[str | None, typer.Option(help="End of the ticks, ISO time.")] = None,
 ) -> None:
     """Score every tick with one version and end with one line of JSON."""
+    if out.is_dir():
+        msg = f"{out} is a folder; name a file"
+        raise TrainingError(msg)
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
     proven = prove(ModelStore(settings.model_store if store is None else store), model)

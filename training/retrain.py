@@ -170,6 +170,8 @@ def retrain(
     keeper = MetricsHistory(path)
     if reset:
         keeper.reset()
+    if report is not None:
+        report.mkdir(parents=True, exist_ok=True)  # what cannot be written is known before
     once = partial(_one_run, request, settings, opened, report, mlflow)
     if every is not None:
         pinned = () if settings.model_version is None else (settings.model_version,)

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from flows.connectors.kafka_client import client_config
 from flows.errors import BrokerError, VoltickError
 from flows.feeds.base import Feed, Frame, Parser
-from flows.feeds.spacing import Spacing
+from flows.spacing import Spacing
 
 ONE_PARTITION = "feed"
 
@@ -51,7 +51,7 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
         Is told when the feed cannot be opened or go on; the source then ends, so that what came
         before still goes its way. (An exception here would make the engine panic.)
     spacing_us
-        See :class:`flows.feeds.spacing.Spacing`.
+        See :class:`flows.spacing.Spacing`.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ import structlog
 from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.continuity import Continuity
 from flows.feeds.laps import LapShift
-from flows.feeds.spacing import Spacing
+from flows.spacing import Spacing
 from schemas.dead_letters import DeadLetter
 
 MAX_PAYLOAD_BYTES = 500_000

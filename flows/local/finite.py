@@ -12,7 +12,6 @@ from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.base import Feed
 from flows.feeds.pump import Ingest, Messages, pump
 from flows.feeds.registry import open_feed, parse_speed
-from flows.feeds.spacing import Spacing
 from flows.local.launcher import announce, explain, start_servers
 from flows.local.programs import start_api, start_pipeline
 from flows.local.progress import Progress
@@ -22,6 +21,7 @@ from flows.local.summary import FeedCount, RunSummary, Tally
 from flows.local.supervisor import Supervisor
 from flows.setting_types import REPLAY_PREFIX
 from flows.settings import Settings
+from flows.spacing import Spacing
 from schemas import topics
 
 

@@ -70,6 +70,8 @@ class ModelStore(VersionStore):
     ) -> Aliases:
         """Make a version the champion; it leaves the challengers, the old one joins the history.
 
+        Challengers that predict something else than the new champion are no longer any.
+
         Parameters
         ----------
         by
@@ -85,7 +87,7 @@ class ModelStore(VersionStore):
 
         def crown(old: Aliases) -> Aliases:
             self._check_servable(target, champion, allow_simulated=allow_simulated)
-            return _with_champion(old, champion)
+            return self._crowned(old, champion)
 
         return self._aliases.update(target, crown, action="champion", by=by)
 
@@ -96,25 +98,32 @@ class ModelStore(VersionStore):
             if old.champion is not None:
                 return old
             self._check_servable(target, champion, allow_simulated=False)
-            return _with_champion(old, champion)
+            return self._crowned(old, champion)
 
         return self._aliases.update(target, crown, action="champion", by=by)
 
     def set_challengers(self, target: str, refs: list[str], *, by: str) -> Aliases:
-        """Replace the versions that score in shadow; a champion among them is refused."""
+        """Replace the versions that score in shadow.
+
+        Raises
+        ------
+        ModelRejectedError
+            One is the champion, is broken, or predicts something else than the champion: both are
+            judged by one truth.
+        """
 
         def replace(old: Aliases) -> Aliases:
             for ref in refs:
-                self._check_servable(target, ref, allow_simulated=True)
+                self._check_shadow(old, ref)
             return _with_challengers(old, refs)
 
         return self._aliases.update(target, replace, action="challengers", by=by)
 
     def add_challenger(self, target: str, ref: str, *, by: str) -> Aliases:
-        """Let a version score in shadow beside those that do."""
+        """Let a version score in shadow beside those that do; see :meth:`set_challengers`."""
 
         def add(old: Aliases) -> Aliases:
-            self._check_servable(target, ref, allow_simulated=True)
+            self._check_shadow(old, ref)
             if ref in old.challengers:
                 return old
             return _with_challengers(old, [*old.challengers, ref])
@@ -154,7 +163,7 @@ class ModelStore(VersionStore):
                 raise ModelRejectedError(message)
             champion = old.history[-1]
             self._check_servable(target, champion, allow_simulated=allow_simulated)
-            return msgspec.structs.replace(_with_champion(old, champion), history=old.history[:-1])
+            return msgspec.structs.replace(self._crowned(old, champion), history=old.history[:-1])
 
         return self._aliases.update(target, back, action="rollback", by=by)
 
@@ -252,6 +261,29 @@ class ModelStore(VersionStore):
                 " feed; where the feed is simulated too, allow it (--allow-simulated)"
             )
             raise ModelRejectedError(message)
+
+    def _check_shadow(self, old: Aliases, ref: str) -> None:
+        self._check_servable(old.target, ref, allow_simulated=True)
+        if old.champion is not None and not self._asks_the_same(old.champion, ref):
+            message = (
+                f"model {ref} predicts something else than the champion {old.champion} (its form,"
+                " horizon, lookback or percentile): one truth cannot judge both"
+            )
+            raise ModelRejectedError(message)
+
+    def _crowned(self, old: Aliases, champion: str) -> Aliases:
+        new = _with_champion(old, champion)
+        kept = [ref for ref in new.challengers if self._asks_the_same(champion, ref)]
+        if kept == new.challengers:
+            return new
+        return msgspec.structs.replace(new, challengers=kept)
+
+    def _asks_the_same(self, ref: str, other: str) -> bool:
+        """Return whether two versions predict the same; True where one of them is broken."""
+        try:
+            return self.manifest(ref).target.asks_the_same(self.manifest(other).target)
+        except ModelRejectedError:
+            return True
 
     def _is_simulated(self, ref: str) -> bool:
         try:

@@ -9,6 +9,7 @@ import structlog
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from flows.errors import ModelRejectedError
+from flows.scoring import promotion
 from schemas.models import Aliases
 from serving import examples
 from serving.context import Context, context_of
@@ -90,8 +91,12 @@ async def promote(context: Shared, request: Request, target: Target) -> Response
 
     def move() -> Aliases:
         _must_exist(context, [wanted.model])
-        return context.models.store.move(
-            name, champion=wanted.model, by=_mover(request), allow_simulated=simulated
+        return promotion.promote(
+            context.models.store,
+            name,
+            wanted.model,
+            by=_mover(request),
+            allow_simulated=simulated,
         )
 
     return await _moved(context, request, name, "champion", move)
@@ -108,7 +113,8 @@ async def roll_back(context: Shared, request: Request, target: Target) -> Respon
     simulated = await context.simulated() is True
 
     def move() -> Aliases:
-        return context.models.store.rollback(name, by=_mover(request), allow_simulated=simulated)
+        store = context.models.store
+        return promotion.rollback(store, name, by=_mover(request), allow_simulated=simulated)
 
     return await _moved(context, request, name, "rollback", move)
 
@@ -127,6 +133,8 @@ async def shadow(context: Shared, request: Request, target: Target) -> Response:
 
     def move() -> Aliases:
         _must_exist(context, wanted.models)
+        for ref in wanted.models:
+            promotion.prove(context.models.store, ref)
         return context.models.store.set_challengers(name, wanted.models, by=_mover(request))
 
     return await _moved(context, request, name, "shadow", move)

@@ -8,7 +8,7 @@ import pytest
 from flows.errors import FeedError
 from flows.feeds.base import Frame, ParsedFrame, Parser, broken
 from flows.feeds.pump import MAX_PAYLOAD_BYTES, Ingest, Messages, pump
-from flows.feeds.spacing import Spacing
+from flows.spacing import Spacing
 from schemas.ticks import Tick
 from tests.unit.feeds.support import decoded, letters
 

@@ -7,7 +7,7 @@ import pytest
 
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.scoring.registry import ModelStore
-from tests.support.models import RETURN, publish_tiny
+from tests.support.models import RETURN, SPIKE, publish_tiny
 
 TARGET = "volatility_spike"
 
@@ -98,6 +98,20 @@ def test_champion_cannot_shadow_itself(store, refs):
     store.move(TARGET, champion=refs[0], by="test")
     with pytest.raises(ModelRejectedError, match="shadow itself"):
         store.add_challenger(TARGET, refs[0], by="test")
+
+
+def test_what_predicts_something_else_is_no_challenger(store, refs):
+    first, second, *_ = refs
+    wider = msgspec.structs.replace(SPIKE, horizon_s=300)
+    other = publish_tiny(store, 0.7, name="wide", target=wider)
+    store.move(TARGET, champion=first, by="test")
+    store.set_challengers(TARGET, [second], by="test")
+    with pytest.raises(ModelRejectedError, match=r"wide@.* predicts something else"):
+        store.add_challenger(TARGET, other, by="test")
+    with pytest.raises(ModelRejectedError, match="predicts something else"):
+        store.set_challengers(TARGET, [second, other], by="test")
+    assert store.move(TARGET, champion=other, by="test").challengers == []
+    assert store.rollback(TARGET, by="test").champion == first
 
 
 def test_model_of_another_target_is_refused(store):

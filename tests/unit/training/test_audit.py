@@ -240,3 +240,4 @@ def test_where_the_log_was_trimmed_early_values_are_uncertain_and_not_called_dif
     account = compare(store, tail, served)
     assert account.tallies[topics.PREDICTIONS].different == 0
     assert account.uncertain > 100
+    assert not account.clean  # of which nothing was proved

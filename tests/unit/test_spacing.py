@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.feeds.spacing import Spacing
+from flows.spacing import Spacing
 
 STEP_US = 10.0
 
