@@ -6,10 +6,9 @@ import urllib.request
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
-import psutil
 import pytest
 
-from tests.integration.test_local_processes import gone
+from tests.support.family import Family
 from tests.support.polling import free_ports, until
 from tests.support.processes import Process
 
@@ -29,10 +28,12 @@ def ask(port: int, path: str) -> dict:
 @pytest.mark.timeout(600)
 def test_with_the_simulator_a_learned_model_serves_and_is_called_simulated(tmp_path: Path) -> None:
     [port] = free_ports(1)
+    family = Family()
     settings = {
         "VOLTICK_API_PORT": str(port),
         "VOLTICK_MODEL_STORE": str(tmp_path / "models"),
         "VOLTICK_TARGETS": "volatility_spike",
+        **family.settings,
     }
     with Process(["-m", "flows.local", "--feed", "simulate"], tmp_path, settings) as process:
 
@@ -47,10 +48,10 @@ def test_with_the_simulator_a_learned_model_serves_and_is_called_simulated(tmp_p
         assert served["provenance"] == "simulated"
         assert served["variant"] == "logreg"
         process.wait_for_log("a model trained on SIMULATED data is ready")
-        children = psutil.Process(process.pid).children(recursive=True)
+        assert family.living()
         process.popen.send_signal(signal.SIGTERM)
-        assert process.wait_exit(30) == 128 + signal.SIGTERM
-        until(lambda: all(gone(child) for child in children), "all processes to end", 30)
+        assert process.wait_exit(60) == 128 + signal.SIGTERM
+        until(lambda: not family.living(), "all processes to end", 60)
         assert "Traceback" not in process.stderr
 
 

@@ -6,9 +6,11 @@ import urllib.request
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
-import psutil
 import pytest
+import redis
 
+from schemas import topics
+from tests.support.family import Family
 from tests.support.polling import free_ports, until
 from tests.support.processes import Process
 
@@ -27,13 +29,6 @@ def newest(port: int) -> int:
         return 0
 
 
-def gone(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -41,10 +36,12 @@ def test_scores_advance_and_nothing_is_left_behind(
     command: str, number: signal.Signals, tmp_path: Path
 ) -> None:
     [port] = free_ports(1)
+    family = Family()
     settings = {
         "VOLTICK_API_PORT": str(port),
         "VOLTICK_FEED": "simulate",
         "VOLTICK_MODEL_STORE": str(tmp_path / "models"),
+        **family.settings,
     }
     with Process(COMMANDS[command], tmp_path, settings) as process:
 
@@ -56,38 +53,44 @@ def test_scores_advance_and_nothing_is_left_behind(
         until(lambda: advanced(first), "a newer score", 30)
         assert f"http://127.0.0.1:{port}/" in process.stderr
         assert "SIMULATED" in process.stderr
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert len(children) >= 5  # broker, Redis, feed, API, guard
-        [feed] = [child for child in children if "flows.ingest" in child.cmdline()]
+        [feed] = family.members("flows.ingest")
         assert float(feed.environ()["VOLTICK_FEED_SPACING_US"]) > 0  # its broker is embedded
+        for word in ("tansu", "valkey-server", "flows.pipeline", "-m serving", "guard.py"):
+            assert family.members(word), word
         process.popen.send_signal(number)
-        code = process.wait_exit(30)
+        code = process.wait_exit(60)
         assert code == (-9 if number == signal.SIGKILL else 128 + number)
-        until(lambda: all(gone(child) for child in children), "all processes to end", 30)
+        until(lambda: not family.living(), "all processes to end", 60)
         assert "Traceback" not in process.stderr
         assert "panicked" not in process.stderr
 
 
-def test_a_timed_run_ends_by_itself(tmp_path: Path) -> None:
-    settings = {"VOLTICK_MODEL_STORE": str(tmp_path / "models")}
-    arguments = ["-m", "flows.local", "--feed", "simulate", "--no-api", "--duration", "3"]
+@pytest.mark.slow
+def test_a_timed_run_scores_and_ends_by_itself(tmp_path: Path) -> None:
+    family = Family()
+    settings = {"VOLTICK_MODEL_STORE": str(tmp_path / "models"), **family.settings}
+    arguments = ["-m", "flows.local", "--feed", "simulate", "--no-api", "--duration", "20"]
     with Process(arguments, tmp_path, settings) as process:
-        until(lambda: psutil.Process(process.pid).children(recursive=True), "children", 30)
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert process.wait_exit(60) == 0, process.tail()
+        url = process.wait_for_log(r"redis://127\.0\.0\.1:\d+/0", 60)
+        with redis.Redis.from_url(url) as client:
+            until(lambda: client.exists(topics.SYMBOLS_KEY), "a score", 60)
+        for word in ("tansu", "valkey-server", "flows.pipeline", "flows.ingest", "guard.py"):
+            assert family.members(word), word
+        assert process.wait_exit(90) == 0, process.tail()
         assert process.stdout == ""
-        until(lambda: all(gone(child) for child in children), "all processes to end", 30)
+        until(lambda: not family.living(), "all processes to end", 60)
 
 
 def test_the_run_ends_with_its_broker(tmp_path: Path) -> None:
-    settings = {"VOLTICK_MODEL_STORE": str(tmp_path / "models")}
+    family = Family()
+    settings = {"VOLTICK_MODEL_STORE": str(tmp_path / "models"), **family.settings}
     with Process(
         ["-m", "flows.local", "--feed", "simulate", "--no-api"], tmp_path, settings
     ) as process:
-        process.wait_for_log("EMBEDDED broker")
-        children = psutil.Process(process.pid).children(recursive=True)
-        [broker] = [child for child in children if "tansu" in child.name()]
+        process.wait_for_log("EMBEDDED broker", 60)
+        [broker] = family.members("tansu")
+        until(lambda: family.members("flows.ingest"), "a feed", 60)
         broker.kill()
         assert process.wait_exit(60) not in (0, None)
         assert "the broker process ended" in process.stderr
-        until(lambda: all(gone(child) for child in children), "all processes to end", 30)
+        until(lambda: not family.living(), "all processes to end", 60)
