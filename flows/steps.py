@@ -6,6 +6,7 @@ the partition's first batch comes; a partition's batches always come from the sa
 
 import time
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 
@@ -229,9 +230,13 @@ class _Builder:
         self, messages: Messages, ticks: TickBatch, ts_scored_ns: int, text: SymbolText
     ) -> None:
         numbers = ticks.symbol_id[messages.rows].tolist()
-        last = dict(zip(numbers, messages.values, strict=True))  # a later row replaces an earlier
+        last = dict(zip(numbers, range(len(numbers)), strict=True))  # later rows replace earlier
+        # Venues share a symbol's place: there, too, the later row is the one to show.
+        newest = {
+            text.names[number]: row for number, row in sorted(last.items(), key=itemgetter(1))
+        }
         self.latest = [
-            Latest(text.names[number], ts_scored_ns, value) for number, value in last.items()
+            Latest(name, ts_scored_ns, messages.values[row]) for name, row in newest.items()
         ]
 
     def add_dead(self, letters: list[DeadLetter], limit: int | None) -> None:

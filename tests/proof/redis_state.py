@@ -20,7 +20,6 @@ _TOPIC = "redis"
 
 class _Head(msgspec.Struct):
     symbol: str
-    venue: str
     ts_scored_ns: int
     partition: int
     offset: int
@@ -35,20 +34,11 @@ _HEAD = msgspec.json.Decoder(_Head)
 
 @dataclass
 class _Symbol:
-    """A symbol's predictions on the topic, and the last of each venue."""
+    """A symbol's predictions on the topic, of all venues, and the last of them."""
 
+    newest: _Head
+    last: bytes
     values: set[bytes] = field(default_factory=set)
-    last: dict[str, tuple[_Head, bytes]] = field(default_factory=dict)
-
-    @property
-    def newest(self) -> _Head:
-        return max((head for head, _ in self.last.values()), key=lambda head: head.ts_scored_ns)
-
-    @property
-    def wanted(self) -> set[bytes]:
-        """What may be shown: the last one; venues scored in one batch have the same time."""
-        newest = self.newest.ts_scored_ns
-        return {value for head, value in self.last.values() if head.ts_scored_ns == newest}
 
 
 def check_redis(
@@ -76,19 +66,18 @@ def _by_symbol(predictions: Sequence[Message]) -> dict[str, _Symbol]:
     symbols: dict[str, _Symbol] = {}
     for message in predictions:
         head = _HEAD.decode(message.value)
-        known = symbols.setdefault(head.symbol, _Symbol())
+        known = symbols.setdefault(head.symbol, _Symbol(head, message.value))
         known.values.add(message.value)
-        known.last[head.venue] = head, message.value
+        known.newest, known.last = head, message.value
     return symbols
 
 
 def _latest(client: redis.Redis, symbol: str, known: _Symbol) -> list[Defect]:
     shown = client.hget(topics.latest_key(symbol), "message")
-    if shown in known.wanted:
+    if shown == known.last:
         return []
-    newest = known.newest
-    detail = f"latest of {symbol} is {shown!r:.300}, not offset {newest.offset}"
-    return [Defect("different", _TOPIC, newest.origin, detail)]
+    detail = f"latest of {symbol} is {shown!r:.300}, not offset {known.newest.offset}"
+    return [Defect("different", _TOPIC, known.newest.origin, detail)]
 
 
 def _history(client: redis.Redis, symbol: str, known: _Symbol) -> list[Defect]:

@@ -76,11 +76,14 @@ def test_stale_symbol_of_two_venues_is_found(client, valkey, predictions) -> Non
     show(client, older)
     [defect] = found(valkey, predictions)
     assert "latest of S00-USD" in defect
-    # Scored in one batch, they are equally new.
+    # Scored in one batch they have the same time; the later offset is the newer one all the same.
     at = msgspec.json.decode(older.value)["ts_scored_ns"]
     place = predictions.index(newer)
     client.delete(topics.history_key("S00-USD"))
     predictions[place] = altered(newer, ts_scored_ns=at)
+    [defect] = found(valkey, predictions)
+    assert "latest of S00-USD" in defect
+    show(client, predictions[place])
     assert found(valkey, predictions) == []
 
 
