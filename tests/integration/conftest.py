@@ -2,7 +2,6 @@
 
 import httpx
 import pytest
-import redis
 
 from flows.scoring.registry import ModelStore
 from tests.support.api import TOKEN, api
@@ -12,13 +11,6 @@ from tests.support.embedded import Valkey
 @pytest.fixture
 def store(tmp_path):
     return ModelStore(tmp_path / "models")
-
-
-@pytest.fixture
-def database(valkey: Valkey):
-    client = redis.Redis.from_url(valkey.url)
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import redis
 
 from flows.scoring.registry import ModelStore
 from tests.support.api import api, prediction, write
@@ -15,7 +14,7 @@ from tests.support.models import RETURN, publish_tiny
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_schemathesis_finds_nothing(tmp_path, valkey, embedded_broker):
+def test_schemathesis_finds_nothing(tmp_path, valkey, database, embedded_broker):
     beside = str(Path(sys.executable).parent)
     command = shutil.which("schemathesis", path=beside) or shutil.which("schemathesis")
     if command is None:
@@ -24,9 +23,7 @@ def test_schemathesis_finds_nothing(tmp_path, valkey, embedded_broker):
     for target, score in (("volatility_spike", 0.2), ("forward_return", 0.001)):
         spec = {"target": RETURN} if target == "forward_return" else {}
         store.move(target, champion=publish_tiny(store, score, **spec), by="test")
-    client = redis.Redis.from_url(valkey.url)
-    write(client, prediction())
-    client.close()
+    write(database, prediction())
     with api(
         tmp_path,
         valkey.url,

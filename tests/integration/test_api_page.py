@@ -2,7 +2,6 @@
 
 import msgspec
 import pytest
-import redis
 
 from flows.scoring.registry import ModelStore
 from schemas import topics
@@ -21,13 +20,6 @@ def page(tmp_path):
     chromium()
     with browser(tmp_path / "browser") as opened:
         yield opened
-
-
-@pytest.fixture
-def database(valkey):
-    client = redis.Redis.from_url(valkey.url)
-    yield client
-    client.close()
 
 
 def test_page_shows_scores_as_they_come_and_runs_no_foreign_markup(

@@ -6,18 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import msgspec
-import pytest
-import redis
 
 from tests.support.api import api, open_stream, prediction, read_events, write
 from tests.support.polling import until
-
-
-@pytest.fixture
-def database(valkey):
-    client = redis.Redis.from_url(valkey.url)
-    yield client
-    client.close()
 
 
 def metric(address: str, name: str) -> float:

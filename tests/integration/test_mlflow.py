@@ -19,7 +19,7 @@ from schemas.models import ModelManifest, TargetSpec
 from tests.support import processes
 from tests.support.mlflow_server import MlflowServer
 from tests.support.polling import free_ports
-from tests.unit.training.synthetic import NS, dataset
+from tests.support.synthetic import NS, dataset
 from training import tracking
 from training.importing import download_from_mlflow, import_mlflow
 from training.job import Options, Outcome, train

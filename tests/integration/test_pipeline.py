@@ -1,6 +1,5 @@
 """The running pipeline on both brokers: one prediction per tick, clean ends, one-line refusals."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -14,57 +13,17 @@ from schemas import topics
 from schemas.dead_letters import DeadLetter
 from schemas.predictions import FeatureRow, Prediction
 from tests.support.embedded import Valkey
-from tests.support.kafka_tools import (
-    Outgoing,
-    committed,
-    create_topics,
-    fill,
-    read_topic,
+from tests.support.kafka_tools import Outgoing, committed, create_topics, fill
+from tests.support.pipeline import (
+    PARTITIONS,
+    SYMBOLS,
+    decoded,
+    pipeline,
+    tick,
+    wait_committed,
 )
 from tests.support.polling import free_ports, until
-from tests.support.processes import Process, flow
-
-START_NS = 1_750_000_000_000_000_000
-SECOND = 1_000_000_000
-PARTITIONS = 2
-SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD")
-
-
-def tick(number: int, **changes: object) -> Outgoing:
-    symbol = SYMBOLS[number % len(SYMBOLS)]
-    at_ns = START_NS + number * SECOND // 10
-    plain = {
-        "symbol": symbol,
-        "venue": "test",
-        "ts_event_ns": at_ns,
-        "price": 100.0 + number % 7,
-        "size": 1.0,
-        "trade_id": number,
-    }
-    value = json.dumps({**plain, **changes}).encode()
-    return Outgoing(number % len(SYMBOLS) % PARTITIONS, symbol.encode(), value, at_ns // 10**6)
-
-
-def settings(broker, group: str, folder: Path, **more: str) -> dict[str, str]:
-    return {
-        **broker.environment(),
-        "VOLTICK_GROUP": group,
-        "VOLTICK_MODEL_STORE": str(folder / "models"),
-        "VOLTICK_PARTITIONS": str(PARTITIONS),
-        **more,
-    }
-
-
-def pipeline(broker, group: str, folder: Path, name: str = "flow", **more: str) -> Process:
-    return flow("flows.pipeline", folder, settings(broker, group, folder, **more), name)
-
-
-def wait_committed(broker, group: str, total: int) -> None:
-    def done() -> bool:
-        found = committed(broker.client_config(), group, topics.TICKS_RAW, PARTITIONS)
-        return sum(each.offset for each in found.values() if each.offset >= 0) >= total
-
-    until(done, f"{total} committed input offsets", 90.0)
+from tests.support.processes import Process
 
 
 def assert_one_clear_line(process: Process, *said: str, exit_code: int = 2) -> None:
@@ -79,7 +38,7 @@ def assert_one_clear_line(process: Process, *said: str, exit_code: int = 2) -> N
 
 @pytest.mark.timeout(300)
 def test_every_input_is_a_prediction_a_duplicate_or_a_dead_letter(
-    broker, group: str, valkey: Valkey, tmp_path: Path
+    broker, group: str, valkey: Valkey, database: redis.Redis, tmp_path: Path
 ):
     config = broker.client_config()
     inputs = [tick(number) for number in range(300)]
@@ -94,12 +53,7 @@ def test_every_input_is_a_prediction_a_duplicate_or_a_dead_letter(
         predictions = decoded(config, topics.PREDICTIONS, Prediction, 300)
         rows = decoded(config, topics.TICKS_FEATURES, FeatureRow, 300)
         letters = decoded(config, topics.DEAD_LETTERS, DeadLetter, 2)
-        with redis.Redis.from_url(valkey.url) as client:
-            for symbol in SYMBOLS:
-                newest = max(
-                    (p for p in predictions.values() if p.symbol == symbol), key=lambda p: p.offset
-                )
-                until(lambda newest=newest: latest(client, newest.symbol) == newest, "Redis")
+        await_newest(database, predictions)
         process.terminate()
         assert process.wait_exit(20) == 0, process.tail()
         assert "Traceback" not in process.stderr
@@ -120,20 +74,17 @@ def partition_count_of(config) -> int:
     return len(AdminClient(dict(config)).list_topics(timeout=10).topics["dead.letters"].partitions)
 
 
-def latest(client: redis.Redis, symbol: str) -> Prediction | None:
-    found = client.hget(topics.latest_key(symbol), "message")
-    return None if found is None else msgspec.json.decode(found, type=Prediction)
+def await_newest(client: redis.Redis, predictions: dict[tuple[int, int], Prediction]) -> None:
+    """Wait until Redis has the newest prediction of every symbol."""
 
+    def latest(symbol: str) -> Prediction | None:
+        found = client.hget(topics.latest_key(symbol), "message")
+        return None if found is None else msgspec.json.decode(found, type=Prediction)
 
-def decoded(config, topic: str, kind: type, at_least: int) -> dict:
-    """Return messages by origin; the same origin twice is a failure, so is a foreign partition."""
-    found = {}
-    for message in read_topic(config, topic, at_least=at_least):
-        content = msgspec.json.decode(message.value, type=kind)
-        assert content.partition == message.partition
-        assert (content.partition, content.offset) not in found
-        found[content.partition, content.offset] = content
-    return found
+    for symbol in SYMBOLS:
+        own = [each for each in predictions.values() if each.symbol == symbol]
+        newest = max(own, key=lambda each: each.offset)
+        until(lambda newest=newest: latest(newest.symbol) == newest, "Redis", 60.0)
 
 
 @pytest.mark.timeout(300)
@@ -158,22 +109,17 @@ def test_a_restart_goes_on_where_the_last_commit_was(broker, group: str, tmp_pat
 
 
 @pytest.mark.timeout(300)
-def test_restart_brings_redis_up_to_date(broker, group: str, valkey: Valkey, tmp_path: Path):
+def test_restart_brings_redis_up_to_date(
+    broker, group: str, valkey: Valkey, database: redis.Redis, tmp_path: Path
+):
     config = broker.client_config()
     create_topics(config, PARTITIONS)
     fill(config, [tick(number) for number in range(30)])
     with pipeline(broker, group, tmp_path, "first"):
         wait_committed(broker, group, 30)
     predictions = decoded(config, topics.PREDICTIONS, Prediction, 30)
-    with (
-        pipeline(broker, group, tmp_path, "second", REDIS_URL=valkey.url),
-        redis.Redis.from_url(valkey.url) as client,
-    ):
-        for symbol in SYMBOLS:
-            newest = max(
-                (p for p in predictions.values() if p.symbol == symbol), key=lambda p: p.offset
-            )
-            until(lambda newest=newest: latest(client, newest.symbol) == newest, "Redis", 60.0)
+    with pipeline(broker, group, tmp_path, "second", REDIS_URL=valkey.url):
+        await_newest(database, predictions)
 
 
 def test_an_unreachable_broker_is_one_line(group: str, tmp_path: Path):

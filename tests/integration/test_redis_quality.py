@@ -1,8 +1,6 @@
 """Live quality's way into Redis: capped, and never in the flow's way."""
 
 import msgspec
-import pytest
-import redis
 
 from flows.connectors import redis_quality
 from flows.connectors.redis_quality import QualityWriter
@@ -15,13 +13,6 @@ KEY = topics.quality_key("spike")
 
 def point(ts_ns: int) -> QualityPoint:
     return QualityPoint(target="spike", kind="classification", ts_ns=ts_ns, from_ns=0, models=[])
-
-
-@pytest.fixture
-def database(valkey):
-    client = redis.Redis.from_url(valkey.url)
-    yield client
-    client.close()
 
 
 def times(database) -> list[int]:

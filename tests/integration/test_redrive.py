@@ -1,7 +1,6 @@
 """Dead letters go back mended, once each."""
 
 import json
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from schemas.dead_letters import DeadLetter, Reason
 from schemas.ticks import Tick
 from tests.conftest import Broker
 from tests.support.kafka_tools import Outgoing, create_topics, fill, read_topic
-from tests.support.processes import Process
+from tests.support.processes import run
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -42,11 +41,8 @@ def _letter(payload: bytes, offset: int, topic: str | None = topics.TICKS_RAW) -
 
 
 def _redrive(broker: Broker, folder: Path, *arguments: str) -> tuple[int, str, str]:
-    name = uuid.uuid4().hex
-    process = Process(["-m", "flows.redrive", *arguments], folder, broker.environment(), name)
-    with process:
-        code = process.wait_exit(60)
-        return code, process.stdout, process.stderr
+    done = run(["-m", "flows.redrive", *arguments], folder, broker.environment())
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture

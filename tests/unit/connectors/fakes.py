@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from confluent_kafka import KafkaError, KafkaException
+
+from flows.connectors.outputs import OutputBatch, Records
 
 
 class FakeMessage:
@@ -126,3 +129,25 @@ class FakeProducer:
     def abort_transaction(self, timeout: float) -> None:
         self._called("abort_transaction")
         self.open, self.offsets = [], []
+
+
+def output(first: int, next_offset: int, **changes) -> OutputBatch:
+    """Return a batch of partition 3 with a prediction for each input."""
+    offsets = np.arange(first, next_offset, dtype=np.int64)
+    values = [b"%d" % offset for offset in offsets.tolist()]
+    records = [Records("predictions", offsets, [b"k"] * len(values), values)]
+    plain = {
+        "partition": 3,
+        "next_offset": next_offset,
+        "rebuild_from": first,
+        "caught_up": True,
+        "emit": True,
+        "records": records,
+    }
+    return OutputBatch(**{**plain, **changes})
+
+
+def values(producer: FakeProducer) -> list[int]:
+    """Return which inputs have a visible prediction, in order."""
+    assert all(entry[:3] == ("predictions", 3, b"k") for entry in producer.visible)
+    return [int(entry[3]) for entry in producer.visible]

@@ -10,8 +10,7 @@ from flows.connectors.kafka_transactions import Target, TransactionalWriter
 from flows.connectors.kafka_watchdog import Progress
 from flows.errors import BrokerError
 from tests.support.polling import until
-from tests.unit.connectors.fakes import FakeProducer
-from tests.unit.connectors.test_kafka_transactions import output, values
+from tests.unit.connectors.fakes import FakeProducer, output, values
 
 LONG_S = 3600.0
 

@@ -1,13 +1,11 @@
 """Transactions: what becomes visible, what is tried again, what ends the process."""
 
-import numpy as np
 import pytest
 from confluent_kafka import KafkaError
 
 from flows.connectors.kafka_transactions import ABORT_LIMIT, Target, TransactionalWriter
-from flows.connectors.outputs import OutputBatch, Records
 from flows.errors import BrokerError, FencedError
-from tests.unit.connectors.fakes import FakeProducer, failure
+from tests.unit.connectors.fakes import FakeProducer, failure, output, values
 
 TARGET = Target({}, "group", "ticks.raw", 3, transaction_timeout_ms=300)
 ABORTABLE = failure(KafkaError._INCONSISTENT, abort=True)
@@ -17,26 +15,6 @@ def writer(producer: FakeProducer, floor: int = 0) -> TransactionalWriter:
     made = TransactionalWriter(TARGET, producer)
     made._floor = floor
     return made
-
-
-def output(first: int, next_offset: int, **changes) -> OutputBatch:
-    offsets = np.arange(first, next_offset, dtype=np.int64)
-    values = [b"%d" % offset for offset in offsets.tolist()]
-    records = [Records("predictions", offsets, [b"k"] * len(values), values)]
-    plain = {
-        "partition": 3,
-        "next_offset": next_offset,
-        "rebuild_from": first,
-        "caught_up": True,
-        "emit": True,
-        "records": records,
-    }
-    return OutputBatch(**{**plain, **changes})
-
-
-def values(producer: FakeProducer) -> list[int]:
-    assert all(entry[:3] == ("predictions", 3, b"k") for entry in producer.visible)
-    return [int(entry[3]) for entry in producer.visible]
 
 
 def committed(producer: FakeProducer) -> tuple[int, str]:

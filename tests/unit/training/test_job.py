@@ -11,7 +11,7 @@ from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.registry import ModelStore
 from schemas.features import INDEX
 from schemas.models import TargetSpec
-from tests.unit.training.synthetic import NS, dataset
+from tests.support.synthetic import NS, dataset
 from training.job import Options, train
 from training.results import summary_line
 
