@@ -19,7 +19,7 @@ from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.registry import ModelStore
 from schemas.features import NAMES
 from schemas.models import TargetSpec
-from tests.bench.models import SEED, manifest_of, random_features
+from tests.bench.models import SEED, manifest_of, noisy_events, random_features
 from training.export import to_bytes
 from training.recipes import Fitting, recipes
 
@@ -78,7 +78,7 @@ def fitted() -> list[Contestant]:
     values = random_features(FIT_ROWS)
     ratio = np.nan_to_num(values[:, NAMES.index("vol_ratio_60_3600")], nan=0.0)
     labels = {
-        "classification": (ratio > np.quantile(ratio, 0.9)).astype(np.float64),
+        "classification": noisy_events(values),
         "regression": ratio.astype(np.float64) * 1e-4,
     }
     found = []

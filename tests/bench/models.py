@@ -31,14 +31,26 @@ def random_features(row_count: int) -> np.ndarray:
     return values.astype(np.float32)
 
 
+def noisy_events(values: np.ndarray) -> np.ndarray:
+    """Return events at some 10 %, float64 0 or 1, shape (n,), that many features hint at.
+
+    An event that one feature decides would make trees of a single split, which cost nothing.
+    """
+    rng = np.random.default_rng(SEED)
+    logs = np.log1p(np.abs(np.nan_to_num(values.astype(np.float64), nan=0.0)))
+    usual = logs.std(axis=0)
+    spread = np.where(usual > 0, usual, 1.0)
+    odds = ((logs - logs.mean(axis=0)) / spread) @ rng.normal(0.0, 0.4, values.shape[1])
+    level = np.quantile(odds + rng.logistic(0.0, 1.0, len(odds)), 0.9)
+    return (odds + rng.logistic(0.0, 1.0, len(odds)) > level).astype(np.float64)
+
+
 def publish(kind: str, store: ModelStore) -> str:
     """Fit the kind (one of ``MODELS``) and return its reference in the store."""
     values = random_features(ROW_COUNT)
-    spiky = np.nan_to_num(values[:, NAMES.index("vol_ratio_60_3600")], nan=0.0)
-    labels = (spiky > np.quantile(spiky, 0.9)).astype(np.float64)
     model, columns = recipes("classification")[kind].build(NAMES, Fitting(SEED))
     narrow = values[:, [NAMES.index(name) for name in columns]]
-    model.fit(narrow, labels)
+    model.fit(narrow, noisy_events(values))
     onnx_bytes = to_bytes(model, len(columns))
     return store.publish(manifest_of(kind, SPIKE, columns, onnx_bytes), onnx_bytes)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
+from flows.connectors.kafka_source import reader_config
+
 BATCH = 4096
 SILENCE_LIMIT_S = 30.0
 WAIT_S = 0.1
@@ -59,21 +61,18 @@ def copy_at_once(bootstrap: str, source: str, target: str) -> None:
 
 
 def _clients(bootstrap: str, source: str, linger_ms: int) -> tuple[Consumer, Producer]:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "passthrough",
-            "enable.auto.commit": False,
-            "fetch.wait.max.ms": 10,
-            "queued.min.messages": 100_000,
-        }
-    )
+    # Both clients are tuned as the flow's own are: a limit that idles is none.
+    reading = reader_config({"bootstrap.servers": bootstrap}, "passthrough")
+    consumer = Consumer({**reading, "enable.partition.eof": False})
     consumer.assign([TopicPartition(source, 0, OFFSET_BEGINNING)])
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
             "enable.idempotence": True,
             "linger.ms": linger_ms,
+            "batch.num.messages": 100_000,
+            "batch.size": 1024 * 1024,
+            "compression.type": "lz4",
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1_048_576,
         }
@@ -83,11 +82,16 @@ def _clients(bootstrap: str, source: str, linger_ms: int) -> tuple[Consumer, Pro
 
 def _copy(producer: Producer, target: str, messages: list[Any]) -> None:
     # No delivery callbacks: they cost more than the copy, and this is to be the limit.
-    producer.produce_batch(
-        target,
-        [{"value": m.value(), "key": m.key(), "partition": 0} for m in messages],
-    )
-    producer.poll(0)
+    copies = [{"value": m.value(), "key": m.key(), "partition": 0} for m in messages]
+    while True:
+        taken = producer.produce_batch(target, copies)
+        producer.poll(0 if taken == len(copies) else WAIT_S)
+        if taken == len(copies):
+            return
+        # Where the queue is full, the client marks what it did not take.
+        copies = [copy for copy in copies if "_error" in copy]
+        for copy in copies:
+            del copy["_error"]
 
 
 if __name__ == "__main__":
