@@ -21,7 +21,7 @@ from tests.support.apache_line import apache_line
 from tests.support.embedded import EmbeddedBroker, Valkey
 from tests.support.kafka_jars import JarsUnavailableError, classpath_of_run
 from tests.support.kafka_tools import delete_topics
-from tests.support.processes import is_obeyed
+from tests.support.processes import ROOT, is_obeyed
 
 Broker = ApacheKafka | EmbeddedBroker
 
@@ -42,6 +42,7 @@ def _nothing_obeyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.chdir(tmp_path_factory.mktemp("nowhere"))
         for name in filter(is_obeyed, list(os.environ)):
             patch.delenv(name)
+        patch.setenv("PYTHONPATH", str(ROOT))  # what is started from there is still this code
         yield
 
 

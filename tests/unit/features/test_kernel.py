@@ -1,8 +1,6 @@
 """What the kernel does with one tick, and then another."""
 
 import math
-import subprocess
-import sys
 from types import ModuleType
 
 import numpy as np
@@ -12,6 +10,7 @@ from flows.batch import DUPLICATE, GAP, LATE, RESTART, WARM
 from flows.compiled import fingerprint
 from flows.features import FeatureState
 from schemas.features import FEATURES, INDEX, NAMES
+from tests.support.processes import run
 from tests.support.ticks import COLUMNS, NS, START_NS, T, TickBatch, batch_of, cut, random_log
 
 HOUR = 3600 * NS
@@ -239,10 +238,10 @@ def test_a_changed_source_never_loads_an_old_kernel(tmp_path):
     assert fingerprint(module) != before
 
 
-def test_importing_compiles_nothing():
+def test_importing_compiles_nothing(tmp_path):
     code = (
         "import flows.features, flows.targets, sys;"
         "from flows.features.kernel import kernel;"
         "sys.exit(kernel.cache_info().currsize)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert run(["-c", code], tmp_path, {}).returncode == 0
