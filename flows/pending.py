@@ -1,6 +1,6 @@
 """Predictions as columns, kept until the truth about them is known."""
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -148,7 +148,6 @@ def _scores(found: Sequence[Prediction]) -> Float64:
 
 @dataclass(slots=True)
 class _Chunk:
-    first: int
     batch: PredictionBatch
     left: int
 
@@ -160,17 +159,21 @@ class Pending:
     """
 
     def __init__(self) -> None:
-        self._chunks: deque[_Chunk] = deque()
+        # By the number of its first prediction. A symbol that falls silent keeps its own chunk for
+        # a day, and none of the later ones.
+        self._chunks: dict[int, _Chunk] = {}
+        self._firsts: list[int] = []
         self._next = 0
 
     def __len__(self) -> int:
-        return sum(chunk.left for chunk in self._chunks)
+        return sum(chunk.left for chunk in self._chunks.values())
 
     def add(self, batch: PredictionBatch) -> int:
         """Keep a batch; return the number of its first prediction."""
         first = self._next
         if len(batch):
-            self._chunks.append(_Chunk(first, batch, len(batch)))
+            self._chunks[first] = _Chunk(batch, len(batch))
+            self._firsts.append(first)
             self._next += len(batch)
         return first
 
@@ -190,14 +193,14 @@ class Pending:
         ordered = numbers[order]
         taken = []
         at = 0
-        for chunk in self._chunks:
-            if at == len(ordered):
-                break
-            end = int(np.searchsorted(ordered, chunk.first + len(chunk.batch)))
-            if end > at:
-                taken.append((chunk.batch, ordered[at:end] - chunk.first, order[at:end]))
-                chunk.left -= end - at
-                at = end
-        while self._chunks and self._chunks[0].left == 0:
-            self._chunks.popleft()
+        while at < len(ordered):
+            place = bisect_right(self._firsts, int(ordered[at])) - 1
+            first = self._firsts[place]
+            chunk = self._chunks[first]
+            end = int(np.searchsorted(ordered, first + len(chunk.batch)))
+            taken.append((chunk.batch, ordered[at:end] - first, order[at:end]))
+            chunk.left -= end - at
+            if chunk.left == 0:
+                del self._chunks[first], self._firsts[place]
+            at = end
         return taken

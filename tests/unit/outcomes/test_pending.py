@@ -82,3 +82,18 @@ def test_everything_is_taken_once_in_any_order(sizes, random):
         found += answer
         assert len(pending) == len(numbers)
     assert sorted(found) == list(range(total))
+
+
+def test_one_that_waits_for_long_keeps_its_own_batch_and_no_later_one():
+    pending = Pending()
+    silent, _broken = decoded([prediction(offset=0), prediction(offset=1)])
+    pending.add(silent)
+    pending.take(np.array([1], np.int64))
+    for number in range(2, 500):
+        batch, _broken = decoded([prediction(offset=number)], number)
+        pending.add(batch)
+        pending.take(np.array([number], np.int64))
+    assert len(pending) == 1
+    assert len(pending._chunks) == len(pending._firsts) == 1
+    [(batch, rows, _places)] = pending.take(np.array([0], np.int64))
+    assert batch.origin_offset[rows].tolist() == [0]
