@@ -33,6 +33,16 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **settings}
 
 
+def _begin() -> None:
+    """Prepare a child: what ``nohup`` or a shell's ``&`` made the tests ignore ends it as usual."""
+    die_with_parent()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    # Where the tests run in the background, a shell may have had these ignored.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Process:
     """A child whose output goes to files; a context manager that kills what is left of it.
 
@@ -74,7 +84,7 @@ class Process:
                 stderr=err,
                 cwd=self.folder,
                 env=clean_environment(self.settings),
-                preexec_fn=die_with_parent,
+                preexec_fn=_begin,
             )
         return self
 
