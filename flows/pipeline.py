@@ -143,6 +143,7 @@ def _retire_simulated(store: ModelStore, target: str) -> None:
 
 def _latest(settings: Settings) -> LatestWriter | None:
     if settings.redis_url is None:
+        structlog.get_logger().warning("REDIS_URL is not set: scores are on Kafka alone")
         return None
     latest = LatestWriter(settings.redis_url.get_secret_value(), settings.history_length)
     atexit.register(latest.close)

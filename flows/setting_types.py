@@ -99,6 +99,14 @@ def _websocket_url(value: str) -> str:
     if not value.startswith(("ws://", "wss://")):
         message = "a WebSocket address starts with ws:// or wss://"
         raise ValueError(message)
+    try:
+        address = urlsplit(value)
+        usable = bool(address.hostname) and address.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        message = "a WebSocket address has a host and, if any, a port from 1 to 65535"
+        raise ValueError(message)
     return value
 
 
@@ -122,3 +130,14 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 FeedSpec = Annotated[str, AfterValidator(_feed_spec)]
 WebSocketUrl = Annotated[str, AfterValidator(_websocket_url)]
 ReplaySpeed = Annotated[str, AfterValidator(_replay_speed)]
+
+
+def plain_value(value: object) -> str:
+    """Return a setting's value as it is written in the environment."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

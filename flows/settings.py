@@ -30,6 +30,7 @@ from flows.setting_types import (
     SecurityProtocol,
     SomeNames,
     WebSocketUrl,
+    plain_value,
 )
 
 KAFKA_PASSTHROUGH = {
@@ -93,7 +94,8 @@ class Settings(BaseSettings):
     redis_url: RedisUrl | None = Field(
         None,
         alias="REDIS_URL",
-        description="`redis://` or `rediss://` URL. Unset: an embedded Valkey is started.",
+        description="`redis://` or `rediss://` URL. Unset: all-in-one runs start an embedded"
+        " Valkey; a flow by itself shows its scores nowhere but on Kafka.",
     )
     model_variant: str | None = Field(
         None,
@@ -283,10 +285,14 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _both_or_neither(self) -> Self:
+    def _fit_together(self) -> Self:
         if self.model_variant is not None and self.model_version is not None:
             message = "MODEL_VARIANT and MODEL_VERSION are both set; pin by one of them"
             raise ValueError(message)
+        commit_ms, transaction_ms = self.commit_interval_ms, self.transaction_timeout_ms
+        if commit_ms >= transaction_ms:
+            names = "VOLTICK_COMMIT_INTERVAL_MS={} must be below VOLTICK_TRANSACTION_TIMEOUT_MS={}"
+            raise ValueError(names.format(commit_ms, transaction_ms))
         return self
 
     def kafka_config(self) -> dict[str, str | int]:
@@ -304,13 +310,13 @@ class Settings(BaseSettings):
         for name, option in KAFKA_PASSTHROUGH.items():
             value = getattr(self, name.lower())
             if value is not None:
-                config[option] = _plain(value)
+                config[option] = plain_value(value)
         return config
 
     def to_env(self) -> dict[str, str]:
         """Return the environment in which another process loads the same settings."""
         values = {variable: getattr(self, name) for name, variable in variables(type(self)).items()}
-        return {name: "" if value is None else _plain(value) for name, value in values.items()}
+        return {name: "" if value is None else plain_value(value) for name, value in values.items()}
 
     def replace(self, **changes: object) -> "Settings":
         """Return a validated copy with some fields changed.
@@ -386,14 +392,3 @@ def _explain(item: dict[str, Any]) -> str:
 
 def _is_secret(info: FieldInfo) -> bool:
     return "SecretStr" in str(info.annotation)
-
-
-def _plain(value: object) -> str:
-    """Return a setting's value as it is written in the environment."""
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    if isinstance(value, tuple):
-        return ",".join(str(item) for item in value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)

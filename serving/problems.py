@@ -73,7 +73,11 @@ def error_response(
     status: int, body: ErrorBody, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the one error shape."""
-    return json_response(ErrorResponse(body), status, headers)
+    try:
+        return json_response(ErrorResponse(body), status, headers)
+    except UnicodeEncodeError:  # what is quoted holds half of a surrogate pair
+        plain = ErrorBody(body.code, ascii(body.message))
+        return json_response(ErrorResponse(plain), status, headers)
 
 
 async def _on_api_error(_request: Request, error: Exception) -> Response:

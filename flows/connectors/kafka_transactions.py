@@ -33,6 +33,12 @@ _FENCED = {
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.PRODUCER_FENCED,
 }
+# Fatal for the client, too, but nobody has fenced it.
+_NOT_ALLOWED = {
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.INVALID_TRANSACTION_TIMEOUT,
+}
 _QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001
 _STATE = KafkaError._STATE  # noqa: SLF001
 
@@ -317,6 +323,8 @@ class TransactionalWriter:
                 return
 
     def _verdict(self, what: str, error: KafkaError) -> Exception:
+        if error.code() in _NOT_ALLOWED:
+            return self._refused(what, error)
         if error.code() in _FENCED or error.fatal():
             return FencedError(
                 f"partition {self._target.partition} of {self._target.topic} belongs to a younger"

@@ -68,7 +68,7 @@ def _start_judging(settings: Settings, supervisor: Supervisor) -> None:
     """Start the outcomes' flow: a trouble of its own costs live quality, not the run."""
     try:
         child = start(
-            settings,
+            settings.replace(metrics_port=0),  # the pipeline's own port
             supervisor,
             "outcomes",
             ["bytewax.run", "flows.outcomes"],

@@ -116,3 +116,10 @@ def test_tampered_champion_is_refused_by_name(client, store):
     error = error_of(client.post("/predict", json={"rows": [row()]}), 503)
     assert ref in error["message"]
     assert error_of(client.get(f"/models/{ref}"), 409)["code"] == "model_rejected"
+
+
+def test_half_a_surrogate_pair_is_refused_like_any_unknown_name(client):
+    response = client.post("/predict", content=rb'{"rows":[{"\ud800":1}]}')
+    error = error_of(response, 422)
+    assert error["code"] == "invalid_features"
+    assert "ud800" in error["message"]

@@ -52,6 +52,9 @@ def test_blank_means_unset_where_unset_is_possible(name: str) -> None:
         ("VOLTICK_FEED", "kraken", "coinbase-exchange"),
         ("VOLTICK_FEED", "replay:", "replay:FILE"),
         ("VOLTICK_FEED_URL", "http://x", "ws://"),
+        ("VOLTICK_FEED_URL", "ws://", "has a host"),
+        ("VOLTICK_FEED_URL", "ws://[::1", "has a host"),
+        ("VOLTICK_FEED_URL", "ws://127.0.0.1:99999/", "a port from 1 to 65535"),
         ("VOLTICK_API_PORT", "0", "greater than or equal to 1"),
         ("VOLTICK_API_PORT", "eight", "integer"),
         ("VOLTICK_API_PORT", "", "integer"),
@@ -144,3 +147,9 @@ def test_variables_are_unique_and_described() -> None:
     names = list(variables().values())
     assert len(set(names)) == len(names)
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_transaction_must_outlast_the_time_between_commits() -> None:
+    pair = {"VOLTICK_COMMIT_INTERVAL_MS": "2000", "VOLTICK_TRANSACTION_TIMEOUT_MS": "1500"}
+    with pytest.raises(ConfigurationError, match="COMMIT_INTERVAL_MS=2000 must be below"):
+        load_settings(pair)

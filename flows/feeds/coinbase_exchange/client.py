@@ -102,6 +102,7 @@ class CoinbaseExchangeFeed:
         self._refused: dict[str, str] = {}
         self._fresh = False
         self._received = False
+        self._heard = False
         self._error: FeedError | None = None
         self._queue: queue.Queue[Frame] = queue.Queue(self._limits.queue_frames)
         self._stop = threading.Event()
@@ -126,6 +127,9 @@ class CoinbaseExchangeFeed:
             pass
         if not frames and self._error is not None:
             raise self._error
+        if not frames and not self._thread.is_alive() and not self._stop.is_set():
+            message = f"the client of {VENUE} has ended; its log says why"
+            raise FeedError(message)
         return frames
 
     def close(self) -> None:
@@ -140,7 +144,7 @@ class CoinbaseExchangeFeed:
     def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set():
-            self._received = False
+            self._received = self._heard = False
             try:
                 reason = self._session()
             except (OSError, websocket.WebSocketException) as error:
@@ -149,9 +153,10 @@ class CoinbaseExchangeFeed:
                 self._disconnect()
             if self._stop.is_set():
                 return
+            if self._heard:
+                self._fresh = True
             if self._received:
                 attempt = 0
-                self._fresh = True
             wait_s = backoff_s(
                 attempt,
                 self._rng,
@@ -205,9 +210,11 @@ class CoinbaseExchangeFeed:
         frame = Frame(self._clock_ns(), text, fresh=self._fresh)
         self._fresh = False
         self._enqueue(frame)
+        self._heard = True
         if '"error"' in text:
             self._refusal(connection, text)
-        else:
+        elif '"subscriptions"' not in text:
+            # What is acknowledged and then closed is no reason to come back at once.
             self._received = True
 
     def _enqueue(self, frame: Frame) -> None:

@@ -179,6 +179,20 @@ def test_a_younger_owner_at_the_start_ends_this_one():
         writer(producer).take_over()
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.INVALID_TRANSACTION_TIMEOUT,
+    ],
+)
+def test_what_the_broker_does_not_allow_is_not_called_fenced(code: int):
+    producer = FakeProducer(init_transactions=[failure(code, fatal=True)])
+    with pytest.raises(BrokerError, match="cannot take over: said so"):
+        writer(producer).take_over()
+
+
 def test_the_transactional_id_is_that_of_group_and_partition():
     assert TARGET.transactional_id == "group-3"
 
