@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import structlog
 import typer
 from confluent_kafka import KafkaException, Producer
 
@@ -18,6 +19,7 @@ from flows.batch import RawBatch, SymbolTable
 from flows.connectors.kafka_admin import ensure_topics
 from flows.connectors.kafka_client import ClientConfig, client_config, kafka_error, unreachable
 from flows.connectors.kafka_reader import read_topic
+from flows.connectors.retry import Deadline
 from flows.decode import decode
 from flows.errors import BrokerError, ConfigurationError, VoltickError
 from flows.logs import configure
@@ -28,6 +30,7 @@ from schemas.features import LATE_LIMIT_S
 from schemas.ticks import Tick
 
 ANSWER_LIMIT_S = 30.0
+_FULL_POLL_S = 0.05
 NS_PER_S = 1_000_000_000
 
 
@@ -61,7 +64,12 @@ def export(
     config = settings.kafka_config()
     done = _redriven(config, settings)
     count = 0
-    with out.open("wb") as file:
+    try:
+        opened = out.open("wb")
+    except OSError as error:
+        message = f"cannot write {out}: {error.strerror}"
+        raise ConfigurationError(message) from None
+    with opened as file:
         for letter, dead in _letters(config):
             wanted = reason is None or dead.reason in reason
             if wanted and dead.topic == topics.TICKS_RAW and letter.id not in done:
@@ -159,7 +167,12 @@ def _letters(config: ClientConfig) -> Iterator[tuple[Letter, DeadLetter]]:
     decoder = msgspec.json.Decoder(DeadLetter)
     for batch in read_topic(config, topics.DEAD_LETTERS):
         for offset, value in zip(batch.offsets, batch.values, strict=True):
-            dead = decoder.decode(value)
+            try:
+                dead = decoder.decode(value)
+            except msgspec.DecodeError as error:
+                at = f"{batch.partition}-{offset}"
+                structlog.get_logger().warning("no dead letter", id=at, cause=str(error))
+                continue
             text = dead.payload.decode("utf-8", "replace")
             letter = Letter(f"{batch.partition}-{offset}", text, str(dead.reason), dead.detail)
             yield letter, dead
@@ -203,14 +216,37 @@ def _produce(producer: Producer, config: ClientConfig, fresh: list[tuple[Letter,
     try:
         producer.begin_transaction()
         for letter, tick in fresh:
-            producer.produce(topics.TICKS_RAW, letter.payload.encode(), key=tick.symbol.encode())
-            producer.produce(topics.REDRIVEN, letter.id.encode(), key=letter.id.encode())
-            producer.poll(0)
-        producer.commit_transaction(ANSWER_LIMIT_S)
+            _queue(producer, topics.TICKS_RAW, letter.payload, tick.symbol)
+            _queue(producer, topics.REDRIVEN, letter.id, letter.id)
     except KafkaException as error:
         cause = kafka_error(error).str()
         message = f"nothing was put back at {config.get('bootstrap.servers')}: {cause}"
         raise BrokerError(message) from None
+    try:
+        producer.commit_transaction(ANSWER_LIMIT_S)
+    except KafkaException as error:
+        cause = kafka_error(error).str()
+        message = (
+            f"whether anything was put back at {config.get('bootstrap.servers')} is not known:"
+            f" {cause}; do it again, nothing is put back twice"
+        )
+        raise BrokerError(message) from None
+
+
+def _queue(producer: Producer, topic: str, value: str, key: str) -> None:
+    """Hand a message over, waiting where the client's queue is full."""
+    deadline = Deadline(ANSWER_LIMIT_S)
+    while True:
+        try:
+            producer.produce(topic, value.encode(), key=key.encode())
+        except BufferError:
+            if deadline.passed:
+                message = f"the broker took no message for {topic} in {ANSWER_LIMIT_S:g} s"
+                raise BrokerError(message) from None
+            producer.poll(_FULL_POLL_S)
+        else:
+            producer.poll(0)
+            return
 
 
 def _settings() -> Settings:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from fastapi import Request
 
@@ -46,7 +47,7 @@ class Context:
         return target
 
     async def simulated(self) -> bool | None:
-        """Whether any latest score is of the simulator; None while there is none to see."""
+        """Whether the newest score is of the simulator; None while there is none to see."""
         try:
             predictions = await self.scores.all_latest()
         except RedisUnavailableError:
@@ -55,8 +56,12 @@ class Context:
 
 
 def is_simulated(predictions: list[Prediction]) -> bool:
-    """Return True where any of the scores came from simulated ticks."""
-    return any(prediction.venue == SIMULATED_VENUE for prediction in predictions)
+    """Return True where the newest of the scores came from simulated ticks.
+
+    Redis may still know scores of a simulator that ran before a live feed.
+    """
+    newest = max(predictions, key=attrgetter("ts_scored_ns"), default=None)
+    return newest is not None and newest.venue == SIMULATED_VENUE
 
 
 def context_of(request: Request) -> Context:

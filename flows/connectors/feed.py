@@ -37,7 +37,7 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
     """Source of one feed, in one worker of the whole cluster; at most once, from now on.
 
     A feed has no position to resume from: what a live venue sent while nobody listened is lost
-    (and seen as a gap by its ids), and a replay starts over.
+    (and seen as a gap between two connections of a run), and a replay starts over.
 
     Parameters
     ----------

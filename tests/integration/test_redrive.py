@@ -111,3 +111,20 @@ def test_tick_that_would_restart_its_symbol_is_refused_unless_asked_for(
 
     code, out, _ = _redrive(letters, tmp_path, "put", str(file), "--accept-restart")
     assert (code, json.loads(out.splitlines()[-1])["put"]) == (0, 1)
+
+
+def test_what_is_no_dead_letter_is_passed_over_and_said(letters: Broker, tmp_path: Path) -> None:
+    foreign = b'{"reason":"of_a_later_version","detail":"","payload":""}'
+    fill(letters.client_config(), [Outgoing(0, b"", foreign, 0)], topics.DEAD_LETTERS)
+    file = tmp_path / "letters.ndjson"
+    code, out, err = _redrive(letters, tmp_path, "export", "--out", str(file))
+    assert code == 0, err
+    assert json.loads(out.splitlines()[-1])["exported"] == 2
+    assert "id=0-3" in err
+
+
+def test_a_file_that_cannot_be_written_is_one_line(letters: Broker, tmp_path: Path) -> None:
+    code, _out, err = _redrive(letters, tmp_path, "export", "--out", str(tmp_path))
+    assert code == 2
+    assert "Traceback" not in err
+    assert f"cannot write {tmp_path}" in err
