@@ -15,7 +15,6 @@ HISTORY_KEY_PREFIX = "voltick:history:"
 SYMBOLS_KEY = "voltick:symbols"
 QUALITY_KEY_PREFIX = "voltick:quality:"
 STREAM_CHANNEL = "voltick:stream"
-STATUS_KEY = "voltick:status"
 
 
 def latest_key(symbol: str) -> str:
