@@ -36,13 +36,25 @@ def noisy_events(values: np.ndarray) -> np.ndarray:
 
     An event that one feature decides would make trees of a single split, which cost nothing.
     """
-    rng = np.random.default_rng(SEED)
+    odds = _hints(values)
+    chance = np.random.default_rng(SEED + 1)
+    level = np.quantile(odds + chance.logistic(0.0, 1.0, len(odds)), 0.9)
+    return (odds + chance.logistic(0.0, 1.0, len(odds)) > level).astype(np.float64)
+
+
+def noisy_returns(values: np.ndarray) -> np.ndarray:
+    """Return log returns, some basis points, float64, shape (n,), that many features hint at."""
+    odds = _hints(values)
+    return 1e-4 * (odds + np.random.default_rng(SEED + 1).logistic(0.0, 1.0, len(odds)))
+
+
+def _hints(values: np.ndarray) -> np.ndarray:
+    """Return a mix of all features, weighted by chance, float64, shape (n,)."""
     logs = np.log1p(np.abs(np.nan_to_num(values.astype(np.float64), nan=0.0)))
     usual = logs.std(axis=0)
     spread = np.where(usual > 0, usual, 1.0)
-    odds = ((logs - logs.mean(axis=0)) / spread) @ rng.normal(0.0, 0.4, values.shape[1])
-    level = np.quantile(odds + rng.logistic(0.0, 1.0, len(odds)), 0.9)
-    return (odds + rng.logistic(0.0, 1.0, len(odds)) > level).astype(np.float64)
+    weights = np.random.default_rng(SEED).normal(0.0, 0.4, values.shape[1])
+    return ((logs - logs.mean(axis=0)) / spread) @ weights
 
 
 def publish(kind: str, store: ModelStore) -> str:
