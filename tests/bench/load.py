@@ -4,14 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 import msgspec
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
 from flows.feeds.simulate import Market, symbol_names
 from schemas import topics
 
-START_NS = 1_700_000_000_000_000_000
-RATE_HZ = 5_000.0
-CHUNK_S = 4
+# A full hour, so that windows of 300 s are summed anew every 300 s of the load.
+START_NS = 1_700_002_800_000_000_000
+RATE_HZ = 1_000.0
+CHUNK_S = 20
 SEED = 11
 
 _ENDLESS = 1 << 62
@@ -27,8 +28,8 @@ def simulated_messages(
 ) -> Iterator[list[Message]]:
     """Yield batches of messages, ``tick_count`` in all.
 
-    At 5,000 ticks/s of event time a 300 s window holds 1.5 million ticks: the windows are as full
-    as the busiest markets make them.
+    At some 1,000 ticks/s of event time a window of 300 s holds 300,000 ticks, as in a busy market,
+    and some hundred thousand ticks fill it and have it summed anew as often as in a long run.
     """
     market = Market(symbol_names(symbol_count), rate_hz=rate_hz, seed=SEED, start_ns=START_NS)
     encode = msgspec.json.Encoder().encode
@@ -47,7 +48,19 @@ def endless_messages(symbol_count: int) -> Iterator[Message]:
 def fill(
     config: Mapping[str, str], batches: Iterable[list[Message]], topic: str = topics.TICKS_RAW
 ) -> None:
-    """Write batches to partition 0 of a topic, as fast as the broker takes them."""
+    """Write batches to partition 0 of a topic, as fast as the broker takes them.
+
+    Raises
+    ------
+    RuntimeError
+        A message was not delivered.
+    """
+    failures: list[str] = []
+
+    def note(error: KafkaError | None, _message: object) -> None:
+        if error is not None:
+            failures.append(error.str())
+
     producer = Producer(
         {
             **config,
@@ -55,12 +68,17 @@ def fill(
             "linger.ms": 5,
             "log_level": 2,
             "queue.buffering.max.messages": 2 * _QUEUED,
+            "delivery.report.only.error": True,
+            "on_delivery": note,
         }
     )
     for batch in batches:
         while len(producer) > _QUEUED:
             producer.poll(0.05)
-        producer.produce_batch(topic, batch, partition=0)
-    if producer.flush(_DELIVERY_LIMIT_S):
-        message = f"the broker did not take the messages for {topic}"
+        if producer.produce_batch(topic, batch, partition=0) != len(batch):
+            failures.append("the producer's queue is full")
+    left = producer.flush(_DELIVERY_LIMIT_S)
+    if left or failures:
+        cause = failures[0] if failures else f"{left} messages are left"
+        message = f"the broker did not take the messages for {topic}: {cause}"
         raise RuntimeError(message)
