@@ -235,8 +235,10 @@ class _Builder:
         newest = {
             text.names[number]: row for number, row in sorted(last.items(), key=itemgetter(1))
         }
+        offsets = ticks.offset[messages.rows]
         self.latest = [
-            Latest(name, ts_scored_ns, messages.values[row]) for name, row in newest.items()
+            Latest(name, int(offsets[row]), ts_scored_ns, messages.values[row])
+            for name, row in newest.items()
         ]
 
     def add_dead(self, letters: list[DeadLetter], limit: int | None) -> None:

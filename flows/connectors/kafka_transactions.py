@@ -199,6 +199,8 @@ class TransactionalWriter:
             return
         if not self._open:
             self._opened = time.monotonic()
+        # An earlier owner of the partition may have committed a part of the batch.
+        batch = batch.since(self._floor)
         self._open.append(batch)
         try:
             if len(self._open) == 1:
@@ -271,9 +273,8 @@ class TransactionalWriter:
 
     def _produce(self, batch: OutputBatch) -> None:
         for records in batch.records:
-            fresh = records.since(self._floor)
-            if len(fresh):
-                self._enqueue(fresh)
+            if len(records):
+                self._enqueue(records)
 
     def _enqueue(self, records: Records) -> None:
         pairs = zip(records.keys, records.values, strict=True)

@@ -21,6 +21,7 @@ class _Head(msgspec.Struct):
     """What has to be known of a prediction."""
 
     symbol: str
+    offset: int
     ts_scored_ns: int
 
 
@@ -46,5 +47,5 @@ def newest(batch: RawBatch) -> list[Latest]:
             head = decoder.decode(value)
         except msgspec.DecodeError:
             continue  # not ours: the topic may be shared
-        found[head.symbol] = Latest(head.symbol, head.ts_scored_ns, value)
+        found[head.symbol] = Latest(head.symbol, head.offset, head.ts_scored_ns, value)
     return list(found.values())

@@ -1,6 +1,6 @@
 """What a batch led to: everything the sink writes for it, and nothing else."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +39,16 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The newest prediction of a symbol in a batch, for Redis once the batch is committed."""
+    """The newest prediction of a symbol in a batch, for Redis once the batch is committed.
+
+    Attributes
+    ----------
+    offset
+        The input offset that it came from.
+    """
 
     symbol: str
+    offset: int
     ts_scored_ns: int
     message: bytes
 
@@ -72,3 +79,11 @@ class OutputBatch:
     records: list[Records] = field(default_factory=list)
     latest: list[Latest] = field(default_factory=list)
     oldest_ms: int | None = None
+
+    def since(self, offset: int) -> "OutputBatch":
+        """Return the batch without what came from an earlier input offset than this."""
+        return replace(
+            self,
+            records=[records.since(offset) for records in self.records],
+            latest=[each for each in self.latest if each.offset >= offset],
+        )

@@ -4,6 +4,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from flows.connectors.kafka_transactions import ABORT_LIMIT, Target, TransactionalWriter
+from flows.connectors.outputs import Latest
 from flows.errors import BrokerError, FencedError
 from tests.unit.connectors.fakes import FakeProducer, failure, output, values
 
@@ -47,6 +48,14 @@ def test_what_an_earlier_owner_has_committed_is_dropped():
     writing.commit()
     assert values(producer) == [5, 6, 7]
     assert committed(producer) == (8, '{"rebuild_from":3}')
+
+
+def test_what_is_dropped_is_not_shown_as_the_latest_either():
+    writing = writer(FakeProducer(), floor=5)
+    shown = [Latest("A", 4, 10, b"4"), Latest("B", 5, 10, b"5")]
+    writing.write(output(3, 8, latest=shown))
+    done = writing.commit()
+    assert [each for batch in done.batches for each in batch.latest] == shown[1:]
 
 
 def test_a_batch_that_ends_at_the_committed_offset_commits_nothing():

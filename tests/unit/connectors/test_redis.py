@@ -36,7 +36,7 @@ def write(valkey: Valkey) -> Iterator[Callable[..., None]]:
 
 
 def entry(at_ns: int, symbol: str = "BTC-USD", text: str | None = None) -> Latest:
-    return Latest(symbol, START_NS + at_ns, (text or f"m{at_ns}").encode())
+    return Latest(symbol, 0, START_NS + at_ns, (text or f"m{at_ns}").encode())
 
 
 def message(client: redis.Redis, symbol: str = "BTC-USD") -> bytes | None:
@@ -62,10 +62,10 @@ def test_an_older_one_never_replaces_a_newer(client, write, valkey):
 
 def test_times_are_compared_to_the_nanosecond(client, valkey):
     first = LatestWriter(valkey.url, 5)
-    first.put([Latest("A", 2**60 + 1, b"new")])
+    first.put([Latest("A", 1, 2**60 + 1, b"new")])
     first.close()
     second = LatestWriter(valkey.url, 5)
-    second.put([Latest("A", 2**60, b"old")])
+    second.put([Latest("A", 0, 2**60, b"old")])
     second.close()
     assert message(client, "A") == b"new"
 
