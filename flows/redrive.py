@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException, Producer
 from flows.batch import RawBatch, SymbolTable
 from flows.connectors.kafka_admin import ensure_topics
 from flows.connectors.kafka_client import ClientConfig, client_config, kafka_error, unreachable
+from flows.connectors.kafka_produce import produce_all
 from flows.connectors.kafka_reader import read_topic
 from flows.connectors.retry import Deadline
 from flows.decode import decode
@@ -30,7 +31,6 @@ from schemas.features import LATE_LIMIT_S
 from schemas.ticks import Tick
 
 ANSWER_LIMIT_S = 30.0
-_FULL_POLL_S = 0.05
 NS_PER_S = 1_000_000_000
 
 
@@ -213,11 +213,19 @@ def _take_over(config: ClientConfig, settings: Settings) -> Producer:
 
 
 def _produce(producer: Producer, config: ClientConfig, fresh: list[tuple[Letter, Tick]]) -> None:
+    deadline = Deadline(ANSWER_LIMIT_S)
+
+    def check() -> None:
+        if deadline.passed:
+            message = f"the broker did not take the letters in {ANSWER_LIMIT_S:g} s"
+            raise BrokerError(message)
+
     try:
         producer.begin_transaction()
-        for letter, tick in fresh:
-            _queue(producer, topics.TICKS_RAW, letter.payload, tick.symbol)
-            _queue(producer, topics.REDRIVEN, letter.id, letter.id)
+        ticks = [(tick.symbol.encode(), letter.payload.encode()) for letter, tick in fresh]
+        ids = [(letter.id.encode(), letter.id.encode()) for letter, _tick in fresh]
+        for topic, messages in ((topics.TICKS_RAW, ticks), (topics.REDRIVEN, ids)):
+            produce_all(producer, topic, messages, check)
     except KafkaException as error:
         cause = kafka_error(error).str()
         message = f"nothing was put back at {config.get('bootstrap.servers')}: {cause}"
@@ -231,22 +239,6 @@ def _produce(producer: Producer, config: ClientConfig, fresh: list[tuple[Letter,
             f" {cause}; do it again, nothing is put back twice"
         )
         raise BrokerError(message) from None
-
-
-def _queue(producer: Producer, topic: str, value: str, key: str) -> None:
-    """Hand a message over, waiting where the client's queue is full."""
-    deadline = Deadline(ANSWER_LIMIT_S)
-    while True:
-        try:
-            producer.produce(topic, value.encode(), key=key.encode())
-        except BufferError:
-            if deadline.passed:
-                message = f"the broker took no message for {topic} in {ANSWER_LIMIT_S:g} s"
-                raise BrokerError(message) from None
-            producer.poll(_FULL_POLL_S)
-        else:
-            producer.poll(0)
-            return
 
 
 def _settings() -> Settings:

@@ -30,10 +30,9 @@ class Spacing:
     @property
     def wait_s(self) -> float:
         """Seconds until the next turn, 0 if it is due."""
-        return max(self._next_s - self._clock(), 0.0) if self._step_s else 0.0
+        return max(self._next_s - self._clock(), 0.0)
 
     def took(self) -> None:
         """Note that a turn was taken."""
-        if self._step_s:
-            self._turns += 1
-            self._next_s = self._clock() + self._turns * self._step_s
+        self._turns += 1
+        self._next_s = self._clock() + self._turns * self._step_s

@@ -235,9 +235,13 @@ class _Builder:
         newest = {
             text.names[number]: row for number, row in sorted(last.items(), key=itemgetter(1))
         }
-        offsets = ticks.offset[messages.rows]
         self.latest = [
-            Latest(name, int(offsets[row]), ts_scored_ns, messages.values[row])
+            Latest(
+                name,
+                int(ticks.offset[messages.rows[row]]),
+                ts_scored_ns,
+                messages.values[row],
+            )
             for name, row in newest.items()
         ]
 

@@ -84,7 +84,7 @@ def time_blocks(ts_ns: Int64, block_s: int) -> Int64:
 
 def block_count(ts_ns: Int64) -> int:
     """Return how many blocks of time rows lie in: what an interval over them rests on."""
-    return len(np.unique(ts_ns // (block_length(ts_ns) * NS))) if len(ts_ns) else 0
+    return int(time_blocks(ts_ns, block_length(ts_ns)).max()) + 1 if len(ts_ns) else 0
 
 
 def block_weights(blocks: Int64, draws: int, seed: int) -> npt.NDArray[np.float64]:

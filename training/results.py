@@ -110,6 +110,7 @@ def judge(dataset: Dataset, scored: OutOfFold, chosen: Sequence[Recipe], kind: s
     """Measure every variant on all folds' test rows together, with intervals."""
     ts_ns = dataset.ts_ns[scored.rows]
     truth = scored.truth
+    blocks = float(block_count(ts_ns))
     scores = {recipe.name: scored.score(recipe.name) for recipe in chosen}
     results: dict[str, VariantResult] = {}
     if kind == "regression":
@@ -136,7 +137,7 @@ def judge(dataset: Dataset, scored: OutOfFold, chosen: Sequence[Recipe], kind: s
             by_fold = [
                 pr_auc(part.truth.astype(np.bool_), part.scores[name]) for part in scored.folds
             ]
-        metrics["time_blocks"] = float(block_count(ts_ns))
+        metrics["time_blocks"] = blocks
         results[name] = VariantResult(
             name, recipe.baseline, quality, interval(draws[name]), draws[name], by_fold, metrics
         )

@@ -10,6 +10,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from flows.connectors.kafka_client import client_config
+from flows.connectors.kafka_produce import produce_all
 from flows.errors import BrokerError, VoltickError
 from flows.feeds.base import Feed, Frame, Parser
 from flows.spacing import Spacing
@@ -20,7 +21,6 @@ Outgoing = list[tuple[str, list[tuple[bytes, bytes]]]]
 """Topic, and its messages as key and value."""
 
 _QUEUE_MESSAGES = 500_000
-_FULL_POLL_S = 0.05
 _FLUSH_S = 0.5
 
 
@@ -165,20 +165,11 @@ class TickProducer:
 
     def produce(self, topic: str, messages: list[tuple[bytes, bytes]]) -> None:
         """Queue messages, given as key and value, in order; wait where the queue is full."""
-        produce = self._producer.produce
-        for key, value in messages:
-            while True:
-                try:
-                    produce(topic, value, key)
-                except BufferError:
-                    self._producer.poll(_FULL_POLL_S)
-                    self._check()
-                except KafkaException as error:
-                    message = f"cannot produce to {topic}: {error.args[0].str()}"
-                    raise BrokerError(message) from None
-                else:
-                    break
-        self._producer.poll(0)
+        try:
+            produce_all(self._producer, topic, messages, self._check)
+        except KafkaException as error:
+            message = f"cannot produce to {topic}: {error.args[0].str()}"
+            raise BrokerError(message) from None
         self._check()
 
     def flush(self) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from confluent_kafka import KafkaError, Message, Producer
 
 from flows.connectors.kafka_client import ClientConfig, client_config
+from flows.connectors.kafka_produce import produce_all
 from flows.errors import BrokerError
 from flows.feeds.pump import Messages
 from flows.local.summary import FeedCount
 from schemas import topics
 
 _FLUSH_S = 1.0
-_FULL_POLL_S = 0.1
 
 
 class Sender:
@@ -46,11 +46,9 @@ class Sender:
         BrokerError
             A delivery failed.
         """
-        for key, value in messages.ticks:
-            self._produce(topics.TICKS_RAW, key, value)
-        for key, value in messages.dead:
-            self._produce(topics.DEAD_LETTERS, key, value)
-        self._producer.poll(0)
+        by_topic = {topics.TICKS_RAW: messages.ticks, topics.DEAD_LETTERS: messages.dead}
+        for topic, own in by_topic.items():
+            produce_all(self._producer, topic, own, self._check, on_delivery=self._delivered)
         self._check()
 
     def finish(self, count: FeedCount, check: Callable[[], None]) -> int:
@@ -74,16 +72,6 @@ class Sender:
             count.start[partition], count.end[partition] = first, last + 1
         count.ticks = sum(sent for _, _, sent in self._landed.values())
         return sum(last + 1 - first - sent for first, last, sent in self._landed.values())
-
-    def _produce(self, topic: str, key: bytes, value: bytes) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, value, key, on_delivery=self._delivered)
-            except BufferError:
-                self._producer.poll(_FULL_POLL_S)
-                self._check()
-            else:
-                return
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:

@@ -3,7 +3,7 @@
 The store checks hashes, targets and provenance; here the graph itself must also load and score.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from flows.errors import ModelRejectedError
@@ -51,6 +51,13 @@ def rollback(store: ModelStore, target: str, *, by: str, allow_simulated: bool =
         raise ModelRejectedError(message)
     prove(store, history[-1])
     return store.rollback(target, by=by, allow_simulated=allow_simulated)
+
+
+def set_shadows(store: ModelStore, target: str, refs: Sequence[str], *, by: str) -> Aliases:
+    """Prove versions, then let them alone score in a target's shadow."""
+    for ref in refs:
+        prove(store, ref)
+    return store.set_challengers(target, list(refs), by=by)
 
 
 def shadow(store: ModelStore, ref: str, *, by: str, on: bool = True) -> Aliases:

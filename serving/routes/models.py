@@ -133,9 +133,8 @@ async def shadow(context: Shared, request: Request, target: Target) -> Response:
 
     def move() -> Aliases:
         _must_exist(context, wanted.models)
-        for ref in wanted.models:
-            promotion.prove(context.models.store, ref)
-        return context.models.store.set_challengers(name, wanted.models, by=_mover(request))
+        store = context.models.store
+        return promotion.set_shadows(store, name, wanted.models, by=_mover(request))
 
     return await _moved(context, request, name, "shadow", move)
 

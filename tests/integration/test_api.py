@@ -44,6 +44,12 @@ def test_all_scores_come_by_name_and_say_simulated(client, database):
     assert body["simulated"] is True
 
 
+def test_what_a_simulator_left_behind_does_not_make_a_live_feed_simulated(client, database):
+    write(database, prediction("SIM-USD", venue="simulator", age_s=60))
+    write(database, prediction("BTC-USD", age_s=1))
+    assert client.get("/scores").json()["simulated"] is False
+
+
 def test_unreadable_entry_is_left_out(client, database):
     write(database, prediction("ETH-USD"))
     database.sadd(topics.SYMBOLS_KEY, "BAD-USD")

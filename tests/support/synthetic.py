@@ -9,18 +9,30 @@ NS = 1_000_000_000
 START_NS = 1_700_000_000 * NS
 
 
-def dataset(hours: float = 12, seed: int = 0, every_s: int = 5, signal: float = 1.0) -> Dataset:
-    """Return rows in which the label's quantity follows the last minute, with noise."""
-    generator = np.random.default_rng(seed)
-    count = int(hours * 3_600 / every_s)
+def random_values(generator: np.random.Generator, count: int, sigma: float) -> np.ndarray:
+    """Return values in each feature's range, float32, shape (count, len(NAMES)).
+
+    Parameters
+    ----------
+    sigma
+        Deviation of the logarithm of what has no upper end.
+    """
     values = np.empty((count, len(NAMES)), np.float32)
     for column, feature in enumerate(FEATURES):
         if feature.low == 0.0 and feature.high != 1.0:
-            values[:, column] = generator.lognormal(-3, 0.5, count)
+            values[:, column] = generator.lognormal(-3, sigma, count)
         elif np.isfinite(feature.high):
             values[:, column] = generator.uniform(feature.low, feature.high, count)
         else:
             values[:, column] = generator.normal(0, 1e-3, count)
+    return values
+
+
+def dataset(hours: float = 12, seed: int = 0, every_s: int = 5, signal: float = 1.0) -> Dataset:
+    """Return rows in which the label's quantity follows the last minute, with noise."""
+    generator = np.random.default_rng(seed)
+    count = int(hours * 3_600 / every_s)
+    values = random_values(generator, count, 0.5)
     walk = np.convolve(generator.normal(size=count + 59), np.ones(60) / np.sqrt(60), "valid")
     hour = 1e-3 * np.exp(generator.normal(0, 0.01, count))
     for window in (60, 300, 900):

@@ -144,7 +144,7 @@ class CoinbaseExchangeFeed:
     def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set():
-            self._received = self._heard = False
+            self._received = False
             try:
                 reason = self._session()
             except (OSError, websocket.WebSocketException) as error:
@@ -153,8 +153,7 @@ class CoinbaseExchangeFeed:
                 self._disconnect()
             if self._stop.is_set():
                 return
-            if self._heard:
-                self._fresh = True
+            self._fresh = self._heard
             if self._received:
                 attempt = 0
             wait_s = backoff_s(

@@ -8,7 +8,9 @@ import pytest
 import structlog
 
 from flows.errors import FeedError
+from flows.feeds.backoff import backoff_s
 from flows.feeds.base import Frame
+from flows.feeds.coinbase_exchange import client
 from flows.feeds.coinbase_exchange.client import CoinbaseExchangeFeed, Limits, reachable
 from flows.feeds.pump import Ingest
 from schemas.ticks import Tick
@@ -255,3 +257,35 @@ def test_reachable_tells_whether_a_server_answers() -> None:
         assert reachable(server.url, 10.0)
     [port] = free_ports(1)
     assert not reachable(f"ws://127.0.0.1:{port}", 10.0)
+
+
+def test_what_is_acknowledged_and_closed_is_not_come_back_to_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempts: list[int] = []
+
+    def noted(attempt: int, rng: random.Random, *, base_s: float, cap_s: float) -> float:
+        attempts.append(attempt)
+        return backoff_s(attempt, rng, base_s=base_s, cap_s=cap_s)
+
+    def busy(connection: Connection) -> None:
+        connection.ack()
+
+    def trading(connection: Connection) -> None:
+        connection.ack()
+        connection.ticker(1)
+
+    monkeypatch.setattr(client, "backoff_s", noted)
+    with listening(busy, busy, busy, trading, steady) as (_, listener):
+        listener.until(lambda: len(listener.ticks) == 3)
+    assert attempts[:4] == [0, 1, 2, 0]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_client_that_ends_by_a_defect_fails_the_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(_self: CoinbaseExchangeFeed) -> str:
+        raise RuntimeError
+
+    monkeypatch.setattr(CoinbaseExchangeFeed, "_session", defect)
+    with listening(steady) as (_, listener), pytest.raises(FeedError, match="has ended"):
+        listener.until(lambda: False)

@@ -5,21 +5,15 @@ import onnx
 import pytest
 
 from flows.errors import TrainingError
-from schemas.features import FEATURES, NAMES
+from schemas.features import NAMES
+from tests.support.synthetic import random_values
 from training.export import TOLERANCE, check_parity, run, to_bytes
 from training.recipes import CLASSIFIERS, FORECASTERS, Fitting
 
 
 def synthetic(rows: int, seed: int = 0) -> np.ndarray:
     generator = np.random.default_rng(seed)
-    values = np.empty((rows, len(NAMES)), np.float32)
-    for column, feature in enumerate(FEATURES):
-        if feature.low == 0.0 and feature.high != 1.0:
-            values[:, column] = generator.lognormal(-3, 1, rows)
-        elif np.isfinite(feature.high):
-            values[:, column] = generator.uniform(feature.low, feature.high, rows)
-        else:
-            values[:, column] = generator.normal(0, 1e-3, rows)
+    values = random_values(generator, rows, 1.0)
     values[generator.random(values.shape) < 0.05] = np.nan
     values[generator.random(values.shape) < 0.02] = 0.0
     return values
