@@ -18,10 +18,10 @@ from bytewax.dataflow import Dataflow
 
 from flows import logs
 from flows.connectors.feed import FeedSource, FrameBatch, Outgoing, ProducerSink
-from flows.connectors.kafka_admin import ensure_topics
+from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.base import Feed
-from flows.feeds.pump import MAX_FRAMES, Ingest
+from flows.feeds.processor import MAX_FRAMES, Ingest
 from flows.feeds.registry import open_feed, parse_speed
 from flows.settings import Settings, load_settings
 from schemas import topics

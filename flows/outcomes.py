@@ -11,15 +11,15 @@ import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
-from flows.connectors.redis_quality import QualityWriter
+from flows.connectors.redis.quality import QualityWriter
 from flows.errors import ModelRejectedError, ModelStoreError
-from flows.exactly_once import Ends, launch, serve_metrics
-from flows.judging import DEFAULT_SPAN, JudgeStep, Publish, Specs, span_of
 from flows.monitoring.quality import QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
-from flows.process import guarded
+from flows.runtime.exactly_once import Ends, launch, serve_metrics
+from flows.runtime.process import guarded
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
+from flows.stages.outcome_join import DEFAULT_SPAN, JudgeStep, Publish, Specs, span_of
 from flows.targets import Realizer
 from schemas import topics
 

@@ -11,22 +11,22 @@ import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
-from flows.connectors.kafka_admin import DEAD_LETTER_BYTES
-from flows.connectors.kafka_limits import message_limit
-from flows.connectors.kafka_transactions import Commit
-from flows.connectors.latest import restore_latest
-from flows.connectors.redis import LatestWriter
+from flows.connectors.kafka.admin import DEAD_LETTER_BYTES
+from flows.connectors.kafka.limits import message_limit
+from flows.connectors.kafka.transactions import Commit
+from flows.connectors.redis.latest import LatestWriter
+from flows.connectors.redis.restore import restore_latest
 from flows.errors import ModelRejectedError
-from flows.exactly_once import Ends, launch, serve_metrics
 from flows.features import warm_up
 from flows.local.launcher import ensure_services
 from flows.monitoring.metrics import PipelineMetrics
-from flows.process import guarded
+from flows.runtime.exactly_once import Ends, launch, serve_metrics
+from flows.runtime.process import guarded
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
 from flows.settings import Settings
-from flows.steps import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
 from schemas import topics
 
 WRITTEN = (topics.TICKS_RAW, topics.PREDICTIONS, topics.TICKS_FEATURES, topics.DEAD_LETTERS)

@@ -15,13 +15,13 @@ import structlog
 import typer
 from confluent_kafka import KafkaException, Producer
 
-from flows.batch import RawBatch, SymbolTable
-from flows.connectors.kafka_admin import ensure_topics
-from flows.connectors.kafka_client import ClientConfig, client_config, kafka_error, unreachable
-from flows.connectors.kafka_produce import produce_all
-from flows.connectors.kafka_reader import read_topic
-from flows.connectors.retry import Deadline
-from flows.decode import decode
+from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.decode import decode
+from flows.connectors.kafka.admin import ensure_topics
+from flows.connectors.kafka.client import ClientConfig, client_config, kafka_error, unreachable
+from flows.connectors.kafka.produce import produce_all
+from flows.connectors.kafka.reader import read_topic
+from flows.connectors.kafka.retry import Deadline
 from flows.errors import BrokerError, ConfigurationError, VoltickError
 from flows.logs import configure
 from flows.settings import Settings, load_settings

@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from flows.errors import ConfigurationError
-from flows.scoring.lineup import Pins
 from flows.scoring.registry import ModelStore
+from flows.scoring.serving_models import Pins
 from flows.settings import Settings
-from serving import documents, problems
 from serving.context import Context
-from serving.metrics import ApiMetrics
-from serving.middleware import CatchAll, Measure, SecurityHeaders
-from serving.probe import BrokerProbe
+from serving.http import documents, problems
+from serving.http.middleware import CatchAll, Measure, SecurityHeaders
+from serving.models.served import ServedModels
+from serving.monitoring.metrics import ApiMetrics
+from serving.monitoring.probe import BrokerProbe
 from serving.routes import models, page, predict, scores, stream, system
-from serving.served import ServedModels
-from serving.store import ScoreStore, connect
-from serving.stream import Broadcaster
+from serving.scores.store import ScoreStore, connect
+from serving.scores.stream import Broadcaster
 
 _DESCRIPTION = """Real-time scores of crypto market ticks.
 

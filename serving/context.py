@@ -9,12 +9,12 @@ from fastapi import Request
 
 from flows.settings import Settings
 from schemas.predictions import Prediction
-from serving.metrics import ApiMetrics
-from serving.probe import BrokerProbe
-from serving.problems import ApiError, RedisUnavailableError
-from serving.served import ServedModels
-from serving.store import ScoreStore
-from serving.stream import Broadcaster
+from serving.http.problems import ApiError, RedisUnavailableError
+from serving.models.served import ServedModels
+from serving.monitoring.metrics import ApiMetrics
+from serving.monitoring.probe import BrokerProbe
+from serving.scores.store import ScoreStore
+from serving.scores.stream import Broadcaster
 
 SIMULATED_VENUE = "simulator"
 

@@ -16,11 +16,11 @@ import redis
 import structlog
 from hypothesis import HealthCheck, settings
 
-from tests.support.apache_kafka import ApacheKafka
-from tests.support.apache_line import apache_line
 from tests.support.embedded import EmbeddedBroker, Valkey
-from tests.support.kafka_jars import JarsUnavailableError, classpath_of_run
-from tests.support.kafka_tools import delete_topics
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.jars import JarsUnavailableError, classpath_of_run
+from tests.support.kafka.report_line import apache_line
+from tests.support.kafka.tools import delete_topics
 from tests.support.processes import ROOT, is_obeyed
 
 Broker = ApacheKafka | EmbeddedBroker

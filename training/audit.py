@@ -17,18 +17,18 @@ import typer
 from rich.progress import Progress
 
 from flows import logs
-from flows.batch import RawBatch
-from flows.connectors.kafka_reader import committed_offsets, read_topic
+from flows.codec.batch import RawBatch
+from flows.connectors.kafka.reader import committed_offsets, read_topic
 from flows.errors import TrainingError
 from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
 from schemas import topics
-from training.compare import Account, Comparison
+from training.consistency.compare import Account, Comparison
+from training.consistency.recompute import Recomputation
 from training.console import command, progress, say
-from training.recompute import Recomputation
-from training.sources import parse_time
+from training.data.sources import parse_time
 
 DIFFERENCES = 1
 _MS = 1_000_000

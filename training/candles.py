@@ -13,18 +13,18 @@ import numpy as np
 import typer
 
 from flows import logs
-from flows.batch import Float64
 from flows.errors import TrainingError
+from flows.numeric.arrays import Float64
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
 from schemas.models import TargetSpec
-from training.bars import LAGS, WINDOWS, Bars, bar_features, next_returns, read_bars
 from training.console import command, progress, say
-from training.dataset import Dataset
-from training.job import Options, Outcome, steps, train
-from training.recipes import FORECASTERS, Recipe
-from training.results import jsonable
-from training.terms import raw
+from training.data.bars import LAGS, WINDOWS, Bars, bar_features, next_returns, read_bars
+from training.data.dataset import Dataset
+from training.estimators.preprocessing import raw
+from training.estimators.recipes import FORECASTERS, Recipe
+from training.evaluation.results import jsonable
+from training.experiments.experiment import Options, Outcome, steps, train
 
 TARGET = "next_close"
 STAYED_CHALLENGER = 5

@@ -14,13 +14,13 @@ from rich.table import Table
 from flows import logs
 from flows.settings import load_settings
 from schemas.models import TargetSpec
-from training import plots
-from training.build import build_dataset
 from training.console import command, progress, say
-from training.dataset import Dataset
-from training.report import when
-from training.results import jsonable
-from training.sources import parse_time, read_sources
+from training.data.build import build_dataset
+from training.data.dataset import Dataset
+from training.data.sources import parse_time, read_sources
+from training.evaluation.results import jsonable
+from training.reporting import plots
+from training.reporting.report import when
 
 PERCENTILES = (50, 75, 80, 85, 90, 95, 97.5, 99, 99.9)
 PARTS = 8

@@ -17,10 +17,10 @@ from flows.settings import Settings, load_settings
 from flows.targets import label_columns
 from schemas.features import FEATURE_SET, NAMES
 from schemas.models import TargetSpec
-from training.build import FeatureTable, compute_features
 from training.console import command, progress, say
-from training.sources import parse_time, read_sources
-from training.ticklog import TickLog
+from training.data.build import FeatureTable, compute_features
+from training.data.sources import parse_time, read_sources
+from training.data.ticklog import TickLog
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -82,7 +82,7 @@ def computed_tables(
     Parameters
     ----------
     source
-        See :func:`training.sources.read_sources`.
+        See :func:`training.data.sources.read_sources`.
     since, until
         ISO times of the first tick and of the end, if limited.
     title

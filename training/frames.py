@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.connectors.kafka_reader import read_topic
+from flows.connectors.kafka.reader import read_topic
 from flows.errors import TrainingError
 from flows.settings import Settings
 from schemas.features import FEATURE_SET, NAMES

@@ -9,17 +9,17 @@ import pyarrow as pa
 import typer
 
 from flows import logs
-from flows.batch import Float64
 from flows.errors import ModelRejectedError, TrainingError
+from flows.numeric.arrays import Float64
 from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
-from training.build import FeatureTable
 from training.console import command, say
+from training.data.build import FeatureTable
+from training.data.ticklog import TickLog
+from training.estimators.preprocessing import Float32
 from training.features import computed_tables, feature_table, write_table
-from training.terms import Float32
-from training.ticklog import TickLog
 
 CHUNK = 16_384
 LINEAGE = 11

@@ -18,8 +18,8 @@ from flows.scoring import promotion
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
 from schemas.models import Aliases
-from training.importing import MLFLOW_PREFIX, import_file, import_mlflow
-from training.model_tables import list_table, role_of, show_table
+from training.mlflow_link.importing import MLFLOW_PREFIX, import_file, import_mlflow
+from training.reporting.model_tables import list_table, role_of, show_table
 
 app = typer.Typer(
     help="List, show and move the models of the store.",

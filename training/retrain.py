@@ -19,12 +19,12 @@ from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
 from schemas.models import TargetSpec
 from training.console import command, progress, say
-from training.history import MetricsHistory
-from training.job import Options, Outcome
-from training.results import summary_line
-from training.run import RunRequest, run_once
-from training.sources import parse_duration, parse_time
-from training.tracking import track
+from training.data.sources import parse_duration, parse_time
+from training.evaluation.results import summary_line
+from training.experiments.experiment import Options, Outcome
+from training.experiments.pipeline import RunRequest, run_once
+from training.mlflow_link.tracking import track
+from training.reporting.history import MetricsHistory
 
 STAYED_CHALLENGER = 5
 DEFAULT_MODELS = {

@@ -9,11 +9,11 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from flows.connectors.kafka_client import client_config
-from flows.connectors.kafka_produce import produce_all
+from flows.connectors.kafka.client import client_config
+from flows.connectors.kafka.produce import produce_all
 from flows.errors import BrokerError, VoltickError
 from flows.feeds.base import Feed, Frame, Parser
-from flows.spacing import Spacing
+from flows.feeds.pacing import Spacing
 
 ONE_PARTITION = "feed"
 
@@ -51,7 +51,7 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
         Is told when the feed cannot be opened or go on; the source then ends, so that what came
         before still goes its way. (An exception here would make the engine panic.)
     spacing_us
-        See :class:`flows.spacing.Spacing`.
+        See :class:`flows.feeds.pacing.Spacing`.
     """
 
     def __init__(

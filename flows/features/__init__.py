@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from flows.batch import DUPLICATE, GAP, LATE, NO_TRADE_ID, RESTART, WARM, TickBatch
+from flows.codec.batch import DUPLICATE, GAP, LATE, NO_TRADE_ID, RESTART, WARM, TickBatch
 from flows.features.state import NOTHING_HELD, FeatureRows, FeatureState
 
 __all__ = [

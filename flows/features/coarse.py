@@ -5,9 +5,9 @@ of the last 300 s. All but the open bar stands still within a second: ``CLOSED``
 tick adds the open bar's part.
 """
 
-from flows.compiled import compiled, inlined, log_ratio
 from flows.features import layout as at
 from flows.features.types import Float64, Int64
+from flows.numeric.compiled import compiled, inlined, log_ratio
 from schemas.features import MEMORY_S
 
 INF = float("inf")

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from flows.compiled import compiled, inlined, log_ratio
 from flows.features import layout as at
 from flows.features.types import Float64, Int64
+from flows.numeric.compiled import compiled, inlined, log_ratio
 from schemas.features import INDEX
 
 NAN = np.nan

@@ -5,9 +5,9 @@ and ``floats``, float64, shape (symbols, STATE_FLOATS), the state per symbol; ``
 ``values`` (float64), the ring of ticks; ``recent`` (float64), the ring of recent ticks' backs.
 """
 
-from flows.compiled import compiled, inlined
 from flows.features import layout as at
 from flows.features.types import Float64, Int64
+from flows.numeric.compiled import compiled, inlined
 
 
 @inlined

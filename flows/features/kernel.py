@@ -9,9 +9,8 @@ import numba
 import numpy as np
 from numba import types
 
-from flows import batch
-from flows.batch import DUPLICATE, GAP, LATE, RESTART, WARM
-from flows.compiled import compiled, entry, fingerprint, inlined, log_ratio
+from flows.codec import batch
+from flows.codec.batch import DUPLICATE, GAP, LATE, RESTART, WARM
 from flows.features import coarse, emit, fine, order
 from flows.features import layout as at
 from flows.features.types import (
@@ -22,6 +21,7 @@ from flows.features.types import (
     Memory,
     Output,
 )
+from flows.numeric.compiled import compiled, entry, fingerprint, inlined, log_ratio
 from schemas import features
 
 

@@ -22,7 +22,6 @@ verdicts for good; runs may still differ in what they remember from before it. S
   counts any more, and the return after it, which a run that starts with it knows.
 """
 
-from flows.compiled import compiled, inlined
 from flows.features.layout import (
     ALIVE,
     ANCHOR,
@@ -44,6 +43,7 @@ from flows.features.layout import (
     TOP,
 )
 from flows.features.types import Int64
+from flows.numeric.compiled import compiled, inlined
 
 ON_TIME, LATE, DUPLICATE, RESTART, FIRST = range(5)
 

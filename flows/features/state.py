@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flows.batch import TickBatch
+from flows.codec.batch import TickBatch
 from flows.features import layout as at
-from flows.features.arena import Arena
+from flows.features.buffers import Arena
 from flows.features.emit import FACTORS
 from flows.features.kernel import kernel
 from flows.features.types import (

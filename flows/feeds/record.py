@@ -16,7 +16,7 @@ import typer
 from flows.errors import VoltickError
 from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.capture import FORMAT, CaptureWriter, Header
-from flows.feeds.pump import IDLE_S, MAX_FRAMES
+from flows.feeds.processor import IDLE_S, MAX_FRAMES
 from flows.feeds.registry import open_feed
 
 

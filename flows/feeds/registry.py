@@ -10,7 +10,7 @@ from flows.errors import FeedError
 from flows.feeds.base import Feed
 from flows.feeds.coinbase_exchange.client import URL, CoinbaseExchangeFeed, reachable
 from flows.feeds.replay import ReplayFeed
-from flows.feeds.simulated import SimulatedFeed
+from flows.feeds.simulator.feed import SimulatedFeed
 from flows.feeds.venues import VENUES, parser_for
 
 __all__ = ["FEEDS", "REPLAY_PREFIX", "VENUES", "choose", "open_feed", "parse_speed", "parser_for"]

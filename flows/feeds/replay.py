@@ -34,7 +34,7 @@ class ReplayFeed:
         ``MAX_PAUSE_S``.
     loop
         Start over at the end. Times and ids are shifted where ticks are made
-        (:class:`flows.feeds.laps.LapShift`).
+        (:class:`flows.feeds.loop.LapShift`).
     duration_s
         End after this many seconds of ``clock``; None: at the end of the recording.
     clock

@@ -10,8 +10,8 @@ from flows.feeds.coinbase_advanced.parse import VENUE as COINBASE_ADVANCED
 from flows.feeds.coinbase_advanced.parse import AdvancedParser, subscribes_to_trades
 from flows.feeds.coinbase_exchange.parse import VENUE as COINBASE_EXCHANGE
 from flows.feeds.coinbase_exchange.parse import ExchangeParser
-from flows.feeds.ticks import VENUE as SIMULATOR
-from flows.feeds.ticks import TickParser
+from flows.feeds.simulator.parse import VENUE as SIMULATOR
+from flows.feeds.simulator.parse import TickParser
 
 _PARSERS: dict[str, Callable[[], Parser]] = {
     BINANCE: BinanceParser,

@@ -11,8 +11,7 @@ import typer
 
 from flows import logs
 from flows.errors import VoltickError
-from flows.local.afterwards import start_afterwards
-from flows.local.finite import ChildEndedError, open_from, require_end, run_until_end
+from flows.local.background import start_afterwards
 from flows.local.launcher import (
     announce,
     check_port,
@@ -24,7 +23,8 @@ from flows.local.launcher import (
 from flows.local.programs import start_api, start_ingest, start_pipeline
 from flows.local.progress import Progress
 from flows.local.supervisor import Supervisor
-from flows.process import exit_code_of, report
+from flows.local.until_end import ChildEndedError, open_from, require_end, run_until_end
+from flows.runtime.process import exit_code_of, report
 from flows.settings import Settings, load_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

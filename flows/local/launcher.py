@@ -14,7 +14,7 @@ import psutil
 import structlog
 
 from flows.errors import ConfigurationError, PortTakenError
-from flows.local.afterwards import start_afterwards
+from flows.local.background import start_afterwards
 from flows.local.embedded import start_broker, start_redis
 from flows.local.programs import start_api, start_ingest
 from flows.local.supervisor import Child, Ended, Supervisor

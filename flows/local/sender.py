@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from flows.connectors.kafka_client import ClientConfig, client_config
-from flows.connectors.kafka_produce import produce_all
+from flows.connectors.kafka.client import ClientConfig, client_config
+from flows.connectors.kafka.produce import produce_all
 from flows.errors import BrokerError
-from flows.feeds.pump import Messages
+from flows.feeds.processor import Messages
 from flows.local.summary import FeedCount
 from schemas import topics
 

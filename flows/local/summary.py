@@ -1,4 +1,7 @@
-"""What a run produced, counted from its outputs alone (pure; :mod:`flows.local.readback` reads)."""
+"""What a run produced, counted from its outputs alone.
+
+Pure: :mod:`flows.local.output_count` reads the topics.
+"""
 
 from array import array
 from dataclasses import dataclass, field

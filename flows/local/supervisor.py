@@ -90,7 +90,7 @@ class Supervisor:
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.folder = Path(tempfile.mkdtemp(prefix="voltick-"))
         self._guard = subprocess.Popen(  # noqa: S603 (our own file)
-            [*_ISOLATED, str(_HERE / "guard.py")],
+            [*_ISOLATED, str(_HERE / "reaper.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -257,7 +257,7 @@ class Supervisor:
 def _popen(
     command: Sequence[str], env: Mapping[str, str] | None, log: Path | None
 ) -> "subprocess.Popen[bytes]":
-    command = [*_ISOLATED, str(_HERE / "leash.py"), str(os.getpid()), *command]
+    command = [*_ISOLATED, str(_HERE / "parent_death.py"), str(os.getpid()), *command]
     with contextlib.ExitStack() as files:
         # Results alone go to stdout, and a child's output is never a result.
         out: IO[bytes] | int = _STDERR if log is None else files.enter_context(log.open("ab"))

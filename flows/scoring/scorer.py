@@ -14,9 +14,9 @@ import numpy.typing as npt
 import structlog
 
 from flows.errors import ModelRejectedError
-from flows.scoring.lineup import Lineup, LineupBuilder, Pins, Problem, Serving
 from flows.scoring.onnx_model import FloatArray, FloatMatrix
 from flows.scoring.registry import ModelStore
+from flows.scoring.serving_models import Lineup, LineupBuilder, Pins, Problem, Serving
 from schemas.models import ModelManifest, TargetKind
 
 # How often the store is looked at, seconds: well below the two within which a swap is promised.

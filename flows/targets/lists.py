@@ -1,6 +1,6 @@
 """Linked lists of nodes from one pool: no region per symbol to size or to move."""
 
-from flows.compiled import compiled
+from flows.numeric.compiled import compiled
 from flows.targets import layout as at
 from flows.targets.types import Int64, Memory
 

@@ -21,7 +21,7 @@ import numba
 import numpy as np
 from numba import types
 
-from flows.compiled import compiled, entry, fingerprint, log_ratio
+from flows.numeric.compiled import compiled, entry, fingerprint, log_ratio
 from flows.targets import layout as at
 from flows.targets import lists
 from flows.targets.lists import append, drop_all, drop_oldest

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flows.batch import GAP, LATE, RESTART
+from flows.codec.batch import GAP, LATE, RESTART
 from flows.targets import layout as at
 from flows.targets.lists import chain
 from flows.targets.realize import realizing
@@ -220,8 +220,8 @@ def label_columns(
     Parameters
     ----------
     symbol_id, ts_effective_ns, mid, flags
-        Shape (n,), as :class:`flows.batch.TickBatch` and the features give them; duplicates, whose
-        mid is NaN, get no label.
+        Shape (n,), as :class:`flows.codec.batch.TickBatch` and the features give them; duplicates,
+        whose mid is NaN, get no label.
     """
     n = len(mid)
     realized = Realizer(spec.horizon_s, spec.lookback_s).update(

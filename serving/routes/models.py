@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from flows.errors import ModelRejectedError
 from flows.scoring import promotion
 from schemas.models import Aliases
-from serving import examples
 from serving.context import Context, context_of
-from serving.documents import answers, takes
-from serving.problems import ApiError, json_response
-from serving.requests import read_body
-from serving.security import require_token
-from serving.views import (
+from serving.http import examples
+from serving.http.documents import answers, takes
+from serving.http.problems import ApiError, json_response
+from serving.http.requests import read_body
+from serving.http.security import require_token
+from serving.http.views import (
     AliasesResponse,
     ChampionRequest,
     ModelDetail,

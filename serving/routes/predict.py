@@ -8,13 +8,13 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from schemas.features import FEATURE_SET, FEATURES
-from serving import examples
 from serving.context import Context, context_of
-from serving.documents import answers, takes
-from serving.predicting import MAX_BODY_BYTES, parse_rows
-from serving.problems import ApiError, json_response
-from serving.requests import read_body
-from serving.views import FeaturesResponse, FeatureView, PredictRequest, PredictResponse
+from serving.http import examples
+from serving.http.documents import answers, takes
+from serving.http.problems import ApiError, json_response
+from serving.http.requests import read_body
+from serving.http.views import FeaturesResponse, FeatureView, PredictRequest, PredictResponse
+from serving.models.predicting import MAX_BODY_BYTES, parse_rows
 
 router = APIRouter(tags=["predict"])
 

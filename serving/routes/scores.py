@@ -6,11 +6,11 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from schemas.predictions import Prediction
-from serving import examples
 from serving.context import Context, context_of, is_simulated
-from serving.documents import answers
-from serving.problems import ApiError, json_response
-from serving.views import HistoryResponse, QualityResponse, ScoresResponse, ScoreView
+from serving.http import examples
+from serving.http.documents import answers
+from serving.http.problems import ApiError, json_response
+from serving.http.views import HistoryResponse, QualityResponse, ScoresResponse, ScoreView
 
 router = APIRouter(tags=["scores"])
 

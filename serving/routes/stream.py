@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from starlette.types import Receive, Scope, Send
 
 from serving.context import Context, context_of
-from serving.problems import ApiError, RedisUnavailableError
-from serving.stream import MAX_CLIENTS, Broadcaster, Subscriber
+from serving.http.problems import ApiError, RedisUnavailableError
+from serving.scores.stream import MAX_CLIENTS, Broadcaster, Subscriber
 
 router = APIRouter(tags=["scores"])
 

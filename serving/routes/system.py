@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from schemas.features import FEATURE_SET
-from serving import examples
 from serving.context import Context, context_of
-from serving.documents import answers, content
-from serving.health import examine
-from serving.problems import RedisUnavailableError, json_response
-from serving.views import HealthReport, ServedModel, VersionReport
+from serving.http import examples
+from serving.http.documents import answers, content
+from serving.http.problems import RedisUnavailableError, json_response
+from serving.http.views import HealthReport, ServedModel, VersionReport
+from serving.monitoring.health import examine
 
 router = APIRouter(tags=["system"])
 

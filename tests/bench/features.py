@@ -16,16 +16,16 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow.parquet as pq
 
-from flows.batch import TickBatch
+from flows.codec.batch import TickBatch
 from flows.feeds.capture import CaptureReader
 from schemas.features import NAMES
 from tests.bench.percentiles import ratio
 from tests.bench.ticklogs import Made
-from training.build import FeatureTable, build_dataset, compute_features, quantities
-from training.captures import read_capture
+from training.data.build import FeatureTable, build_dataset, compute_features, quantities
+from training.data.captures import read_capture
+from training.data.parquet import read_parquet
+from training.data.ticklog import TickLog, take
 from training.features import LABELS
-from training.parquet import read_parquet
-from training.ticklog import TickLog, take
 
 SYMBOLS = 4
 WARMING_TICKS = 2_000

@@ -20,8 +20,8 @@ from flows.scoring.registry import ModelStore
 from schemas.features import NAMES
 from schemas.models import TargetSpec
 from tests.bench.models import SEED, manifest_of, noisy_events, noisy_returns, random_features
-from training.export import to_bytes
-from training.recipes import Fitting, recipes
+from training.estimators.export import to_bytes
+from training.estimators.recipes import Fitting, recipes
 
 BATCH = 1024
 # As many as training fits most variants to: trees then grow as large as real ones.

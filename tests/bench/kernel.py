@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from flows.batch import TickBatch
+from flows.codec.batch import TickBatch
 from flows.features import FeatureState, warm_up
-from flows.process import calm_collector
+from flows.runtime.process import calm_collector
 
 NS = 1_000_000_000
 START_NS = 1_700_000_000 * NS

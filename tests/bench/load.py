@@ -6,7 +6,7 @@ from itertools import chain
 import msgspec
 from confluent_kafka import KafkaError, Producer
 
-from flows.feeds.simulate import Market, symbol_names
+from flows.feeds.simulator.market import Market, symbol_names
 from schemas import topics
 
 # A full hour, so that windows of 300 s are summed anew every 300 s of the load.

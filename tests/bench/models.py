@@ -9,8 +9,8 @@ from flows.scoring.names import sha256_of, version_of
 from flows.scoring.registry import ModelStore
 from schemas.features import FEATURE_SET, FEATURES, NAMES
 from schemas.models import ModelManifest, TargetSpec
-from training.export import to_bytes
-from training.recipes import Fitting, recipes
+from training.estimators.export import to_bytes
+from training.estimators.recipes import Fitting, recipes
 
 MODELS = ("logreg", "gbt")
 ROW_COUNT = 5_000

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flows.batch import RawBatch
+from flows.codec.batch import RawBatch
 from flows.connectors.outputs import OutputBatch
 from flows.features import warm_up
 from flows.monitoring.metrics import PipelineMetrics
-from flows.process import calm_collector
+from flows.runtime.process import calm_collector
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
-from flows.steps import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
 from schemas import topics
 from tests.bench.load import fill, simulated_messages
 from tests.bench.models import crown

@@ -20,16 +20,16 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from flows.connectors.kafka_source import reader_config
+from flows.connectors.kafka.source import reader_config
 from flows.features import warm_up
 from schemas import topics
 from tests.bench.clock import wall_minus_monotonic_ns
-from tests.bench.lives import Life, life_of
 from tests.bench.load import Message, endless_messages, fill
 from tests.bench.models import crown
 from tests.bench.percentiles import ratio
 from tests.bench.reading import Arrived, Reader, follow, input_of
 from tests.bench.servers import PIPELINE, Servers, end, servers
+from tests.bench.starts import Life, life_of
 
 STAGED = "tests.bench.staged"
 SYMBOLS = 4

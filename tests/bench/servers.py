@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.embedded import EmbeddedBroker, Valkey
-from tests.support.kafka_tools import create_topics
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.tools import create_topics
 from tests.support.processes import Process, flow
 
 PIPELINE = "flows.pipeline"

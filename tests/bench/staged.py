@@ -15,7 +15,7 @@ MARK = "STAGE "
 
 # By the module that looks them up: what is wrapped, and what its time is reported as.
 CALLS: Mapping[str, Mapping[str, str]] = {
-    "flows.exactly_once": {
+    "flows.runtime.exactly_once": {
         "ensure_topics": "broker",
         "plan_all": "broker",
         "calm_collector": "collector",
@@ -38,7 +38,7 @@ def flow() -> Any:
     """Wrap what is to be timed, then return the pipeline's dataflow."""
     begin = time.monotonic()
     from flows import pipeline
-    from flows.connectors.kafka_transactions import TransactionalWriter
+    from flows.connectors.kafka.transactions import TransactionalWriter
 
     _tell(IMPORTS, begin)
     for module_name, calls in CALLS.items():

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.batch import TickBatch
+from flows.codec.batch import TickBatch
 from flows.feeds.base import Frame
 from flows.feeds.capture import FORMAT, CaptureWriter, Header
-from flows.feeds.simulate import Market, TickColumns, symbol_names
-from flows.feeds.ticks import VENUE
+from flows.feeds.simulator.market import Market, TickColumns, symbol_names
+from flows.feeds.simulator.parse import VENUE
 from schemas.ticks import Tick
 
 START_NS = 1_700_000_000_000_000_000

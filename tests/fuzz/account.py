@@ -10,10 +10,10 @@ from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.predictions import Prediction
 from tests.fuzz.chain import Chain, as_log, batches
+from tests.oracle.expectation import Expected, ExpectedLetter, Origin, expect
 from tests.proof.checker import Defect, Outputs, check
 from tests.proof.scores import Store, check_scores, unscorable
-from tests.support.kafka_tools import Message, Outgoing
-from tests.twin.expectation import Expected, ExpectedLetter, Origin, expect
+from tests.support.kafka.tools import Message, Outgoing
 
 _LETTER = msgspec.json.Decoder(DeadLetter)
 _PREDICTION = msgspec.json.Decoder(Prediction)

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.batch import RawBatch
+from flows.codec.batch import RawBatch
 from flows.connectors.outputs import OutputBatch
 from flows.features import DUPLICATE
 from flows.monitoring.metrics import PipelineMetrics
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
-from flows.steps import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
 from schemas import topics
 from tests.proof.checker import Outputs
-from tests.support.kafka_tools import Message, Outgoing
+from tests.support.kafka.tools import Message, Outgoing
 
 TARGET = "volatility_spike"
 

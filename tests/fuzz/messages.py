@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.ticks import Tick
 from tests.fuzz.mutate import mutated
-from tests.support.kafka_tools import Outgoing
+from tests.support.kafka.tools import Outgoing
 
 SECOND = 1_000_000_000
 START_NS = 1_750_000_000 * SECOND

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from flows.feeds.base import Frame
-from flows.feeds.pump import Ingest
+from flows.feeds.processor import Ingest
 from flows.feeds.replay import ReplayFeed
 from schemas.ticks import Tick
 from tests.support.captures import capture

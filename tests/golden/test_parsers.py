@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flows.feeds.pump import Ingest
+from flows.feeds.processor import Ingest
 from flows.feeds.replay import ReplayFeed
 from schemas.dead_letters import DeadLetter
 

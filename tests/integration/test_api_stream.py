@@ -71,7 +71,7 @@ def test_hundreds_of_clients_get_everything_beside_one_that_never_reads(tmp_path
 def test_client_that_never_reads_loses_its_oldest_and_is_dropped(
     tmp_path, valkey, database, monkeypatch
 ):
-    monkeypatch.setattr("serving.stream.QUEUE_BYTES", 20_000)
+    monkeypatch.setattr("serving.scores.stream.QUEUE_BYTES", 20_000)
     monkeypatch.setattr("serving.routes.stream.STALLED_S", 1.0)
     with api(tmp_path, valkey.url) as address, open_stream(address, receive_buffer=4096):
         until(lambda: clients_of(address) == 1, "the stream to open")

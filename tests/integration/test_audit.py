@@ -9,7 +9,7 @@ import pytest
 from schemas import topics
 from schemas.predictions import FeatureRow, Prediction
 from tests.support.embedded import EmbeddedBroker
-from tests.support.kafka_tools import Outgoing, create_topics, fill, read_topic
+from tests.support.kafka.tools import Outgoing, create_topics, fill, read_topic
 from tests.support.pipeline import PARTITIONS, pipeline, settings, tick, wait_committed
 from tests.support.processes import Process
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.scenes import prove_spotless
-from tests.proof.broker_torments import broker_kill, broker_pause, disk_full
-from tests.proof.scene import Plan, Scene
-from tests.support.apache_kafka import ApacheKafka
-from tests.support.kafka_tools import delete_topics
+from tests.integration.proofs import prove_spotless
+from tests.proof.broker_faults import broker_kill, broker_pause, disk_full
+from tests.proof.cluster import Plan, Scene
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.tools import delete_topics
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(420)]
 

@@ -4,8 +4,8 @@ import pytest
 
 from schemas import topics
 from tests.conftest import Broker
-from tests.support.apache_kafka import ApacheKafka
-from tests.support.kafka_tools import (
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.tools import (
     Outgoing,
     committed,
     create_topics,

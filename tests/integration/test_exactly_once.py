@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from flows.connectors.kafka_reader import committed_offsets
+from flows.connectors.kafka.reader import committed_offsets
 from schemas import topics
-from tests.integration.scenes import prove_spotless
+from tests.integration.proofs import prove_spotless
+from tests.proof.cluster import Plan, Scene
+from tests.proof.faults import kill_by_plan, long_sleep, second_instance, zombie
 from tests.proof.feeder import Rhythm
-from tests.proof.scene import Plan, Scene
 from tests.proof.soak.run import Plan as SoakPlan
 from tests.proof.soak.run import soak
-from tests.proof.torments import kill_by_plan, long_sleep, second_instance, zombie
-from tests.support.apache_kafka import ApacheKafka
-from tests.support.kafka_tools import create_topics
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.tools import create_topics
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(420)]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.encode import dead_letters
+from flows.codec.encode import dead_letters
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.predictions import FeatureRow, Prediction
 from tests.fuzz.account import account_of, run_account
@@ -17,7 +17,7 @@ from tests.fuzz.messages import SECOND, START_NS, hostile_messages
 from tests.proof.checker import Outputs
 from tests.proof.hostile import prove
 from tests.proof.scores import Store
-from tests.support.kafka_tools import Outgoing
+from tests.support.kafka.tools import Outgoing
 
 
 @pytest.fixture(scope="module")

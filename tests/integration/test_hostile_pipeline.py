@@ -14,11 +14,11 @@ from schemas.dead_letters import DeadLetter, Reason
 from tests.conftest import Broker
 from tests.fuzz.account import account_of
 from tests.fuzz.messages import hostile_messages
+from tests.oracle.expectation import expect
 from tests.proof.checker import Outputs, first_of_each
 from tests.proof.scores import Store
-from tests.support.kafka_tools import create_topics, fill, read_topic
+from tests.support.kafka.tools import create_topics, fill, read_topic
 from tests.support.processes import flow
-from tests.twin.expectation import expect
 
 PARTITIONS = 3
 COUNT = 4_000
@@ -96,7 +96,7 @@ def test_letters_are_cut_where_the_topic_cannot_be_told_to_take_more(
     apache_kafka, monkeypatch
 ) -> None:
     """As where the user may write to the topic, but not alter it."""
-    from flows.connectors import kafka_limits
+    from flows.connectors.kafka import limits
 
     config = apache_kafka.client_config()
     create_topics(config, 1, names=[topics.DEAD_LETTERS], settings={"max.message.bytes": "70000"})
@@ -107,13 +107,13 @@ def test_letters_are_cut_where_the_topic_cannot_be_told_to_take_more(
         raise TimeoutError
 
     with monkeypatch.context() as patch:
-        patch.setattr(kafka_limits, "_set", refuse)
-        assert kafka_limits.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 70_000
+        patch.setattr(limits, "_set", refuse)
+        assert limits.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 70_000
     assert refusals == [4_000_000]
-    assert kafka_limits.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 4_000_000
+    assert limits.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 4_000_000
     resource = ConfigResource(ResourceType.TOPIC, topics.DEAD_LETTERS)
     admin = AdminClient(config)
     [answer] = admin.describe_configs([resource]).values()
     assert answer.result(10)["max.message.bytes"].value == "4000000"
     # Nobody may even say: what Kafka takes by default.
-    assert kafka_limits.message_limit(config, "no.such.topic", 4_000_000) == 1_048_588
+    assert limits.message_limit(config, "no.such.topic", 4_000_000) == 1_048_588

@@ -13,7 +13,7 @@ from schemas.predictions import Prediction
 from tests.support.captures import capture
 from tests.support.embedded import EmbeddedBroker
 from tests.support.frames import exchange_ticker, write_capture
-from tests.support.kafka_tools import read_topic
+from tests.support.kafka.tools import read_topic
 from tests.support.processes import run
 
 SPIKE = "volatility_spike"

@@ -9,14 +9,14 @@ import pytest
 
 from flows.errors import BrokerError
 from schemas import topics
+from tests.proof.cluster import settings_of
+from tests.proof.faults import error_line
 from tests.proof.inputs import messages
 from tests.proof.progress import Progress
-from tests.proof.scene import settings_of
-from tests.proof.torments import error_line
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.embedded import Valkey
-from tests.support.kafka_security import make_security
-from tests.support.kafka_tools import create_topics, fill, read_topic
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.security import make_security
+from tests.support.kafka.tools import create_topics, fill, read_topic
 from tests.support.processes import flow
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(300)]

@@ -55,7 +55,7 @@ def test_scores_advance_and_nothing_is_left_behind(
         assert "SIMULATED" in process.stderr
         [feed] = family.members("flows.ingest")
         assert float(feed.environ()["VOLTICK_FEED_SPACING_US"]) > 0  # its broker is embedded
-        for word in ("tansu", "valkey-server", "flows.pipeline", "-m serving", "guard.py"):
+        for word in ("tansu", "valkey-server", "flows.pipeline", "-m serving", "reaper.py"):
             assert family.members(word), word
         process.popen.send_signal(number)
         code = process.wait_exit(60)
@@ -74,7 +74,7 @@ def test_a_timed_run_scores_and_ends_by_itself(tmp_path: Path) -> None:
         url = process.wait_for_log(r"redis://127\.0\.0\.1:\d+/0", 60)
         with redis.Redis.from_url(url) as client:
             until(lambda: client.exists(topics.SYMBOLS_KEY), "a score", 60)
-        for word in ("tansu", "valkey-server", "flows.pipeline", "flows.ingest", "guard.py"):
+        for word in ("tansu", "valkey-server", "flows.pipeline", "flows.ingest", "reaper.py"):
             assert family.members(word), word
         assert process.wait_exit(90) == 0, process.tail()
         assert process.stdout == ""

@@ -12,13 +12,13 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from flows.errors import LogTrimmedError
 from schemas import topics
 from schemas.predictions import Prediction
+from tests.proof.cluster import settings_of
+from tests.proof.faults import error_line
 from tests.proof.inputs import messages
 from tests.proof.progress import Progress
-from tests.proof.scene import settings_of
-from tests.proof.torments import error_line
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.embedded import Valkey
-from tests.support.kafka_tools import committed, create_topics, delete_topics, fill, read_topic
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.tools import committed, create_topics, delete_topics, fill, read_topic
 from tests.support.polling import until
 from tests.support.processes import Process, flow
 

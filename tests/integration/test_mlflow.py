@@ -20,10 +20,10 @@ from tests.support import processes
 from tests.support.mlflow_server import MlflowServer
 from tests.support.polling import free_ports
 from tests.support.synthetic import NS, dataset
-from training import tracking
-from training.importing import download_from_mlflow, import_mlflow
-from training.job import Options, Outcome, train
-from training.tracking import CLIENT_SETTINGS, EXPERIMENT, mlflow_client, track
+from training.experiments.experiment import Options, Outcome, train
+from training.mlflow_link import tracking
+from training.mlflow_link.importing import download_from_mlflow, import_mlflow
+from training.mlflow_link.tracking import CLIENT_SETTINGS, EXPERIMENT, mlflow_client, track
 
 # The first test also waits for the server and two trainings.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -323,7 +323,7 @@ def test_the_client_reports_nothing_to_its_makers(mlflow, tmp_path):
     code = (
         "import os\n"
         "os.environ.pop('CI', None), os.environ.pop('PYTEST_CURRENT_TEST', None)\n"
-        "from training.tracking import mlflow_client\n"
+        "from training.mlflow_link.tracking import mlflow_client\n"
         "with mlflow_client():\n"
         "    import mlflow\n"
         "    from mlflow.telemetry import get_telemetry_client\n"

@@ -12,9 +12,9 @@ from flows.scoring.registry import ModelStore
 from schemas import topics
 from schemas.models import Aliases
 from schemas.predictions import Prediction
-from tests.integration.scenes import prove_spotless
+from tests.integration.proofs import prove_spotless
+from tests.proof.cluster import Plan, Scene
 from tests.proof.run import read_outputs
-from tests.proof.scene import Plan, Scene
 from tests.support.embedded import EmbeddedBroker
 from tests.support.models import CREATED_NS, tiny
 from tests.support.polling import until

@@ -12,7 +12,7 @@ from flows.scoring.registry import ModelStore
 from schemas import topics
 from schemas.predictions import Outcome
 from tests.support.api import api
-from tests.support.kafka_tools import Outgoing, committed, create_topics, fill, read_topic
+from tests.support.kafka.tools import Outgoing, committed, create_topics, fill, read_topic
 from tests.support.models import RETURN, SPIKE, publish_tiny
 from tests.support.outcomes import expected, stream
 from tests.support.polling import until

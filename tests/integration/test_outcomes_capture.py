@@ -17,11 +17,11 @@ from schemas.ticks import Tick
 from tests.fuzz.chain import Chain, as_log, batches
 from tests.support.captures import capture
 from tests.support.embedded import EmbeddedBroker
-from tests.support.kafka_tools import Outgoing, create_topics, fill, read_topic
+from tests.support.kafka.tools import Outgoing, create_topics, fill, read_topic
 from tests.support.models import RETURN, SPIKE, publish_tiny
 from tests.support.processes import flow
-from training.build import compute_features
-from training.sources import read_sources
+from training.data.build import compute_features
+from training.data.sources import read_sources
 
 SPECS = (SPIKE, RETURN)
 RECORDINGS = ("binance_btcusdt_20240808_11min", "coinbase-exchange_eth_20210701_48h")

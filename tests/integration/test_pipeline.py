@@ -13,7 +13,7 @@ from schemas import topics
 from schemas.dead_letters import DeadLetter
 from schemas.predictions import FeatureRow, Prediction
 from tests.support.embedded import Valkey
-from tests.support.kafka_tools import Outgoing, committed, create_topics, fill
+from tests.support.kafka.tools import Outgoing, committed, create_topics, fill
 from tests.support.pipeline import (
     PARTITIONS,
     SYMBOLS,

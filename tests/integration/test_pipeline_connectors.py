@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from flows.connectors.kafka_admin import ensure_topics
-from flows.connectors.kafka_positions import Start, plan_all
-from flows.connectors.kafka_reader import read_tail, read_topic
-from flows.connectors.kafka_source import CommittedSource, partition_key
-from flows.connectors.kafka_transactions import Target, TransactionalWriter
+from flows.connectors.kafka.admin import ensure_topics
+from flows.connectors.kafka.positions import Start, plan_all
+from flows.connectors.kafka.reader import read_tail, read_topic
+from flows.connectors.kafka.source import CommittedSource, partition_key
+from flows.connectors.kafka.transactions import Target, TransactionalWriter
 from flows.connectors.outputs import OutputBatch, Records
 from flows.errors import BrokerError, FencedError
 from schemas import topics
-from tests.support import kafka_tools
-from tests.support.kafka_tools import Outgoing, committed, create_topics, fill
+from tests.support.kafka import tools
+from tests.support.kafka.tools import Outgoing, committed, create_topics, fill
 from tests.support.polling import free_ports, until
 
 PARTITIONS = 2
@@ -109,7 +109,7 @@ def writer(config, group: str) -> TransactionalWriter:
 
 
 def visible(config) -> list[bytes]:
-    return [message.value for message in kafka_tools.read_topic(config, topics.PREDICTIONS)]
+    return [message.value for message in tools.read_topic(config, topics.PREDICTIONS)]
 
 
 def test_outputs_and_position_survive_the_writer(broker, group: str):

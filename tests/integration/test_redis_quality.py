@@ -2,8 +2,8 @@
 
 import msgspec
 
-from flows.connectors import redis_quality
-from flows.connectors.redis_quality import QualityWriter
+from flows.connectors.redis import quality
+from flows.connectors.redis.quality import QualityWriter
 from schemas import topics
 from schemas.quality import QualityPoint
 from tests.support.polling import until
@@ -21,7 +21,7 @@ def times(database) -> list[int]:
 
 
 def test_points_are_appended_in_order_and_the_stream_is_capped(valkey, database, monkeypatch):
-    monkeypatch.setattr(redis_quality, "HISTORY_LENGTH", 100)
+    monkeypatch.setattr(quality, "HISTORY_LENGTH", 100)
     writer = QualityWriter(valkey.url)
     for ts_ns in range(600):
         writer.put([point(ts_ns)])

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.scenes import prove_spotless
-from tests.proof.scene import Plan
-from tests.proof.torments import redis_trouble
+from tests.integration.proofs import prove_spotless
+from tests.proof.cluster import Plan
+from tests.proof.faults import redis_trouble
 from tests.support.embedded import EmbeddedBroker
 
 

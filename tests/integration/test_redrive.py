@@ -11,7 +11,7 @@ from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.ticks import Tick
 from tests.conftest import Broker
-from tests.support.kafka_tools import Outgoing, create_topics, fill, read_topic
+from tests.support.kafka.tools import Outgoing, create_topics, fill, read_topic
 from tests.support.processes import run
 
 START_NS = 1_700_000_000_000_000_000

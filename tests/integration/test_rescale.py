@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.scenes import prove_spotless
-from tests.proof.scene import Plan, Scene
-from tests.proof.torments import lost_worker, rescale, rolling_restart
-from tests.support.apache_kafka import ApacheKafka
+from tests.integration.proofs import prove_spotless
+from tests.proof.cluster import Plan, Scene
+from tests.proof.faults import lost_worker, rescale, rolling_restart
+from tests.support.kafka.apache import ApacheKafka
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(420)]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving import security
 from serving.app import create_app
+from serving.http import security
 from tests.support.api import DEAD_REDIS, api, settings_for
 
 TOKEN = "correct horse battery staple"  # noqa: S105

@@ -11,13 +11,13 @@ import psutil
 import pytest
 import redis
 
-from flows.connectors.kafka_admin import partition_counts
+from flows.connectors.kafka.admin import partition_counts
 from flows.errors import BrokerError, ConfigurationError
 from schemas import topics
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.embedded import Valkey
-from tests.support.kafka_security import Security, make_security
-from tests.support.kafka_tools import end_offsets
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.security import Security, make_security
+from tests.support.kafka.tools import end_offsets
 from tests.support.polling import free_ports, until
 from tests.support.processes import Process, flow
 from tests.support.tls_proxy import TlsProxy

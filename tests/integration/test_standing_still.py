@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.embedded import EmbeddedBroker
-from tests.support.kafka_tools import create_topics, fill
+from tests.support.kafka.tools import create_topics, fill
 from tests.support.pipeline import PARTITIONS, settings, tick, wait_committed
 from tests.support.polling import pause
 from tests.support.processes import flow
@@ -19,10 +19,11 @@ HANGING = f"""
 import threading
 from pathlib import Path
 
-from flows import exactly_once, pipeline
-from flows.connectors import kafka_watchdog
+from flows import pipeline
+from flows.runtime import exactly_once
+from flows.connectors.kafka import watchdog
 
-kafka_watchdog.LOOK_S = 0.2
+watchdog.LOOK_S = 0.2
 exactly_once.STALL_BEYOND_TRANSACTION_S = {LIMIT_S - TRANSACTION_S}
 
 class Hanging(pipeline.FeatureStep):

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flows.feeds.simulate import simulate_history
+from flows.feeds.simulator.market import simulate_history
 from flows.scoring.registry import ModelStore
 from schemas import topics
 from tests.support.embedded import EmbeddedBroker
-from tests.support.kafka_tools import Outgoing, create_topics, fill
+from tests.support.kafka.tools import Outgoing, create_topics, fill
 from tests.support.polling import until
 from tests.support.processes import Process
-from training.history import MetricsHistory
+from training.reporting.history import MetricsHistory
 
 TARGET = "volatility_spike"
 

@@ -12,10 +12,10 @@ import typer
 
 from tests.proof.catalogue import CATALOGUE, Entry
 from tests.proof.checker import first_of_each
+from tests.proof.cluster import Broker, Plan
 from tests.proof.run import prove
-from tests.proof.scene import Broker, Plan
 from tests.support.embedded import EmbeddedBroker
-from tests.support.kafka_jars import JarsUnavailableError, kafka_classpath
+from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
 
 Torments = StrEnum("Torments", {name: name for name in CATALOGUE})
 

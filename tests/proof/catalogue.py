@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.proof.broker_torments import (
+from tests.proof.broker_faults import (
     broker_kill,
     broker_pause,
     disk_full,
     leader_change,
     slow_network,
 )
-from tests.proof.scene import Torment
-from tests.proof.torments import (
+from tests.proof.cluster import Torment
+from tests.proof.faults import (
     kill_by_plan,
     long_sleep,
     lost_worker,
@@ -22,8 +22,8 @@ from tests.proof.torments import (
     second_instance,
     zombies,
 )
-from tests.support.apache_kafka import ApacheKafka
-from tests.support.distant_kafka import DistantKafka
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.distant import DistantKafka
 
 # Takes an empty folder, how many nodes are wanted, and the seed.
 Cluster = Callable[[Path, int, int], ApacheKafka]

@@ -11,8 +11,8 @@ import msgspec
 from schemas import topics
 from schemas.dead_letters import DeadLetter
 from schemas.predictions import FeatureRow, Prediction
-from tests.support.kafka_tools import Message
-from tests.twin.expectation import Expected, Origin
+from tests.oracle.expectation import Expected, Origin
+from tests.support.kafka.tools import Message
 
 Kind = Literal["missing", "twice", "different", "out_of_order", "wrong_partition"]
 KINDS: tuple[Kind, ...] = ("missing", "twice", "different", "out_of_order", "wrong_partition")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Self
 
-from tests.support.kafka_tools import Filler, Outgoing
+from tests.support.kafka.tools import Filler, Outgoing
 
 _SLICE_S = 0.02
 

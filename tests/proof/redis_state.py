@@ -8,10 +8,10 @@ import msgspec
 import redis
 
 from schemas import topics
+from tests.oracle.expectation import Origin
 from tests.proof.checker import Defect
-from tests.support.kafka_tools import Message
+from tests.support.kafka.tools import Message
 from tests.support.polling import pause
-from tests.twin.expectation import Origin
 
 # Writers keep out of scoring's way: they may be a little behind it, at a start a few seconds.
 PATIENCE_S = 15.0

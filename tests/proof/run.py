@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schemas import topics
+from tests.oracle.expectation import Expected, expect
 from tests.proof.checker import Defect, Outputs, check, check_same_bytes
+from tests.proof.cluster import Broker, Plan, Scene, Torment, settings_of
+from tests.proof.faults import kill_by_plan
 from tests.proof.feeder import Feeder, Rhythm
+from tests.proof.incarnations import Lives
 from tests.proof.inputs import messages
-from tests.proof.lives import Lives
 from tests.proof.models import publish_models
 from tests.proof.progress import Progress
 from tests.proof.redis_state import check_redis
-from tests.proof.scene import Broker, Plan, Scene, Torment, settings_of
 from tests.proof.scores import Store, check_scores
-from tests.proof.torments import kill_by_plan
 from tests.proof.values import check_values
 from tests.support.embedded import EmbeddedBroker, Valkey
-from tests.support.kafka_tools import Message, Outgoing, create_topics, fill, read_topic
+from tests.support.kafka.tools import Message, Outgoing, create_topics, fill, read_topic
 from tests.support.processes import Process
-from tests.twin.expectation import Expected, expect
 
 CATCH_UP_LIMIT_S = 300.0
 _AFTER_TORMENT = 3_000

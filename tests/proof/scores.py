@@ -18,9 +18,9 @@ from schemas import topics
 from schemas.features import INDEX, NAMES
 from schemas.models import Aliases, ModelManifest
 from schemas.predictions import FeatureRow, Prediction, TargetScore
+from tests.oracle.expectation import Origin
 from tests.proof.checker import Defect
-from tests.support.kafka_tools import Message
-from tests.twin.expectation import Origin
+from tests.support.kafka.tools import Message
 
 TOLERANCE = 1e-6
 _CHUNK = 4096

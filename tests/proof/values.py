@@ -11,12 +11,12 @@ import numpy as np
 from schemas import topics
 from schemas.features import INDEX, MEMORY_S, NAMES
 from schemas.predictions import FeatureRow
+from tests.oracle.expectation import Expected, ExpectedRow, Origin
+from tests.oracle.features import Seen, row_of
+from tests.oracle.order import SECOND, Verdict
 from tests.proof.checker import Defect
 from tests.support.feature_checks import RELATIVE, scale_of
-from tests.support.feature_oracle import Seen, row_of
-from tests.support.kafka_tools import Message
-from tests.twin.expectation import Expected, ExpectedRow, Origin
-from tests.twin.order import SECOND, Verdict
+from tests.support.kafka.tools import Message
 
 # What is published was rounded to float32.
 _ROUNDING = 2.0**-23

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.batch import RawBatch, SymbolTable
-from flows.decode import decode
+from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.decode import decode
 from flows.features import FeatureState
 from flows.feeds.replay import ReplayFeed
+from tests.oracle.features import Oracle
 from tests.support.captures import capture
 from tests.support.feature_checks import assert_close
-from tests.support.feature_oracle import Oracle
 from tests.support.hostile import long_log, short_logs
 from tests.support.ticks import cut, random_log
 

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from flows.batch import RawBatch, SymbolTable, TickBatch
-from flows.decode import decode
+from flows.codec.batch import RawBatch, SymbolTable, TickBatch
+from flows.codec.decode import decode
 from flows.features import FeatureState
 from schemas.ticks import Tick
 from tests.proof.inputs import messages
-from tests.support.kafka_tools import Outgoing
+from tests.support.kafka.tools import Outgoing
 
 SECOND = 1_000_000_000
 

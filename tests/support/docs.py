@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from flows.monitoring.metrics import PipelineMetrics
 from flows.monitoring.quality_metrics import QualityMetrics
 from flows.settings import Settings, variables
-from serving.metrics import ApiMetrics
+from serving.monitoring.metrics import ApiMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

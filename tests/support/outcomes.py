@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from flows.batch import GAP, LATE, RESTART
+from flows.codec.batch import GAP, LATE, RESTART
 from flows.targets import label_columns, truth
 from schemas.models import TargetSpec
 from schemas.predictions import Prediction, TargetScore

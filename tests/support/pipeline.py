@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from schemas import topics
-from tests.support.kafka_tools import Outgoing, committed, read_topic
+from tests.support.kafka.tools import Outgoing, committed, read_topic
 from tests.support.polling import until
 from tests.support.processes import Process, flow
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from schemas.features import FEATURES, INDEX, NAMES
-from training.dataset import Dataset
+from training.data.dataset import Dataset
 
 NS = 1_000_000_000
 START_NS = 1_700_000_000 * NS

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from flows.batch import NO_TRADE_ID, TickBatch
+from flows.codec.batch import NO_TRADE_ID, TickBatch
 
 NS = 10**9
 START_NS = 1_700_000_000 * NS

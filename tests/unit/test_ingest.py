@@ -8,10 +8,10 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from flows.connectors.feed import TickProducer
-from flows.connectors.kafka_admin import ensure_topics
+from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import BrokerError
 from flows.feeds.capture import CaptureReader
-from flows.feeds.pump import Ingest
+from flows.feeds.processor import Ingest
 from flows.feeds.venues import parser_for
 from schemas import topics
 from schemas.dead_letters import DeadLetter

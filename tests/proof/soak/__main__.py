@@ -14,8 +14,8 @@ import typer
 from tests.proof.feeder import Rhythm
 from tests.proof.soak import judge
 from tests.proof.soak.run import FLOWS, Findings, Plan, require_disk, soak
-from tests.support.apache_kafka import ApacheKafka
-from tests.support.kafka_jars import JarsUnavailableError, kafka_classpath
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
 
 
 class Kind(StrEnum):

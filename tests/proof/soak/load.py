@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from flows.feeds.simulate import symbol_names
-from flows.feeds.ticks import VENUE
+from flows.feeds.simulator.market import symbol_names
+from flows.feeds.simulator.parse import VENUE
 from schemas.features import MEMORY_S
 from schemas.ticks import Tick
 from tests.proof.feeder import Rhythm
-from tests.support.kafka_tools import Outgoing
+from tests.support.kafka.tools import Outgoing
 
 START_NS = 1_750_000_000_000_000_000
 _FILLED_S = 1.1 * MEMORY_S

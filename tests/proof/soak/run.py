@@ -12,14 +12,14 @@ import psutil
 from confluent_kafka import KafkaException
 
 from schemas import topics
+from tests.proof.cluster import settings_of
 from tests.proof.feeder import Feeder, Rhythm
-from tests.proof.scene import settings_of
 from tests.proof.soak.judge import Sample, complaints, delivery, growth, lags, second_half
 from tests.proof.soak.load import event_hz, ticks
 from tests.proof.soak.watch import Lag, Observer, Reader, histogram, since
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.embedded import Valkey
-from tests.support.kafka_tools import create_topics
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.tools import create_topics
 from tests.support.polling import free_ports, pause, until
 from tests.support.processes import Process, flow
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.batch import TickBatch
+from flows.codec.batch import TickBatch
 from tests.bench import kernel
 
 

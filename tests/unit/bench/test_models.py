@@ -8,8 +8,8 @@ import pytest
 from schemas.features import NAMES
 from tests.bench.inference import FIT_ROWS
 from tests.bench.models import ROW_COUNT, noisy_events, noisy_returns, random_features
-from training.estimators import Scaled
-from training.recipes import Fitting, recipes
+from training.estimators.fitted import Scaled
+from training.estimators.recipes import Fitting, recipes
 
 LEAST_SPLITS = 15
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from flows.connectors import kafka_transactions
-from flows.connectors.kafka_source import reader_config
+from flows.connectors.kafka import transactions
+from flows.connectors.kafka.source import reader_config
 from tests.bench.passthrough import READING, WRITING, copy
 
 # What has no bearing on how fast bytes go through.
@@ -63,9 +63,9 @@ def test_reads_as_the_flow_does() -> None:
 
 def test_writes_as_the_flow_does(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[dict[str, Any]] = []
-    monkeypatch.setattr(kafka_transactions, "Producer", opened.append)
-    target = kafka_transactions.Target({}, "group", "topic", 0, 60_000)
-    kafka_transactions.open_producer(target, lambda *_: None)
+    monkeypatch.setattr(transactions, "Producer", opened.append)
+    target = transactions.Target({}, "group", "topic", 0, 60_000)
+    transactions.open_producer(target, lambda *_: None)
     assert without(opened[0], OWN | TRANSACTIONS) == without(WRITING, TRANSACTIONS)
 
 

@@ -6,9 +6,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from flows.batch import DUPLICATE, GAP, LATE, RESTART, WARM
-from flows.compiled import fingerprint
+from flows.codec.batch import DUPLICATE, GAP, LATE, RESTART, WARM
 from flows.features import FeatureState
+from flows.numeric.compiled import fingerprint
 from schemas.features import FEATURES, INDEX, NAMES
 from tests.support.processes import run
 from tests.support.ticks import COLUMNS, NS, START_NS, T, TickBatch, batch_of, cut, random_log

@@ -5,7 +5,7 @@ import json
 import msgspec
 
 from flows.feeds.base import Frame, Parser
-from flows.feeds.pump import Messages
+from flows.feeds.processor import Messages
 from schemas.dead_letters import DeadLetter
 from schemas.ticks import Tick
 

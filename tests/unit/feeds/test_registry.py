@@ -12,7 +12,7 @@ from flows.feeds.coinbase_exchange.client import URL, CoinbaseExchangeFeed
 from flows.feeds.record import RecordingFeed, record
 from flows.feeds.registry import VENUES, choose, open_feed, parse_speed, parser_for
 from flows.feeds.replay import ReplayFeed
-from flows.feeds.simulated import SimulatedFeed
+from flows.feeds.simulator.feed import SimulatedFeed
 from tests.support.coinbase_server import CoinbaseServer, Connection
 
 

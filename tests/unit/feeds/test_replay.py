@@ -6,7 +6,7 @@ import pytest
 from flows.errors import CaptureError
 from flows.feeds.base import Frame
 from flows.feeds.capture import CaptureWriter, Header
-from flows.feeds.pump import Ingest
+from flows.feeds.processor import Ingest
 from flows.feeds.replay import MAX_PAUSE_S, ReplayFeed
 from schemas.ticks import Tick
 from tests.unit.feeds.support import decoded, frame

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flows.feeds.base import Frame
 from flows.feeds.capture import CaptureReader
-from flows.feeds.pump import Ingest
+from flows.feeds.processor import Ingest
 from flows.feeds.registry import VENUES, parser_for
 from schemas.dead_letters import DeadLetter
 from schemas.ticks import Tick

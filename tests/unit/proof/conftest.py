@@ -10,10 +10,10 @@ from schemas import topics
 from schemas.dead_letters import DeadLetter
 from schemas.features import NAMES
 from schemas.predictions import FeatureRow, Prediction, TargetScore
+from tests.oracle.expectation import Expected, expect
 from tests.proof.checker import Outputs
 from tests.proof.inputs import messages
-from tests.support.kafka_tools import Message
-from tests.twin.expectation import Expected, expect
+from tests.support.kafka.tools import Message
 
 INPUTS = 600
 SCORE = TargetScore(score=0.5, model="m", version="1", variant="logreg")

@@ -5,9 +5,9 @@ import dataclasses
 import msgspec
 import pytest
 
+from tests.oracle.expectation import Expected
 from tests.proof.checker import Outputs, check, check_same_bytes, count
-from tests.twin.expectation import Expected
-from tests.unit.proof.planting import altered
+from tests.unit.proof.corruptions import altered
 
 LOGS = ("predictions", "features", "dead_letters")
 

@@ -3,9 +3,9 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from flows.connectors.kafka_transactions import Target, TransactionalWriter
+from flows.connectors.kafka.transactions import Target, TransactionalWriter
 from flows.errors import BrokerError
-from tests.unit.connectors.fakes import FakeProducer, failure
+from tests.unit.connectors.kafka.fakes import FakeProducer, failure
 
 TARGET = Target({}, "group", "ticks.raw", 3, transaction_timeout_ms=300)
 

@@ -4,10 +4,10 @@ from collections import Counter
 from itertools import islice
 
 from schemas.dead_letters import Reason
+from tests.oracle.expectation import Expected, expect
+from tests.oracle.order import Verdict
 from tests.proof.inputs import OTHER_VENUE, VENUE, messages
-from tests.support.kafka_tools import Message
-from tests.twin.expectation import Expected, expect
-from tests.twin.order import Verdict
+from tests.support.kafka.tools import Message
 
 
 def judged(seed: int, count: int) -> Expected:

@@ -8,11 +8,11 @@ import confluent_kafka
 import numpy as np
 import pytest
 
-from flows.connectors.kafka_transactions import Target, TransactionalWriter
+from flows.connectors.kafka.transactions import Target, TransactionalWriter
 from flows.connectors.outputs import OutputBatch, Records
 from schemas import topics
 from tests.proof.killable import BLEW, POINTS, Fuse, arm
-from tests.unit.connectors.fakes import FakeConsumer, FakeMessage, FakeProducer, end_of_log
+from tests.unit.connectors.kafka.fakes import FakeConsumer, FakeMessage, FakeProducer, end_of_log
 
 TARGET = Target({}, "group", topics.TICKS_RAW, 0, transaction_timeout_ms=300)
 

@@ -12,8 +12,8 @@ from tests.proof.checker import Outputs
 from tests.proof.inputs import OTHER_VENUE, VENUE
 from tests.proof.redis_state import check_redis
 from tests.support.embedded import Valkey
-from tests.support.kafka_tools import Message
-from tests.unit.proof.planting import altered
+from tests.support.kafka.tools import Message
+from tests.unit.proof.corruptions import altered
 
 
 @pytest.fixture

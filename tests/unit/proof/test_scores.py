@@ -14,8 +14,8 @@ from schemas.predictions import FeatureRow
 from tests.proof.checker import Outputs, first_of_each
 from tests.proof.models import publish_models
 from tests.proof.scores import Store, check_scores, unscorable
-from tests.support.kafka_tools import Message
-from tests.unit.proof.planting import altered
+from tests.support.kafka.tools import Message
+from tests.unit.proof.corruptions import altered
 
 SPIKE, RETURN = "volatility_spike", "forward_return"
 Scores = dict[str, dict]

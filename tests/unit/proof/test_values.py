@@ -7,16 +7,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from flows.batch import RawBatch, SymbolTable
-from flows.decode import decode
+from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.decode import decode
 from flows.features import DUPLICATE, FeatureState
 from schemas.features import NAMES
 from schemas.predictions import FeatureRow
+from tests.oracle.expectation import Expected, expect
+from tests.oracle.order import Verdict
 from tests.proof.inputs import messages
 from tests.proof.values import check_values
-from tests.support.kafka_tools import Message
-from tests.twin.expectation import Expected, expect
-from tests.twin.order import Verdict
+from tests.support.kafka.tools import Message
 
 FIRST, RESTART = Verdict.FIRST, Verdict.RESTART
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.proof.checker import KINDS, Defect, Kind
+from tests.proof.cluster import Plan
 from tests.proof.run import Verdict
-from tests.proof.scene import Plan
 
 KEYS = (
     "seed",

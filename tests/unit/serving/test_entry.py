@@ -9,7 +9,7 @@ from flows.errors import ConfigurationError, PortTakenError
 from flows.settings import Settings
 from serving import __main__ as entry
 from serving.app import create_app
-from serving.probe import BrokerProbe
+from serving.monitoring.probe import BrokerProbe
 
 
 def test_taken_port_is_named():

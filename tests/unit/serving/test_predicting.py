@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.features import FEATURES
-from serving.predicting import FLOAT32_MAX, parse_rows
-from serving.problems import ApiError
+from serving.http.problems import ApiError
+from serving.models.predicting import FLOAT32_MAX, parse_rows
 
 
 def values_of(feature):

@@ -5,8 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import stream
-from serving.stream import Subscriber
+from serving.scores import stream
+from serving.scores.stream import Subscriber
 
 
 @given(st.lists(st.integers(1, 600_000), max_size=20))

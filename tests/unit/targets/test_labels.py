@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.batch import GAP, LATE, RESTART
+from flows.codec.batch import GAP, LATE, RESTART
 from flows.features import FeatureState
 from flows.targets import NOTHING_HELD, Realizer, label_columns, quantity, truth
 from schemas.features import INDEX
 from schemas.models import TargetSpec
+from tests.oracle.targets import label
 from tests.support.hostile import long_log, short_logs
-from tests.support.target_oracle import label
 from tests.support.ticks import NS, START_NS, T, batch_of, random_log
 
 RELATIVE = TargetSpec(name="volatility_spike", kind="classification", definition="relative")

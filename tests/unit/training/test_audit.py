@@ -8,18 +8,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from flows.batch import RawBatch
+from flows.codec.batch import RawBatch
 from flows.monitoring.metrics import PipelineMetrics
 from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
-from flows.steps import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
 from schemas import topics
 from schemas.features import INDEX
 from tests.support.models import publish_tiny
 from training.audit import line_of, until_offset
-from training.compare import Account, Comparison
-from training.recompute import recompute
+from training.consistency.compare import Account, Comparison
+from training.consistency.recompute import recompute
 
 START_NS = 1_750_000_000_000_000_000
 COUNT = 400

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from flows.errors import TrainingError
 from flows.scoring.registry import ModelStore
 from training import candles
-from training.bars import bar_features, bars_of, next_returns, read_bars
+from training.data.bars import bar_features, bars_of, next_returns, read_bars
 
 START = 1_700_000_000
 

@@ -14,8 +14,8 @@ from tests.support.frames import exchange_ticker, write_capture
 from tests.support.processes import run
 from tests.support.synthetic import dataset
 from training import explore
-from training.build import build_dataset
-from training.sources import read_sources
+from training.data.build import build_dataset
+from training.data.sources import read_sources
 
 ABSOLUTE = TargetSpec(name="volatility_spike", kind="classification", definition="absolute")
 QUANTITIES = {"volatility ratio (relative)", "volatility (absolute)", "forward return"}

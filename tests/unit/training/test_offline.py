@@ -14,8 +14,8 @@ from flows.settings import load_settings
 from schemas.features import FEATURE_SET, NAMES
 from tests.support.frames import exchange_ticker, write_capture
 from training import features, frames, infer
-from training.build import compute_features
-from training.sources import read_sources
+from training.data.build import compute_features
+from training.data.sources import read_sources
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,95 @@
+"""The item of every dataflow: a batch of one partition, as raw messages and as columns."""
+
+from dataclasses import dataclass, field
+
+from flows.numeric.arrays import Bool, Float64, Int8, Int32, Int64
+from schemas.ticks import Tick
+
+NO_TRADE_ID = -1
+
+DUPLICATE, LATE, RESTART, GAP, WARM = 1, 2, 4, 8, 16
+"""What the features found about a tick; bits of ``FeatureRows.flags``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """A run of messages of one partition, in offset order, undecoded.
+
+    Attributes
+    ----------
+    partition
+        Which partition of the source topic.
+    values
+        Payloads, empty bytes for a message without one (a tombstone). No payloads at all in an
+        idle batch, which only tells the sink that the source has caught up.
+    offsets
+        Offset of each message, rising, not always by 1 (control records, compaction).
+    timestamps_ms
+        The message's Kafka timestamp, milliseconds since the UNIX epoch, -1 if it has none.
+    next_offset
+        Where to continue after this batch.
+    emit
+        False while state is rebuilt from messages whose outputs are already committed.
+    caught_up
+        True where the source had nothing more at hand when it cut this batch.
+    """
+
+    partition: int
+    values: list[bytes]
+    offsets: list[int]
+    timestamps_ms: list[int]
+    next_offset: int
+    emit: bool = True
+    caught_up: bool = True
+
+
+@dataclass(slots=True)
+class SymbolTable:
+    """Small integers for (venue, symbol) pairs, in order of appearance; one per partition.
+
+    Attributes
+    ----------
+    ids
+        Number of each pair.
+    by_venue
+        The same by venue, then symbol: a lookup that makes no tuple.
+    """
+
+    ids: dict[tuple[str, str], int] = field(default_factory=dict)
+    by_venue: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def intern(self, venue: str, symbol: str) -> int:
+        """Return the pair's number, giving it the next one at first sight."""
+        key = (venue, symbol)
+        number = self.ids.get(key)
+        if number is None:
+            number = self.ids[key] = len(self.ids)
+            self.by_venue.setdefault(venue, {})[symbol] = number
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class TickBatch:
+    """Valid ticks of one partition in offset order as columns, each of shape (n,).
+
+    Floats are NaN and ``trade_id`` is ``NO_TRADE_ID`` where the tick says null. ``ticks`` are the
+    decoded messages the columns were taken from; it may be empty where only columns are needed.
+    """
+
+    partition: int
+    offset: Int64
+    symbol_id: Int32
+    ts_event_ns: Int64
+    price: Float64
+    size: Float64
+    side: Int8
+    bid: Float64
+    ask: Float64
+    bid_size: Float64
+    ask_size: Float64
+    trade_id: Int64
+    gap: Bool
+    ticks: list[Tick]
+
+    def __len__(self) -> int:
+        return len(self.offset)

@@ -1,0 +1,207 @@
+"""Predictions as columns, kept until the truth about them is known."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from flows.codec.batch import SymbolTable
+from flows.numeric.arrays import Bool, Float64, Int32, Int64
+from schemas.predictions import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScores:
+    """Who scored one target: the champion, and challengers by ``name@version``."""
+
+    target: str
+    model: str
+    version: str
+    variant: str
+    shadow: tuple[str, ...]
+
+    @property
+    def ref(self) -> str:
+        """The champion's ``name@version``."""
+        return f"{self.model}@{self.version}"
+
+
+Lineup = tuple[ModelScores, ...]
+
+
+@dataclass(slots=True)
+class Lineups:
+    """Small integers for the line-ups that predictions name; one per partition."""
+
+    known: list[Lineup] = field(default_factory=list)
+    _numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    def intern(self, prediction: Prediction) -> int:
+        """Return the number of the line-up that made this prediction."""
+        # Once per message: plain strings, since hashing them costs nothing the second time.
+        named: list[str] = []
+        for target, own in prediction.scores.items():
+            named += (target, own.model, own.version, own.variant, *own.shadow, "")
+        key = tuple(named)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.known)
+            self.known.append(
+                tuple(
+                    ModelScores(target, own.model, own.version, own.variant, tuple(own.shadow))
+                    for target, own in prediction.scores.items()
+                )
+            )
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionBatch:
+    """Predictions of one partition in offset order as columns of shape (n,).
+
+    Attributes
+    ----------
+    offset
+        On ``predictions``.
+    origin_partition, origin_offset
+        Where in ``ticks.raw`` the tick came from.
+    lineup
+        Number of the line-up.
+    scores
+        float64, shape (n, widest line-up): per target the champion's score and then its
+        challengers', NaN beyond a line-up's end.
+    """
+
+    offset: Int64
+    symbol_id: Int32
+    ts_event_ns: Int64
+    mid: Float64
+    warm: Bool
+    late: Bool
+    gap: Bool
+    restart: Bool
+    origin_partition: Int32
+    origin_offset: Int64
+    feature_set: Int32
+    lineup: Int32
+    scores: Float64
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+
+def decode_predictions(
+    values: Sequence[bytes], offsets: Sequence[int], symbols: SymbolTable, lineups: Lineups
+) -> tuple[PredictionBatch, list[tuple[int, str]]]:
+    """Turn messages into columns.
+
+    Returns
+    -------
+    The columns, and for each message that is no prediction its offset and what is wrong.
+    """
+    decoder = msgspec.json.Decoder(Prediction)
+    found: list[Prediction] = []
+    kept: list[int] = []
+    broken: list[tuple[int, str]] = []
+    for value, offset in zip(values, offsets, strict=True):
+        try:
+            found.append(decoder.decode(value))
+        except msgspec.DecodeError as error:
+            broken.append((offset, str(error)))
+        else:
+            kept.append(offset)
+    numbers = [lineups.intern(each) for each in found]
+    return (
+        PredictionBatch(
+            offset=np.array(kept, np.int64),
+            symbol_id=np.array([symbols.intern(p.venue, p.symbol) for p in found], np.int32),
+            ts_event_ns=np.array([each.ts_event_ns for each in found], np.int64),
+            mid=np.array([each.mid for each in found], np.float64),
+            warm=np.array([each.warm for each in found], np.bool_),
+            late=np.array([each.late for each in found], np.bool_),
+            gap=np.array([each.gap for each in found], np.bool_),
+            restart=np.array([each.restart for each in found], np.bool_),
+            origin_partition=np.array([each.partition for each in found], np.int32),
+            origin_offset=np.array([each.offset for each in found], np.int64),
+            feature_set=np.array([each.feature_set for each in found], np.int32),
+            lineup=np.array(numbers, np.int32),
+            scores=_scores(found),
+        ),
+        broken,
+    )
+
+
+def _scores(found: Sequence[Prediction]) -> Float64:
+    rows = [
+        [value for own in each.scores.values() for value in (own.score, *own.shadow.values())]
+        for each in found
+    ]
+    width = max(map(len, rows), default=0)
+    if all(len(row) == width for row in rows):
+        return np.array(rows, np.float64).reshape(len(rows), width)
+    padded = np.full((len(rows), width), np.nan)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row
+    return padded
+
+
+@dataclass(slots=True)
+class _Chunk:
+    batch: PredictionBatch
+    left: int
+
+
+class Pending:
+    """The predictions of one partition that still wait, by running number.
+
+    The number of a prediction is how many came before it in this run.
+    """
+
+    def __init__(self) -> None:
+        # By the number of its first prediction. A symbol that falls silent keeps its own chunk for
+        # a day, and none of the later ones.
+        self._chunks: dict[int, _Chunk] = {}
+        self._firsts: list[int] = []
+        self._next = 0
+
+    def __len__(self) -> int:
+        return sum(chunk.left for chunk in self._chunks.values())
+
+    def add(self, batch: PredictionBatch) -> int:
+        """Keep a batch; return the number of its first prediction."""
+        first = self._next
+        if len(batch):
+            self._chunks[first] = _Chunk(batch, len(batch))
+            self._firsts.append(first)
+            self._next += len(batch)
+        return first
+
+    def take(self, numbers: Int64) -> list[tuple[PredictionBatch, Int64, Int64]]:
+        """Return predictions and let go of them.
+
+        Parameters
+        ----------
+        numbers
+            int64, shape (m,): of pending predictions, each once, in any order.
+
+        Returns
+        -------
+        Per batch they came in: the batch, their rows in it, and their places in ``numbers``.
+        """
+        order = np.argsort(numbers, kind="stable")
+        ordered = numbers[order]
+        taken = []
+        at = 0
+        while at < len(ordered):
+            place = bisect_right(self._firsts, int(ordered[at])) - 1
+            first = self._firsts[place]
+            chunk = self._chunks[first]
+            end = int(np.searchsorted(ordered, first + len(chunk.batch)))
+            taken.append((chunk.batch, ordered[at:end] - first, order[at:end]))
+            chunk.left -= end - at
+            if chunk.left == 0:
+                del self._chunks[first], self._firsts[place]
+            at = end
+        return taken

@@ -1,0 +1,285 @@
+"""Read a Kafka topic in batches, each partition from its committed offset.
+
+Delivery: every message from the planned start on, in order, once per run of the process. What has
+been delivered before is decided by the committed offset alone, which the sink moves; the engine's
+own recovery holds nothing of it (snapshots are None).
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from flows.codec.batch import RawBatch
+from flows.connectors.kafka.client import ClientConfig, client_config
+from flows.connectors.kafka.positions import Start
+from flows.connectors.kafka.watchdog import Progress
+from flows.errors import BrokerError, LogTrimmedError
+
+# lag in messages, of one partition
+LagObserver = Callable[[int, int], None]
+
+# Once caught up, time between two batches of a partition while the first is not committed yet: a
+# commit takes some milliseconds, and many tiny batches would only cost time of their own.
+SPACING_S = 0.003
+
+_OUT_OF_LOG = {
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 (librdkafka's names of its own error codes)
+    KafkaError.OFFSET_OUT_OF_RANGE,
+}
+_END = KafkaError._PARTITION_EOF  # noqa: SLF001
+
+
+def partition_key(partition: int) -> str:
+    """Return the engine's name of a partition; the engine orders partitions by name."""
+    return f"{partition:05d}"
+
+
+def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:
+    """Return the configuration of a consumer that only assigns, tuned for latency under load."""
+    return client_config(
+        config,
+        group_id=group,
+        enable_auto_commit=False,
+        enable_auto_offset_store=False,
+        isolation_level="read_committed",
+        auto_offset_reset="error",
+        enable_partition_eof=True,
+        fetch_min_bytes=1,
+        # The embedded broker answers with nothing where its search takes longer than this.
+        fetch_wait_max_ms=50,
+        fetch_error_backoff_ms=50,
+        # With the default of 1 s a full local queue would run dry before fetching goes on.
+        fetch_queue_backoff_ms=5,
+        fetch_message_max_bytes=2 * 1024 * 1024,
+        queued_max_messages_kbytes=32 * 1024,
+    )
+
+
+class CommittedSource(FixedPartitionedSource[RawBatch, None]):
+    """A topic, one engine partition per Kafka partition.
+
+    Parameters
+    ----------
+    config
+        ``Settings.kafka_config()``.
+    group
+        Consumer group; nothing joins it, it only names the commits.
+    starts
+        One per partition, from :func:`flows.connectors.kafka.positions.plan_all`.
+    batch_size
+        Most messages in a batch.
+    stop
+        When set, every partition ends after its current batch, and with them the dataflow.
+    observe_lag
+        Called with partition and lag (messages) after each batch.
+    progress
+        Kept up to date for the watchdog.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        group: str,
+        topic: str,
+        starts: Sequence[Start],
+        batch_size: int,
+        stop: threading.Event | None = None,
+        observe_lag: LagObserver | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._config = config
+        self._group = group
+        self._topic = topic
+        self._starts = {partition_key(start.partition): start for start in starts}
+        self._batch_size = batch_size
+        self._stop = stop or threading.Event()
+        self._observe_lag = observe_lag
+        self._progress = progress or Progress()
+
+    def list_parts(self) -> list[str]:
+        """Name all partitions: every process can read every one."""
+        return list(self._starts)
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: None
+    ) -> StatefulSourcePartition[RawBatch, None]:
+        """Assign one partition at its planned start."""
+        del step_id, resume_state
+        start = self._starts[for_part]
+        consumer = Consumer(reader_config(self._config, self._group))
+        consumer.assign([TopicPartition(self._topic, start.partition, start.read_from)])
+        self._progress.position[start.partition] = start.read_from
+        self._progress.committed.setdefault(start.partition, start.emit_from)
+        return PartitionReader(
+            consumer,
+            self._topic,
+            start,
+            self._batch_size,
+            self._stop,
+            self._observe_lag,
+            self._progress,
+        )
+
+
+class PartitionReader(StatefulSourcePartition[RawBatch, None]):
+    """One assigned consumer. Never blocks; ends only when told to stop."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        topic: str,
+        start: Start,
+        batch_size: int,
+        stop: threading.Event,
+        observe_lag: LagObserver | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._start = start
+        self._at = TopicPartition(topic, start.partition)
+        self._batch_size = batch_size
+        self._stop = stop
+        self._observe_lag = observe_lag
+        self._progress = progress or Progress()
+        self._next_offset = start.read_from
+        self._said_caught_up = True
+        self._next_look = 0.0
+
+    def next_batch(self) -> list[RawBatch]:
+        """Return what is at hand: none, one, or at the end of a rebuild two batches.
+
+        Raises
+        ------
+        StopIteration
+            The flow was told to stop.
+        LogTrimmedError
+            The log was trimmed faster than it was read.
+        BrokerError
+            The broker refuses to deliver.
+        """
+        if self._stop.is_set():
+            raise StopIteration
+        if self._said_caught_up and self._is_too_soon():
+            return []
+        messages: list[Any] = self._consumer.consume(self._batch_size, 0)
+        if not messages:
+            return []
+        ended = False
+        errors = [message.error() for message in messages]
+        if any(errors):
+            messages, ended = self._without_events(messages)
+        if not messages:
+            return self._idle() if ended else []
+        offsets = [message.offset() for message in messages]
+        values = [message.value() or b"" for message in messages]
+        timestamps_ms = [message.timestamp()[1] for message in messages]
+        self._next_offset = offsets[-1] + 1
+        self._progress.taken[self._start.partition] = self._next_offset
+        if not ended:
+            self._progress.position[self._start.partition] = self._next_offset
+        # Cached, so it costs no request; -1001 until the first answer.
+        _low, high = self._consumer.get_watermark_offsets(self._at, cached=True)
+        caught_up = ended or 0 <= high <= self._next_offset
+        if self._observe_lag is not None:
+            self._observe_lag(self._start.partition, max(high - self._next_offset, 0))
+        self._said_caught_up = caught_up
+        self._next_look = time.monotonic() + SPACING_S
+        return self._batches(values, offsets, timestamps_ms, caught_up=caught_up)
+
+    def snapshot(self) -> None:
+        """Keep nothing: the committed offset says where to continue."""
+        return
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def _is_too_soon(self) -> bool:
+        """Tell whether a batch now would only wait for the commit of the one before."""
+        partition = self._start.partition
+        taken = self._progress.taken.get(partition, 0)
+        waiting = self._progress.committed.get(partition, taken) < taken
+        return waiting and time.monotonic() < self._next_look
+
+    def _batches(
+        self, values: list[bytes], offsets: list[int], timestamps_ms: list[int], *, caught_up: bool
+    ) -> list[RawBatch]:
+        """Cut at the committed offset: before it lies what only rebuilds state."""
+        border = self._start.emit_from
+        if offsets[0] >= border or offsets[-1] < border:
+            emit = offsets[0] >= border
+            return [self._batch(values, offsets, timestamps_ms, emit=emit, caught_up=caught_up)]
+        at = next(at for at, offset in enumerate(offsets) if offset >= border)
+        return [
+            self._batch(values[:at], offsets[:at], timestamps_ms[:at], emit=False, caught_up=False),
+            self._batch(
+                values[at:], offsets[at:], timestamps_ms[at:], emit=True, caught_up=caught_up
+            ),
+        ]
+
+    def _batch(
+        self,
+        values: list[bytes],
+        offsets: list[int],
+        timestamps_ms: list[int],
+        *,
+        emit: bool,
+        caught_up: bool,
+    ) -> RawBatch:
+        return RawBatch(
+            partition=self._start.partition,
+            values=values,
+            offsets=offsets,
+            timestamps_ms=timestamps_ms,
+            next_offset=offsets[-1] + 1,
+            emit=emit,
+            caught_up=caught_up,
+        )
+
+    def _idle(self) -> list[RawBatch]:
+        """Tell the sink once that nothing more is at hand, so that it commits what is open."""
+        if self._said_caught_up:
+            return []
+        self._said_caught_up = True
+        return [
+            RawBatch(
+                partition=self._start.partition,
+                values=[],
+                offsets=[],
+                timestamps_ms=[],
+                next_offset=self._next_offset,
+                emit=self._next_offset > self._start.emit_from,
+            )
+        ]
+
+    def _without_events(self, messages: list[Any]) -> tuple[list[Any], bool]:
+        """Return the messages proper, and whether the log's end is reached after them."""
+        kept: list[Any] = []
+        ended = False
+        for message in messages:
+            error = message.error()
+            if error is None:
+                kept.append(message)
+                ended = False
+            elif error.code() == _END:
+                ended = True
+                self._progress.position[self._start.partition] = message.offset()
+            else:
+                self._refuse(error)
+        return kept, ended
+
+    def _refuse(self, error: KafkaError) -> None:
+        where = f"partition {self._start.partition} of {self._topic}"
+        if error.code() in _OUT_OF_LOG:
+            text = (
+                f"{where}: offset {self._next_offset} is no longer in the log ({error.str()}); it"
+                " was trimmed or recreated while it was read: start again to see what is lost"
+            )
+            raise LogTrimmedError(text)
+        text = f"{where} cannot be read at offset {self._next_offset}: {error.str()}"
+        raise BrokerError(text)

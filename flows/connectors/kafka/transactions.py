@@ -1,0 +1,362 @@
+"""Write a partition's outputs and its input offset together, or not at all.
+
+One producer per partition with a fixed ``transactional.id``: whoever initialises it last owns the
+partition, and every earlier owner fails at its next call.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+
+from flows.connectors.kafka.client import ClientConfig, client_config, kafka_error
+from flows.connectors.kafka.positions import committed, encode_metadata
+from flows.connectors.kafka.retry import Deadline, is_passing
+from flows.connectors.outputs import OutputBatch, Records
+from flows.errors import BrokerError, FencedError
+
+ABORT_LIMIT = 3
+
+_FENCED = {
+    KafkaError._FENCED,  # noqa: SLF001 (librdkafka's names of its own error codes)
+    KafkaError._FATAL,  # noqa: SLF001
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
+}
+# Fatal for the client, too, but nobody has fenced it.
+_NOT_ALLOWED = {
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.INVALID_TRANSACTION_TIMEOUT,
+}
+_QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001
+_STATE = KafkaError._STATE  # noqa: SLF001
+
+
+class AbortNeededError(BrokerError):
+    """The transaction cannot be committed any more; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a commit made visible: its batches, and how long it took from the first call on."""
+
+    partition: int
+    batches: list[OutputBatch]
+    seconds: float
+
+
+class TransactionalProducer(Protocol):
+    """What is used of ``confluent_kafka.Producer``."""
+
+    def init_transactions(self, timeout: float) -> None: ...  # noqa: D102
+    def begin_transaction(self) -> None: ...  # noqa: D102
+    def send_offsets_to_transaction(  # noqa: D102
+        self, offsets: list[TopicPartition], metadata: object, timeout: float
+    ) -> None: ...
+    def commit_transaction(self, timeout: float) -> None: ...  # noqa: D102
+    def abort_transaction(self, timeout: float) -> None: ...  # noqa: D102
+    def produce_batch(  # noqa: D102
+        self, topic: str, messages: list[dict[str, Any]], partition: int
+    ) -> int: ...
+    def poll(self, timeout: float) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which input position is committed, and how long the broker may keep silent."""
+
+    config: ClientConfig
+    group: str
+    topic: str
+    partition: int
+    transaction_timeout_ms: int
+
+    @property
+    def transactional_id(self) -> str:
+        """Fixed per group and partition."""
+        return f"{self.group}-{self.partition}"
+
+    @property
+    def limit_s(self) -> float:
+        """A transaction that is silent for longer is aborted by the broker anyway."""
+        return self.transaction_timeout_ms / 1000
+
+
+def open_producer(target: Target, on_delivery: Callable[[Any, Any], None]) -> TransactionalProducer:
+    """Return a producer that has not fenced anybody yet."""
+    options = client_config(
+        target.config,
+        transactional_id=target.transactional_id,
+        transaction_timeout_ms=target.transaction_timeout_ms,
+        # The default of 100 ms is what a commit would take: the broker needs some milliseconds to
+        # finish the transaction before, and the next is refused until then.
+        retry_backoff_ms=2,
+        retry_backoff_max_ms=8,
+        # A commit flushes, but waits for lingering batches: keep the wait short.
+        linger_ms=2,
+        batch_num_messages=100_000,
+        batch_size=1024 * 1024,
+        message_max_bytes=8 * 1024 * 1024,
+        queue_buffering_max_messages=500_000,
+        queue_buffering_max_kbytes=256 * 1024,
+        compression_type="lz4",
+        delivery_report_only_error=True,
+    )
+    options["on_delivery"] = on_delivery  # the client's own name, with an underscore
+    producer: TransactionalProducer = Producer(options)
+    return producer
+
+
+class TransactionalWriter:
+    """One partition's transactions. Belongs to a single thread; every method may block.
+
+    Parameters
+    ----------
+    target
+        What to commit and where.
+    producer
+        For tests; by default one is opened.
+    """
+
+    def __init__(self, target: Target, producer: TransactionalProducer | None = None) -> None:
+        self._target = target
+        self._failure: KafkaError | None = None
+        self._producer = producer or open_producer(target, self._on_delivery)
+        self._group_metadata: object = None
+        self._floor = 0
+        self._open: list[OutputBatch] = []
+        self._opened = 0.0
+        self._log = structlog.get_logger()
+
+    @property
+    def partition(self) -> int:
+        """Whose outputs these are."""
+        return self._target.partition
+
+    @property
+    def floor(self) -> int:
+        """The committed input offset: outputs of anything below are out already."""
+        return self._floor
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something waits for a commit."""
+        return bool(self._open)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the open transaction's first batch; 0 without one."""
+        return time.monotonic() - self._opened if self._open else 0.0
+
+    def take_over(self) -> None:
+        """Fence every earlier owner of the partition, then see what it has committed.
+
+        Raises
+        ------
+        BrokerError
+            The broker does not answer or refuses.
+        FencedError
+            A younger owner was faster.
+        """
+        reading = "read the committed offset"
+        self._insist("take over", self._producer.init_transactions)
+        options = client_config(
+            self._target.config,
+            group_id=self._target.group,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+        )
+        consumer = Consumer(options)
+        try:
+            [answer] = committed(
+                consumer,
+                self._target.topic,
+                [self._target.partition],
+                Deadline(self._target.limit_s),
+            )
+            self._group_metadata = consumer.consumer_group_metadata()
+        except KafkaException as error:
+            raise self._refused(reading, kafka_error(error)) from None
+        finally:
+            consumer.close()
+        self._floor = 0 if answer.offset == OFFSET_INVALID else answer.offset
+
+    def write(self, batch: OutputBatch) -> None:
+        """Add a batch to the open transaction, leaving out what is committed already."""
+        done = self._open[-1].next_offset if self._open else self._floor
+        if not batch.emit or batch.next_offset <= done:
+            return
+        if not self._open:
+            self._opened = time.monotonic()
+        # An earlier owner of the partition may have committed a part of the batch.
+        batch = batch.since(self._floor)
+        self._open.append(batch)
+        try:
+            if len(self._open) == 1:
+                self._step(self._producer.begin_transaction)
+            self._produce(batch)
+        except AbortNeededError as error:
+            self._start_over(error)
+
+    def commit(self) -> Commit:
+        """Make everything written since the last commit visible, with the input offset.
+
+        Raises
+        ------
+        FencedError
+            A younger instance owns the partition, or the broker gave this transaction up.
+        BrokerError
+            The broker refuses, or keeps silent for longer than a transaction may last.
+        """
+        started = time.monotonic()
+        for attempt in range(ABORT_LIMIT):
+            try:
+                self._insist("commit the input offset", self._send_offsets)
+                self._insist("commit", self._producer.commit_transaction)
+                break
+            except AbortNeededError as error:
+                if attempt == ABORT_LIMIT - 1:
+                    raise self._given_up(error) from None
+                self._start_over(error)
+        commit = Commit(self._target.partition, self._open, time.monotonic() - started)
+        self._floor = self._open[-1].next_offset
+        self._open = []
+        return commit
+
+    def abort(self) -> None:
+        """Leave nothing open at the broker; what was written in it is to be written again."""
+        if self._open:
+            self._open = []
+            self._insist("abort", self._producer.abort_transaction)
+
+    def _send_offsets(self, timeout_s: float) -> None:
+        last = self._open[-1]
+        position = TopicPartition(
+            self._target.topic,
+            self._target.partition,
+            last.next_offset,
+            encode_metadata(last.rebuild_from),
+        )
+        self._producer.send_offsets_to_transaction([position], self._group_metadata, timeout_s)
+
+    def _start_over(self, error: AbortNeededError) -> None:
+        """Abort and write the open batches again, in a new transaction."""
+        for attempt in range(ABORT_LIMIT):
+            self._log.warning(
+                "transaction aborted, writing it again",
+                partition=self._target.partition,
+                cause=str(error),
+            )
+            self._insist("abort", self._producer.abort_transaction)
+            self._failure = None
+            try:
+                self._step(self._producer.begin_transaction)
+                for batch in self._open:
+                    self._produce(batch)
+            except AbortNeededError as again:
+                error = again
+                if attempt == ABORT_LIMIT - 1:
+                    raise self._given_up(error) from None
+            else:
+                return
+
+    def _produce(self, batch: OutputBatch) -> None:
+        for records in batch.records:
+            if len(records):
+                self._enqueue(records)
+
+    def _enqueue(self, records: Records) -> None:
+        pairs = zip(records.keys, records.values, strict=True)
+        messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in pairs]
+        deadline = Deadline(self._target.limit_s)
+        while messages:
+            messages = self._offer(records.topic, messages)
+            self._producer.poll(0.01 if messages else 0)
+            if messages and deadline.passed:
+                raise self._silent()
+
+    def _offer(self, topic: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Queue messages and return the rest, which did not fit."""
+        partition = self._target.partition
+        queued = self._step(lambda: self._producer.produce_batch(topic, messages, partition))
+        if queued == len(messages):
+            return []
+        # A message that was not taken is marked; nothing after it was taken either.
+        what = f"write to {topic}"
+        refused = [message for message in messages if "_error" in message]
+        for message in refused:
+            error = message.pop("_error")
+            if error.code() != _QUEUE_FULL:
+                raise self._verdict(what, error)
+        return refused
+
+    def _step(self, call: Callable[[], Any]) -> Any:
+        """Call something that does not wait for the broker."""
+        what = "write"
+        try:
+            return call()
+        except KafkaException as error:
+            raise self._verdict(what, kafka_error(error)) from None
+
+    def _insist(self, what: str, call: Callable[[float], None]) -> None:
+        """Call something that waits for the broker, again as long as that makes sense."""
+        deadline = Deadline(self._target.limit_s)
+        while True:
+            try:
+                call(deadline.step_s())
+            except KafkaException as error:
+                reason = kafka_error(error)
+                if reason.txn_requires_abort() or not is_passing(reason) or deadline.passed:
+                    raise self._verdict(what, reason) from None
+                deadline.retry_or_raise(error)
+            else:
+                return
+
+    def _verdict(self, what: str, error: KafkaError) -> Exception:
+        if error.code() in _NOT_ALLOWED:
+            return self._refused(what, error)
+        if error.code() in _FENCED or error.fatal():
+            return FencedError(
+                f"partition {self._target.partition} of {self._target.topic} belongs to a younger"
+                f" instance of group {self._target.group} now, or the broker gave up a transaction"
+                f" that was open for longer than {self._target.limit_s:g} s; this one ends"
+                f" ({error.str()})"
+            )
+        # Writing in a transaction that has failed is an erroneous state.
+        if error.txn_requires_abort() or error.code() == _STATE:
+            cause = error if self._failure is None else self._failure
+            return AbortNeededError(cause.str())
+        return self._refused(what, error)
+
+    def _silent(self) -> BrokerError:
+        where = f"partition {self._target.partition} of {self._target.topic}"
+        return BrokerError(f"{where}: the broker took nothing for {self._target.limit_s:g} s")
+
+    def _refused(self, what: str, error: KafkaError) -> BrokerError:
+        where = f"partition {self._target.partition} of {self._target.topic}"
+        cure = (
+            f"; the broker kept it waiting for {self._target.limit_s:g} s: see that it runs, then"
+            " start this again"
+            if is_passing(error)
+            else ""
+        )
+        return BrokerError(f"{where}: cannot {what}: {error.str()}{cure}")
+
+    def _given_up(self, error: AbortNeededError) -> BrokerError:
+        where = f"partition {self._target.partition} of {self._target.topic}"
+        return BrokerError(f"{where}: {ABORT_LIMIT} transactions in a row were aborted: {error}")
+
+    def _on_delivery(self, error: KafkaError, message: Any) -> None:
+        del message
+        self._failure = error

@@ -1,0 +1,1 @@
+"""A simulated market: the price model, the feed that paces it, and the parser of its frames."""

@@ -1,0 +1,92 @@
+"""The simulated market as a feed."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from flows.feeds.base import Frame, Parser
+from flows.feeds.simulator.market import Market, TickColumns
+from flows.feeds.simulator.parse import VENUE, TickParser
+from flows.feeds.timestamps import NS_PER_S
+
+
+class SimulatedFeed:
+    """Feed of :class:`flows.feeds.simulator.market.Market`, whose frames are ticks as JSON.
+
+    Parameters
+    ----------
+    symbols, rate_hz, seed, start_ns
+        As in :class:`flows.feeds.simulator.market.Market`.
+    speed
+        Event time passes this much faster than the clock; None: as fast as frames are taken.
+    duration_s
+        End after this many seconds of ``clock_ns``; None: never.
+    clock_ns
+        Monotonic nanoseconds.
+    """
+
+    venue = VENUE
+    simulated = True
+
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        *,
+        rate_hz: float,
+        seed: int,
+        start_ns: int,
+        speed: float | None = 1.0,
+        duration_s: float | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.name = f"SIMULATED market of {len(symbols)} symbols at {rate_hz:g} ticks/s"
+        self.lap = 0
+        self.finished = False
+        self._market = Market(symbols, rate_hz=rate_hz, seed=seed, start_ns=start_ns)
+        self._start_ns = start_ns
+        self._speed = speed
+        self._duration_s = duration_s
+        self._clock_ns = clock_ns
+        self._began_ns: int | None = None
+        self._columns: TickColumns | None = None
+        self._next = 0
+        self._encode = msgspec.json.Encoder().encode
+
+    def parser(self) -> Parser:
+        """Return a parser of ticks as JSON."""
+        return TickParser()
+
+    def poll(self, max_frames: int) -> list[Frame]:
+        """Return the ticks whose time has come, at most ``max_frames``."""
+        if self.finished:
+            return []
+        now_ns = self._clock_ns()
+        if self._began_ns is None:
+            self._began_ns = now_ns
+        elapsed_ns = now_ns - self._began_ns
+        if self._duration_s is not None and elapsed_ns >= self._duration_s * NS_PER_S:
+            self.close()
+            return []
+        until_ns = None
+        if self._speed is not None:
+            until_ns = self._start_ns + int(elapsed_ns * self._speed)
+        columns = self._columns
+        if columns is None or self._next >= len(columns):
+            if until_ns is not None and until_ns < self._market.now_ns:
+                return []
+            columns = self._columns = self._market.advance(self._market.chunk_s)
+            self._next = 0
+        stop = min(self._next + max_frames, len(columns))
+        if until_ns is not None:
+            due = int(np.searchsorted(columns.ts_event_ns, until_ns, side="right"))
+            stop = max(min(stop, due), self._next)
+        part = columns.part(self._next, stop)
+        self._next = stop
+        encode = self._encode
+        return [Frame(tick.ts_recv_ns, encode(tick).decode()) for tick in self._market.ticks(part)]
+
+    def close(self) -> None:
+        """End the feed."""
+        self.finished = True

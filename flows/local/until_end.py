@@ -1,0 +1,161 @@
+"""A run that ends: send a feed, let the dataflow score it, count what came out."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from flows.connectors.kafka.admin import ensure_topics
+from flows.errors import ConfigurationError, VoltickError
+from flows.feeds.base import Feed
+from flows.feeds.pacing import Spacing
+from flows.feeds.processor import Ingest, Messages, pump
+from flows.feeds.registry import open_feed, parse_speed
+from flows.local.launcher import announce, explain, start_servers
+from flows.local.output_count import end_offsets, read_outputs, wait_committed
+from flows.local.programs import start_api, start_pipeline
+from flows.local.progress import Progress
+from flows.local.sender import Sender
+from flows.local.summary import FeedCount, RunSummary, Tally
+from flows.local.supervisor import Supervisor
+from flows.settings import Settings
+from flows.settings.types import REPLAY_PREFIX
+from schemas import topics
+
+
+class ChildEndedError(VoltickError):
+    """A process of the run ended before its time and has said why."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("")
+        self.exit_code = exit_code
+
+
+def require_end(settings: Settings, duration_s: float | None) -> None:
+    """Refuse to wait for the end of a feed that has none.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    endless = not settings.feed.startswith(REPLAY_PREFIX) or settings.replay_loop
+    if endless and duration_s is None:
+        what = "a replay with --loop" if settings.replay_loop else f"the feed {settings.feed!r}"
+        message = f"{what} has no end; with --until-end give --duration or replay a file once"
+        raise ConfigurationError(message)
+
+
+def open_from(settings: Settings) -> Feed:
+    """Open the feed that the settings name.
+
+    Raises
+    ------
+    FeedError, CaptureError
+        It is unknown, unreachable or unreadable.
+    """
+    return open_feed(
+        settings.feed,
+        symbols=settings.symbols,
+        feed_url=settings.feed_url,
+        simulate_rate_hz=settings.simulate_rate_hz,
+        simulate_seed=settings.simulate_seed,
+        speed=parse_speed(settings.replay_speed),
+        loop=settings.replay_loop,
+    )
+
+
+def run_until_end(
+    settings: Settings,
+    feed: Feed,
+    supervisor: Supervisor,
+    *,
+    duration_s: float | None = None,
+    api: bool = False,
+    progress: Progress,
+) -> RunSummary:
+    """Send everything the feed has, wait until the last tick is scored, and count.
+
+    The dataflow is the real one, in a process of its own.
+
+    Raises
+    ------
+    VoltickError
+        The broker, the feed or the dataflow fails, or the outputs do not add up.
+    """
+    served = start_servers(settings, supervisor)
+    config = served.kafka_config()
+    ensure_topics(config, topics.ALL, served.partitions, served.replication_factor)
+    start = end_offsets(config, (topics.PREDICTIONS, topics.DEAD_LETTERS))
+    start_pipeline(served, supervisor)
+    if api:
+        start_api(served, supervisor)
+    announce(settings, served, api=api)
+
+    sender = Sender(config)
+    ingest = Ingest(feed.parser())
+    if settings.replay_loop:
+        ingest.track_laps()
+    began = time.monotonic()
+    stop = threading.Event()
+
+    def check(left: int) -> None:
+        ended = supervisor.wait(0)
+        if ended is not None:
+            raise ChildEndedError(explain(ended))
+        progress.show(ingest.counts.ticks, left)
+
+    with _stopping_after(duration_s, stop):
+        count = _send(feed, ingest, sender, stop, check, Spacing(served.feed_spacing_us))
+    wait_committed(config, served.group, count.end, check)
+    seconds = time.monotonic() - began
+    tally = Tally(count)
+    read_outputs(config, start, tally)
+    summary = tally.summary(seconds)
+    for complaint in tally.complaints():
+        structlog.get_logger().warning(complaint)
+    return summary
+
+
+@contextmanager
+def _stopping_after(duration_s: float | None, stop: threading.Event) -> Iterator[None]:
+    if duration_s is None:
+        yield
+        return
+    timer = threading.Timer(duration_s, stop.set)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _send(
+    feed: Feed,
+    ingest: Ingest,
+    sender: Sender,
+    stop: threading.Event,
+    check: Callable[[int], None],
+    spacing: Spacing,
+) -> FeedCount:
+    """Move the feed's messages to the broker; return what was sent and where it landed."""
+
+    def produce(messages: Messages) -> None:
+        sender.send(messages)
+        check(0)
+
+    counts = pump(feed, ingest, produce, stop, spacing=spacing)
+    count = FeedCount(
+        frames=counts.frames,
+        tick_frames=counts.tick_frames,
+        control=counts.control,
+        dead_frames=counts.dead_frames,
+        dead_letters=counts.dead_letters,
+    )
+    foreign = sender.finish(count, lambda: check(0))
+    if foreign:
+        structlog.get_logger().warning(
+            "others write to ticks.raw too; their ticks among ours are counted", foreign=foreign
+        )
+    return count

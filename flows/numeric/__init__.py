@@ -1,0 +1,1 @@
+"""What compiled and vectorised code shares: numba settings, array types, units of time."""

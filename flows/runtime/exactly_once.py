@@ -1,0 +1,163 @@
+"""What every exactly-once flow has in common, from its settings to its two ends (wiring only)."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from bytewax.dataflow import Dataflow
+
+from flows import logs
+from flows.codec.batch import RawBatch
+from flows.connectors.engine_errors import GuardedSink, GuardedSource
+from flows.connectors.kafka.admin import ensure_topics
+from flows.connectors.kafka.positions import plan_all
+from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
+from flows.connectors.kafka.source import CommittedSource, LagObserver
+from flows.connectors.kafka.watchdog import Progress, watch
+from flows.connectors.outputs import OutputBatch
+from flows.errors import PortTakenError, VoltickError
+from flows.monitoring.served import ServedMetrics
+from flows.runtime.process import (
+    calm_collector,
+    end_process,
+    exit_code_of,
+    explain_engine_panics,
+    report,
+    stop_on_signals,
+)
+from flows.settings import Settings, load_settings
+
+# A transaction may be silent for its time-out before the sink gives up by itself.
+STALL_BEYOND_TRANSACTION_S = 60.0
+
+
+def launch(
+    build: Callable[[Settings, threading.Event], Dataflow],
+    prepare: Callable[[Settings], Settings] = lambda settings: settings,
+) -> Dataflow:
+    """Return the dataflow for this process's environment; end the process with one line if none.
+
+    Parameters
+    ----------
+    build
+        Makes it from the settings and the event that stops its sources.
+    prepare
+        Starts what is missing and returns the settings with it; signals are then its to handle.
+    """
+    try:
+        settings = load_settings()
+        logs.configure(settings.log_format, settings.log_level)
+        explain_engine_panics()
+        prepared = prepare(settings)
+        stop = threading.Event()
+        if prepared is settings:
+            stop_on_signals(stop)
+        return build(prepared, stop)
+    except VoltickError as error:
+        report(error)
+        raise SystemExit(exit_code_of(error)) from None
+
+
+class Ends:
+    """Source and sink of one input topic; the broker is asked, nothing is read or written yet.
+
+    Parameters
+    ----------
+    group
+        Consumer group; with the partition it names the transactional producers.
+    topic
+        The input.
+    topics
+        All topics that must be there, the input among them.
+    stop
+        When set, the source ends.
+
+    Raises
+    ------
+    VoltickError
+        The broker or the log does not allow it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        group: str,
+        topic: str,
+        topics: Sequence[str],
+        stop: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._config = settings.kafka_config()
+        self._group = group
+        self._topic = topic
+        self._stop = stop
+        self._partitions = ensure_topics(
+            self._config, topics, settings.partitions, settings.replication_factor
+        )
+        self._starts = plan_all(
+            self._config,
+            group,
+            topic,
+            self._partitions,
+            accept_state_loss=settings.accept_state_loss,
+        )
+        self._progress = Progress()
+
+    @property
+    def rebuild(self) -> int:
+        """How many offsets are read again only to rebuild state."""
+        return sum(start.emit_from - start.read_from for start in self._starts)
+
+    def source(self, observe_lag: LagObserver) -> GuardedSource[RawBatch]:
+        """Return the input, from the committed offsets on."""
+        source = CommittedSource(
+            self._config,
+            self._group,
+            self._topic,
+            self._starts,
+            self._settings.batch_size,
+            self._stop,
+            observe_lag,
+            self._progress,
+        )
+        return GuardedSource(source, end_process)
+
+    def sink(self, on_commit: CommitObserver) -> GuardedSink[OutputBatch]:
+        """Return the output, in transactions with the input's offsets."""
+        sink = TransactionalSink(
+            self._config,
+            self._group,
+            self._topic,
+            self._partitions,
+            self._settings.commit_interval_ms,
+            self._settings.transaction_timeout_ms,
+            on_commit,
+            end_process,
+            self._progress,
+        )
+        return GuardedSink(sink, end_process)
+
+    def watch(self) -> None:
+        """From now on, end the process where it stands still while there is input."""
+        calm_collector()
+        limit_s = STALL_BEYOND_TRANSACTION_S + self._settings.transaction_timeout_ms / 1000
+        watch(self._config, self._topic, self._partitions, self._progress, limit_s, end_process)
+
+
+def serve_metrics(metrics: ServedMetrics, port: int) -> None:
+    """Answer Prometheus, unless the port is 0.
+
+    Raises
+    ------
+    PortTakenError
+        The port cannot be listened on.
+    """
+    if not port:
+        return
+    try:
+        metrics.serve(port)
+    except OSError as error:
+        message = (
+            f"VOLTICK_METRICS_PORT={port}: cannot listen ({error.strerror});"
+            " choose a free one, or 0 for none"
+        )
+        raise PortTakenError(message) from None

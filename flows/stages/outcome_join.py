@@ -1,0 +1,347 @@
+"""The step of ``flows.outcomes``: predictions in, predictions beside their truth out."""
+
+import math
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import structlog
+
+from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.pending_predictions import (
+    Lineup,
+    Lineups,
+    ModelScores,
+    Pending,
+    PredictionBatch,
+    decode_predictions,
+)
+from flows.connectors.kafka.source import partition_key
+from flows.connectors.outputs import OutputBatch, Records
+from flows.monitoring.quality import FirstOfSecond, Judged, QualityMonitor
+from flows.monitoring.quality_metrics import QualityMetrics
+from flows.numeric.arrays import Float64, Int64
+from flows.targets import Realized, Realizer, truth
+from schemas import topics
+from schemas.models import ModelManifest, TargetKind, TargetSpec
+from schemas.predictions import Outcome, OutcomeScore
+from schemas.quality import QualityPoint
+
+SpecOf = Callable[[str], TargetSpec | None]
+Publish = Callable[[list[QualityPoint]], None]
+# Horizon and lookback, seconds.
+Span = tuple[int, int]
+# Offset that made it known, offset of the prediction, key, outcome.
+Message = tuple[int, int, bytes, bytes]
+
+DEFAULT_SPAN: Span = (60, 3600)
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def span_of(spec: TargetSpec) -> Span:
+    """Return the horizon and lookback that a target is judged by."""
+    return spec.horizon_s, spec.lookback_s
+
+
+class Specs:
+    """The target that a model was made for, by ``name@version``; asked of the store once each.
+
+    Parameters
+    ----------
+    manifest_of
+        ``ModelStore.manifest``; what it raises says that the model is not known.
+    unknown
+        The errors that say so.
+    """
+
+    def __init__(
+        self,
+        manifest_of: Callable[[str], ModelManifest],
+        unknown: tuple[type[Exception], ...],
+    ) -> None:
+        self._manifest_of = manifest_of
+        self._unknown = unknown
+        self._specs: dict[str, TargetSpec | None] = {}
+
+    def __call__(self, ref: str) -> TargetSpec | None:
+        """Return the target, None where predictions of this model cannot be judged."""
+        if ref not in self._specs:
+            self._specs[ref] = self._load(ref)
+        return self._specs[ref]
+
+    def _load(self, ref: str) -> TargetSpec | None:
+        log = structlog.get_logger()
+        try:
+            spec = self._manifest_of(ref).target
+        except self._unknown as error:
+            log.warning("predictions cannot be judged", model=ref, cause=str(error))
+            return None
+        if spec.kind == "classification" and spec.level is None:
+            log.warning("predictions cannot be judged", model=ref, cause="its target has no level")
+            return None
+        return spec
+
+
+class _Horizon:
+    """The predictions of one partition that wait for the truth of one horizon."""
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.realizer = Realizer(*span)
+        self.pending = Pending()
+        self.counted: dict[str, FirstOfSecond] = {}
+
+    def push(self, batch: PredictionBatch) -> "list[_Known]":
+        """Fold a batch in; return what it makes known, by batch and line-up."""
+        self.pending.add(batch)
+        realized = self.realizer.update(
+            offset=batch.offset,
+            symbol_id=batch.symbol_id,
+            ts_event_ns=batch.ts_event_ns,
+            mid=batch.mid,
+            late=batch.late,
+            gap=batch.gap,
+            restart=batch.restart,
+        )
+        known = []
+        for source, rows, places in self.pending.take(realized.number):
+            for lineup in np.unique(source.lineup[rows]).tolist():
+                chosen = source.lineup[rows] == lineup
+                known.append(_Known(source, rows[chosen], places[chosen], lineup, realized))
+        return known
+
+
+class _Partition:
+    """All state of one partition."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self.symbols = SymbolTable()
+        self.lineups = Lineups()
+        self.horizons = [_Horizon(span) for span in spans]
+
+    @property
+    def rebuild_from(self) -> int:
+        return min(horizon.realizer.rebuild_from for horizon in self.horizons)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Predictions of one batch and one line-up whose truth came to be known.
+
+    ``rows`` are theirs in ``batch`` and ``places`` theirs in ``realized``, int64, shape (m,).
+    """
+
+    batch: PredictionBatch
+    rows: Int64
+    places: Int64
+    lineup: int
+    realized: Realized
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """One target of a line-up: its first score column; realized value and truth, shape (m,)."""
+
+    models: ModelScores
+    kind: TargetKind
+    column: int
+    value: Float64
+    truth: Float64
+
+
+class JudgeStep:
+    """Raw batches of ``predictions`` to outcomes.
+
+    Shared by the workers of a process; holds one state per partition, and one window of live
+    quality for all of them.
+
+    Parameters
+    ----------
+    spec_of
+        The target that a model was made for; None where it cannot be judged.
+    spans
+        Horizons and lookbacks to judge by, seconds. Fixed for a run, so that the state is a
+        function of the log: targets of another span are judged after the next start.
+    publish
+        Called with each new point of live quality; must be quick.
+    """
+
+    def __init__(
+        self,
+        spec_of: SpecOf,
+        spans: Iterable[Span],
+        monitor: QualityMonitor,
+        metrics: QualityMetrics,
+        publish: Publish,
+    ) -> None:
+        self._spec_of = spec_of
+        self._spans = tuple(sorted(set(spans)))
+        self._monitor = monitor
+        self._metrics = metrics
+        self._publish = publish
+        self._lock = threading.Lock()
+        self._partitions: dict[int, _Partition] = {}
+
+    def __call__(self, raw: RawBatch) -> tuple[str, OutputBatch]:
+        """Judge what this batch makes known; the key names its partition."""
+        state = self._partitions.get(raw.partition)
+        if state is None:
+            state = self._partitions[raw.partition] = _Partition(self._spans)
+        records = self._judge(raw, state) if raw.values else []
+        return partition_key(raw.partition), OutputBatch(
+            partition=raw.partition,
+            next_offset=raw.next_offset,
+            rebuild_from=min(state.rebuild_from, raw.next_offset),
+            caught_up=raw.caught_up,
+            emit=raw.emit,
+            records=records if raw.emit else [],
+            oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
+        )
+
+    def _judge(self, raw: RawBatch, state: _Partition) -> list[Records]:
+        batch, broken = decode_predictions(raw.values, raw.offsets, state.symbols, state.lineups)
+        self._count(raw, len(batch), broken)
+        names = list(state.symbols.ids)
+        judged: list[Judged] = []
+        messages: list[Message] = []
+        for horizon in state.horizons:
+            for known in horizon.push(batch):
+                targets = self._targets(state.lineups.known[known.lineup], known, horizon.span)
+                if not targets:
+                    continue
+                judged += _judged(targets, known, horizon.counted)
+                found = _outcomes(targets, known, names, batch)
+                messages += found
+                if raw.emit:
+                    self._metrics.outcomes.inc(len(found))
+                    self._metrics.dropped.inc(len(known.rows) - len(found))
+        self._watch(judged, show=raw.emit)
+        if not messages:
+            return []
+        # In the order of what made them known, then of the predictions themselves.
+        messages.sort(key=lambda message: message[:2])
+        return [
+            Records(
+                topics.OUTCOMES,
+                np.array([known_offset for known_offset, *_rest in messages], np.int64),
+                [key for _known, _offset, key, _value in messages],
+                [value for _known, _offset, _key, value in messages],
+            )
+        ]
+
+    def _count(self, raw: RawBatch, usable: int, broken: list[tuple[int, str]]) -> None:
+        if not raw.emit:
+            self._metrics.rebuilt.inc(usable)
+            return
+        self._metrics.predictions.inc(usable)
+        self._metrics.unreadable.inc(len(broken))
+        for offset, problem in broken:
+            structlog.get_logger().warning(
+                "not a prediction", partition=raw.partition, offset=offset, cause=problem
+            )
+
+    def _targets(self, lineup: Lineup, known: _Known, span: Span) -> list[_Target]:
+        targets = []
+        column = 0
+        for own in lineup:
+            spec = self._spec_of(own.ref)
+            if spec is not None and span_of(spec) == span:
+                value = known.realized.values(spec)[known.places]
+                targets.append(_Target(own, spec.kind, column, value, truth(value, spec)))
+            column += 1 + len(own.shadow)
+        return targets
+
+    def _watch(self, judged: list[Judged], *, show: bool) -> None:
+        with self._lock:
+            for each in judged:
+                self._monitor.observe(each)
+            points = self._monitor.points() if show else []
+            for point in points:
+                self._metrics.show(point)
+        if points:
+            self._publish(points)
+
+
+def _judged(
+    targets: list[_Target], known: _Known, counted: dict[str, FirstOfSecond]
+) -> list[Judged]:
+    found = []
+    batch = known.batch
+    for target in targets:
+        own = target.models
+        defined = np.flatnonzero(~np.isnan(target.truth) & batch.warm[known.rows])
+        rows = known.rows[defined]
+        first = counted.setdefault(own.target, FirstOfSecond()).pick(
+            batch.symbol_id[rows], batch.ts_event_ns[rows]
+        )
+        defined, rows = defined[first], rows[first]
+        for at, ref in enumerate((own.ref, *own.shadow)):
+            scores = batch.scores[rows, target.column + at]
+            found.append(
+                Judged(
+                    target=own.target,
+                    kind=target.kind,
+                    model=ref,
+                    role="champion" if at == 0 else "challenger",
+                    variant=own.variant if at == 0 else None,
+                    ts_event_ns=batch.ts_event_ns[rows],
+                    scores=scores,
+                    truths=target.truth[defined],
+                )
+            )
+    return found
+
+
+def _outcomes(
+    targets: list[_Target],
+    known: _Known,
+    names: list[tuple[str, str]],
+    newest: PredictionBatch,
+) -> list[Message]:
+    """Encode each prediction that has a truth; ``newest`` is the batch that made them known."""
+    batch, realized = known.batch, known.realized
+    known_offsets = newest.offset[realized.known_row[known.places]]
+    ts_known_ns = realized.ts_known_ns[known.places].tolist()
+    messages = []
+    for at, (row, known_offset) in enumerate(
+        zip(known.rows.tolist(), known_offsets.tolist(), strict=True)
+    ):
+        scores = {
+            target.models.target: _outcome_score(target, at, batch.scores[row])
+            for target in targets
+            if not math.isnan(target.truth[at])
+        }
+        if not scores:
+            continue
+        venue, symbol = names[batch.symbol_id[row]]
+        outcome = Outcome(
+            symbol=symbol,
+            venue=venue,
+            ts_event_ns=int(batch.ts_event_ns[row]),
+            ts_known_ns=ts_known_ns[at],
+            scores=scores,
+            feature_set=int(batch.feature_set[row]),
+            partition=int(batch.origin_partition[row]),
+            offset=int(batch.origin_offset[row]),
+            known_offset=known_offset,
+        )
+        offset = int(batch.offset[row])
+        messages.append((known_offset, offset, symbol.encode(), _ENCODER.encode(outcome)))
+    return messages
+
+
+def _outcome_score(target: _Target, at: int, scores: Float64) -> OutcomeScore:
+    own = target.models
+    shadow = scores[target.column + 1 : target.column + 1 + len(own.shadow)].tolist()
+    return OutcomeScore(
+        score=float(scores[target.column]),
+        model=own.model,
+        version=own.version,
+        variant=own.variant,
+        truth=float(target.truth[at]),
+        value=float(target.value[at]),
+        shadow=dict(zip(own.shadow, shadow, strict=True)),
+    )

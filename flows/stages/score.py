@@ -1,0 +1,254 @@
+"""The pipeline's steps: each takes a batch and returns it with what the step adds.
+
+A step object is shared by the workers of a process and holds one state per partition, made when
+the partition's first batch comes; a partition's batches always come from the same worker.
+"""
+
+import time
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+import numpy as np
+
+from flows.codec.batch import RawBatch, SymbolTable, TickBatch
+from flows.codec.decode import decode
+from flows.codec.encode import (
+    Messages,
+    SymbolText,
+    dead_letters,
+    feature_rows,
+    predictions,
+    unscorable_letters,
+)
+from flows.connectors.kafka.source import partition_key
+from flows.connectors.outputs import Latest, OutputBatch, Records
+from flows.features import DUPLICATE, GAP, LATE, RESTART, FeatureRows, FeatureState
+from flows.monitoring.metrics import PipelineMetrics
+from flows.numeric.arrays import Int64
+from flows.scoring.scorer import Scorer, TargetScores
+from schemas import topics
+from schemas.dead_letters import DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A raw batch with its usable ticks and its dead letters."""
+
+    raw: RawBatch
+    ticks: TickBatch
+    dead: list[DeadLetter]
+    symbols: SymbolTable
+
+
+@dataclass(frozen=True, slots=True)
+class Featured:
+    """A decoded batch with its features; ``rows`` are those that are output, int64, rising."""
+
+    decoded: Decoded
+    features: FeatureRows
+    rows: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A batch with the scores of ``rows``; ``rows`` is empty in a batch that is not emitted."""
+
+    featured: Featured
+    rows: Int64
+    scores: list[TargetScores]
+    ts_scored_ns: int
+
+
+class DecodeStep:
+    """Raw batches to columns and dead letters.
+
+    Parameters
+    ----------
+    topic
+        Where the batches come from.
+    allowed
+        See :func:`flows.codec.decode.decode`.
+    """
+
+    def __init__(self, topic: str, allowed: frozenset[str], metrics: PipelineMetrics) -> None:
+        self._topic = topic
+        self._allowed = allowed
+        self._metrics = metrics
+        self._symbols: dict[int, SymbolTable] = {}
+
+    def __call__(self, raw: RawBatch) -> Decoded:
+        """Decode one batch."""
+        symbols = self._symbols.setdefault(raw.partition, SymbolTable())
+        ticks, dead = decode(raw, symbols, self._topic, self._allowed)
+        if raw.values:
+            self._metrics.batch_size.observe(len(raw.values))
+            count = self._metrics.ticks if raw.emit else self._metrics.rebuilt
+            count.inc(len(raw.values))
+        return Decoded(raw, ticks, dead, symbols)
+
+
+class FeatureStep:
+    """Columns to feature rows."""
+
+    def __init__(self, metrics: PipelineMetrics) -> None:
+        self._metrics = metrics
+        self._states: dict[int, FeatureState] = {}
+
+    def __call__(self, decoded: Decoded) -> Featured:
+        """Fold one batch into its partition's state."""
+        partition = decoded.raw.partition
+        state = self._states.get(partition)
+        if state is None:
+            state = self._states[partition] = FeatureState()
+        features = state.update(decoded.ticks)
+        rows = np.flatnonzero((features.flags & DUPLICATE) == 0)
+        if decoded.raw.emit:
+            self._count(features)
+        return Featured(decoded, features, rows)
+
+    def _count(self, features: FeatureRows) -> None:
+        counted = (
+            (DUPLICATE, self._metrics.duplicates),
+            (LATE, self._metrics.late),
+            (GAP, self._metrics.gaps),
+            (RESTART, self._metrics.restarts),
+        )
+        seen = int(np.bitwise_or.reduce(features.flags)) if len(features.flags) else 0
+        for bit, counter in counted:
+            if seen & bit:
+                counter.inc(int(np.count_nonzero(features.flags & bit)))
+
+
+class ScoreStep:
+    """Feature rows to scores; follows the model store between two batches."""
+
+    def __init__(self, scorer: Scorer, metrics: PipelineMetrics) -> None:
+        self._scorer = scorer
+        self._metrics = metrics
+
+    def __call__(self, featured: Featured) -> Scored:
+        """Score one batch with one line-up of models."""
+        for swap in self._scorer.poll():
+            self._metrics.swaps.labels(swap.target).inc()
+        rows = featured.rows
+        if not featured.decoded.raw.emit:
+            rows = rows[:0]
+        if len(rows) == 0:
+            return Scored(featured, rows, [], 0)
+        values = featured.features.values
+        scores = self._scorer.score(values if len(rows) == len(values) else values[rows])
+        return Scored(featured, rows, scores, time.time_ns())
+
+
+class EncodeStep:
+    """Scores to the messages that the sink writes.
+
+    Parameters
+    ----------
+    topic
+        Where the batches come from, for dead letters.
+    publish_features
+        Also write the feature rows.
+    dead_letter_bytes
+        Largest message that ``dead.letters`` takes; None for any.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        metrics: PipelineMetrics,
+        *,
+        publish_features: bool,
+        dead_letter_bytes: int | None = None,
+    ) -> None:
+        self._topic = topic
+        self._metrics = metrics
+        self._publish_features = publish_features
+        self._dead_letter_bytes = dead_letter_bytes
+        self._texts: dict[int, SymbolText] = {}
+
+    def __call__(self, scored: Scored) -> tuple[str, OutputBatch]:
+        """Encode one batch; the key names its partition."""
+        decoded = scored.featured.decoded
+        raw = decoded.raw
+        output = _Builder()
+        if raw.emit and raw.values:
+            self._encode(scored, output)
+        batch = OutputBatch(
+            partition=raw.partition,
+            next_offset=raw.next_offset,
+            rebuild_from=min(scored.featured.features.rebuild_from, raw.next_offset),
+            caught_up=raw.caught_up,
+            emit=raw.emit,
+            records=output.records,
+            latest=output.latest,
+            oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
+        )
+        return partition_key(raw.partition), batch
+
+    def _encode(self, scored: Scored, output: "_Builder") -> None:
+        decoded, features = scored.featured.decoded, scored.featured.features
+        ticks = decoded.ticks
+        text = self._texts.get(decoded.raw.partition)
+        if text is None:
+            text = self._texts[decoded.raw.partition] = SymbolText(decoded.symbols)
+        text.refresh()
+        messages, unscorable = predictions(
+            ticks, features, scored.rows, scored.scores, scored.ts_scored_ns, text
+        )
+        output.add(topics.PREDICTIONS, messages, ticks, text)
+        output.add_latest(messages, ticks, scored.ts_scored_ns, text)
+        self._metrics.predictions.inc(len(messages.values))
+        if self._publish_features:
+            rows = feature_rows(ticks, features, scored.rows, text)
+            output.add(topics.TICKS_FEATURES, rows, ticks, text)
+        dead = decoded.dead
+        if unscorable:
+            raw = decoded.raw
+            dead = dead + unscorable_letters(
+                ticks, unscorable, raw.offsets, raw.values, self._topic
+            )
+            dead.sort(key=lambda letter: letter.offset or 0)
+        output.add_dead(dead, self._dead_letter_bytes)
+        for letter in dead:
+            self._metrics.dead_letters.labels(letter.reason.value).inc()
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Gathers a batch's outputs."""
+
+    records: list[Records] = field(default_factory=list)
+    latest: list[Latest] = field(default_factory=list)
+
+    def add(self, topic: str, messages: Messages, ticks: TickBatch, text: SymbolText) -> None:
+        if messages.values:
+            numbers = ticks.symbol_id[messages.rows].tolist()
+            keys: list[bytes | None] = [text.keys[number] for number in numbers]
+            self.records.append(Records(topic, ticks.offset[messages.rows], keys, messages.values))
+
+    def add_latest(
+        self, messages: Messages, ticks: TickBatch, ts_scored_ns: int, text: SymbolText
+    ) -> None:
+        numbers = ticks.symbol_id[messages.rows].tolist()
+        last = dict(zip(numbers, range(len(numbers)), strict=True))  # later rows replace earlier
+        # Venues share a symbol's place: there, too, the later row is the one to show.
+        newest = {
+            text.names[number]: row for number, row in sorted(last.items(), key=itemgetter(1))
+        }
+        self.latest = [
+            Latest(
+                name,
+                int(ticks.offset[messages.rows[row]]),
+                ts_scored_ns,
+                messages.values[row],
+            )
+            for name, row in newest.items()
+        ]
+
+    def add_dead(self, letters: list[DeadLetter], limit: int | None) -> None:
+        if letters:
+            offsets = np.array([letter.offset for letter in letters], np.int64)
+            keys: list[bytes | None] = [None] * len(letters)
+            values = dead_letters(letters, limit)
+            self.records.append(Records(topics.DEAD_LETTERS, offsets, keys, values))

@@ -1,0 +1,1 @@
+"""The API's HTTP surface: errors, security, middleware, documents and answers."""

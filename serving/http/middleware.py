@@ -1,0 +1,113 @@
+"""What is done to every request: measured, and answered with security headers.
+
+Plain ASGI, since a middleware that buffers would stop event streams.
+"""
+
+import time
+import traceback
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.http.problems import error_response
+from serving.http.views import ErrorBody
+from serving.monitoring.metrics import ApiMetrics
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# The documentation's package sets styles from its script.
+_DOCS_POLICY = _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class SecurityHeaders:
+    """Adds the headers that keep foreign script, frames and guesses about types out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        policy = _DOCS_POLICY if scope["path"].startswith("/docs") else _POLICY
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = policy
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class Measure:
+    """Counts requests and times them to the first byte, by route template."""
+
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+
+        async def send_measured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Paths that lead nowhere share one label: anyone can invent more of them.
+                route = getattr(scope.get("route"), "path", "unmatched")
+                method = scope["method"] if route != "unmatched" else "any"
+                self._metrics.requests.labels(method, route, message["status"]).inc()
+                self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+            await send(message)
+
+        await self._app(scope, receive, send_measured)
+
+
+class CatchAll:
+    """Answers 500 in the one shape for what nobody foresaw; the cause goes to the log alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_watched)
+        except Exception as error:
+            # Whatever it was, the client gets an answer, and the others are still served. The
+            # message may hold addresses or secrets, so only its kind is for the client.
+            # As plain text: loggers that show local variables would show settings, and take long.
+            trace = "".join(traceback.format_exception(error))
+            structlog.get_logger().error("request failed", path=scope["path"], cause=trace)
+            if started:
+                raise
+            body = ErrorBody("internal_error", "an unexpected error; the log has its cause")
+            await error_response(500, body)(scope, receive, send)

@@ -1,0 +1,1 @@
+"""Which model answers a request, and how a request becomes feature rows."""

@@ -1,0 +1,1 @@
+"""Latest scores, their history and their stream, read from Redis."""

@@ -1,0 +1,218 @@
+"""One subscription to Redis, fanned out to any number of event streams.
+
+What the pipeline publishes is gathered for up to a tenth of a second and handed to all clients as
+one shared chunk of bytes: the cost per client is one write per chunk. Each client's queue is
+bounded; a client that reads too slowly loses its oldest chunks, one that does not read at all is
+dropped.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import structlog
+from redis import asyncio as redis
+from redis.exceptions import RedisError
+
+from schemas import topics
+from serving.monitoring.metrics import ApiMetrics
+
+FLUSH_S = 0.1
+QUEUE_BYTES = 1 << 20
+RECONNECT_S = (0.2, 2.0)
+MAX_CLIENTS = 2000
+
+
+class _Origin(msgspec.Struct):
+    symbol: str
+    partition: int
+    offset: int
+
+
+class Subscriber:
+    """The bounded queue of one client.
+
+    Parameters
+    ----------
+    symbols
+        Which symbols it wants; None for all.
+    """
+
+    def __init__(self, symbols: frozenset[str] | None) -> None:
+        self.symbols = symbols
+        self.dropped = 0
+        self.closed = False
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._wakeup = asyncio.Event()
+
+    def offer(self, chunk: bytes) -> int:
+        """Queue a chunk; return how many older ones had to go."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        dropped = 0
+        while self._size > QUEUE_BYTES and len(self._chunks) > 1:
+            self._size -= len(self._chunks.popleft())
+            dropped += 1
+        self.dropped += dropped
+        self._wakeup.set()
+        return dropped
+
+    def close(self) -> None:
+        """Let the reader end."""
+        self.closed = True
+        self._wakeup.set()
+
+    async def take(self, timeout_s: float) -> bytes:
+        """Return everything queued, empty after ``timeout_s`` of silence or when closed."""
+        if not self._chunks and not self.closed:
+            self._wakeup.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._wakeup.wait()
+        taken = b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        return taken
+
+
+class Broadcaster:
+    """Owns the subscription and the clients.
+
+    Parameters
+    ----------
+    url
+        Redis URL; the subscription has a connection of its own.
+    """
+
+    def __init__(self, url: str, metrics: ApiMetrics) -> None:
+        self._url = url
+        self._metrics = metrics
+        self._clients: set[Subscriber] = set()
+        self._pending: list[tuple[str, bytes]] = []
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._last_flush = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+        self.connected = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to listen, in the running event loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End the subscription and every client's stream."""
+        self.close_clients()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+
+    def close_clients(self) -> None:
+        """End every open stream."""
+        for client in self._clients:
+            client.close()
+
+    @property
+    def client_count(self) -> int:
+        """Open streams."""
+        return len(self._clients)
+
+    @contextlib.contextmanager
+    def _joined(self, client: Subscriber) -> Any:
+        self._clients.add(client)
+        self._metrics.stream_clients.set(len(self._clients))
+        try:
+            yield
+        finally:
+            self._clients.discard(client)
+            self._metrics.stream_clients.set(len(self._clients))
+
+    @contextlib.asynccontextmanager
+    async def subscribe(self, symbols: frozenset[str] | None) -> AsyncIterator[Subscriber]:
+        """Give a queue that fills until the block is left."""
+        client = Subscriber(symbols)
+        with self._joined(client):
+            yield client
+
+    def publish(self, message: bytes) -> None:
+        """Take one message of the channel in; it leaves with the next flush."""
+        try:
+            origin = msgspec.json.decode(message, type=_Origin)
+        except msgspec.DecodeError as error:
+            structlog.get_logger().warning("unreadable message on stream", cause=str(error))
+            return
+        if not self._clients:
+            return
+        event = b"event: score\nid: %d-%d\ndata: %b\n\n" % (
+            origin.partition,
+            origin.offset,
+            message,
+        )
+        self._pending.append((origin.symbol, event))
+        if self._flush_timer is None:
+            loop = asyncio.get_running_loop()
+            due = max(loop.time(), self._last_flush + FLUSH_S)
+            self._flush_timer = loop.call_at(due, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_timer = None
+        self._last_flush = asyncio.get_running_loop().time()
+        pending, self._pending = self._pending, []
+        everything = b"".join(event for _symbol, event in pending)
+        for client in self._clients:
+            if client.symbols is None:
+                chunk = everything
+            else:
+                chunk = b"".join(event for symbol, event in pending if symbol in client.symbols)
+            if chunk:
+                self._metrics.stream_dropped.inc(client.offer(chunk))
+
+    async def _run(self) -> None:
+        log = structlog.get_logger()
+        delay = RECONNECT_S[0]
+        while True:
+            try:
+                async with asyncio.timeout(None), self._subscription() as subscription:
+                    self.connected.set()
+                    delay = RECONNECT_S[0]
+                    await self._listen(subscription)
+            except (RedisError, OSError, TimeoutError) as error:
+                if self.connected.is_set():
+                    log.warning("score stream interrupted", cause=type(error).__name__)
+            self.connected.clear()
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RECONNECT_S[1])
+
+    @contextlib.asynccontextmanager
+    async def _subscription(self) -> AsyncIterator[Any]:
+        client = redis.Redis.from_url(self._url, socket_connect_timeout=1.0, socket_timeout=2.0)
+        try:
+            subscription = client.pubsub(ignore_subscribe_messages=True)
+            try:
+                await subscription.subscribe(topics.STREAM_CHANNEL)
+                yield subscription
+            finally:
+                await subscription.aclose()  # type: ignore[no-untyped-call]
+        finally:
+            await client.aclose()
+
+    async def _listen(self, subscription: Any) -> None:
+        # A silent channel is asked for a sign of life, so that a dead connection is noticed.
+        silent_since = asyncio.get_running_loop().time()
+        while True:
+            message = await subscription.get_message(timeout=1.0)
+            now = asyncio.get_running_loop().time()
+            if message is not None:
+                silent_since = now
+                if message["type"] == "message":
+                    self.publish(message["data"])
+            elif now - silent_since > 5.0:
+                message = "no answer to a ping"
+                raise TimeoutError(message)
+            elif now - silent_since > 2.0:
+                await subscription.ping()

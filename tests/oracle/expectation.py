@@ -1,0 +1,120 @@
+"""From raw messages to what must be on each output topic."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from schemas.features import FEATURE_SET, WARM_AFTER_S
+from schemas.ticks import Tick
+from tests.oracle.order import SECOND, PartitionOrder, Verdict
+from tests.oracle.validity import Reasons, validate
+from tests.support.kafka.tools import Message
+
+Origin = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRow:
+    """A scored tick: one message on ``predictions`` and one on ``ticks.features``."""
+
+    tick: Tick
+    key: bytes
+    verdict: Verdict
+    effective_ns: int
+    mid: float
+    warm: bool
+
+    def prediction_fields(self, origin: Origin) -> dict[str, object]:
+        """Return every field of the prediction that does not depend on a model or a clock."""
+        tick = self.tick
+        return {
+            "symbol": tick.symbol,
+            "venue": tick.venue,
+            "ts_event_ns": tick.ts_event_ns,
+            "trade_id": tick.trade_id,
+            "price": tick.price,
+            "mid": self.mid,
+            "warm": self.warm,
+            "late": self.verdict is Verdict.LATE,
+            "gap": tick.gap,
+            "restart": self.verdict in {Verdict.FIRST, Verdict.RESTART},
+            "feature_set": FEATURE_SET,
+            "partition": origin[0],
+            "offset": origin[1],
+        }
+
+    def feature_fields(self, origin: Origin) -> dict[str, object]:
+        """Return every field of the feature row but the values."""
+        tick = self.tick
+        return {
+            "symbol": tick.symbol,
+            "venue": tick.venue,
+            "ts_event_ns": tick.ts_event_ns,
+            "feature_set": FEATURE_SET,
+            "warm": self.warm,
+            "partition": origin[0],
+            "offset": origin[1],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLetter:
+    """A refused message: one on ``dead.letters``."""
+
+    reasons: Reasons
+    payload: bytes
+
+
+@dataclass
+class Expected:
+    """What the outputs must contain, by (partition, offset) on ``ticks.raw``."""
+
+    rows: dict[Origin, ExpectedRow] = field(default_factory=dict)
+    letters: dict[Origin, ExpectedLetter] = field(default_factory=dict)
+    duplicates: set[Origin] = field(default_factory=set)
+
+    @property
+    def inputs(self) -> int:
+        """How many messages were judged."""
+        return len(self.rows) + len(self.letters) + len(self.duplicates)
+
+
+def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Expected:
+    """Judge every message of ``ticks.raw``, whole partitions in offset order.
+
+    Parameters
+    ----------
+    allowed
+        Symbols that are let in; all, if empty.
+    """
+    expected = Expected()
+    partitions: dict[int, PartitionOrder] = {}
+    for message in sorted(raw, key=lambda each: (each.partition, each.offset)):
+        origin = (message.partition, message.offset)
+        tick = validate(message.value, message.timestamp_ms, allowed)
+        if not isinstance(tick, Tick):
+            expected.letters[origin] = ExpectedLetter(tick, message.value)
+            continue
+        order = partitions.setdefault(message.partition, PartitionOrder())
+        verdict, effective_ns, started_ns = order.judge(
+            (tick.venue, tick.symbol), tick.ts_event_ns, tick.trade_id
+        )
+        if verdict is Verdict.DUPLICATE:
+            expected.duplicates.add(origin)
+            continue
+        expected.rows[origin] = ExpectedRow(
+            tick=tick,
+            key=tick.symbol.encode(),
+            verdict=verdict,
+            effective_ns=effective_ns,
+            mid=_mid(tick),
+            warm=effective_ns - started_ns >= WARM_AFTER_S * SECOND,
+        )
+    return expected
+
+
+def _mid(tick: Tick) -> float:
+    if tick.bid is None or tick.ask is None:
+        return tick.price
+    whole = tick.bid + tick.ask
+    return whole / 2 if math.isfinite(whole) else tick.bid / 2 + tick.ask / 2

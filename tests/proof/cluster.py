@@ -1,0 +1,76 @@
+"""The servers and helpers of one proof, handed to whatever torments the pipeline."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.proof.feeder import Feeder
+from tests.proof.incarnations import Lives
+from tests.proof.progress import Progress
+from tests.support.embedded import EmbeddedBroker, Valkey
+from tests.support.kafka.apache import ApacheKafka
+
+Broker = ApacheKafka | EmbeddedBroker
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a proof does.
+
+    Attributes
+    ----------
+    ticks
+        At least so many inputs; more are made while the torment goes on.
+    before
+        How many of them are there before the first start.
+    rate_hz
+        Messages per second during the torment.
+    oracle_rows
+        How many feature rows are recomputed by the oracle, drawn by the seed.
+    uninterrupted
+        Compare all feature rows bit for bit with an undisturbed run on the same input.
+    settings
+        More settings of the pipeline.
+    """
+
+    seed: int
+    kills: int = 0
+    partitions: int = 4
+    ticks: int = 20_000
+    before: int = 5_000
+    rate_hz: float = 1_500.0
+    oracle_rows: int = 2_000
+    uninterrupted: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Scene:
+    """What a torment works with; processes that it leaves are killed after it."""
+
+    plan: Plan
+    broker: Broker
+    valkey: Valkey
+    folder: Path
+    store: Path
+    feeder: Feeder
+    progress: Progress
+    lives: Lives
+    say: Callable[[str], None]
+
+
+Torment = Callable[[Scene], None]
+
+
+def settings_of(
+    broker: Broker, valkey: Valkey, store: Path, group: str, partitions: int
+) -> dict[str, str]:
+    """Return the environment of a pipeline on these servers."""
+    return {
+        **broker.environment(),
+        "REDIS_URL": valkey.url,
+        "VOLTICK_MODEL_STORE": str(store),
+        "VOLTICK_GROUP": group,
+        "VOLTICK_PARTITIONS": str(partitions),
+        "VOLTICK_REPLICATION_FACTOR": str(broker.replication),
+    }

@@ -1,0 +1,217 @@
+"""Transactions: what becomes visible, what is tried again, what ends the process."""
+
+import pytest
+from confluent_kafka import KafkaError
+
+from flows.connectors.kafka.transactions import ABORT_LIMIT, Target, TransactionalWriter
+from flows.connectors.outputs import Latest
+from flows.errors import BrokerError, FencedError
+from tests.unit.connectors.kafka.fakes import FakeProducer, failure, output, values
+
+TARGET = Target({}, "group", "ticks.raw", 3, transaction_timeout_ms=300)
+ABORTABLE = failure(KafkaError._INCONSISTENT, abort=True)
+
+
+def writer(producer: FakeProducer, floor: int = 0) -> TransactionalWriter:
+    made = TransactionalWriter(TARGET, producer)
+    made._floor = floor
+    return made
+
+
+def committed(producer: FakeProducer) -> tuple[int, str]:
+    last = producer.committed_offsets[-1]
+    assert (last.topic, last.partition) == ("ticks.raw", 3)
+    return last.offset, last.metadata
+
+
+def test_outputs_and_offset_are_committed_together():
+    producer = FakeProducer()
+    writing = writer(producer)
+    batches = [output(0, 2), output(2, 3)]
+    for batch in batches:
+        writing.write(batch)
+    assert values(producer) == []
+    done = writing.commit()
+    assert (done.partition, done.batches) == (3, batches)
+    assert values(producer) == [0, 1, 2]
+    assert committed(producer) == (3, '{"rebuild_from":2}')
+    assert not writing.is_open
+    assert writing.floor == 3
+
+
+def test_what_an_earlier_owner_has_committed_is_dropped():
+    producer = FakeProducer()
+    writing = writer(producer, floor=5)
+    writing.write(output(0, 3))
+    assert not writing.is_open
+    writing.write(output(3, 8))
+    writing.commit()
+    assert values(producer) == [5, 6, 7]
+    assert committed(producer) == (8, '{"rebuild_from":3}')
+
+
+def test_what_is_dropped_is_not_shown_as_the_latest_either():
+    writing = writer(FakeProducer(), floor=5)
+    shown = [Latest("A", 4, 10, b"4"), Latest("B", 5, 10, b"5")]
+    writing.write(output(3, 8, latest=shown))
+    done = writing.commit()
+    assert [each for batch in done.batches for each in batch.latest] == shown[1:]
+
+
+def test_a_batch_that_ends_at_the_committed_offset_commits_nothing():
+    producer = FakeProducer()
+    writing = writer(producer, floor=8)
+    writing.write(output(3, 8))
+    assert producer.calls == []
+
+
+def test_a_rebuild_and_an_idle_batch_write_nothing():
+    producer = FakeProducer()
+    writing = writer(producer)
+    writing.write(output(0, 5, emit=False))
+    writing.write(output(0, 0, records=[]))
+    assert producer.calls == []
+    writing.write(output(0, 5))
+    writing.write(output(5, 5, records=[]))
+    writing.commit()
+    assert values(producer) == [0, 1, 2, 3, 4]
+
+
+def test_a_batch_without_outputs_still_moves_the_offset():
+    producer = FakeProducer()
+    writing = writer(producer)
+    writing.write(output(0, 4, records=[]))
+    writing.commit()
+    assert values(producer) == []
+    assert committed(producer)[0] == 4
+
+
+def test_a_full_queue_is_waited_for_in_order():
+    producer = FakeProducer()
+    producer.room = 3
+
+    def deliver() -> None:
+        producer.room = 2
+
+    producer.on_poll = deliver
+    writing = writer(producer)
+    writing.write(output(0, 10))
+    writing.commit()
+    assert values(producer) == list(range(10))
+
+
+def test_a_queue_that_stays_full_is_an_error():
+    producer = FakeProducer()
+    producer.room = 1
+    with pytest.raises(BrokerError, match=r"took nothing for 0\.3 s"):
+        writer(producer).write(output(0, 10))
+
+
+def test_what_is_retriable_is_tried_again():
+    busy = failure(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True)
+    producer = FakeProducer(send_offsets_to_transaction=[busy, busy], commit_transaction=[busy])
+    writing = writer(producer)
+    writing.write(output(0, 2))
+    writing.commit()
+    assert values(producer) == [0, 1]
+    assert producer.calls.count("commit_transaction") == 2
+
+
+def test_silence_has_an_end():
+    silent = failure(KafkaError._TIMED_OUT, retriable=True)
+    producer = FakeProducer(commit_transaction=[silent] * 1000)
+    writing = writer(producer)
+    writing.write(output(0, 2))
+    with pytest.raises(BrokerError, match=r"partition 3 of ticks.raw: cannot commit: said so"):
+        writing.commit()
+
+
+@pytest.mark.parametrize("where", ["send_offsets_to_transaction", "commit_transaction"])
+def test_an_aborted_transaction_is_written_again_whole(where: str):
+    producer = FakeProducer(**{where: [ABORTABLE]})
+    writing = writer(producer)
+    writing.write(output(0, 2))
+    writing.write(output(2, 4))
+    writing.commit()
+    assert producer.calls.count("abort_transaction") == 1
+    assert values(producer) == [0, 1, 2, 3]
+    assert committed(producer) == (4, '{"rebuild_from":2}')
+
+
+def test_a_transaction_that_fails_while_written_is_written_again_whole():
+    state = failure(KafkaError._STATE)
+    producer = FakeProducer(produce_batch=[None, state])
+    writing = writer(producer)
+    writing.write(output(0, 2))
+    writing.write(output(2, 4))
+    writing.commit()
+    assert values(producer) == [0, 1, 2, 3]
+
+
+def test_aborts_have_an_end():
+    producer = FakeProducer(commit_transaction=[ABORTABLE] * ABORT_LIMIT)
+    writing = writer(producer)
+    writing.write(output(0, 2))
+    with pytest.raises(BrokerError, match="3 transactions in a row were aborted: said so"):
+        writing.commit()
+    assert values(producer) == []
+
+
+FENCED = [
+    failure(KafkaError._FENCED, fatal=True),
+    failure(KafkaError.INVALID_PRODUCER_EPOCH),
+    failure(KafkaError._FATAL),
+]
+
+
+@pytest.mark.parametrize("error", FENCED)
+@pytest.mark.parametrize(
+    "where", ["begin_transaction", "produce_batch", "send_offsets_to_transaction"]
+)
+def test_a_younger_owner_ends_this_one(where: str, error: BaseException):
+    producer = FakeProducer(**{where: [error]})
+    writing = writer(producer)
+
+    def write_and_commit() -> None:
+        writing.write(output(0, 2))
+        writing.commit()
+
+    with pytest.raises(FencedError, match="younger instance of group group") as refused:
+        write_and_commit()
+    assert refused.value.exit_code == 3
+    assert "\n" not in str(refused.value)
+
+
+def test_a_younger_owner_at_the_start_ends_this_one():
+    producer = FakeProducer(init_transactions=[FENCED[0]])
+    with pytest.raises(FencedError):
+        writer(producer).take_over()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.INVALID_TRANSACTION_TIMEOUT,
+    ],
+)
+def test_what_the_broker_does_not_allow_is_not_called_fenced(code: int):
+    producer = FakeProducer(init_transactions=[failure(code, fatal=True)])
+    with pytest.raises(BrokerError, match="cannot take over: said so"):
+        writer(producer).take_over()
+
+
+def test_the_transactional_id_is_that_of_group_and_partition():
+    assert TARGET.transactional_id == "group-3"
+
+
+def test_aborting_leaves_nothing():
+    producer = FakeProducer()
+    writing = writer(producer)
+    writing.abort()
+    assert producer.calls == []
+    writing.write(output(0, 2))
+    writing.abort()
+    assert producer.calls[-1] == "abort_transaction"
+    assert not writing.is_open

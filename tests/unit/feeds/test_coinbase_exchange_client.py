@@ -1,0 +1,291 @@
+"""The live feed against a local venue with scripted faults."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import structlog
+
+from flows.errors import FeedError
+from flows.feeds.backoff import backoff_s
+from flows.feeds.base import Frame
+from flows.feeds.coinbase_exchange import client
+from flows.feeds.coinbase_exchange.client import CoinbaseExchangeFeed, Limits, reachable
+from flows.feeds.processor import Ingest
+from schemas.ticks import Tick
+from tests.support.coinbase_server import CoinbaseServer, Connection, Script
+from tests.support.polling import free_ports, until
+from tests.unit.feeds.support import decoded
+
+LIMITS = Limits(connect_s=5.0, silence_s=0.4, ping_s=0.1, backoff_s=0.01, backoff_cap_s=0.05)
+PATIENT = Limits(connect_s=5.0, silence_s=30.0, backoff_s=0.01, backoff_cap_s=0.05)
+
+
+class Listener:
+    """Drains a feed through an ingest."""
+
+    def __init__(self, feed: CoinbaseExchangeFeed) -> None:
+        self.feed = feed
+        self.ingest = Ingest(feed.parser())
+        self.frames: list[Frame] = []
+        self.ticks: list[Tick] = []
+
+    def poll(self) -> None:
+        frames = self.feed.poll(100)
+        self.frames += frames
+        self.ticks += decoded(self.ingest.process(frames))
+
+    def until(self, done: Callable[[], object]) -> None:
+        def check() -> bool:
+            self.poll()
+            return bool(done())
+
+        until(check, "the feed to deliver", 20.0)
+
+    def ids(self) -> list[tuple[int | None, bool]]:
+        return [(tick.trade_id, tick.gap) for tick in self.ticks]
+
+
+@contextmanager
+def listening(
+    *scripts: Script, symbols: tuple[str, ...] = ("BTC-USD",), limits: Limits = PATIENT
+) -> Iterator[tuple[CoinbaseServer, Listener]]:
+    with CoinbaseServer(scripts) as server:
+        feed = CoinbaseExchangeFeed(symbols, server.url, limits=limits, rng=random.Random(1))  # noqa: S311
+        try:
+            yield server, Listener(feed)
+        finally:
+            feed.close()
+
+
+def steady(connection: Connection) -> None:
+    connection.ack()
+    for trade_id in (1, 2, 3):
+        connection.ticker(trade_id)
+    connection.hang()
+
+
+def test_subscribes_to_ticker_and_heartbeat_and_delivers_ticks() -> None:
+    with listening(steady, symbols=("BTC-USD", "ETH-USD")) as (server, listener):
+        listener.until(lambda: len(listener.ticks) == 3)
+        assert server.subscriptions == [
+            {
+                "type": "subscribe",
+                "product_ids": ["BTC-USD", "ETH-USD"],
+                "channels": ["ticker", "heartbeat"],
+            }
+        ]
+        assert listener.ids() == [(1, False), (2, False), (3, False)]
+        assert all(frame.ts_recv_ns for frame in listener.frames)
+        assert listener.ingest.counts.control == 1
+
+
+def test_reconnects_after_a_drop_marks_the_gap_and_drops_repeats() -> None:
+    def first(connection: Connection) -> None:
+        connection.ticker(1)
+        connection.ticker(2)
+        connection.drop()
+
+    def second(connection: Connection) -> None:
+        connection.ack()
+        for trade_id in (1, 2, 5, 6):
+            connection.ticker(trade_id)
+        connection.hang()
+
+    with listening(first, second) as (_, listener):
+        listener.until(lambda: len(listener.ticks) == 4)
+        assert listener.ids() == [(1, False), (2, False), (5, True), (6, False)]
+        assert listener.ingest.counts.repeats == 2
+        assert listener.ingest.counts.gaps == 1
+        assert [frame.fresh for frame in listener.frames] == [False, False, True, *[False] * 4]
+
+
+def test_a_reconnect_that_lost_nothing_is_no_gap() -> None:
+    def first(connection: Connection) -> None:
+        connection.ticker(1)
+
+    def second(connection: Connection) -> None:
+        connection.ticker(2)
+        connection.hang()
+
+    with listening(first, second) as (_, listener):
+        listener.until(lambda: len(listener.ticks) == 2)
+        assert listener.ids() == [(1, False), (2, False)]
+
+
+def test_a_silent_socket_is_given_up_even_if_it_answers_pings() -> None:
+    def silent(connection: Connection) -> None:
+        connection.ticker(1)
+        connection.hang()
+
+    def lively(connection: Connection) -> None:
+        connection.ticker(4)
+        connection.hang()
+
+    with listening(silent, lively, limits=LIMITS) as (server, listener):
+        listener.until(lambda: len(listener.ticks) >= 2)
+        assert server.connections >= 2
+        assert listener.ids()[:2] == [(1, False), (4, True)]
+
+
+def test_heartbeats_keep_a_quiet_market_connected_and_tell_of_lost_trades() -> None:
+    answered: list[bool] = []
+
+    def quiet(connection: Connection) -> None:
+        connection.ticker(1)
+        connection.heartbeat(3)
+        answered.append(connection.ping())
+        connection.ticker(4)
+        connection.hang()
+
+    with listening(quiet) as (server, listener):
+        listener.until(lambda: len(listener.ticks) == 2)
+        assert listener.ids() == [(1, False), (4, True)]
+        assert answered == [True]
+        assert server.connections == 1
+
+
+def test_the_first_trade_after_the_first_heartbeat_can_be_a_gap() -> None:
+    def script(connection: Connection) -> None:
+        connection.heartbeat(10)
+        connection.ticker(13)
+        connection.hang()
+
+    with listening(script) as (_, listener):
+        listener.until(lambda: listener.ticks)
+        assert listener.ids() == [(13, True)]
+
+
+def test_a_refused_symbol_is_left_out_with_a_warning_and_the_others_go_on() -> None:
+    def script(connection: Connection) -> None:
+        connection.refuse("NO-SUCH")
+        connection.ack()
+        connection.ticker(1)
+        connection.hang()
+
+    with (
+        structlog.testing.capture_logs() as logs,
+        listening(script, symbols=("NO-SUCH", "BTC-USD")) as (_, listener),
+    ):
+        listener.until(lambda: listener.ticks)
+    warnings = [entry for entry in logs if entry["event"] == "symbol left out"]
+    assert [entry["symbol"] for entry in warnings] == ["NO-SUCH"]
+
+
+def test_refused_symbols_are_not_asked_for_again() -> None:
+    def first(connection: Connection) -> None:
+        connection.refuse("NO-SUCH", "is delisted")
+        connection.ticker(1)
+
+    with listening(first, steady, symbols=("NO-SUCH", "BTC-USD")) as (server, listener):
+        listener.until(lambda: len(listener.ticks) >= 3)
+        assert server.subscriptions[-1]["product_ids"] == ["BTC-USD"]
+
+
+def test_all_symbols_refused_is_one_clear_error() -> None:
+    def script(connection: Connection) -> None:
+        connection.refuse("NO-SUCH")
+        connection.refuse("NOR-THIS", "is delisted")
+        connection.hang()
+
+    with listening(script, symbols=("NO-SUCH", "NOR-THIS")) as (_, listener):
+        with pytest.raises(FeedError, match="NO-SUCH is not a valid product; NOR-THIS is delisted"):
+            listener.until(lambda: False)
+        assert listener.ingest.counts.control == 2
+
+
+def test_an_error_that_names_no_symbol_changes_nothing() -> None:
+    def script(connection: Connection) -> None:
+        connection.send({"type": "error", "message": "slow down", "reason": ""})
+        connection.ticker(1)
+        connection.hang()
+
+    with listening(script) as (_, listener):
+        listener.until(lambda: listener.ticks)
+
+
+def test_garbage_is_dead_lettered_and_the_feed_goes_on() -> None:
+    def script(connection: Connection) -> None:
+        connection.raw("not json")
+        connection.raw('{"type":"ticker","product_id":"BTC-USD"}')
+        connection.raw(b"\xff\xfe binary")
+        connection.raw("")
+        connection.ticker(1)
+        connection.hang()
+
+    with listening(script) as (_, listener):
+        listener.until(lambda: listener.ticks)
+        counts = listener.ingest.counts
+        assert (counts.dead_frames, counts.tick_frames) == (4, 1)
+
+
+def test_a_server_that_is_away_is_tried_again() -> None:
+    [port] = free_ports(1)
+    limits = Limits(connect_s=1.0, backoff_s=0.01, backoff_cap_s=0.02)
+    with structlog.testing.capture_logs() as logs:
+        feed = CoinbaseExchangeFeed(("BTC-USD",), f"ws://127.0.0.1:{port}", limits=limits)
+        until(lambda: len(logs) >= 3, "three attempts", 20.0)
+        assert feed.poll(10) == []
+        feed.close()
+    assert {entry["event"] for entry in logs} == {"connection lost"}
+
+
+def test_a_full_queue_holds_the_reader_back_and_loses_nothing() -> None:
+    def script(connection: Connection) -> None:
+        for trade_id in range(1, 51):
+            connection.ticker(trade_id)
+        connection.hang()
+
+    limits = Limits(silence_s=30.0, queue_frames=5)
+    with listening(script, limits=limits) as (_, listener):
+        listener.until(lambda: len(listener.ticks) == 50)
+        assert listener.ingest.counts.gaps == 0
+
+
+def test_close_ends_the_thread_and_may_be_called_twice() -> None:
+    with listening(steady) as (_, listener):
+        listener.until(lambda: listener.ticks)
+        listener.feed.close()
+        listener.feed.close()
+        assert listener.feed.finished
+        assert not listener.feed._thread.is_alive()
+
+
+def test_reachable_tells_whether_a_server_answers() -> None:
+    with CoinbaseServer([steady]) as server:
+        assert reachable(server.url, 10.0)
+    [port] = free_ports(1)
+    assert not reachable(f"ws://127.0.0.1:{port}", 10.0)
+
+
+def test_what_is_acknowledged_and_closed_is_not_come_back_to_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempts: list[int] = []
+
+    def noted(attempt: int, rng: random.Random, *, base_s: float, cap_s: float) -> float:
+        attempts.append(attempt)
+        return backoff_s(attempt, rng, base_s=base_s, cap_s=cap_s)
+
+    def busy(connection: Connection) -> None:
+        connection.ack()
+
+    def trading(connection: Connection) -> None:
+        connection.ack()
+        connection.ticker(1)
+
+    monkeypatch.setattr(client, "backoff_s", noted)
+    with listening(busy, busy, busy, trading, steady) as (_, listener):
+        listener.until(lambda: len(listener.ticks) == 3)
+    assert attempts[:4] == [0, 1, 2, 0]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_client_that_ends_by_a_defect_fails_the_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(_self: CoinbaseExchangeFeed) -> str:
+        raise RuntimeError
+
+    monkeypatch.setattr(CoinbaseExchangeFeed, "_session", defect)
+    with listening(steady) as (_, listener), pytest.raises(FeedError, match="has ended"):
+        listener.until(lambda: False)

@@ -1,0 +1,103 @@
+"""The twin's own rules, by example."""
+
+import msgspec
+import pytest
+
+from schemas.dead_letters import Reason
+from schemas.ticks import Tick
+from tests.oracle.expectation import expect
+from tests.oracle.order import SECOND, Verdict
+from tests.support.kafka.tools import Message
+
+T0 = 1_750_000_000 * SECOND
+
+
+def tick(at_s: float, trade_id: int | None = None, **fields: object) -> Tick:
+    whole = {"symbol": "BTC-USD", "venue": "v", "price": 100.0, **fields}
+    return Tick(ts_event_ns=T0 + round(at_s * SECOND), trade_id=trade_id, **whole)
+
+
+def verdicts(ticks: list[Tick]) -> list[Verdict]:
+    raw = [
+        Message(0, offset, -1, b"k", msgspec.json.encode(each)) for offset, each in enumerate(ticks)
+    ]
+    expected = expect(raw)
+    return [
+        expected.rows[0, offset].verdict if (0, offset) in expected.rows else Verdict.DUPLICATE
+        for offset in range(len(ticks))
+    ]
+
+
+FIRST, ON_TIME, LATE = Verdict.FIRST, Verdict.ON_TIME, Verdict.LATE
+RESTART, DUPLICATE = Verdict.RESTART, Verdict.DUPLICATE
+
+
+@pytest.mark.parametrize(
+    ("ticks", "wanted"),
+    [
+        ([(0, 1), (1, 2), (1, 3)], [FIRST, ON_TIME, ON_TIME]),
+        ([(0, None), (0, None)], [FIRST, ON_TIME]),
+        ([(0, 1), (1, 1)], [FIRST, DUPLICATE]),
+        ([(0, 5), (1, None), (2, 5)], [FIRST, ON_TIME, DUPLICATE]),
+        ([(60, 1), (0, 2)], [FIRST, LATE]),
+        ([(60.1, 1), (0, 2)], [FIRST, RESTART]),
+        ([(0, 1), (3600, 2)], [FIRST, ON_TIME]),
+        ([(0, 1), (3600.1, 2)], [FIRST, RESTART]),
+        ([(0, 9), (3600.1, 1)], [FIRST, RESTART]),
+        ([(0, 9), (3599, None), (3601, 1)], [FIRST, ON_TIME, ON_TIME]),
+        ([(0, 9), (80000, 1), (80001, 1)], [FIRST, RESTART, DUPLICATE]),
+    ],
+)
+def test_verdicts(ticks, wanted) -> None:
+    assert verdicts([tick(*each) for each in ticks]) == wanted
+
+
+def test_symbol_silent_for_a_day_is_forgotten_in_another_minute() -> None:
+    other = {"symbol": "ETH-USD"}
+    nearly = [tick(0, 1), tick(86_400, 1, **other), tick(10, 1)]
+    assert verdicts(nearly) == [FIRST, FIRST, DUPLICATE]
+    longer = [tick(0, 1), tick(86_401, 1, **other), tick(10, 1)]
+    assert verdicts(longer) == [FIRST, FIRST, FIRST]
+
+
+def test_silent_since_the_latest_time_that_any_run_may_hold() -> None:
+    """A run that begins later does not know of a restart here, and must forget at the same tick."""
+    wrong_clock = [tick(0, 9), tick(3000, 3), tick(5000, 2), tick(100, 11)]
+    begun = [FIRST, DUPLICATE, RESTART, RESTART]
+    for silent_s, last in ((86_300, DUPLICATE), (86_400, DUPLICATE), (86_401, FIRST)):
+        other = tick(5000 + silent_s, 1, symbol="ETH-USD")
+        assert verdicts([*wrong_clock, other, tick(101, 11)]) == [*begun, FIRST, last]
+
+
+def test_warm_after_five_minutes_of_memory() -> None:
+    raw = [
+        Message(0, offset, -1, b"k", msgspec.json.encode(tick(at)))
+        for offset, at in enumerate((0, 299.999, 300, 4000, 4001))
+    ]
+    assert [row.warm for row in expect(raw).rows.values()] == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("value", "timestamp_ms", "reason"),
+    [
+        (b"{", -1, Reason.NOT_JSON),
+        (b'{"symbol":"A","venue":"v","ts_event_ns":1}', -1, Reason.MISSING_FIELD),
+        (b'{"symbol":1,"venue":"v","ts_event_ns":1,"price":1}', -1, Reason.WRONG_TYPE),
+        (b" " * 65_537, -1, Reason.TOO_LARGE),
+        (msgspec.json.encode(tick(6)), T0 // 1_000_000, Reason.FUTURE_TIME),
+        (msgspec.json.encode(tick(0, bid=2.0, ask=1.0)), -1, Reason.CROSSED_BOOK),
+        (msgspec.json.encode(tick(0, bid=0.0)), -1, Reason.BAD_PRICE),
+        (msgspec.json.encode(tick(0, size=-1.0)), -1, Reason.NEGATIVE_SIZE),
+    ],
+)
+def test_bad_messages_become_letters_with_their_reason(value, timestamp_ms, reason) -> None:
+    expected = expect([Message(0, 3, timestamp_ms, None, value)])
+    assert not expected.rows
+    assert reason in expected.letters[0, 3].reasons
+    assert expected.letters[0, 3].payload == value
+
+
+def test_symbols_outside_the_list_are_refused() -> None:
+    raw = [Message(0, 0, -1, None, msgspec.json.encode(tick(0)))]
+    assert not expect(raw, frozenset({"ETH-USD"})).rows
+    assert expect(raw, frozenset({"BTC-USD"})).rows

@@ -1,0 +1,104 @@
+"""How a dataflow's process ends: seen from outside, in processes of their own."""
+
+import signal
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.support.polling import until
+from tests.support.processes import Process, flow
+
+FLOW = """
+import threading
+from bytewax import operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from flows.connectors.engine_errors import GuardedSink, GuardedSource
+from flows.errors import FencedError
+from flows.runtime.process import end_process, guarded, stop_on_signals
+
+WHERE = {where!r}
+STOP = threading.Event()
+
+def fail_at(where):
+    if where == WHERE:
+        raise {error}
+
+class Reader(StatefulSourcePartition):
+    def next_batch(self):
+        if STOP.is_set():
+            raise StopIteration
+        fail_at("source")
+        return [("0", 1)]
+    def snapshot(self):
+        return None
+
+class Source(FixedPartitionedSource):
+    def list_parts(self):
+        return ["0", "1"]
+    def build_part(self, step_id, for_part, resume_state):
+        fail_at("build")
+        return Reader()
+
+class Writer(StatefulSinkPartition):
+    def write_batch(self, values):
+        fail_at("sink")
+        print("wrote", flush=True)
+    def snapshot(self):
+        return None
+    def close(self):
+        print("closed", flush=True)
+
+class Sink(FixedPartitionedSink):
+    def list_parts(self):
+        return ["0", "1"]
+    def build_part(self, step_id, for_part, resume_state):
+        return Writer()
+
+def step(item):
+    fail_at("step")
+    return item
+
+def flow():
+    stop_on_signals(STOP)
+    made = Dataflow("probe")
+    stream = op.input("in", made, GuardedSource(Source(), end_process))
+    stream = op.map("map", stream, guarded(step))
+    op.output("out", stream, GuardedSink(Sink(), end_process))
+    return made
+"""
+
+
+def probe(folder: Path, where: str, error: str, options: tuple[str, ...] = ()) -> Process:
+    (folder / "probe.py").write_text(textwrap.dedent(FLOW.format(where=where, error=error)))
+    return flow("probe", folder, {}, options=options)
+
+
+@pytest.mark.parametrize("where", ["build", "source", "step", "sink"])
+@pytest.mark.parametrize("options", [(), ("-w", "2")], ids=["alone", "threads"])
+def test_an_operators_error_is_one_line(tmp_path: Path, where: str, options: tuple[str, ...]):
+    with probe(tmp_path, where, "FencedError('a younger one owns it')", options) as process:
+        assert process.wait_exit(60) == 3
+        assert process.stderr == "error: a younger one owns it\n"
+
+
+def test_a_bug_shows_its_traceback_and_nothing_of_the_engine(tmp_path: Path):
+    with probe(tmp_path, "step", "ValueError('oops')") as process:
+        assert process.wait_exit(60) == 1
+        assert "ValueError: oops" in process.stderr
+        assert "panicked" not in process.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("options", [(), ("-w", "2")], ids=["alone", "threads"])
+def test_a_signal_lets_the_sinks_close(
+    tmp_path: Path, number: signal.Signals, options: tuple[str, ...]
+):
+    with probe(tmp_path, "nowhere", "ValueError()", options) as process:
+        until(lambda: "wrote" in process.stdout, "the flow to run", 60.0)
+        process.popen.send_signal(number)
+        assert process.wait_exit(60) == 0
+        assert "closed" in process.stdout
+        assert "Traceback" not in process.stderr

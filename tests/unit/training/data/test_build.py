@@ -1,0 +1,69 @@
+"""Rows are made by the flow's own code, the same whatever the cuts."""
+
+import numpy as np
+import pytest
+
+from flows.errors import TrainingError
+from flows.features import FeatureState
+from flows.settings import load_settings
+from flows.targets import label_columns
+from schemas.features import NAMES
+from schemas.models import TargetSpec
+from training.data import build
+from training.data.build import build_dataset, compute_features
+from training.data.dataset import first_of_each
+from training.data.sources import read_simulation
+
+NS = 1_000_000_000
+SPEC = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
+
+
+@pytest.fixture(scope="module")
+def log():
+    return read_simulation(1_500, load_settings({}), 1_700_000_000 * NS)
+
+
+def test_features_are_those_of_one_kernel_run(log, monkeypatch):
+    whole = FeatureState().update(log.batch)
+    monkeypatch.setattr(build, "CHUNK", 777)
+    table = compute_features(log.batch)
+    np.testing.assert_array_equal(table.values, whole.values)
+    np.testing.assert_array_equal(table.flags, whole.flags)
+
+
+def test_rows_are_warm_labelled_and_one_a_second(log):
+    data = build_dataset([log], SPEC)
+    assert data.provenance == "simulated"
+    assert np.isfinite(data.quantity).all()
+    assert (np.diff(data.ts_ns) >= 0).all()
+    assert (data.values[:, NAMES.index("history_s")] >= 300).all()
+    key = data.symbol.astype(np.int64) << 40 | data.ts_ns // NS
+    assert len(np.unique(key)) == len(key)
+    assert data.ts_ns.max() + 60 * NS <= log.batch.ts_event_ns.max()
+
+
+def test_labels_are_the_targets_own(log):
+    data = build_dataset([log], SPEC, every_s=1e-9)
+    table = compute_features(log.batch)
+    labels = label_columns(
+        log.batch.symbol_id, table.ts_effective_ns, table.mid, table.flags, SPEC
+    ).value
+    known = np.flatnonzero(np.isfinite(labels) & table.warm)
+    order = np.argsort(table.ts_effective_ns[known], kind="stable")
+    assert len(data) <= len(known)
+    assert set(data.quantity) <= set(labels[known][order])
+
+
+def test_the_first_row_of_each_second_is_kept():
+    symbol = np.array([0, 0, 1, 0, 1, 0], np.int32)
+    ts = np.array([0, 1, 1, 11, 12, 12], np.int64)
+    usable = np.array([False, True, True, True, True, True])
+    assert first_of_each(symbol, ts, 10, usable).tolist() == [1, 2, 3, 4]
+
+
+def test_without_a_label_there_is_nothing_to_learn(log):
+    short = type(log)(log.name, build.take(log.batch, slice(0, 100)), log.symbols, log.provenance)
+    with pytest.raises(TrainingError, match=r"too few ticks: none of 100 is warm"):
+        build_dataset([short], SPEC)
+    with pytest.raises(TrainingError, match="too few ticks"):
+        build_dataset([], SPEC)

@@ -1,0 +1,96 @@
+"""Measures against scikit-learn and by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+from training.evaluation import metrics as ev
+
+NS = 1_000_000_000
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 3)), min_size=1).filter(
+        lambda rows: any(hit and weight for hit, _, weight in rows)
+    )
+)
+def test_pr_auc_is_average_precision_with_ties_and_weights(rows):
+    truth, score, weight = (np.array(column) for column in zip(*rows, strict=True))
+    found = ev.weighted_pr_auc(ev.rank(truth, score.astype(float)), weight.astype(float))
+    assert found == pytest.approx(average_precision_score(truth, score, sample_weight=weight))
+
+
+def test_pr_auc_without_an_event_is_unknown():
+    assert np.isnan(ev.pr_auc(np.zeros(3, bool), np.arange(3.0)))
+
+
+def test_blocks_keep_overlapping_rows_together():
+    ts = np.array([0, 10, 1_799, 1_800, 9_000], np.int64) * NS
+    assert ev.time_blocks(ts, 1_800).tolist() == [0, 0, 0, 1, 2]
+
+
+def test_intervals_by_block_are_wider_than_by_row_where_rows_overlap():
+    generator = np.random.default_rng(0)
+    spells = np.repeat(generator.random(60) < 0.2, 300)
+    score = np.repeat(generator.normal(size=60), 300) + spells
+    ts = np.arange(len(spells), dtype=np.int64) * 6 * NS
+    low, high = ev.interval(ev.bootstrap_pr_auc(spells, {"m": score}, ts)["m"])
+    rows = ev.interval(ev.bootstrap_pr_auc(spells, {"m": score}, ts, block_s=6)["m"])
+    assert high - low > 3 * (rows[1] - rows[0])
+
+
+def test_resamples_are_paired_between_variants():
+    generator = np.random.default_rng(0)
+    truth = generator.random(2_000) < 0.2
+    ts = np.arange(2_000, dtype=np.int64) * 60 * NS
+    score = generator.normal(size=2_000) + truth
+    draws = ev.bootstrap_pr_auc(truth, {"a": score, "b": 2 * score + 1}, ts)
+    assert np.array_equal(draws["a"], draws["b"])
+
+
+def test_brier_skill_is_zero_for_climate_and_one_for_the_truth():
+    truth = np.array([True, False, False, False])
+    assert ev.brier_skill(truth, np.full(4, 0.25)) == pytest.approx(0)
+    assert ev.brier_skill(truth, truth.astype(float)) == pytest.approx(1)
+
+
+def test_reliability_of_a_calibrated_score_lies_on_the_diagonal():
+    generator = np.random.default_rng(0)
+    score = generator.random(50_000)
+    truth = generator.random(50_000) < score
+    assert ev.reliability(truth, score).error < 0.02
+
+
+def test_confusion_by_hand():
+    truth = np.array([True, True, False, False, False])
+    alert = np.array([True, False, True, False, False])
+    counts = ev.confusion(truth, alert)
+    assert (counts.true_positive, counts.false_positive) == (1, 1)
+    assert (counts.false_negative, counts.true_negative) == (1, 2)
+    assert counts.precision == counts.recall == counts.f1 == 0.5
+    nothing = ev.confusion(np.zeros(2, bool), np.zeros(2, bool))
+    assert all(np.isnan([nothing.precision, nothing.recall, nothing.f1]))
+
+
+def test_the_threshold_keeps_the_alert_budget():
+    score = np.random.default_rng(0).random(1_000)
+    assert np.mean(score >= ev.budget_threshold(score, 0.05)) == pytest.approx(0.05, abs=0.002)
+
+
+def test_persistence_has_no_skill_over_itself():
+    truth = np.random.default_rng(0).normal(size=100)
+    metrics = ev.regression_metrics(truth, np.zeros(100))
+    assert metrics["skill_over_persistence"] == pytest.approx(0)
+    assert np.isnan(metrics["direction"])
+    assert ev.regression_metrics(truth, truth)["direction"] == 1
+
+
+def test_bootstrap_rmse_surrounds_the_rmse():
+    generator = np.random.default_rng(0)
+    truth = generator.normal(size=5_000)
+    ts = np.arange(5_000, dtype=np.int64) * 60 * NS
+    draws = ev.bootstrap_rmse(truth, {"zero": np.zeros(5_000)}, ts)["zero"]
+    low, high = ev.interval(draws)
+    assert low < ev.regression_metrics(truth, np.zeros(5_000))["rmse"] < high

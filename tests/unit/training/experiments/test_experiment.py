@@ -1,0 +1,176 @@
+"""A whole run on made-up rows: judged, proven, gated, published, or stopped."""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pytest
+
+from flows.errors import LeakError, TrainingError
+from flows.scoring.onnx_model import OnnxModel
+from flows.scoring.registry import ModelStore
+from schemas.features import INDEX
+from schemas.models import TargetSpec
+from tests.support.synthetic import NS, dataset
+from training.evaluation.results import summary_line
+from training.experiments.experiment import Options, train
+
+SPIKE = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
+RETURN = TargetSpec(name="forward_return", kind="regression", definition="return")
+CREATED_NS = 1_750_000_000 * NS
+
+
+def options(**changes) -> Options:
+    return Options(**{"models": ("logreg",), "folds": 2, "publish": True, **changes})
+
+
+def run(data, store, spec=SPIKE, created_ns=CREATED_NS, **changes):
+    return train(data, spec, options(**changes), store=store, created_ns=created_ns)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    store = ModelStore(tmp_path_factory.mktemp("store"))
+    return store, run(dataset(), store, models=("logreg", "gbt_tuned"))
+
+
+def test_every_variant_is_published_with_its_report(first):
+    store, outcome = first
+    assert set(outcome.publication.refs) == {
+        *("last_minute", "zscore", "ewma", "har", "logreg", "gbt_tuned")
+    }
+    for name, ref in outcome.publication.refs.items():
+        manifest, onnx_bytes = store.read(ref)
+        assert manifest.variant == name
+        assert manifest.target.level == outcome.spec.level
+        assert {"report.html", "model_card.md", "metrics.json"} <= set(store.files(ref))
+        scores = OnnxModel(manifest, onnx_bytes).score(dataset(hours=1).values)
+        assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_the_first_honest_candidate_becomes_champion_beside_the_best_baseline(first):
+    store, outcome = first
+    aliases = store.aliases("volatility_spike")
+    assert outcome.verdict.champion
+    assert aliases.champion == outcome.publication.refs["logreg"]
+    best = outcome.results.best(baseline=True)
+    assert aliases.challengers == [outcome.publication.refs[best]]
+
+
+def test_the_manifest_says_what_was_undefined_and_when_the_data_ended(first):
+    _, outcome = first
+    manifest = outcome.versions["logreg"].manifest
+    assert manifest.unused_features == ["notional_60"]
+    assert manifest.data_to_ns + 3_660 * NS < dataset().ts_ns[-1]
+    assert {one.feature for one in manifest.reference} == set(manifest.features)
+    assert manifest.metrics["pr_auc_low"] < manifest.metrics["pr_auc"]
+
+
+def test_the_report_is_one_page_without_links_to_elsewhere(first):
+    store, outcome = first
+    page = store.file(outcome.publication.refs["logreg"], "report.html").decode()
+    assert 'src="data:image/png;base64,' in page
+    assert "http://" not in page
+    assert "https://" not in page
+    for part in ("Folds", "Precision and recall", "Reliability", "Permutation", "Gate", "Limits"):
+        assert part in page
+
+
+def test_the_last_line_names_all_that_is_asked_for(first):
+    _, outcome = first
+    line = msgspec.json.decode(
+        summary_line(
+            target="volatility_spike",
+            version="x@y",
+            published=True,
+            champion=True,
+            results=outcome.results,
+            candidate="logreg",
+            versions=outcome.publication.refs,
+        )
+    )
+    assert list(line) == [
+        *("target", "version", "published", "champion", "prevalence", "pr_auc", "pr_auc_ci"),
+        *("best_baseline", "best_baseline_pr_auc", "lift", "lift_ci", "variants"),
+    ]
+    assert line["lift"] == pytest.approx(line["pr_auc"] / line["best_baseline_pr_auc"])
+    assert line["lift_ci"][0] < line["lift"] < line["lift_ci"][1]
+    assert set(line["variants"]) == set(outcome.publication.refs)
+
+
+def test_the_same_recipe_on_the_same_data_stays_a_challenger(first):
+    store, _ = first
+    before = store.aliases("volatility_spike").champion
+    again = run(dataset(), store, created_ns=CREATED_NS + NS)
+    assert not again.verdict.champion
+    assert store.aliases("volatility_spike").champion == before
+    assert again.publication.refs["logreg"] in store.aliases("volatility_spike").challengers
+
+
+def test_a_simulated_model_never_becomes_champion_of_a_live_feed(tmp_path):
+    store = ModelStore(tmp_path)
+    data = dataclasses.replace(dataset(), provenance="simulated")
+    live = run(data, store)
+    assert not live.verdict.champion
+    assert "simulated" in live.verdict.reasons[0]
+    assert store.aliases("volatility_spike").champion is None
+    simulated = run(data, store, created_ns=CREATED_NS + NS, serves="simulated")
+    assert simulated.verdict.champion
+    real = run(dataset(seed=1), store, created_ns=CREATED_NS + 2 * NS)
+    assert real.verdict.champion
+
+
+def test_without_publish_nothing_is_written(tmp_path):
+    outcome = run(dataset(), ModelStore(tmp_path / "store"), publish=False)
+    assert outcome.publication is None
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_forecast_is_judged_against_persistence(tmp_path):
+    data = dataset()
+    data.quantity[:] = np.random.default_rng(3).normal(0, 1e-3, len(data))
+    outcome = run(data, ModelStore(tmp_path), RETURN, models=("ridge", "mlp"))
+    assert outcome.results.best(baseline=True) == "persistence"
+    assert outcome.results.compare("ridge", "persistence").lift < 1.01
+    assert outcome.versions["ridge"].manifest.threshold is None
+    assert outcome.versions["persistence"].manifest.features == ["log_return_1"]
+
+
+def test_a_label_that_overlaps_the_features_stops_the_job(tmp_path):
+    data = dataset()
+    leaked = dataclasses.replace(
+        data, quantity=data.values[:, INDEX["grid_vol_60"]].astype(np.float64)
+    )
+    with pytest.raises(LeakError, match=r"PR-AUC (0\.9\d+|1\.000) at prevalence"):
+        run(leaked, ModelStore(tmp_path / "store"))
+    assert not (tmp_path / "store").exists()
+
+
+def test_infinite_features_are_refused_by_name(tmp_path):
+    data = dataset()
+    data.values[100, INDEX["spread_bps"]] = np.inf
+    with pytest.raises(TrainingError, match="infinite values in the features spread_bps"):
+        run(data, ModelStore(tmp_path))
+
+
+def test_a_quantity_that_never_varies_has_no_positive_label(tmp_path):
+    data = dataset()
+    data.quantity[:] = 1.0
+    with pytest.raises(TrainingError, match="no positive label in fold1"):
+        run(data, ModelStore(tmp_path))
+
+
+def test_a_test_part_with_one_class_is_merged_with_its_neighbour_or_refused(tmp_path):
+    data = dataset()
+    late = data.ts_ns > data.ts_ns[int(0.54 * len(data))]
+    data.quantity[late & (data.ts_ns < data.ts_ns[int(0.64 * len(data))])] = 0.0
+    outcome = run(data, None, folds=6, publish=False)
+    assert len(outcome.scored.folds) < 6
+    data.quantity[late] = 9e9
+    with pytest.raises(TrainingError, match="one class only in"):
+        run(data, None, folds=6, publish=False)
+
+
+def test_unknown_variants_are_named_with_the_known():
+    with pytest.raises(TrainingError, match="unknown variant lstm; known are last_minute"):
+        run(dataset(hours=1), None, models=("lstm",))

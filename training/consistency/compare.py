@@ -1,0 +1,305 @@
+"""Hold what was served against what the log says, offset by offset."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from flows.codec.batch import GAP, LATE, RESTART, WARM
+from flows.errors import ModelRejectedError, ModelStoreError
+from flows.scoring.onnx_model import OnnxModel
+from schemas import topics
+from schemas.dead_letters import DeadLetter, Reason
+from schemas.features import FEATURE_SET, NAMES
+from schemas.predictions import FeatureRow, Prediction
+from training.consistency.recompute import Expected
+
+TOLERANCE = 1e-6
+EXAMPLES = 20
+MISSING, EXTRA, DIFFERENT = "missing", "extra", "different"
+CHUNK = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One defect, for people."""
+
+    topic: str
+    kind: str
+    partition: int
+    offset: int
+    detail: str
+
+
+@dataclass(slots=True)
+class TopicTally:
+    """One topic's account."""
+
+    expected: int = 0
+    served: int = 0
+    missing: int = 0
+    extra: int = 0
+    different: int = 0
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.missing == self.extra == self.different == 0
+
+
+@dataclass(slots=True)
+class Account:
+    """Everything found, counted by topic, with some examples of each kind.
+
+    ``unverified`` counts scores that nobody can recompute, by model, with the reason.
+    """
+
+    tallies: dict[str, TopicTally] = field(default_factory=dict)
+    examples: list[Example] = field(default_factory=list)
+    models: dict[str, dict[str, float]] = field(default_factory=dict)
+    unverified: dict[str, str] = field(default_factory=dict)
+    uncertain: int = 0
+    _shown: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is missing, extra or different, and every score was recomputed.
+
+        Where the log was trimmed so that no prediction's state is known, nothing has been proved.
+        """
+        predictions = self.tallies.get(topics.PREDICTIONS, TopicTally())
+        proved = self.uncertain < predictions.served or predictions.served == 0
+        return proved and not self.unverified and all(t.clean for t in self.tallies.values())
+
+    def defect(self, topic: str, kind: str, partition: int, offset: int, detail: str) -> None:
+        """Count a defect and keep it if it is among the first of its kind."""
+        tally = self.tallies[topic]
+        setattr(tally, kind, getattr(tally, kind) + 1)
+        shown = self._shown.get((topic, kind), 0)
+        if shown < EXAMPLES:
+            self._shown[topic, kind] = shown + 1
+            self.examples.append(Example(topic, kind, partition, offset, detail))
+
+
+Models = Callable[[str], OnnxModel]
+Decide = tuple[int, int, float, bool | None, bool]  # partition, row, score, decision, champion
+
+
+class Comparison:
+    """Takes a range's expected rows, then everything that was served, then gives the account.
+
+    Parameters
+    ----------
+    expected
+        By partition.
+    bounds
+        First and end offset of the range by partition; messages about others are passed over.
+    models
+        Returns a proven model by ``name@version``, or raises ModelRejectedError.
+    with_features
+        Whether ``ticks.features`` is published at all.
+    """
+
+    def __init__(
+        self,
+        expected: Mapping[int, Expected],
+        bounds: Mapping[int, tuple[int, int]],
+        models: Models,
+        *,
+        with_features: bool = True,
+    ) -> None:
+        self._expected = expected
+        self._bounds = bounds
+        self._models = models
+        self._rows = {
+            number: {int(at): row for row, at in enumerate(part.offset)}
+            for number, part in expected.items()
+        }
+        self._names = {number: list(part.symbols.ids) for number, part in expected.items()}
+        watched = [topics.PREDICTIONS, topics.DEAD_LETTERS]
+        if with_features:
+            watched.append(topics.TICKS_FEATURES)
+        self._seen: dict[str, set[tuple[int, int]]] = {name: set() for name in watched}
+        self._unscorable: set[tuple[int, int]] = set()
+        self._scores: dict[str, list[Decide]] = {}
+        self.account = Account({name: TopicTally() for name in watched})
+
+    def dead_letter(self, value: bytes) -> None:
+        """Take a message of ``dead.letters``; those of others than the pipeline are none of ours.
+
+        Call for all of them before :meth:`prediction`.
+        """
+        letter = msgspec.json.decode(value, type=DeadLetter)
+        if letter.topic != topics.TICKS_RAW or letter.partition is None or letter.offset is None:
+            return
+        number, offset = letter.partition, letter.offset
+        if letter.reason is Reason.UNSCORABLE and offset in self._rows.get(number, {}):
+            self._unscorable.add((number, offset))
+            return
+        dead = self._expected[number].dead if number in self._expected else {}
+        if not self._admit(topics.DEAD_LETTERS, number, offset, known=offset in dead):
+            return
+        if dead[offset] is not letter.reason:
+            detail = f"reason {letter.reason}, recomputed {dead[offset]}"
+            self.account.defect(topics.DEAD_LETTERS, DIFFERENT, number, offset, detail)
+
+    def prediction(self, value: bytes) -> None:
+        """Take a message of ``predictions``."""
+        one = msgspec.json.decode(value, type=Prediction)
+        number, offset = one.partition, one.offset
+        row = self._rows.get(number, {}).get(offset)
+        known = row is not None and (number, offset) not in self._unscorable
+        if not self._admit(topics.PREDICTIONS, number, offset, known=known) or row is None:
+            return
+        part = self._expected[number]
+        wrong = list(_plain_differences(one, part, row, self._names[number]))
+        if not part.known[row]:
+            self.account.uncertain += 1
+        elif wrong:
+            detail = "; ".join(wrong)
+            self.account.defect(topics.PREDICTIONS, DIFFERENT, number, offset, detail)
+        for served in one.scores.values():
+            ref = f"{served.model}@{served.version}"
+            entry = (number, row, served.score, served.decision, True)
+            self._scores.setdefault(ref, []).append(entry)
+            for other, score in served.shadow.items():
+                self._scores.setdefault(other, []).append((number, row, score, None, False))
+
+    def feature_row(self, value: bytes) -> None:
+        """Take a message of ``ticks.features``."""
+        if topics.TICKS_FEATURES not in self._seen:
+            return
+        one = msgspec.json.decode(value, type=FeatureRow)
+        number, offset = one.partition, one.offset
+        row = self._rows.get(number, {}).get(offset)
+        if not self._admit(topics.TICKS_FEATURES, number, offset, known=row is not None):
+            return
+        part = self._expected[number]
+        if row is None or not part.known[row]:
+            return
+        wrong = list(_feature_differences(one, part, row, self._names[number]))
+        if wrong:
+            detail = "; ".join(wrong[:3]) + (f"; {len(wrong)} in all" if len(wrong) > 3 else "")
+            self.account.defect(topics.TICKS_FEATURES, DIFFERENT, number, offset, detail)
+
+    def finish(self) -> Account:
+        """Recompute the scores, find what is missing, and return the account."""
+        for ref in sorted(self._scores):
+            self._check_scores(ref, self._scores[ref])
+        for topic, seen in self._seen.items():
+            wanted = set(self._wanted(topic))
+            self.account.tallies[topic].expected = len(wanted)
+            for number, offset in sorted(wanted - seen):
+                self.account.defect(topic, MISSING, number, offset, "never served")
+        return self.account
+
+    def _wanted(self, topic: str) -> Iterator[tuple[int, int]]:
+        for number, part in self._expected.items():
+            if topic == topics.DEAD_LETTERS:
+                yield from ((number, offset) for offset in part.dead)
+                continue
+            for offset in self._rows[number]:
+                if topic == topics.TICKS_FEATURES or (number, offset) not in self._unscorable:
+                    yield number, offset
+
+    def _admit(self, topic: str, number: int, offset: int, *, known: bool) -> bool:
+        """Count a message of the range; return whether it stands for what is expected once."""
+        first, end = self._bounds.get(number, (0, 0))
+        if not first <= offset < end:
+            return False
+        self.account.tallies[topic].served += 1
+        if not known:
+            self.account.defect(topic, EXTRA, number, offset, "its tick has no such output")
+            return False
+        if (number, offset) in self._seen[topic]:
+            self.account.defect(topic, EXTRA, number, offset, "served twice")
+            return False
+        self._seen[topic].add((number, offset))
+        return True
+
+    def _check_scores(self, ref: str, served: list[Decide]) -> None:
+        try:
+            model = self._models(ref)
+        except (ModelRejectedError, ModelStoreError) as error:
+            self.account.unverified[ref] = f"{len(served)} scores: {error}"
+            return
+        worst = 0.0
+        for begin in range(0, len(served), CHUNK):
+            some = served[begin : begin + CHUNK]
+            values = np.stack([self._expected[number].values[row] for number, row, *_ in some])
+            for one, score in zip(some, model.score(values).tolist(), strict=True):
+                number, row, said, decision, champion = one
+                part = self._expected[number]
+                if not part.known[row]:
+                    continue
+                difference = abs(said - score)
+                worst = max(worst, difference)
+                limit = model.manifest.threshold
+                meant = None if limit is None else said >= limit
+                if not difference <= TOLERANCE:
+                    detail = f"{ref} scored {said!r}, recomputed {score!r}"
+                elif champion and decision is not meant:
+                    detail = f"{ref} scored {said!r} with decision {decision}, meant is {meant}"
+                else:
+                    continue
+                offset = int(part.offset[row])
+                self.account.defect(topics.PREDICTIONS, DIFFERENT, number, offset, detail)
+        self.account.models[ref] = {"scores": len(served), "worst": worst}
+
+
+def _plain_differences(
+    one: Prediction, part: Expected, row: int, names: list[tuple[str, str]]
+) -> Iterator[str]:
+    venue, symbol = names[int(part.symbol_id[row])]
+    flags = int(part.flags[row])
+    yield from _unequal(
+        (
+            ("symbol", one.symbol, symbol),
+            ("venue", one.venue, venue),
+            ("ts_event_ns", one.ts_event_ns, int(part.ts_event_ns[row])),
+            ("price", one.price, float(part.price[row])),
+            ("mid", one.mid, float(part.mid[row])),
+            ("warm", one.warm, bool(flags & WARM)),
+            ("late", one.late, bool(flags & LATE)),
+            ("gap", one.gap, bool(flags & GAP)),
+            ("restart", one.restart, bool(flags & RESTART)),
+            ("feature_set", one.feature_set, FEATURE_SET),
+        )
+    )
+
+
+def _feature_differences(
+    one: FeatureRow, part: Expected, row: int, names: list[tuple[str, str]]
+) -> Iterator[str]:
+    venue, symbol = names[int(part.symbol_id[row])]
+    yield from _unequal(
+        (
+            ("symbol", one.symbol, symbol),
+            ("venue", one.venue, venue),
+            ("ts_event_ns", one.ts_event_ns, int(part.ts_event_ns[row])),
+            ("warm", one.warm, bool(int(part.flags[row]) & WARM)),
+            ("feature_set", one.feature_set, FEATURE_SET),
+            ("number of values", len(one.values), len(NAMES)),
+        )
+    )
+    if len(one.values) != len(NAMES):
+        return
+    wanted = part.values[row]
+    said = np.array([math.nan if v is None else v for v in one.values], np.float64)
+    # Shortest digits of a float32, read as float64: the way back is exact.
+    narrow = said.astype(np.float32)
+    same = (narrow.view(np.uint32) == wanted.view(np.uint32)) | (np.isnan(said) & np.isnan(wanted))
+    for at in np.flatnonzero(~same).tolist():
+        yield f"{NAMES[at]} is {one.values[at]!r}, recomputed {_shown(float(wanted[at]))}"
+
+
+def _unequal(pairs: Iterable[tuple[str, object, object]]) -> Iterator[str]:
+    for name, said, meant in pairs:
+        if said != meant:
+            yield f"{name} is {said!r}, recomputed {meant!r}"
+
+
+def _shown(value: float) -> str:
+    return "null" if math.isnan(value) else repr(value)

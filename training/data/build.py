@@ -1,0 +1,135 @@
+"""From ticks to rows: the flow's own kernel, the flow's own targets."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flows.codec.batch import TickBatch
+from flows.errors import TrainingError
+from flows.features import DUPLICATE, WARM, FeatureState
+from flows.numeric.arrays import Bool, Float64, Int64
+from flows.targets import quantity
+from schemas.features import NAMES
+from schemas.models import TargetSpec
+from training.data.dataset import Dataset, first_of_each, join
+from training.data.ticklog import TickLog, take
+from training.estimators.preprocessing import Float32
+
+CHUNK = 32_768
+NS = 1_000_000_000
+Step = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Features of a whole log.
+
+    Attributes
+    ----------
+    values
+        float32, shape (n, len(NAMES)), NaN where undefined.
+    flags, mid, ts_effective_ns
+        As in :class:`flows.features.FeatureRows`.
+    counters
+        Duplicates, late ticks, gaps and restarts.
+    """
+
+    values: Float32
+    flags: np.ndarray[tuple[int], np.dtype[np.uint8]]
+    mid: Float64
+    ts_effective_ns: Int64
+    counters: dict[str, int]
+
+    @property
+    def scored(self) -> Bool:
+        """Rows that the flow outputs: all but duplicates."""
+        return np.asarray((self.flags & DUPLICATE) == 0, np.bool_)
+
+    @property
+    def warm(self) -> Bool:
+        """Rows with enough history, no duplicates."""
+        return np.asarray((self.flags & WARM) != 0, np.bool_) & self.scored
+
+
+def compute_features(batch: TickBatch, step: Step = lambda _ticks: None) -> FeatureTable:
+    """Run the kernel over a log, in chunks that stay in the processor's cache.
+
+    Parameters
+    ----------
+    step
+        Told how many ticks were done since the last call.
+    """
+    count = len(batch)
+    state = FeatureState()
+    values = np.empty((count, len(NAMES)), np.float32)
+    flags = np.empty(count, np.uint8)
+    mid = np.empty(count, np.float64)
+    times = np.empty(count, np.int64)
+    for start in range(0, count, CHUNK):
+        part = slice(start, min(start + CHUNK, count))
+        rows = state.update(take(batch, part))
+        values[part] = rows.values
+        flags[part] = rows.flags
+        mid[part] = rows.mid
+        times[part] = rows.ts_effective_ns
+        step(part.stop - part.start)
+    counters = {
+        "late": state.late,
+        "duplicates": state.duplicates,
+        "gaps": state.gaps,
+        "restarts": state.restarts,
+    }
+    return FeatureTable(values, flags, mid, times, counters)
+
+
+def quantities(batch: TickBatch, table: FeatureTable, spec: TargetSpec) -> Float64:
+    """Return the label's quantity of every tick; NaN where it is dropped or not yet known."""
+    return quantity(spec, batch.symbol_id, table.ts_effective_ns, table.mid, table.flags)
+
+
+def build_dataset(
+    logs: Sequence[TickLog],
+    spec: TargetSpec,
+    *,
+    every_s: float = 1.0,
+    step: Step = lambda _ticks: None,
+) -> Dataset:
+    """Turn logs into rows: warm, label known, the first of each symbol and ``every_s``.
+
+    Raises
+    ------
+    TrainingError
+        If no row is left.
+    """
+    parts: list[Dataset] = []
+    for log in logs:
+        table = compute_features(log.batch, step)
+        known = quantities(log.batch, table, spec)
+        usable = table.warm & np.isfinite(known)
+        rows = first_of_each(
+            log.batch.symbol_id, table.ts_effective_ns, max(1, round(every_s * NS)), usable
+        )
+        parts.append(
+            Dataset(
+                values=table.values[rows],
+                ts_ns=table.ts_effective_ns[rows],
+                symbol=log.batch.symbol_id[rows],
+                quantity=known[rows],
+                symbols=log.names,
+                provenance=log.provenance,
+                sources=[log.name],
+                ticks=len(log),
+                counters={**table.counters, "dead letters": log.dead},
+            )
+        )
+    found = join(parts)
+    if len(found) == 0:
+        met = ", ".join(f"{count} {name}" for name, count in found.counters.items() if count)
+        msg = (
+            f"too few ticks: none of {found.ticks} is warm (300 s of history) and has its next"
+            f" {spec.horizon_s} s recorded without a gap ({met or 'nothing unusual'}); gaps longer"
+            " than the memory of 3600 s restart a symbol"
+        )
+        raise TrainingError(msg)
+    return found

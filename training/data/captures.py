@@ -1,0 +1,63 @@
+"""Recorded frames to ticks: through the venue's parser and the flow's own checks."""
+
+from pathlib import Path
+
+import msgspec
+
+from flows.codec.batch import RawBatch, SymbolTable, TickBatch
+from flows.codec.decode import decode
+from flows.feeds.continuity import Continuity
+from flows.feeds.replay import ReplayFeed
+from schemas.topics import TICKS_RAW
+from training.data.ticklog import TickLog, concatenate, provenance_of
+
+_FRAMES = 4096
+
+
+def read_capture(path: Path) -> TickLog:
+    """Read a whole recording the way ingest and the pipeline would.
+
+    Raises
+    ------
+    CaptureError
+        The file is missing, truncated, or of a foreign format.
+    TrainingError
+        It holds no tick.
+    """
+    feed = ReplayFeed(path)
+    try:
+        parser = feed.parser()
+        continuity = Continuity()
+        encode = msgspec.json.Encoder().encode
+        symbols = SymbolTable()
+        batches: list[TickBatch] = []
+        offset = 0
+        dead = 0
+        while not feed.finished:
+            values: list[bytes] = []
+            for frame in feed.poll(_FRAMES):
+                parsed = parser.parse(frame)
+                dead += len(parsed.dead)
+                continuity.observe(parsed)
+                admitted = map(continuity.admit, parsed.ticks)
+                values.extend(encode(tick) for tick in admitted if tick is not None)
+            batch, letters = decode_values(values, offset, symbols)
+            dead += len(letters)
+            offset += len(values)
+            if len(batch):
+                batches.append(batch)
+    finally:
+        feed.close()
+    kind = provenance_of(symbols, "recorded")
+    return TickLog(path.name, concatenate(batches), symbols, kind, dead)
+
+
+def decode_values(
+    values: list[bytes], offset: int, symbols: SymbolTable
+) -> tuple[TickBatch, list[object]]:
+    """Decode messages as the pipeline does, without keeping the messages."""
+    count = len(values)
+    raw = RawBatch(0, values, list(range(offset, offset + count)), [-1] * count, offset + count)
+    batch, letters = decode(raw, symbols, TICKS_RAW, frozenset())
+    batch.ticks.clear()
+    return batch, list(letters)

@@ -1,0 +1,164 @@
+"""Where ticks to learn from come from, by name.
+
+``FILE.frames.ndjson[.gz]`` a recording, ``FOLDER`` or ``FILE.parquet`` ticks as Parquet,
+``kafka:ticks.raw`` a topic, ``simulate`` or ``simulate:2h`` a made-up market.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from flows.codec.batch import SymbolTable, TickBatch
+from flows.codec.decode import decode
+from flows.connectors.kafka.reader import read_topic
+from flows.errors import TrainingError
+from flows.feeds.simulator.market import simulate_history
+from flows.settings import Settings
+from training.data.captures import decode_values, read_capture
+from training.data.parquet import read_parquet
+from training.data.ticklog import TickLog, between, concatenate, provenance_of
+
+KAFKA = "kafka:"
+SIMULATE = "simulate"
+_NS = 1_000_000_000
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def read_sources(
+    names: Sequence[str],
+    settings: Settings,
+    *,
+    from_ns: int | None = None,
+    to_ns: int | None = None,
+) -> list[TickLog]:
+    """Read all ticks of some sources, each log in its own order.
+
+    Parameters
+    ----------
+    names
+        As on the command line; commas separate several.
+    settings
+        Brokers for ``kafka:``, seed, rate and symbols for ``simulate``.
+    from_ns, to_ns
+        If set, only ticks with an event time in [from_ns, to_ns); of a topic, those written to it
+        in that time, for a replayed recording carries old event times.
+
+    Raises
+    ------
+    CaptureError, BrokerError, TrainingError
+        A source cannot be read, or holds no tick.
+    """
+    logs: list[TickLog] = []
+    for name in (part for one in names for part in one.split(",") if part):
+        if name.startswith(KAFKA):
+            logs.extend(read_kafka(name.removeprefix(KAFKA), settings, from_ns, to_ns))
+        else:
+            logs.extend(between(log, from_ns, to_ns) for log in _read(name, settings))
+    if not any(len(log) for log in logs):
+        msg = f"too few ticks: {', '.join(names)} holds none in the asked time"
+        raise TrainingError(msg)
+    return [log for log in logs if len(log)]
+
+
+def _read(name: str, settings: Settings) -> list[TickLog]:
+    if name == SIMULATE or name.startswith(f"{SIMULATE}:"):
+        duration = name.removeprefix(SIMULATE).removeprefix(":") or "2h"
+        return [read_simulation(parse_duration(duration), settings, time.time_ns())]
+    path = Path(name)
+    if path.is_dir() or path.suffix == ".parquet":
+        return read_parquet(path)
+    return [read_capture(path)]
+
+
+def read_kafka(
+    topic: str, settings: Settings, from_ns: int | None, to_ns: int | None
+) -> list[TickLog]:
+    """Read a topic to its present end, one log for each partition."""
+    topic = topic or "ticks.raw"
+    batches: dict[int, list[TickBatch]] = {}
+    symbols: dict[int, SymbolTable] = {}
+    dead: dict[int, int] = {}
+    allowed = frozenset(settings.allowed_symbols)
+    for raw in read_topic(settings.kafka_config(), topic, _ms(from_ns), _ms(to_ns)):
+        number = raw.partition
+        batch, letters = decode(raw, symbols.setdefault(number, SymbolTable()), topic, allowed)
+        batch.ticks.clear()
+        batches.setdefault(number, []).append(batch)
+        dead[number] = dead.get(number, 0) + len(letters)
+    if not any(len(batch) for parts in batches.values() for batch in parts):
+        unusable = sum(dead.values())
+        what = f"{unusable} messages that are no ticks" if unusable else "none in the asked time"
+        msg = f"too few ticks: {topic} holds {what}"
+        raise TrainingError(msg)
+    return [
+        TickLog(
+            f"kafka:{topic}[{number}]",
+            concatenate(parts, number),
+            symbols[number],
+            provenance_of(symbols[number], "live"),
+            dead[number],
+        )
+        for number, parts in sorted(batches.items())
+    ]
+
+
+def read_simulation(duration_s: int, settings: Settings, end_ns: int) -> TickLog:
+    """Make up a market's past, through the same checks as real ticks."""
+    encode = msgspec.json.Encoder().encode
+    symbols = SymbolTable()
+    batches: list[TickBatch] = []
+    offset = 0
+    history = simulate_history(
+        settings.symbols,
+        duration_s=duration_s,
+        seed=settings.simulate_seed,
+        end_ns=end_ns,
+        rate_hz=settings.simulate_rate_hz,
+    )
+    for ticks in history:
+        values = [encode(tick) for tick in ticks]
+        batches.append(decode_values(values, offset, symbols)[0])
+        offset += len(values)
+    name = f"simulate:{duration_s}s"
+    return TickLog(name, concatenate(batches), symbols, provenance_of(symbols, "simulated"))
+
+
+def parse_duration(text: str) -> int:
+    """Return seconds of ``90s``, ``10m``, ``2h`` or ``1d``.
+
+    Raises
+    ------
+    TrainingError
+        It reads otherwise.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
+    if found is None or float(found[1]) <= 0:
+        msg = f"{text!r} is no duration; write 90s, 10m, 2h or 1d"
+        raise TrainingError(msg)
+    return max(1, round(float(found[1]) * _UNITS[found[2]]))
+
+
+def parse_time(text: str) -> int:
+    """Return nanoseconds since the UNIX epoch of an ISO time; without an offset it is UTC.
+
+    Raises
+    ------
+    TrainingError
+        It is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"{text!r} is no time; write 2026-01-05T14:30 or 2026-01-05T14:30:00+00:00"
+        raise TrainingError(msg) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp()) * _NS
+
+
+def _ms(ts_ns: int | None) -> int | None:
+    return None if ts_ns is None else ts_ns // 1_000_000

@@ -1,0 +1,62 @@
+"""From a fitted model to ONNX bytes that say the same, and the proof."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnxruntime as ort
+
+from flows.errors import TrainingError
+from flows.numeric.arrays import Float64
+from training.estimators.graph import GraphBuilder
+from training.estimators.preprocessing import Float32
+from training.estimators.recipes import Fit
+
+TOLERANCE = 1e-5
+_CHUNK = 65_536
+
+
+def to_bytes(model: Fit, width: int, metadata: Mapping[str, str] | None = None) -> bytes:
+    """Return the model as ONNX: float32 (n, width) in, float32 (n, 1) out, imputation inside."""
+    graph = GraphBuilder()
+    return graph.build(model.to_graph(graph, "features"), width, metadata)
+
+
+def run(onnx_bytes: bytes, values: Float32) -> Float64:
+    """Score float32 rows, shape (n, width), by ONNX Runtime; float64, shape (n,)."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    session = ort.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    parts = [
+        session.run(None, {name: np.ascontiguousarray(values[at : at + _CHUNK], np.float32)})[0]
+        for at in range(0, len(values), _CHUNK)
+    ]
+    return np.concatenate(parts).reshape(-1).astype(np.float64)
+
+
+def check_parity(name: str, model: Fit, onnx_bytes: bytes, values: Float32) -> float:
+    """Return the largest difference between scikit-learn and ONNX over all rows.
+
+    Raises
+    ------
+    TrainingError
+        If it exceeds 1e-5 anywhere, or either side gives a non-finite score.
+    """
+    wanted = model.score(values)
+    found = run(onnx_bytes, values)
+    if not (np.isfinite(wanted).all() and np.isfinite(found).all()):
+        msg = f"{name} gives non-finite scores; not published"
+        raise TrainingError(msg)
+    difference = np.abs(wanted - found)
+    worst = float(difference.max()) if len(difference) else 0.0
+    if worst > TOLERANCE:
+        msg = (
+            f"{name}: ONNX and scikit-learn differ by {worst:.2e} (row {int(difference.argmax())}),"
+            f" more than {TOLERANCE:.0e}; not published"
+        )
+        raise TrainingError(msg)
+    return worst

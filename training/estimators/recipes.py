@@ -1,0 +1,282 @@
+"""Named recipes: which inputs, which estimator, how regularised.
+
+A recipe is everything about a variant but the data, so that champion and challenger can be
+compared recipe against recipe on the same folds.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neural_network import MLPRegressor
+
+from flows.errors import TrainingError
+from schemas.features import NAMES
+from training.estimators.fitted import Blend, Constant, FixedLinear, Model, Scaled
+from training.estimators.preprocessing import KINDS, Term, Terms, log, raw
+from training.estimators.prior import ANCHOR, HOUR
+from training.estimators.xgb import XGBoostClassifier
+
+Fit = Model | Blend
+Make = Callable[[list[Term], list[str], "Fitting"], Fit]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What a builder may know of the fit at hand.
+
+    Attributes
+    ----------
+    seed
+        Of everything random.
+    hours
+        Active time of the training rows.
+    """
+
+    seed: int = 0
+    hours: float = 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to build one variant.
+
+    Attributes
+    ----------
+    name
+        The variant's name in reports and manifests.
+    terms
+        Inputs; terms whose features are wholly undefined in the data are left out.
+    make
+        Builds the unfitted model from usable terms, input columns and the fit at hand.
+    baseline
+        True for what a model must beat.
+    max_rows
+        Training rows are thinned evenly to at most this many: ticks overlap so heavily that more
+        rows add time, not knowledge.
+    """
+
+    name: str
+    terms: tuple[Term, ...]
+    make: Make
+    baseline: bool = False
+    max_rows: int = 60_000
+
+    def build(
+        self, defined: Iterable[str], fitting: Fitting, order: Sequence[str] = NAMES
+    ) -> tuple[Fit, list[str]]:
+        """Return the unfitted model and the features it takes, in contract (or given) order.
+
+        Raises
+        ------
+        TrainingError
+            If no term is left.
+        """
+        known = set(defined)
+        terms = [term for term in self.terms if term.features <= known]
+        if not terms:
+            msg = f"every input of the variant {self.name} is undefined in these data"
+            raise TrainingError(msg)
+        needed = set().union(*(term.columns for term in terms))
+        columns = [name for name in order if name in needed]
+        return self.make(terms, columns, fitting), columns
+
+
+def logistic(strength: float) -> Make:
+    """Return a builder of logistic regression with the inverse penalty ``strength``."""
+
+    def make(terms: list[Term], columns: list[str], fitting: Fitting) -> Fit:
+        estimator = LogisticRegression(C=strength, max_iter=500, random_state=fitting.seed)
+        return Model(Terms(terms, columns), estimator)
+
+    return make
+
+
+def _trees(estimator: Callable[[int], Any], calibrate: bool = False) -> Make:
+    def make(terms: list[Term], columns: list[str], fitting: Fitting) -> Fit:
+        return Model(Terms(terms, columns, scale=False), estimator(fitting.seed), calibrate)
+
+    return make
+
+
+def _scaled(estimator: Callable[[int], Any]) -> Make:
+    def make(terms: list[Term], columns: list[str], fitting: Fitting) -> Fit:
+        return Model(Terms(terms, columns), estimator(fitting.seed))
+
+    return make
+
+
+def gbt_classic(seed: int) -> GradientBoostingClassifier:
+    """20 trees of depth 5."""
+    return GradientBoostingClassifier(n_estimators=20, max_depth=5, random_state=seed)
+
+
+def gbt_tuned(seed: int) -> HistGradientBoostingClassifier:
+    """Many small, shrunk, strongly regularised trees."""
+    return HistGradientBoostingClassifier(
+        max_iter=120,
+        learning_rate=0.04,
+        max_leaf_nodes=6,
+        min_samples_leaf=300,
+        l2_regularization=50.0,
+        max_bins=63,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def forest(seed: int) -> RandomForestClassifier:
+    """50 trees of depth 6."""
+    return RandomForestClassifier(
+        n_estimators=50,
+        max_depth=6,
+        min_samples_leaf=50,
+        max_features="sqrt",
+        max_samples=0.5,
+        random_state=seed,
+        n_jobs=1,
+    )
+
+
+HAR_TERMS = tuple(log(f"grid_vol_{window}") for window in (60, 300, 900, 3600))
+
+# EWMA over the window's nested parts: weights fall with a half-life of 60 s of tick-free time.
+_EWMA = Term(
+    "log ewma / hour",
+    "log",
+    (("grid_vol_60", 0.72), ("grid_vol_300", 0.24), ("grid_vol_900", 0.03), (HOUR, 0.01)),
+    ((HOUR, 1.0),),
+)
+
+ANCHOR_HOURS = 24.0
+LOGREG_TERMS: tuple[Term, ...] = tuple(term for term, _weight in ANCHOR)
+
+
+def anchored(weights: Mapping[Term, float], worth_hours: float = ANCHOR_HOURS) -> Make:
+    """Return a builder of the weighted mean of an own fit's log odds and of given weights'.
+
+    The given weights count like ``worth_hours`` of own data: much beside two hours, little beside
+    a week.
+    """
+
+    def make(terms: list[Term], columns: list[str], fitting: Fitting) -> Fit:
+        inputs = Terms(terms, columns, scale=False)
+        # Terms come out ordered by kind.
+        known = sorted(terms, key=lambda term: KINDS.index(term.kind))
+        prior = Model(inputs, FixedLinear([weights[term] for term in known]))
+        own = LogisticRegression(C=0.01, max_iter=500, random_state=fitting.seed)
+        share = worth_hours / (worth_hours + fitting.hours)
+        return Blend([Model(Terms(terms, columns), own), prior], [1 - share, share])
+
+    return make
+
+
+# Inputs of trees: contract features that mean the same for every symbol, untouched, so that no
+# rounding of a logarithm can move a row across a split.
+_LEVELS = {
+    "spread",
+    "notional_60",
+    "signed_notional_60",
+    "ofi_60",
+    "amihud_300",
+    "history_s",
+    "gap_age_s",
+    "time_of_day_sin",
+    "time_of_day_cos",
+    "tick_count_1",
+    "tick_count_60",
+    "trade_intensity_5",
+    "trade_intensity_300",
+}
+TREE_TERMS: tuple[Term, ...] = tuple(raw(name) for name in NAMES if name not in _LEVELS)
+RATIO_TERMS: tuple[Term, ...] = tuple(
+    raw(name)
+    for name in NAMES
+    if "ratio" in name or "imbalance" in name or "share" in name or name.endswith("position")
+)
+
+
+CLASSIFIERS: tuple[Recipe, ...] = (
+    Recipe("last_minute", (log("grid_vol_60"),), logistic(1.0), baseline=True),
+    Recipe("zscore", (log("vol_ratio_60_3600"),), logistic(1.0), baseline=True),
+    Recipe("ewma", (_EWMA,), logistic(1.0), baseline=True),
+    Recipe("har", HAR_TERMS, logistic(1.0), baseline=True),
+    Recipe("anchored", LOGREG_TERMS, anchored(dict(ANCHOR)), max_rows=20_000),
+    Recipe("logreg", LOGREG_TERMS, logistic(0.01), max_rows=20_000),
+    Recipe("gbt", TREE_TERMS, _trees(gbt_classic), max_rows=20_000),
+    Recipe("gbt_tuned", RATIO_TERMS, _trees(gbt_tuned), max_rows=30_000),
+    Recipe("rf", TREE_TERMS, _trees(forest, calibrate=True), max_rows=20_000),
+    Recipe("xgb", TREE_TERMS, _trees(lambda seed: XGBoostClassifier(seed=seed)), max_rows=30_000),
+)
+
+_FORECAST_TERMS: tuple[Term, ...] = tuple(
+    raw(name)
+    for name in (
+        "log_return_1",
+        "log_return_5",
+        "log_return_30",
+        "log_return_60",
+        "log_return_300",
+        "volume_imbalance_60",
+        "volume_imbalance_300",
+        "vwap_dev_bps_60",
+        "imbalance",
+        "imbalance_mean_5",
+        "imbalance_mean_60",
+        "microprice_dev_bps",
+        "ofi_share_5",
+        "ofi_share_60",
+        "vol_ratio_60_3600",
+        "spread_bps",
+    )
+)
+
+FORECASTERS: tuple[Recipe, ...] = (
+    Recipe("persistence", (raw("log_return_1"),), _trees(lambda _seed: Constant()), baseline=True),
+    Recipe("ridge", _FORECAST_TERMS, _scaled(lambda _seed: Scaled(Ridge(alpha=10_000.0)))),
+    Recipe(
+        "gbt",
+        _FORECAST_TERMS,
+        _trees(
+            lambda seed: Scaled(
+                GradientBoostingRegressor(
+                    n_estimators=20,
+                    max_depth=5,
+                    min_samples_leaf=100,
+                    subsample=0.5,
+                    random_state=seed,
+                )
+            )
+        ),
+        max_rows=20_000,
+    ),
+    Recipe(
+        "mlp",
+        _FORECAST_TERMS,
+        _scaled(
+            lambda seed: Scaled(
+                MLPRegressor(
+                    hidden_layer_sizes=(16,),
+                    alpha=1.0,
+                    early_stopping=True,
+                    max_iter=200,
+                    random_state=seed,
+                )
+            )
+        ),
+        max_rows=20_000,
+    ),
+)
+
+
+def recipes(kind: str) -> dict[str, Recipe]:
+    """Return the recipes of ``classification`` or ``regression`` by name."""
+    chosen = CLASSIFIERS if kind == "classification" else FORECASTERS
+    return {recipe.name: recipe for recipe in chosen}

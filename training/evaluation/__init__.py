@@ -1,0 +1,1 @@
+"""How good a model is: folds, metrics, intervals, leak alarms and the gate for champions."""

@@ -1,0 +1,276 @@
+"""Measures of probabilities and forecasts, and their uncertainty.
+
+Rows overlap heavily: labels of ticks within a minute share most of their future, and volatility
+comes in spells. Intervals that treat rows as independent would be several times too narrow, so
+everything here resamples whole blocks of time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
+
+from flows.numeric.arrays import Bool, Float64, Int64
+
+NS = 1_000_000_000
+DRAWS = 400
+LEVEL = 0.95
+BLOCK_S = 1_800
+MIN_BLOCK_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Rows sorted by falling score, so that each resample costs two cumulative sums."""
+
+    order: Int64
+    ends: Int64
+    truth: Float64
+
+
+def rank(truth: Bool, score: Float64) -> Ranking:
+    """Sort rows by falling score; ``ends`` closes each group of equal scores."""
+    order = np.argsort(-score, kind="stable")
+    sorted_score = score[order]
+    ends = np.flatnonzero(np.append(sorted_score[1:] != sorted_score[:-1], True))
+    return Ranking(order, ends, truth[order].astype(np.float64))
+
+
+def weighted_pr_auc(ranking: Ranking, weight: Float64 | None = None) -> float:
+    """Return average precision (the area under the step-wise precision-recall curve).
+
+    Parameters
+    ----------
+    weight
+        float64, shape (n,), by row in the original order; None for 1 everywhere.
+
+    Returns
+    -------
+    In [0, 1]; NaN without a positive row.
+    """
+    ordered = np.ones(len(ranking.order)) if weight is None else weight[ranking.order]
+    hits = np.cumsum(ordered * ranking.truth)[ranking.ends]
+    seen = np.cumsum(ordered)[ranking.ends]
+    if len(hits) == 0 or hits[-1] <= 0:
+        return float("nan")
+    gained = np.diff(hits, prepend=0.0)
+    precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+    return float((gained * precision).sum() / hits[-1])
+
+
+def pr_auc(truth: Bool, score: Float64) -> float:
+    """Return average precision of scores, both of shape (n,)."""
+    return weighted_pr_auc(rank(truth, score))
+
+
+def block_length(ts_ns: Int64) -> int:
+    """Return seconds of a block: half an hour, less where the data hold fewer than 30 of them.
+
+    At least five minutes: beyond the horizon, and beyond most of a burst.
+    """
+    hours = len(np.unique(ts_ns // (60 * NS))) / 60
+    return int(np.clip(hours * 3600 / 30, MIN_BLOCK_S, BLOCK_S))
+
+
+def time_blocks(ts_ns: Int64, block_s: int) -> Int64:
+    """Return the number of the absolute block of time that each row lies in, 0.. without holes.
+
+    All symbols of one interval share a block: they move together.
+    """
+    return np.unique(ts_ns // (block_s * NS), return_inverse=True)[1].astype(np.int64)
+
+
+def block_count(ts_ns: Int64) -> int:
+    """Return how many blocks of time rows lie in: what an interval over them rests on."""
+    return int(time_blocks(ts_ns, block_length(ts_ns)).max()) + 1 if len(ts_ns) else 0
+
+
+def block_weights(blocks: Int64, draws: int, seed: int) -> npt.NDArray[np.float64]:
+    """Return how often each block is drawn, float64, shape (draws, number of blocks)."""
+    count = int(blocks.max()) + 1
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
+
+
+def bootstrap_pr_auc(
+    truth: Bool,
+    scores: Mapping[str, Float64],
+    ts_ns: Int64,
+    *,
+    block_s: int | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, Float64]:
+    """Return PR-AUC on the same resamples for each variant; draws without a positive are NaN."""
+    blocks = time_blocks(ts_ns, block_s or block_length(ts_ns))
+    weights = block_weights(blocks, draws, seed)
+    made: dict[str, Float64] = {}
+    for name, score in scores.items():
+        ranking = rank(truth, score)
+        made[name] = np.array([weighted_pr_auc(ranking, row[blocks]) for row in weights])
+    return made
+
+
+def interval(values: Float64, level: float = LEVEL) -> tuple[float, float]:
+    """Return the percentile interval of bootstrap draws, NaN draws left out."""
+    usable = values[np.isfinite(values)]
+    if len(usable) == 0:
+        return float("nan"), float("nan")
+    tail = (1 - level) / 2
+    low, high = np.quantile(usable, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def brier_skill(truth: Bool, score: Float64, climate: float | None = None) -> float:
+    """Return 1 - Brier / Brier of always saying ``climate`` (default: the sample's prevalence)."""
+    observed = truth.astype(np.float64)
+    rate = float(observed.mean()) if climate is None else climate
+    reference = float(np.mean((observed - rate) ** 2))
+    if reference == 0:
+        return float("nan")
+    return 1.0 - float(np.mean((observed - score) ** 2)) / reference
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Mean score and frequency of the event in bins of equal count."""
+
+    mean_score: list[float]
+    frequency: list[float]
+    count: list[int]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: count-weighted mean of |frequency - score|."""
+        total = sum(self.count)
+        rows = zip(self.mean_score, self.frequency, self.count, strict=True)
+        return sum(abs(score - rate) * n for score, rate, n in rows) / total if total else 0.0
+
+
+def reliability(truth: Bool, score: Float64, bins: int = 10) -> Reliability:
+    """Bin rows by score quantile."""
+    parts = [part for part in np.array_split(np.argsort(score, kind="stable"), bins) if len(part)]
+    return Reliability(
+        [float(score[part].mean()) for part in parts],
+        [float(truth[part].mean()) for part in parts],
+        [len(part) for part in parts],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Counts at a threshold (score >= threshold is an alert)."""
+
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
+
+    @property
+    def precision(self) -> float:
+        """Alerts that were right; NaN without an alert."""
+        alerts = self.true_positive + self.false_positive
+        return self.true_positive / alerts if alerts else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Events that were alerted; NaN without an event."""
+        events = self.true_positive + self.false_negative
+        return self.true_positive / events if events else float("nan")
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        both = 2 * self.true_positive + self.false_positive + self.false_negative
+        return 2 * self.true_positive / both if both else float("nan")
+
+
+def confusion(truth: Bool, alert: Bool) -> Confusion:
+    """Count hits and errors of alerts."""
+    return Confusion(
+        int((truth & alert).sum()),
+        int((~truth & alert).sum()),
+        int((truth & ~alert).sum()),
+        int((~truth & ~alert).sum()),
+    )
+
+
+def budget_threshold(score: Float64, budget: float) -> float:
+    """Return the threshold that alerts on the share ``budget`` of these (training) scores."""
+    return float(np.quantile(score, 1 - budget, method="higher"))
+
+
+def classification_metrics(
+    truth: Bool, score: Float64, *, alert: Bool, climate: float
+) -> dict[str, float]:
+    """Return point measures by name.
+
+    Parameters
+    ----------
+    truth, score, alert
+        Shape (n,); alerts were decided by thresholds from training folds.
+    climate
+        Prevalence in training, what a forecaster without a model would say.
+    """
+    counts = confusion(truth, alert)
+    both = 0 < truth.sum() < len(truth)
+    prevalence = float(truth.mean())
+    area = pr_auc(truth, score)
+    return {
+        "prevalence": prevalence,
+        "pr_auc": area,
+        "lift_over_prevalence": area / prevalence if prevalence else float("nan"),
+        "roc_auc": float(roc_auc_score(truth, score)) if both else float("nan"),
+        "brier_skill": brier_skill(truth, score, climate),
+        "calibration_error": reliability(truth, score).error,
+        "alert_share": float(alert.mean()),
+        "precision_at_budget": counts.precision,
+        "recall_at_budget": counts.recall,
+        "f1_at_budget": counts.f1,
+        "true_positive": float(counts.true_positive),
+        "false_positive": float(counts.false_positive),
+        "false_negative": float(counts.false_negative),
+        "true_negative": float(counts.true_negative),
+    }
+
+
+def regression_metrics(truth: Float64, forecast: Float64) -> dict[str, float]:
+    """Return RMSE, MAE, skill over persistence (a forecast of 0) and hit rate of the direction.
+
+    The direction counts only rows where both the truth and the forecast moved.
+    """
+    error = truth - forecast
+    moved = (truth != 0) & (forecast != 0)
+    still = float(np.sqrt(np.mean(truth**2)))
+    rmse = float(np.sqrt(np.mean(error**2)))
+    right = np.sign(truth[moved]) == np.sign(forecast[moved])
+    return {
+        "rmse": rmse,
+        "mae": float(np.mean(np.abs(error))),
+        "rmse_persistence": still,
+        "mae_persistence": float(np.mean(np.abs(truth))),
+        "skill_over_persistence": 1 - (rmse / still) ** 2 if still else float("nan"),
+        "direction": float(right.mean()) if moved.any() else float("nan"),
+    }
+
+
+def bootstrap_rmse(
+    truth: Float64,
+    forecasts: Mapping[str, Float64],
+    ts_ns: Int64,
+    *,
+    block_s: int | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, Float64]:
+    """Return RMSE on the same resamples for each variant, float64, shape (draws,)."""
+    blocks = time_blocks(ts_ns, block_s or block_length(ts_ns))
+    weights = block_weights(blocks, draws, seed)
+    count = np.bincount(blocks).astype(np.float64)
+    made: dict[str, Float64] = {}
+    for name, forecast in forecasts.items():
+        total = np.bincount(blocks, weights=(truth - forecast) ** 2)
+        made[name] = np.sqrt((weights @ total) / (weights @ count))
+    return made

@@ -1,0 +1,213 @@
+"""What the folds say about every variant, as numbers and as the job's last line."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from flows.numeric.arrays import Float64
+from training.data.dataset import Dataset
+from training.estimators.recipes import Recipe
+from training.evaluation.cross_validation import OutOfFold
+from training.evaluation.metrics import (
+    block_count,
+    bootstrap_pr_auc,
+    bootstrap_rmse,
+    classification_metrics,
+    interval,
+    pr_auc,
+    regression_metrics,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VariantResult:
+    """One variant on all folds' test rows.
+
+    Attributes
+    ----------
+    quality
+        PR-AUC for an event, RMSE for a forecast, on all folds' rows together.
+    quality_ci
+        95 % block-bootstrap interval of it.
+    draws
+        The same resamples for every variant, so that differences are paired.
+    by_fold
+        Quality in each fold.
+    """
+
+    name: str
+    baseline: bool
+    quality: float
+    quality_ci: tuple[float, float]
+    draws: Float64
+    by_fold: list[float]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How one variant stands to another.
+
+    Attributes
+    ----------
+    lift
+        Ratio of qualities so that above 1 is better: PR-AUC / PR-AUC of the other, or RMSE of the
+        other / RMSE.
+    lift_ci
+        95 % interval of the paired ratio.
+    chance
+        Share of resamples in which the variant is better.
+    """
+
+    lift: float
+    lift_ci: tuple[float, float]
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All variants, judged on the same rows."""
+
+    kind: str
+    prevalence: float | None
+    variants: dict[str, VariantResult]
+
+    def best(self, *, baseline: bool) -> str | None:
+        """Return the best baseline (or the best model), by quality."""
+        names = [name for name, one in self.variants.items() if one.baseline is baseline]
+        if not names:
+            return None
+        sign = 1 if self.kind == "regression" else -1
+        return min(names, key=lambda name: sign * self.variants[name].quality)
+
+    def compare(self, name: str, other: str) -> Comparison:
+        """Compare two variants on the same resamples."""
+        one, two = self.variants[name], self.variants[other]
+        return compare(one.quality, two.quality, one.draws, two.draws, self.kind)
+
+
+def compare(
+    quality: float, other: float, draws: Float64, other_draws: Float64, kind: str
+) -> Comparison:
+    """Return the paired lift of one quality over another."""
+    if kind == "regression":
+        quality, other, draws, other_draws = other, quality, other_draws, draws
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = draws / other_draws
+    usable = ratios[np.isfinite(ratios)]
+    return Comparison(
+        quality / other if other else float("nan"),
+        interval(ratios),
+        float((usable > 1).mean()) if len(usable) else 0.0,
+    )
+
+
+def judge(dataset: Dataset, scored: OutOfFold, chosen: Sequence[Recipe], kind: str) -> Results:
+    """Measure every variant on all folds' test rows together, with intervals."""
+    ts_ns = dataset.ts_ns[scored.rows]
+    truth = scored.truth
+    blocks = float(block_count(ts_ns))
+    scores = {recipe.name: scored.score(recipe.name) for recipe in chosen}
+    results: dict[str, VariantResult] = {}
+    if kind == "regression":
+        draws = bootstrap_rmse(truth.astype(np.float64), scores, ts_ns)
+    else:
+        draws = bootstrap_pr_auc(truth.astype(np.bool_), scores, ts_ns)
+    for recipe in chosen:
+        name = recipe.name
+        if kind == "regression":
+            metrics = regression_metrics(truth.astype(np.float64), scores[name])
+            quality = metrics["rmse"]
+            by_fold = [
+                regression_metrics(part.truth.astype(np.float64), part.scores[name])["rmse"]
+                for part in scored.folds
+            ]
+        else:
+            metrics = classification_metrics(
+                truth.astype(np.bool_),
+                scores[name],
+                alert=scored.alert(name),
+                climate=scored.climate,
+            )
+            quality = metrics["pr_auc"]
+            by_fold = [
+                pr_auc(part.truth.astype(np.bool_), part.scores[name]) for part in scored.folds
+            ]
+        metrics["time_blocks"] = blocks
+        results[name] = VariantResult(
+            name, recipe.baseline, quality, interval(draws[name]), draws[name], by_fold, metrics
+        )
+    prevalence = None if kind == "regression" else float(truth.mean())
+    return Results(kind, prevalence, results)
+
+
+def summary_line(
+    *,
+    target: str,
+    version: str | None,
+    published: bool,
+    champion: bool,
+    results: Results,
+    candidate: str,
+    versions: dict[str, str],
+) -> str:
+    """Return the job's last line, JSON.
+
+    ``pr_auc`` and its relatives are null for a forecast, whose numbers (``rmse``, ``mae``,
+    ``direction``) stand in ``variants``; ``lift`` is the ratio to the best baseline either way,
+    above 1 is better. Undefined numbers are null.
+    """
+    one = results.variants[candidate]
+    event = results.kind == "classification"
+    baseline = results.best(baseline=True)
+    against = results.compare(candidate, baseline) if baseline is not None else None
+    line = {
+        "target": target,
+        "version": version,
+        "published": published,
+        "champion": champion,
+        "prevalence": results.prevalence,
+        "pr_auc": one.quality if event else None,
+        "pr_auc_ci": one.quality_ci if event else None,
+        "best_baseline": baseline,
+        "best_baseline_pr_auc": results.variants[baseline].quality if baseline and event else None,
+        "lift": against.lift if against else None,
+        "lift_ci": against.lift_ci if against else None,
+        "variants": {
+            name: {
+                "baseline": two.baseline,
+                "version": versions.get(name),
+                "pr_auc" if event else "rmse": two.quality,
+                "pr_auc_ci" if event else "rmse_ci": two.quality_ci,
+                "by_fold": two.by_fold,
+                **two.metrics,
+                **_against(results, name, baseline),
+            }
+            for name, two in results.variants.items()
+        },
+    }
+    return msgspec.json.encode(jsonable(line)).decode()
+
+
+def _against(results: Results, name: str, baseline: str | None) -> dict[str, Any]:
+    if baseline is None or name == baseline:
+        return {}
+    found = results.compare(name, baseline)
+    return {"lift": found.lift, "lift_ci": found.lift_ci}
+
+
+def jsonable(value: Any) -> Any:
+    """Return the value with undefined numbers as null, all the way down."""
+    if isinstance(value, dict):
+        return {key: jsonable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,1 @@
+"""One training run, from rows to judged and perhaps published versions."""

@@ -1,0 +1,85 @@
+"""One run from sources to outcome."""
+
+import time
+from dataclasses import dataclass, replace
+
+from rich.progress import Progress
+
+from flows.scoring.registry import ModelStore
+from flows.settings import Settings
+from schemas.features import NAMES
+from schemas.models import TargetSpec
+from training.data.build import build_dataset, compute_features
+from training.data.sources import read_sources
+from training.data.ticklog import TickLog, take, total
+from training.estimators.recipes import recipes
+from training.evaluation import leaks
+from training.experiments.experiment import Options, Outcome, choose, steps, train
+
+FUTURE_TICKS = 20_000
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to learn from, and what.
+
+    Attributes
+    ----------
+    from_ns, to_ns
+        Bounds of the ticks; None for none.
+    last_s
+        Instead of them: the newest seconds up to now.
+    row_every_s
+        One row per symbol and this many seconds.
+    """
+
+    sources: tuple[str, ...]
+    spec: TargetSpec
+    options: Options
+    from_ns: int | None = None
+    to_ns: int | None = None
+    last_s: int | None = None
+    row_every_s: float = 1.0
+
+
+def run_once(
+    request: RunRequest, settings: Settings, store: ModelStore | None, bars: Progress
+) -> Outcome:
+    """Read, compute, learn, prove, publish.
+
+    Raises
+    ------
+    VoltickError
+        Whatever the sources, the data, an alarm or the store complain of; nothing is published.
+    """
+    now_ns = time.time_ns()
+    chosen = choose(recipes(request.spec.kind), request.options.models)
+    if request.last_s is not None:
+        request = replace(request, from_ns=now_ns - request.last_s * _NS)
+    reading = bars.add_task("reading ticks", total=None)
+    logs = read_sources(request.sources, settings, from_ns=request.from_ns, to_ns=request.to_ns)
+    bars.update(reading, total=1, completed=1)
+    check_no_future(logs)
+    computing = bars.add_task("features and labels", total=total(logs))
+    dataset = build_dataset(
+        logs,
+        request.spec,
+        every_s=request.row_every_s,
+        step=lambda ticks: bars.advance(computing, ticks),
+    )
+    training = bars.add_task("training", total=steps(chosen, request.options.folds))
+
+    def step(what: str) -> None:
+        bars.update(training, advance=1, description=f"training: {what}")
+
+    return train(dataset, request.spec, request.options, store=store, created_ns=now_ns, step=step)
+
+
+def check_no_future(logs: list[TickLog]) -> None:
+    """Ring the alarm if the kernel's features look ahead on these very ticks."""
+    for log in logs[:1]:
+        part = take(log.batch, slice(0, FUTURE_TICKS))
+        leaks.check_future(
+            part, lambda batch: compute_features(batch).values.astype(float), list(NAMES)
+        )

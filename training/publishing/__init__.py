@@ -1,0 +1,1 @@
+"""Versions with their manifests, and the moves of aliases that put them to work."""

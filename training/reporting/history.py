@@ -1,0 +1,58 @@
+"""Figures of every run of continuous training: one JSON line each, only ever appended to."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from flows.errors import TrainingError
+from training.evaluation.results import jsonable
+
+
+class MetricsHistory:
+    """An append-only file.
+
+    Parameters
+    ----------
+    path
+        ``.ndjson``; its folder is made at the first line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Add one run; the line is on disk when this returns.
+
+        Raises
+        ------
+        TrainingError
+            The file cannot be written.
+        """
+        line = msgspec.json.encode(jsonable(entry)) + b"\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            msg = f"cannot write the metrics history {self.path}: {error.strerror}"
+            raise TrainingError(msg) from None
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return all runs, oldest first; a line cut by a kill is left out."""
+        if not self.path.exists():
+            return []
+        entries: list[dict[str, Any]] = []
+        for line in self.path.read_bytes().splitlines():
+            try:
+                entries.append(msgspec.json.decode(line))
+            except msgspec.DecodeError:
+                continue
+        return entries
+
+    def reset(self) -> None:
+        """Forget all runs."""
+        self.path.unlink(missing_ok=True)

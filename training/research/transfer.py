@@ -1,0 +1,109 @@
+"""Train on one market, test on another: ``python -m training.research.transfer``."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from flows import logs
+from flows.settings import load_settings
+from schemas.models import TargetSpec
+from training.console import command, progress, say
+from training.data.build import build_dataset
+from training.data.dataset import Dataset, join
+from training.data.sources import read_sources
+from training.data.splits import Fold
+from training.estimators.recipes import Recipe, recipes
+from training.evaluation.cross_validation import OutOfFold, cross_validate
+from training.evaluation.results import Results, jsonable, judge
+from training.experiments.experiment import choose
+from training.reporting.report import variant_table
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def whole_fold(train: Dataset, test: Dataset) -> tuple[Dataset, Fold]:
+    """Return both datasets as one, with a fold that trains on the first and tests on the second.
+
+    Rows of the second may be older: what is asked is whether a model travels, not whether it could
+    have been had then.
+    """
+    both = join([train, test])
+    order = np.argsort(np.concatenate([train.ts_ns, test.ts_ns]), kind="stable")
+    is_train = order < len(train)
+    fold = Fold(
+        "across",
+        np.flatnonzero(is_train),
+        np.flatnonzero(~is_train),
+        int(train.ts_ns.max()),
+        int(test.ts_ns.min()),
+        int(test.ts_ns.max()) + 1,
+    )
+    return both, fold
+
+
+def travel(
+    train: Dataset, test: Dataset, spec: TargetSpec, chosen: Sequence[Recipe], seed: int = 0
+) -> tuple[Dataset, OutOfFold, Results]:
+    """Fit every recipe on all of ``train``, level included, and judge it on all of ``test``."""
+    both, fold = whole_fold(train, test)
+    with threadpool_limits(1):
+        scored = cross_validate(both, spec, chosen, [fold], seed=seed)
+    return both, scored, judge(both, scored, chosen, spec.kind)
+
+
+@app.command()
+def across(
+    train: Annotated[list[str], typer.Option("--train", help="Sources to train on.")],
+    test: Annotated[list[str], typer.Option("--test", help="Sources to test on.")],
+    definition: Annotated[str, typer.Option(help="relative or absolute.")] = "relative",
+    models: Annotated[str, typer.Option(help="Variants.")] = "anchored,logreg,gbt,gbt_tuned,rf",
+) -> None:
+    """Train on one market and test on another; a table on stderr, one JSON line on stdout."""
+    settings = load_settings()
+    logs.configure(settings.log_format, settings.log_level)
+    spec = TargetSpec(
+        name="volatility_spike",
+        kind="classification",
+        definition="absolute" if definition == "absolute" else "relative",
+    )
+    chosen = choose(recipes(spec.kind), models.split(","))
+    with progress() as bars:
+        task = bars.add_task("ticks, features, models", total=3)
+        parts = []
+        for names in (train, test):
+            parts.append(build_dataset(read_sources(names, settings), spec))
+            bars.advance(task)
+        _, _, results = travel(parts[0], parts[1], spec, chosen)
+        bars.advance(task)
+    show(results, models.split(",")[0])
+    best = results.best(baseline=True)
+    line = {
+        "train": train,
+        "test": test,
+        "prevalence": results.prevalence,
+        "best_baseline": best,
+        "variants": {
+            name: {"pr_auc": one.quality, "pr_auc_ci": one.quality_ci}
+            for name, one in results.variants.items()
+        },
+    }
+    say(msgspec.json.encode(jsonable(line)).decode())
+
+
+def show(results: Results, candidate: str) -> None:
+    """Print the table of variants on stderr."""
+    content = variant_table(results, candidate)
+    table = Table(*content["head"])
+    for row in content["rows"]:
+        table.add_row(*row["cells"])
+    Console(stderr=True, width=None if Console(stderr=True).is_terminal else 200).print(table)
+
+
+if __name__ == "__main__":
+    command(app)
