@@ -120,7 +120,9 @@ def _print(found: dict[str, Any]) -> None:
 
 def _page(title: str, found: dict[str, Any], drawn: list[plots.Plot]) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("training"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("training.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     return environment.get_template("explore.html.j2").render(
         title=f"Targets of {title}",

@@ -8,9 +8,6 @@ import msgspec
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.ticks import Tick
 
-# What decoding raises for what is not JSON, or is nested without end; ValidationError is among it.
-UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-
 
 class Frame(msgspec.Struct, gc=False, omit_defaults=True):
     """One received message, untouched; also one line of a recording.

@@ -15,7 +15,8 @@ from typing import BinaryIO, Self
 import msgspec
 
 from flows.errors import CaptureError
-from flows.feeds.base import UNREADABLE, Frame
+from flows.feeds.base import Frame
+from schemas.decoding import UNREADABLE
 
 FORMAT = "frames/1"
 

@@ -234,6 +234,8 @@ def _plots(given: ReportInput, baseline: str | None) -> list[plots.Plot]:
 
 def _render(template: str, **values: Any) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("training"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("training.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     return environment.get_template(template).render(**values)

@@ -8,10 +8,11 @@ import math
 
 import msgspec
 
-from flows.feeds.base import UNREADABLE, Frame, ParsedFrame, all_finite, broken, dead_frame
+from flows.feeds.base import Frame, ParsedFrame, all_finite, broken, dead_frame
 from flows.feeds.binance.messages import BookTicker, Combined, Kind, Trade
 from flows.feeds.timestamps import epoch_to_ns
 from schemas.dead_letters import Reason
+from schemas.decoding import UNREADABLE
 from schemas.ticks import Tick
 
 VENUE = "binance"

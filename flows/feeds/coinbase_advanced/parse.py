@@ -26,7 +26,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from flows.feeds.base import UNREADABLE, Frame, ParsedFrame, all_finite, broken, dead_frame
+from flows.feeds.base import Frame, ParsedFrame, all_finite, broken, dead_frame
 from flows.feeds.coinbase_advanced.book import Book, Quote
 from flows.feeds.coinbase_advanced.messages import (
     KNOWN_CHANNELS,
@@ -44,6 +44,7 @@ from flows.feeds.coinbase_advanced.messages import (
 )
 from flows.feeds.timestamps import IsoTime
 from schemas.dead_letters import DeadLetter, Reason
+from schemas.decoding import UNREADABLE
 from schemas.ticks import Side, Tick
 
 VENUE = "coinbase-advanced"

@@ -22,9 +22,10 @@ import websocket
 
 from flows.errors import FeedError
 from flows.feeds.backoff import BASE_S, CAP_S, backoff_s
-from flows.feeds.base import UNREADABLE, Frame, Parser
+from flows.feeds.base import Frame, Parser
 from flows.feeds.coinbase_exchange.messages import Error
 from flows.feeds.coinbase_exchange.parse import VENUE, ExchangeParser
+from schemas.decoding import UNREADABLE
 
 URL = "wss://ws-feed.exchange.coinbase.com"
 CHANNELS = ("ticker", "heartbeat")

@@ -5,7 +5,7 @@
 
 import msgspec
 
-from flows.feeds.base import UNREADABLE, Frame, ParsedFrame, all_finite, broken, dead_frame
+from flows.feeds.base import Frame, ParsedFrame, all_finite, broken, dead_frame
 from flows.feeds.coinbase_exchange.messages import (
     KNOWN_TYPES,
     AnyMessage,
@@ -16,6 +16,7 @@ from flows.feeds.coinbase_exchange.messages import (
 )
 from flows.feeds.timestamps import IsoTime
 from schemas.dead_letters import Reason
+from schemas.decoding import UNREADABLE
 from schemas.ticks import Side, Tick
 
 VENUE = "coinbase-exchange"

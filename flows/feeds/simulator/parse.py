@@ -2,7 +2,8 @@
 
 import msgspec
 
-from flows.feeds.base import UNREADABLE, Frame, ParsedFrame, dead_frame
+from flows.feeds.base import Frame, ParsedFrame, dead_frame
+from schemas.decoding import UNREADABLE
 from schemas.ticks import Tick
 
 VENUE = "simulator"
