@@ -21,7 +21,7 @@ from flows.connectors.feed import FeedSource, FrameBatch, Outgoing, ProducerSink
 from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.base import Feed
-from flows.feeds.processor import MAX_FRAMES, Ingest
+from flows.feeds.processor import MAX_FRAMES, FrameProcessor
 from flows.feeds.registry import open_feed, parse_speed
 from flows.settings import Settings, load_settings
 from schemas import topics
@@ -107,19 +107,19 @@ def _open(settings: Settings) -> Feed:
 
 
 class _Parse:
-    """Frames to messages, in the one worker that reads the feed; counts are logged."""
+    """Turn frames into messages, in the one worker that reads the feed; log the counts."""
 
     def __init__(self, *, loops: bool) -> None:
         self._loops = loops
-        self._ingest: Ingest | None = None
+        self._processor: FrameProcessor | None = None
         self._reported = time.monotonic()
 
     def __call__(self, batch: FrameBatch) -> Outgoing:
-        if self._ingest is None:
-            self._ingest = Ingest(batch.parser)
+        if self._processor is None:
+            self._processor = FrameProcessor(batch.parser)
             if self._loops:
-                self._ingest.track_laps()
-        messages = self._ingest.process(batch.frames, batch.lap)
+                self._processor.track_loops()
+        messages = self._processor.process(batch.frames, batch.loop_number)
         now = time.monotonic()
         if now - self._reported >= REPORT_S:
             self._reported = now
@@ -128,12 +128,12 @@ class _Parse:
 
     def report(self, event: str) -> None:
         """Log the counts, in the worker that has any."""
-        if self._ingest is not None:
-            structlog.get_logger().info(event, **dataclasses.asdict(self._ingest.counts))
+        if self._processor is not None:
+            structlog.get_logger().info(event, **dataclasses.asdict(self._processor.counts))
 
 
 class _Ending:
-    """How the process ends where the engine would panic over an exception."""
+    """End the process; an exception would make the engine panic instead."""
 
     def __init__(self, parse: _Parse) -> None:
         self._parse = parse

@@ -28,6 +28,7 @@ from flows.scoring.scorer import Scorer
 from flows.settings import Settings
 from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
 from schemas import topics
+from schemas.feeds import FeedName
 
 WRITTEN = (topics.TICKS_RAW, topics.PREDICTIONS, topics.TICKS_FEATURES, topics.DEAD_LETTERS)
 
@@ -111,7 +112,7 @@ def _prepare_kernel() -> None:
 
 def _scorer(settings: Settings) -> Scorer:
     store = ModelStore(settings.model_store)
-    simulated = settings.feed == "simulate"
+    simulated = settings.feed == FeedName.SIMULATE
     for target in settings.targets:
         if not simulated:
             _retire_simulated(store, target)

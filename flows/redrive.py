@@ -1,8 +1,8 @@
 """Put mended dead letters back on ``ticks.raw``, once each: ``python -m flows.redrive``.
 
 ``export`` writes dead letters as lines of JSON; an operator mends the payloads; ``put`` writes
-them back. Each letter that went back is noted on a topic of its own, in the same transaction as
-its tick: a repeated or killed ``put`` neither repeats nor loses one.
+them back. The id of each dead letter that went back is written to a topic of its own, in the same
+transaction as its tick: a repeated or killed ``put`` neither repeats nor loses one.
 """
 
 import sys
@@ -24,6 +24,7 @@ from flows.connectors.kafka.reader import read_topic
 from flows.connectors.kafka.retry import Deadline
 from flows.errors import BrokerError, ConfigurationError, VoltickError
 from flows.logs import configure
+from flows.numeric.time import NS_PER_S
 from flows.settings import Settings, load_settings
 from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
@@ -31,11 +32,10 @@ from schemas.features import LATE_LIMIT_S
 from schemas.ticks import Tick
 
 ANSWER_LIMIT_S = 30.0
-NS_PER_S = 1_000_000_000
 
 
-class Letter(msgspec.Struct, frozen=True):
-    """A line of the exported file; ``put`` uses ``id`` and ``payload``.
+class ExportedDeadLetter(msgspec.Struct, frozen=True):
+    """One line of the exported file; ``put`` uses ``id`` and ``payload``.
 
     Attributes
     ----------
@@ -70,10 +70,10 @@ def export(
         message = f"cannot write {out}: {error.strerror}"
         raise ConfigurationError(message) from None
     with opened as file:
-        for letter, dead in _letters(config):
+        for exported, dead in _dead_letters(config):
             wanted = reason is None or dead.reason in reason
-            if wanted and dead.topic == topics.TICKS_RAW and letter.id not in done:
-                file.write(msgspec.json.encode(letter) + b"\n")
+            if wanted and dead.topic == topics.TICKS_RAW and exported.id not in done:
+                file.write(msgspec.json.encode(exported) + b"\n")
                 count += 1
     typer.echo(msgspec.json.encode({"exported": count, "file": str(out)}).decode())
 
@@ -90,49 +90,50 @@ def put(
         ),
     ] = False,
 ) -> None:
-    """Put mended letters back on ticks.raw, all of the file in one transaction, once each."""
+    """Put mended dead letters back on ticks.raw, the whole file in one transaction, once each."""
     settings = _settings()
     config = settings.kafka_config()
-    letters = read_letters(file)
+    mended = read_dead_letters(file)
     newest = {} if accept_restart else _newest(config)
-    ticks = [(letter, mended_tick(letter, newest)) for letter in letters]
+    ticks = [(exported, mended_tick(exported, newest)) for exported in mended]
     producer = _take_over(config, settings)
     done = _redriven(config, settings)
-    fresh = [(letter, tick) for letter, tick in ticks if letter.id not in done]
+    fresh = [(exported, tick) for exported, tick in ticks if exported.id not in done]
     if fresh:
         _produce(producer, config, fresh)
     result = {"put": len(fresh), "already_put": len(ticks) - len(fresh)}
     typer.echo(msgspec.json.encode(result).decode())
 
 
-def read_letters(file: Path) -> list[Letter]:
-    """Return the file's letters, each id once.
+def read_dead_letters(file: Path) -> list[ExportedDeadLetter]:
+    """Return the file's dead letters, each id once.
 
     Raises
     ------
     ConfigurationError
-        The file cannot be read, or a line is not a letter or repeats an id; names the line.
+        The file cannot be read, or a line is no exported dead letter or repeats an id; the
+        message names the line.
     """
     try:
         lines = file.read_bytes().splitlines()
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror}"
         raise ConfigurationError(message) from None
-    letters: dict[str, Letter] = {}
+    found: dict[str, ExportedDeadLetter] = {}
     for number, line in enumerate(lines, 1):
         try:
-            letter = msgspec.json.decode(line, type=Letter)
+            exported = msgspec.json.decode(line, type=ExportedDeadLetter)
         except msgspec.DecodeError as error:
-            message = f"{file}, line {number}: not an exported letter: {error}"
+            message = f"{file}, line {number}: not an exported dead letter: {error}"
             raise ConfigurationError(message) from None
-        if letter.id in letters:
-            message = f"{file}, line {number}: {letter.id} is there twice"
+        if exported.id in found:
+            message = f"{file}, line {number}: {exported.id} is there twice"
             raise ConfigurationError(message)
-        letters[letter.id] = letter
-    return list(letters.values())
+        found[exported.id] = exported
+    return list(found.values())
 
 
-def mended_tick(letter: Letter, newest_ns: dict[tuple[str, str], int]) -> Tick:
+def mended_tick(exported: ExportedDeadLetter, newest_ns: dict[tuple[str, str], int]) -> Tick:
     """Return the tick that the flow will see.
 
     Parameters
@@ -145,25 +146,25 @@ def mended_tick(letter: Letter, newest_ns: dict[tuple[str, str], int]) -> Tick:
     ConfigurationError
         The payload would die again, or its age would make the flow forget the symbol's memory.
     """
-    raw = RawBatch(0, [letter.payload.encode()], [0], [-1], 1)
+    raw = RawBatch(0, [exported.payload.encode()], [0], [-1], 1)
     batch, dead = decode(raw, SymbolTable(), topics.TICKS_RAW, frozenset())
     if dead:
-        message = f"letter {letter.id} is not mended: {dead[0].reason}: {dead[0].detail}"
+        message = f"dead letter {exported.id} is not mended: {dead[0].reason}: {dead[0].detail}"
         raise ConfigurationError(message)
     [tick] = batch.ticks
     newest = newest_ns.get((tick.venue, tick.symbol))
     if newest is not None and tick.ts_event_ns < newest - LATE_LIMIT_S * NS_PER_S:
         age_s = (newest - tick.ts_event_ns) / NS_PER_S
         message = (
-            f"letter {letter.id}: its tick is {age_s:.0f} s older than the newest of {tick.symbol};"
-            " put back, it would make the flow forget that symbol's memory: leave it out, or say"
-            " --accept-restart"
+            f"dead letter {exported.id}: its tick is {age_s:.0f} s older than the newest of"
+            f" {tick.symbol}; put back, it would make the flow forget that symbol's memory: leave"
+            " it out, or say --accept-restart"
         )
         raise ConfigurationError(message)
     return tick
 
 
-def _letters(config: ClientConfig) -> Iterator[tuple[Letter, DeadLetter]]:
+def _dead_letters(config: ClientConfig) -> Iterator[tuple[ExportedDeadLetter, DeadLetter]]:
     decoder = msgspec.json.Decoder(DeadLetter)
     for batch in read_topic(config, topics.DEAD_LETTERS):
         for offset, value in zip(batch.offsets, batch.values, strict=True):
@@ -174,8 +175,10 @@ def _letters(config: ClientConfig) -> Iterator[tuple[Letter, DeadLetter]]:
                 structlog.get_logger().warning("no dead letter", id=at, cause=str(error))
                 continue
             text = dead.payload.decode("utf-8", "replace")
-            letter = Letter(f"{batch.partition}-{offset}", text, str(dead.reason), dead.detail)
-            yield letter, dead
+            exported = ExportedDeadLetter(
+                f"{batch.partition}-{offset}", text, str(dead.reason), dead.detail
+            )
+            yield exported, dead
 
 
 def _newest(config: ClientConfig) -> dict[tuple[str, str], int]:
@@ -212,18 +215,20 @@ def _take_over(config: ClientConfig, settings: Settings) -> Producer:
     return producer
 
 
-def _produce(producer: Producer, config: ClientConfig, fresh: list[tuple[Letter, Tick]]) -> None:
+def _produce(
+    producer: Producer, config: ClientConfig, fresh: list[tuple[ExportedDeadLetter, Tick]]
+) -> None:
     deadline = Deadline(ANSWER_LIMIT_S)
 
     def check() -> None:
         if deadline.passed:
-            message = f"the broker did not take the letters in {ANSWER_LIMIT_S:g} s"
+            message = f"the broker did not take the dead letters in {ANSWER_LIMIT_S:g} s"
             raise BrokerError(message)
 
     try:
         producer.begin_transaction()
-        ticks = [(tick.symbol.encode(), letter.payload.encode()) for letter, tick in fresh]
-        ids = [(letter.id.encode(), letter.id.encode()) for letter, _tick in fresh]
+        ticks = [(tick.symbol.encode(), exported.payload.encode()) for exported, tick in fresh]
+        ids = [(exported.id.encode(), exported.id.encode()) for exported, _tick in fresh]
         for topic, messages in ((topics.TICKS_RAW, ticks), (topics.REDRIVEN, ids)):
             produce_all(producer, topic, messages, check)
     except KafkaException as error:
@@ -245,7 +250,7 @@ def _settings() -> Settings:
     settings = load_settings()
     configure(settings.log_format, settings.log_level)
     if settings.kafka_bootstrap_servers is None:
-        message = "KAFKA_BOOTSTRAP_SERVERS is not set; an embedded broker's letters end with it"
+        message = "KAFKA_BOOTSTRAP_SERVERS is not set; an embedded broker's topics end with it"
         raise ConfigurationError(message)
     return settings
 

@@ -8,6 +8,7 @@ from operator import attrgetter
 from fastapi import Request
 
 from flows.settings import Settings
+from schemas.feeds import Venue
 from schemas.predictions import Prediction
 from serving.http.problems import ApiError, RedisUnavailableError
 from serving.models.served import ServedModels
@@ -16,7 +17,7 @@ from serving.monitoring.probe import BrokerProbe
 from serving.scores.store import ScoreStore
 from serving.scores.stream import Broadcaster
 
-SIMULATED_VENUE = "simulator"
+SIMULATED_VENUE = Venue.SIMULATOR.value
 
 
 @dataclass(frozen=True)

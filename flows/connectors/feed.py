@@ -13,7 +13,7 @@ from flows.connectors.kafka.client import client_config
 from flows.connectors.kafka.produce import produce_all
 from flows.errors import BrokerError, VoltickError
 from flows.feeds.base import Feed, Frame, Parser
-from flows.feeds.pacing import Spacing
+from flows.feeds.pacing import Pacing
 
 ONE_PARTITION = "feed"
 
@@ -29,7 +29,7 @@ class FrameBatch:
     """Frames of one poll and the parser that has read all frames before them."""
 
     frames: list[Frame]
-    lap: int
+    loop_number: int
     parser: Parser
 
 
@@ -51,7 +51,7 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
         Is told when the feed cannot be opened or go on; the source then ends, so that what came
         before still goes its way. (An exception here would make the engine panic.)
     spacing_us
-        See :class:`flows.feeds.pacing.Spacing`.
+        See :class:`flows.feeds.pacing.Pacing`.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
         except VoltickError as error:
             self._failed(error)
             feed = None
-        spacing = Spacing(self._spacing_us)
-        return _FeedPartition(feed, self._max_frames, self._stop, self._failed, spacing)
+        pacing = Pacing(self._spacing_us)
+        return _FeedPartition(feed, self._max_frames, self._stop, self._failed, pacing)
 
 
 class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
@@ -97,19 +97,19 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
         max_frames: int,
         stop: threading.Event,
         failed: Callable[[VoltickError], None],
-        spacing: Spacing,
+        pacing: Pacing,
     ) -> None:
         self._feed = feed
         self._parser = None if feed is None else feed.parser()
         self._max_frames = max_frames
         self._stop = stop
         self._failed = failed
-        self._spacing = spacing
+        self._pacing = pacing
 
     def next_batch(self) -> list[FrameBatch]:
         if self._feed is None or self._parser is None or self._stop.is_set():
             raise StopIteration
-        if self._spacing.wait_s:
+        if self._pacing.wait_s:
             return []
         try:
             frames = self._feed.poll(self._max_frames)
@@ -117,8 +117,8 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
             self._failed(error)
             raise StopIteration from None
         if frames:
-            self._spacing.took()
-            return [FrameBatch(frames, self._feed.lap, self._parser)]
+            self._pacing.note_turn()
+            return [FrameBatch(frames, self._feed.loop_number, self._parser)]
         if self._feed.finished:
             raise StopIteration
         return []

@@ -1,4 +1,4 @@
-"""What every feed and every parser offers."""
+"""The interfaces of feeds and parsers, and the frames between them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -19,8 +19,8 @@ class Frame(msgspec.Struct, gc=False, omit_defaults=True):
     text
         The message as it was received.
     fresh
-        True on the first frame of a new connection, so that whatever came between is known to be
-        lost. False also where a recording does not tell connections apart.
+        True on the first frame of a new connection after an old one: what came between is lost.
+        False also where a recording does not tell connections apart.
     """
 
     ts_recv_ns: int | None
@@ -29,22 +29,22 @@ class Frame(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class ParsedFrame(msgspec.Struct, gc=False):
-    """What one frame said.
+    """The content of one frame.
 
     Attributes
     ----------
     ticks
         Oldest first.
     dead
-        What could not be used: the frame, or single parts of it.
+        Dead letters of the frame, or of single parts of it.
     reconnected
         The frame is the first of a new connection.
     lost
-        Messages of this connection went missing before this frame, of which symbol is not known.
+        Messages of this connection are missing before this frame; their symbols are unknown.
     last_trade
-        Symbol and id of its newest trade, as a heartbeat tells them.
+        Symbol and id of its newest trade, from a heartbeat.
     warning
-        The venue complains; one sentence for the log.
+        A complaint of the venue, one sentence for the log.
     """
 
     ticks: Sequence[Tick] = ()
@@ -56,12 +56,12 @@ class ParsedFrame(msgspec.Struct, gc=False):
 
 
 class Parser(Protocol):
-    """Turns frames of one venue into ticks; keeps only what joining needs, does no I/O."""
+    """Turn the frames of one venue into ticks; keep only what joining needs; do no I/O."""
 
     venue: str
 
     def parse(self, frame: Frame) -> ParsedFrame:
-        """Read one frame; never raises for what a venue may send."""
+        """Read one frame; raise nothing, whatever the venue has sent."""
         ...
 
 
@@ -73,10 +73,10 @@ class Feed(Protocol):
     name
         For the log, with what it reads from.
     venue
-        Whose frames these are.
+        One of :class:`schemas.feeds.Venue`: which parser reads the frames.
     simulated
-        True where the market is made up.
-    lap
+        True if the market is made up.
+    loop_number
         How often a repeating recording has started over, as of the newest :meth:`poll`.
     finished
         True once no further frame will come.
@@ -85,7 +85,7 @@ class Feed(Protocol):
     name: str
     venue: str
     simulated: bool
-    lap: int
+    loop_number: int
     finished: bool
 
     def parser(self) -> Parser:
@@ -93,17 +93,17 @@ class Feed(Protocol):
         ...
 
     def poll(self, max_frames: int) -> list[Frame]:
-        """Return the frames at hand, at most ``max_frames``, all of one lap; never blocks.
+        """Return the frames at hand, at most ``max_frames``, all of one loop; never block.
 
         Raises
         ------
         FeedError, CaptureError
-            Where the feed cannot go on.
+            The feed cannot go on.
         """
         ...
 
     def close(self) -> None:
-        """Let go of files, sockets and threads; may be called twice."""
+        """Close files, sockets and threads; may be called twice."""
         ...
 
 
@@ -116,12 +116,12 @@ def broken(
 
 
 def dead_frame(venue: str, frame: Frame, detail: str) -> ParsedFrame:
-    """Return the outcome of a frame that cannot be read at all."""
+    """Return a frame that cannot be read at all as one dead letter."""
     return ParsedFrame(dead=[broken(venue, frame.text, detail)])
 
 
 def all_finite(tick: Tick) -> bool:
-    """Tell whether no number of a tick is NaN or infinite (venues send numbers as strings)."""
+    """Return whether no number of a tick is NaN or infinite (venues send numbers as strings)."""
     total = (
         tick.price
         + (tick.size or 0.0)

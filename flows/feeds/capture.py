@@ -1,4 +1,4 @@
-"""Recordings on disk: a header line, then one received frame a line, usually gzipped.
+"""Read and write recordings: a header line, then one received frame a line, usually gzipped.
 
 The header is ``{"format": "frames/1", "venue": ..., "source": ..., "note": ...}``, every other line
 ``{"ts_recv_ns": int|null, "frame": "<text>"}``, with ``"fresh": true`` on the first frame of a
@@ -35,7 +35,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptureReader:
-    """Reads a recording as a stream, in blocks of frames.
+    """Read a recording as a stream, in blocks of frames.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class CaptureReader:
     Raises
     ------
     CaptureError
-        Where the file is missing, unreadable or of another format; while reading, where it is
-        truncated or damaged.
+        The file is missing, unreadable or of another format; or, while reading, it is truncated or
+        damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -140,12 +140,12 @@ class CaptureReader:
 
 
 class CaptureWriter:
-    """Writes a recording, gzipped where the name ends in ``.gz``.
+    """Write a recording, gzipped if the name ends in ``.gz``.
 
     Raises
     ------
     CaptureError
-        Where the file exists already or cannot be written.
+        The file exists already or cannot be written.
     """
 
     def __init__(self, path: Path, header: Header) -> None:

@@ -1,4 +1,4 @@
-"""Was anything lost before this tick, and is it new? Decided here alone.
+"""Decide whether ticks were lost before a tick, and whether it is new.
 
 Where ticks carry trade ids, the ids decide: a jump is a gap, contiguous ids prove that nothing is
 missing, whatever happened to the connection. Where they do not, a reconnect or a lost message marks
@@ -12,14 +12,15 @@ on; the consumer counts it as a duplicate.
 import msgspec
 
 from flows.feeds.base import ParsedFrame
+from flows.numeric.time import NS_PER_HOUR
 from schemas.ticks import Tick
 
-MEMORY_NS = 3_600 * 1_000_000_000
+MEMORY_NS = NS_PER_HOUR
 """Beyond this a lower id is a new numbering, not a repeat; the features' memory is as long."""
 
 
 class _Track(msgspec.Struct, gc=False):
-    """What is known of one symbol."""
+    """The newest tick of one symbol."""
 
     trade_id: int | None
     ts_event_ns: int | None
@@ -48,7 +49,7 @@ class Continuity:
         self._resuming: set[str] = set()
 
     def observe(self, frame: ParsedFrame) -> None:
-        """Take note of what a frame says of the connection; before its ticks are admitted."""
+        """Note what a frame says of the connection; to be called before its ticks are admitted."""
         if frame.reconnected:
             self._resuming = set(self._tracks)
         if frame.reconnected or frame.lost:

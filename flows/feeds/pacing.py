@@ -1,13 +1,13 @@
-"""How often a feed is read, so that its ticks come to the broker in batches of a fair size."""
+"""How often a feed is read, so that its ticks reach the broker in batches of a fair size."""
 
 import time
 from collections.abc import Callable
 
-_MICROSECOND = 1e-6
+_S_PER_US = 1e-6
 
 
-class Spacing:
-    """Grants a turn, then the next only after a wait that grows with the turns so far.
+class Pacing:
+    """Space the turns of a reader: each wait is longer than the one before by a fixed step.
 
     An embedded broker looks at every batch that it holds whenever it is asked for new ones. With
     a wait of s for each of the n batches before, n grows with the square root of time, and what the
@@ -22,7 +22,7 @@ class Spacing:
     """
 
     def __init__(self, step_us: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._step_s = step_us * _MICROSECOND
+        self._step_s = step_us * _S_PER_US
         self._clock = clock
         self._turns = 0
         self._next_s = clock()
@@ -32,7 +32,7 @@ class Spacing:
         """Seconds until the next turn, 0 if it is due."""
         return max(self._next_s - self._clock(), 0.0)
 
-    def took(self) -> None:
-        """Note that a turn was taken."""
+    def note_turn(self) -> None:
+        """Count a turn that was taken just now."""
         self._turns += 1
         self._next_s = self._clock() + self._turns * self._step_s

@@ -9,8 +9,8 @@ import structlog
 
 from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.continuity import Continuity
-from flows.feeds.loop import LapShift
-from flows.feeds.pacing import Spacing
+from flows.feeds.loop import LoopShift
+from flows.feeds.pacing import Pacing
 from schemas.dead_letters import DeadLetter
 
 MAX_PAYLOAD_BYTES = 500_000
@@ -24,8 +24,8 @@ IDLE_S = 0.002
 class Counts:
     """What has passed; ``frames = tick_frames + control + dead_frames``.
 
-    A frame of which anything gave a tick is a tick frame, also where that tick was a repeat; its
-    bad parts are dead letters nevertheless.
+    A frame is a tick frame if any part of it gave a tick, also if that tick was a repeat; its bad
+    parts are dead letters nevertheless.
     """
 
     frames: int = 0
@@ -49,8 +49,11 @@ class Messages:
         return bool(self.ticks or self.dead)
 
 
-class Ingest:
-    """Turns the frames of one feed into messages for ``ticks.raw`` and ``dead.letters``.
+class FrameProcessor:
+    """Turn the frames of one feed into messages for ``ticks.raw`` and ``dead.letters``.
+
+    Ingest, runs that end and training all read frames through this class, so that a recording
+    gives the same ticks everywhere.
 
     Attributes
     ----------
@@ -62,17 +65,17 @@ class Ingest:
         self.counts = Counts()
         self._parser = parser
         self._continuity = Continuity()
-        self._laps: LapShift | None = None
+        self._loops: LoopShift | None = None
         self._encode = msgspec.json.Encoder().encode
         self._keys: dict[str, bytes] = {}
 
-    def track_laps(self) -> None:
-        """Measure the first lap, so that later ones can be shifted; before the first frame."""
-        self._laps = LapShift()
+    def track_loops(self) -> None:
+        """Measure the first loop, so that later ones can be shifted; before the first frame."""
+        self._loops = LoopShift()
 
-    def process(self, frames: Sequence[Frame], lap: int = 0) -> Messages:
-        """Return the messages of some frames, all of one lap, in order."""
-        counts, continuity, laps = self.counts, self._continuity, self._laps
+    def process(self, frames: Sequence[Frame], loop_number: int = 0) -> Messages:
+        """Return the messages of some frames, all of one loop, in order."""
+        counts, continuity, loops = self.counts, self._continuity, self._loops
         parse, admit, encode, keys = self._parser.parse, continuity.admit, self._encode, self._keys
         out = Messages()
         ticks = out.ticks
@@ -84,7 +87,7 @@ class Ingest:
             if parsed.ticks:
                 tick_frames += 1
                 for made in parsed.ticks:
-                    tick = admit(made if laps is None else laps.shift(made, lap))
+                    tick = admit(made if loops is None else loops.shift(made, loop_number))
                     if tick is None:
                         continue
                     key = keys.get(tick.symbol)
@@ -94,7 +97,7 @@ class Ingest:
             elif parsed.dead:
                 dead_frames += 1
             if parsed.dead:
-                out.dead.extend(self._letter(letter) for letter in parsed.dead)
+                out.dead.extend(self._dead_letter(each) for each in parsed.dead)
             if parsed.warning is not None:
                 structlog.get_logger().warning("the venue complains", message=parsed.warning)
         counts.frames += len(frames)
@@ -107,44 +110,44 @@ class Ingest:
         counts.repeats = continuity.repeats
         return out
 
-    def _letter(self, letter: DeadLetter) -> tuple[bytes, bytes]:
-        if len(letter.payload) > MAX_PAYLOAD_BYTES:
-            detail = f"{letter.detail} (first {MAX_PAYLOAD_BYTES} of {len(letter.payload)} bytes)"
-            payload = letter.payload[:MAX_PAYLOAD_BYTES]
-            letter = msgspec.structs.replace(letter, detail=detail, payload=payload)
-        return (letter.venue or "").encode(), self._encode(letter)
+    def _dead_letter(self, dead: DeadLetter) -> tuple[bytes, bytes]:
+        if len(dead.payload) > MAX_PAYLOAD_BYTES:
+            detail = f"{dead.detail} (first {MAX_PAYLOAD_BYTES} of {len(dead.payload)} bytes)"
+            payload = dead.payload[:MAX_PAYLOAD_BYTES]
+            dead = msgspec.structs.replace(dead, detail=detail, payload=payload)
+        return (dead.venue or "").encode(), self._encode(dead)
 
 
-def pump(
+def run_feed(
     feed: Feed,
-    ingest: Ingest,
+    processor: FrameProcessor,
     produce: Callable[[Messages], None],
     stop: threading.Event,
     max_frames: int = MAX_FRAMES,
-    spacing: Spacing | None = None,
+    pacing: Pacing | None = None,
 ) -> Counts:
     """Move frames until the feed ends or ``stop`` is set, and return the counts.
 
     Parameters
     ----------
-    spacing
-        If set, when the feed may be polled again.
+    pacing
+        When the feed may be polled again; None for at once.
 
     Raises
     ------
     FeedError, CaptureError
-        Where the feed cannot go on. What came before it has been produced.
+        The feed cannot go on. What came before has been produced.
     """
-    spacing = spacing or Spacing(0)
-    while not stop.wait(spacing.wait_s):
+    pacing = pacing or Pacing(0)
+    while not stop.wait(pacing.wait_s):
         frames = feed.poll(max_frames)
         if frames:
-            spacing.took()
-            messages = ingest.process(frames, feed.lap)
+            pacing.note_turn()
+            messages = processor.process(frames, feed.loop_number)
             if messages:
                 produce(messages)
         elif feed.finished:
             break
         else:
             stop.wait(IDLE_S)
-    return ingest.counts
+    return processor.counts

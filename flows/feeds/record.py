@@ -1,4 +1,4 @@
-"""Recording a feed while it runs, in the format that replays read.
+"""Record a feed while it runs, in the format that replays read.
 
 ``python -m flows.feeds.record OUT.frames.ndjson.gz --symbols BTC-USD,ETH-USD --duration 60``
 """
@@ -18,15 +18,16 @@ from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.capture import FORMAT, CaptureWriter, Header
 from flows.feeds.processor import IDLE_S, MAX_FRAMES
 from flows.feeds.registry import open_feed
+from schemas.feeds import FeedName
 
 
 class RecordingFeed:
-    """Feed that passes on another one's frames and writes each of them down.
+    """Pass on another feed's frames and write each of them to a recording.
 
     Parameters
     ----------
     feed
-        Where frames come from.
+        Source of the frames.
     path
         A new file.
     note
@@ -35,14 +36,14 @@ class RecordingFeed:
     Raises
     ------
     CaptureError
-        Where the file exists or cannot be written.
+        The file exists or cannot be written.
     """
 
     def __init__(self, feed: Feed, path: Path, note: str = "") -> None:
         self.name = f"{feed.name}, recorded to {path}"
         self.venue = feed.venue
         self.simulated = feed.simulated
-        self.lap = 0
+        self.loop_number = 0
         self.finished = False
         self._feed = feed
         header = Header(format=FORMAT, venue=feed.venue, source=feed.name, note=note)
@@ -59,7 +60,7 @@ class RecordingFeed:
         frames = self._feed.poll(max_frames)
         for frame in frames:
             self._writer.write(frame)
-        self.lap = self._feed.lap
+        self.loop_number = self._feed.loop_number
         if not frames and self._feed.finished:
             self.close()
         return frames
@@ -94,7 +95,7 @@ def record(
 
 def main(
     out: Annotated[Path, typer.Argument(help="New file, usually NAME.frames.ndjson.gz.")],
-    feed: Annotated[str, typer.Option(help="A feed's name.")] = "coinbase-exchange",
+    feed: Annotated[str, typer.Option(help="A feed's name.")] = FeedName.COINBASE_EXCHANGE.value,
     symbols: Annotated[str, typer.Option(help="Comma-separated.")] = "BTC-USD,ETH-USD",
     feed_url: Annotated[str | None, typer.Option(help="Another WebSocket address.")] = None,
     duration: Annotated[float | None, typer.Option(help="Seconds; until Ctrl-C if unset.")] = None,

@@ -1,4 +1,4 @@
-"""Feeds by name."""
+"""Open feeds by name."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,38 +11,30 @@ from flows.feeds.base import Feed
 from flows.feeds.coinbase_exchange.client import URL, CoinbaseExchangeFeed, reachable
 from flows.feeds.replay import ReplayFeed
 from flows.feeds.simulator.feed import SimulatedFeed
-from flows.feeds.venues import VENUES, parser_for
-
-__all__ = ["FEEDS", "REPLAY_PREFIX", "VENUES", "choose", "open_feed", "parse_speed", "parser_for"]
-
-AUTO = "auto"
-LIVE = "coinbase-exchange"
-SIMULATE = "simulate"
-REPLAY_PREFIX = "replay:"
-FEEDS = (AUTO, LIVE, SIMULATE)
+from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName
 
 
 def choose(spec: str, feed_url: str | None, probe: Callable[[str], bool] = reachable) -> str:
-    """Return what ``auto`` stands for here and now; any other name as it is.
+    """Return the feed that ``auto`` means here and now; any other name as it is.
 
     Parameters
     ----------
     spec
-        One of ``FEEDS`` or ``replay:FILE``.
+        One of :class:`schemas.feeds.FeedName` or ``replay:FILE``.
     feed_url
         Address of the live feed, None for the venue's own.
     probe
-        Tells whether an address answers.
+        Returns whether an address answers.
     """
-    if spec != AUTO:
+    if spec != FeedName.AUTO:
         return spec
     url = feed_url or URL
     if probe(url):
-        return LIVE
+        return FeedName.COINBASE_EXCHANGE
     structlog.get_logger().warning(
         "the live feed cannot be reached: scoring a SIMULATED market instead", url=url
     )
-    return SIMULATE
+    return FeedName.SIMULATE
 
 
 def parse_speed(speed: str) -> float | None:
@@ -51,7 +43,7 @@ def parse_speed(speed: str) -> float | None:
     Raises
     ------
     FeedError
-        Where it is neither ``max`` nor a number above 0.
+        It is neither ``max`` nor a number above 0.
     """
     if speed == "max":
         return None
@@ -85,7 +77,7 @@ def open_feed(
     spec
         ``auto``, ``coinbase-exchange``, ``simulate`` or ``replay:FILE``.
     symbols
-        What a live or simulated feed asks for.
+        Symbols of a live or simulated feed.
     feed_url
         Another address of the live feed.
     simulate_rate_hz, simulate_seed
@@ -97,7 +89,7 @@ def open_feed(
     duration_s
         Of a replay or the simulator: end after this many seconds.
     probe
-        Tells whether an address answers, for ``auto``.
+        Returns whether an address answers, for ``auto``.
     now_ns
         Where the simulator's event time begins, nanoseconds since the UNIX epoch.
 
@@ -112,9 +104,9 @@ def open_feed(
     if chosen.startswith(REPLAY_PREFIX):
         path = Path(chosen.removeprefix(REPLAY_PREFIX))
         return ReplayFeed(path, speed=speed, loop=loop, duration_s=duration_s)
-    if chosen == LIVE:
+    if chosen == FeedName.COINBASE_EXCHANGE:
         return CoinbaseExchangeFeed(symbols, feed_url or URL)
-    if chosen == SIMULATE:
+    if chosen == FeedName.SIMULATE:
         return SimulatedFeed(
             symbols,
             rate_hz=simulate_rate_hz,

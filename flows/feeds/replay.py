@@ -1,4 +1,4 @@
-"""A recording played back as a feed, through the same parsers as live frames."""
+"""Play a recording back as a feed, through the same parsers as live frames."""
 
 import itertools
 import time
@@ -10,8 +10,9 @@ import structlog
 from flows.errors import CaptureError
 from flows.feeds.base import Frame, Parser
 from flows.feeds.capture import CaptureReader
-from flows.feeds.timestamps import NS_PER_S
-from flows.feeds.venues import VENUES, parser_for
+from flows.feeds.venues import parser_for
+from flows.numeric.time import NS_PER_S
+from schemas.feeds import VENUES, Venue
 
 OPENING_FRAMES = 5_000
 OPENING_S = 30.0
@@ -29,12 +30,12 @@ class ReplayFeed:
     path
         The recording.
     speed
-        None: as fast as frames are taken. Otherwise the recorded spacing divided by this; a frame
+        None: as fast as frames are taken. Otherwise the recorded distances divided by this; a frame
         without a receive time comes with the one before it, and no pause is longer than
         ``MAX_PAUSE_S``.
     loop
-        Start over at the end. Times and ids are shifted where ticks are made
-        (:class:`flows.feeds.loop.LapShift`).
+        Start over at the end. The processor shifts times and ids
+        (:class:`flows.feeds.loop.LoopShift`).
     duration_s
         End after this many seconds of ``clock``; None: at the end of the recording.
     clock
@@ -58,7 +59,7 @@ class ReplayFeed:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = f"replay of {path}"
-        self.lap = 0
+        self.loop_number = 0
         self.finished = False
         self._path = path
         self._speed = speed
@@ -69,7 +70,7 @@ class ReplayFeed:
         self._pace = _Pace(speed) if speed is not None else None
         self._reader = CaptureReader(path)
         self.venue = self._reader.header.venue
-        self.simulated = self.venue == "simulator"
+        self.simulated = self.venue == Venue.SIMULATOR
         if self.venue not in VENUES:
             self._reader.close()
             message = (
@@ -137,7 +138,7 @@ class ReplayFeed:
             self._blocks = self._reader.blocks()
             block = next(self._blocks, None)
             if block is not None:
-                self.lap += 1
+                self.loop_number += 1
                 first = block[0]
                 block[0] = Frame(first.ts_recv_ns, first.text, fresh=True)
                 if self._pace is not None:

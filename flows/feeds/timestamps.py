@@ -1,11 +1,10 @@
-"""Event times as text, to whole nanoseconds without a detour over floats."""
+"""Convert event times to whole nanoseconds, without floats between."""
 
 import re
 from datetime import date
 
-NS_PER_S = 1_000_000_000
-NS_PER_MS = 1_000_000
-NS_PER_US = 1_000
+from flows.numeric.time import NS_PER_DAY, NS_PER_MS, NS_PER_S, NS_PER_US
+
 MAX_NS = 2**63 - 1
 
 _SECOND_CHARS = 19  # 2026-04-04T21:13:43
@@ -18,10 +17,9 @@ _MICROSECONDS_FROM = 10**14  # as milliseconds this would be the year 5138
 
 
 class IsoTime:
-    """Parser of ``2026-04-04T21:13:43.528894520Z`` with none to nine decimals.
+    """Parse ``2026-04-04T21:13:43.528894520Z`` with none to nine decimals.
 
-    Neighbouring frames share their second, so the newest one is kept with its value, and so is
-    its day.
+    Neighbouring frames share their second and their day, so both are kept with their values.
     """
 
     __slots__ = ("_base_ns", "_day", "_day_ns", "_second")
@@ -38,7 +36,7 @@ class IsoTime:
         Raises
         ------
         ValueError
-            Where the text is not such a time, or lies outside 1970-2262.
+            The text is not such a time, or it lies outside 1970-2262.
         """
         second = text[:_SECOND_CHARS]
         if second != self._second:
@@ -75,8 +73,8 @@ def _day_ns(day: str) -> int:
     if parsed is None:
         message = f"{day!r} is not a date"
         raise ValueError(message)
-    value = (parsed - _EPOCH).days * 86_400 * NS_PER_S
-    if not 0 <= value <= MAX_NS - 86_400 * NS_PER_S:
+    value = (parsed - _EPOCH).days * NS_PER_DAY
+    if not 0 <= value <= MAX_NS - NS_PER_DAY:
         message = f"{day!r} lies outside 1970-2262"
         raise ValueError(message)
     return value
@@ -88,7 +86,7 @@ def epoch_to_ns(value: int) -> int:
     Raises
     ------
     ValueError
-        Where the time lies outside 1970-2262.
+        The time lies outside 1970-2262.
     """
     ns = value * NS_PER_US if value >= _MICROSECONDS_FROM else value * NS_PER_MS
     if not 0 <= ns <= MAX_NS:

@@ -19,6 +19,7 @@ from flows.local.embedded import start_broker, start_redis
 from flows.local.programs import start_api, start_ingest
 from flows.local.supervisor import Child, Ended, Supervisor
 from flows.settings import Settings
+from schemas.feeds import FeedName
 
 _MEGABYTE = 1_000_000
 _MEMORY_POLL_S = 2.0
@@ -26,7 +27,6 @@ _MEMORY_POLL_S = 2.0
 _EMBEDDED_SPACING_US = 20.0
 # Exit codes of flows.errors: the child has already said what is wrong, in one line.
 _EXPLAINED = (2, 3, 4)
-AUTO = "auto"
 _CLUSTER_VARIABLES = ("BYTEWAX_PROCESS_ID", "BYTEWAX_ADDRESSES", "BYTEWAX_POD_NAME")
 
 
@@ -75,7 +75,7 @@ def resolve_feed(settings: Settings) -> Callable[[Settings], Settings]:
     -------
     Waits for the answer and gives settings the feed that is meant.
     """
-    if settings.feed != AUTO:
+    if settings.feed != FeedName.AUTO:
         return lambda served: served
 
     def ask() -> str:
@@ -163,7 +163,7 @@ def announce(asked: Settings, served: Settings, *, api: bool) -> None:
         )
     if asked.redis_url is None and served.redis_url is not None:
         log.info("embedded Redis", redis=served.redis_url.get_secret_value())
-    if served.feed == "simulate":
+    if served.feed == FeedName.SIMULATE:
         log.warning("SIMULATED market: no price of this run is real")
     if api:
         host = "127.0.0.1" if asked.api_host in ("0.0.0.0", "::", "") else asked.api_host  # noqa: S104

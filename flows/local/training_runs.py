@@ -18,8 +18,8 @@ from flows.local.supervisor import Child, Supervisor
 from flows.scoring import promotion
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
+from schemas.feeds import FeedName
 
-SIMULATE = "simulate"
 BY = "launcher, simulated feed"
 
 HISTORY = "2h"
@@ -79,7 +79,7 @@ class Learning:
     def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
         self._settings = settings
         self._supervisor = supervisor
-        self._simulated = settings.feed == SIMULATE
+        self._simulated = settings.feed == FeedName.SIMULATE
         self._store = ModelStore(settings.model_store)
         self._targets = [name for name in settings.targets if name in _TRAINABLE]
         self._said: dict[str, str] = {}

@@ -10,8 +10,8 @@ import structlog
 from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.base import Feed
-from flows.feeds.pacing import Spacing
-from flows.feeds.processor import Ingest, Messages, pump
+from flows.feeds.pacing import Pacing
+from flows.feeds.processor import FrameProcessor, Messages, run_feed
 from flows.feeds.registry import open_feed, parse_speed
 from flows.local.launcher import announce, explain, start_servers
 from flows.local.output_count import end_offsets, read_outputs, wait_committed
@@ -21,8 +21,8 @@ from flows.local.sender import Sender
 from flows.local.summary import FeedCount, RunSummary, Tally
 from flows.local.supervisor import Supervisor
 from flows.settings import Settings
-from flows.settings.types import REPLAY_PREFIX
 from schemas import topics
+from schemas.feeds import REPLAY_PREFIX
 
 
 class ChildEndedError(VoltickError):
@@ -94,9 +94,9 @@ def run_until_end(
     announce(settings, served, api=api)
 
     sender = Sender(config)
-    ingest = Ingest(feed.parser())
+    ingest = FrameProcessor(feed.parser())
     if settings.replay_loop:
-        ingest.track_laps()
+        ingest.track_loops()
     began = time.monotonic()
     stop = threading.Event()
 
@@ -107,7 +107,7 @@ def run_until_end(
         progress.show(ingest.counts.ticks, left)
 
     with _stopping_after(duration_s, stop):
-        count = _send(feed, ingest, sender, stop, check, Spacing(served.feed_spacing_us))
+        count = _send(feed, ingest, sender, stop, check, Pacing(served.feed_spacing_us))
     wait_committed(config, served.group, count.end, check)
     seconds = time.monotonic() - began
     tally = Tally(count)
@@ -133,11 +133,11 @@ def _stopping_after(duration_s: float | None, stop: threading.Event) -> Iterator
 
 def _send(
     feed: Feed,
-    ingest: Ingest,
+    ingest: FrameProcessor,
     sender: Sender,
     stop: threading.Event,
     check: Callable[[int], None],
-    spacing: Spacing,
+    pacing: Pacing,
 ) -> FeedCount:
     """Move the feed's messages to the broker; return what was sent and where it landed."""
 
@@ -145,7 +145,7 @@ def _send(
         sender.send(messages)
         check(0)
 
-    counts = pump(feed, ingest, produce, stop, spacing=spacing)
+    counts = run_feed(feed, ingest, produce, stop, pacing=pacing)
     count = FeedCount(
         frames=counts.frames,
         tick_frames=counts.tick_frames,

@@ -32,6 +32,7 @@ from flows.settings.types import (
     WebSocketUrl,
     plain_value,
 )
+from schemas.feeds import FeedName
 
 KAFKA_PASSTHROUGH = {
     "KAFKA_SECURITY_PROTOCOL": "security.protocol",
@@ -116,7 +117,7 @@ class Settings(BaseSettings):
         description="Targets to score, comma-separated; one without a champion is left out.",
     )
     feed: FeedSpec = Field(
-        "auto",
+        FeedName.AUTO.value,
         alias="VOLTICK_FEED",
         description="`auto` (live Coinbase, else the simulator), `coinbase-exchange`, `simulate`"
         " or `replay:FILE`.",

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-FEEDS = ("auto", "coinbase-exchange", "simulate")
-REPLAY_PREFIX = "replay:"
+from schemas.feeds import FEEDS, REPLAY_PREFIX
+
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]]+)(:(?P<port>\d{1,5}))?")

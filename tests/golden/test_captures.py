@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from flows.feeds.base import Frame
-from flows.feeds.processor import Ingest
+from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import ReplayFeed
 from schemas.ticks import Tick
 from tests.support.captures import capture
@@ -28,9 +28,9 @@ COUNTS = {
 }
 
 
-def replay(name: str) -> tuple[Ingest, list[Tick]]:
+def replay(name: str) -> tuple[FrameProcessor, list[Tick]]:
     feed = ReplayFeed(capture(name))
-    ingest = Ingest(feed.parser())
+    ingest = FrameProcessor(feed.parser())
     decode = msgspec.json.Decoder(Tick).decode
     ticks: list[Tick] = []
     while not feed.finished:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flows.feeds.processor import Ingest
+from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import ReplayFeed
 from schemas.dead_letters import DeadLetter
 
@@ -22,7 +22,7 @@ NAMES = [
 
 def replay(path: Path) -> tuple[dict[str, int], list[dict[str, object]], list[DeadLetter]]:
     feed = ReplayFeed(path)
-    ingest = Ingest(feed.parser())
+    ingest = FrameProcessor(feed.parser())
     ticks: list[dict[str, object]] = []
     dead: list[DeadLetter] = []
     while not feed.finished:

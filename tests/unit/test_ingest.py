@@ -11,7 +11,7 @@ from flows.connectors.feed import TickProducer
 from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import BrokerError
 from flows.feeds.capture import CaptureReader
-from flows.feeds.processor import Ingest
+from flows.feeds.processor import FrameProcessor
 from flows.feeds.venues import parser_for
 from schemas import topics
 from schemas.dead_letters import DeadLetter
@@ -102,7 +102,7 @@ def test_a_recording_that_breaks_off_delivers_what_it_had_and_says_why(
     assert "panicked" not in done.stderr
     with CaptureReader(DATA / "binance.frames.ndjson") as reader:
         frames = [frame for block in reader.blocks() for frame in block]
-    had = Ingest(parser_for("binance", [])).process(frames[:-1]).ticks
+    had = FrameProcessor(parser_for("binance", [])).process(frames[:-1]).ticks
     assert had
 
     def delivered() -> bool:

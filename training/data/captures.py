@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import msgspec
-
 from flows.codec.batch import RawBatch, SymbolTable, TickBatch
 from flows.codec.decode import decode
-from flows.feeds.continuity import Continuity
+from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import ReplayFeed
 from schemas.topics import TICKS_RAW
 from training.data.ticklog import TickLog, concatenate, provenance_of
@@ -26,21 +24,15 @@ def read_capture(path: Path) -> TickLog:
     """
     feed = ReplayFeed(path)
     try:
-        parser = feed.parser()
-        continuity = Continuity()
-        encode = msgspec.json.Encoder().encode
+        processor = FrameProcessor(feed.parser())
         symbols = SymbolTable()
         batches: list[TickBatch] = []
         offset = 0
         dead = 0
         while not feed.finished:
-            values: list[bytes] = []
-            for frame in feed.poll(_FRAMES):
-                parsed = parser.parse(frame)
-                dead += len(parsed.dead)
-                continuity.observe(parsed)
-                admitted = map(continuity.admit, parsed.ticks)
-                values.extend(encode(tick) for tick in admitted if tick is not None)
+            messages = processor.process(feed.poll(_FRAMES))
+            values = [value for _key, value in messages.ticks]
+            dead += len(messages.dead)
             batch, letters = decode_values(values, offset, symbols)
             dead += len(letters)
             offset += len(values)

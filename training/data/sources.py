@@ -18,12 +18,13 @@ from flows.connectors.kafka.reader import read_topic
 from flows.errors import TrainingError
 from flows.feeds.simulator.market import simulate_history
 from flows.settings import Settings
+from schemas.feeds import FeedName
 from training.data.captures import decode_values, read_capture
 from training.data.parquet import read_parquet
 from training.data.ticklog import TickLog, between, concatenate, provenance_of
 
 KAFKA = "kafka:"
-SIMULATE = "simulate"
+SIMULATE = FeedName.SIMULATE.value
 _NS = 1_000_000_000
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 

@@ -8,6 +8,7 @@ import numpy as np
 from flows.codec.batch import SymbolTable, TickBatch
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Int64
+from schemas.feeds import Venue
 from schemas.models import Provenance
 
 _COLUMNS = tuple(one.name for one in fields(TickBatch) if one.name not in {"partition", "ticks"})
@@ -74,7 +75,7 @@ def between(log: TickLog, from_ns: int | None, to_ns: int | None) -> TickLog:
 
 def provenance_of(symbols: SymbolTable, otherwise: Provenance) -> Provenance:
     """Return ``simulated`` if any tick was made up, else what the source is."""
-    return "simulated" if any(venue == "simulator" for venue, _ in symbols.ids) else otherwise
+    return "simulated" if any(venue == Venue.SIMULATOR for venue, _ in symbols.ids) else otherwise
 
 
 def total(logs: Iterable[TickLog]) -> int:

@@ -13,9 +13,10 @@ from flows.feeds.binance.messages import BookTicker, Combined, Kind, Trade
 from flows.feeds.timestamps import epoch_to_ns
 from schemas.dead_letters import Reason
 from schemas.decoding import UNREADABLE
+from schemas.feeds import Venue
 from schemas.ticks import Tick
 
-VENUE = "binance"
+VENUE = Venue.BINANCE.value
 
 # Longer names first: a symbol ending in FDUSD also ends in USD.
 # fmt: off
@@ -46,7 +47,7 @@ def normalise(symbol: str) -> str | None:
 
 
 class BinanceParser:
-    """Parser of one feed; keeps the newest quote of each symbol."""
+    """Parse the frames of one feed; keep the newest quote of each symbol."""
 
     venue = VENUE
 

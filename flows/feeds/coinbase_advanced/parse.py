@@ -4,10 +4,9 @@ Which channel gives ticks
     ``market_trades`` where the connection is subscribed to it, with quotes joined from the newest
     of ``ticker`` and book; all else is then control. Otherwise ``ticker``, whose ticks have no
     size, side or id. The choice is made by the acknowledgement, by the first ``market_trades``
-    frame (data may overtake the acknowledgement), or by whoever makes the parser and knows: a
-    recording looks ahead (:func:`subscribes_to_trades`), a client knows what it asked for. Once
-    made, it stays for the parser's life, also after a reconnect: who records or listens asks
-    for the same again.
+    frame (data may overtake the acknowledgement), or by the caller: a replay looks ahead
+    (:func:`subscribes_to_trades`), a client passes what it asked for. Once made, the choice stays,
+    also after a reconnect, because a client subscribes to the same channels again.
 The snapshot of ``market_trades``
     holds real trades from just before the subscription: they are ticks too, oldest first. After
     a reconnect they repeat what is known, by their ids.
@@ -16,10 +15,9 @@ Side
     the taker's is the opposite one.
 Lost messages
     ``sequence_num`` counts all messages of a connection, so a hole means loss only if the reader
-    got all of them. It is believed once the connection's heartbeats were seen, or an
-    acknowledgement that lists no heartbeats; a recording without them was filtered, and its holes
-    mean nothing. Always 0 means unknown. A believed hole also forgets quotes and books, which may
-    have missed a change.
+    got all of them. That is so once the connection's heartbeats were seen, or an acknowledgement
+    that lists no heartbeats; a recording without them was filtered, and its holes mean nothing.
+    Always 0 means unknown. A loss also clears quotes and books, which may have missed a change.
 """
 
 from collections.abc import Iterable, Sequence
@@ -45,9 +43,10 @@ from flows.feeds.coinbase_advanced.messages import (
 from flows.feeds.timestamps import IsoTime
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.decoding import UNREADABLE
+from schemas.feeds import Venue
 from schemas.ticks import Side, Tick
 
-VENUE = "coinbase-advanced"
+VENUE = Venue.COINBASE_ADVANCED.value
 TRADES_CHANNEL = "market_trades"
 
 _TAKER_OF_MAKER: dict[str, Side] = {"BUY": -1, "SELL": 1}
@@ -55,12 +54,12 @@ _NO_QUOTE: Quote = (None, None, None, None)
 
 
 class AdvancedParser:
-    """Parser of one feed; keeps the newest quotes, the message number and the tick channel.
+    """Parse the frames of one feed; keep the newest quotes, the message number, the tick channel.
 
     Parameters
     ----------
     trades
-        True where it is known beforehand that ``market_trades`` is subscribed to.
+        True if ``market_trades`` is known to be subscribed to.
     """
 
     venue = VENUE
@@ -189,7 +188,7 @@ class AdvancedParser:
         return ParsedFrame(ticks, dead)
 
     def _follow(self, sequence: int) -> tuple[bool, bool]:
-        """Note the message's number; tell whether messages were lost, or numbering restarted."""
+        """Note the message's number; return whether messages were lost, and if it restarted."""
         last, self._sequence = self._sequence, sequence
         if sequence < last:
             self._forget_connection()
@@ -279,7 +278,7 @@ class AdvancedParser:
 
 
 def subscribes_to_trades(texts: Iterable[str]) -> bool:
-    """Tell whether frames of a connection show a subscription to ``market_trades``."""
+    """Return whether frames of a connection show a subscription to ``market_trades``."""
     decode = msgspec.json.Decoder(Message, strict=False).decode
     for text in texts:
         if f'"{TRADES_CHANNEL}"' not in text:

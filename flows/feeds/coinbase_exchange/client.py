@@ -1,14 +1,13 @@
-"""The live feed of Coinbase Exchange: a reading thread that fills a bounded queue.
+"""Live feed of Coinbase Exchange: a reading thread that fills a bounded queue.
 
-The thread subscribes to ``ticker`` and ``heartbeat``, answers pings, takes a socket that carries no
-message for some seconds for dead (heartbeats come every second), and reconnects with a growing,
-jittered wait. The first frame after a reconnect is marked ``fresh``; which trades were lost or are
+The thread subscribes to ``ticker`` and ``heartbeat``, answers pings, gives up a socket that carries
+no message for some seconds (heartbeats come every second), and reconnects after a growing, jittered
+wait. The first frame after a reconnect is marked ``fresh``; which trades were lost or are
 repeated is then seen by their ids. If the queue is full the thread waits, the venue drops the slow
 reader, and that too shows as a gap.
 """
 
 import queue
-import random
 import re
 import threading
 import time
@@ -19,9 +18,17 @@ from typing import Any
 import msgspec
 import structlog
 import websocket
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_result,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_exponential,
+    wait_random_exponential,
+)
 
 from flows.errors import FeedError
-from flows.feeds.backoff import BASE_S, CAP_S, backoff_s
 from flows.feeds.base import Frame, Parser
 from flows.feeds.coinbase_exchange.messages import Error
 from flows.feeds.coinbase_exchange.parse import VENUE, ExchangeParser
@@ -38,22 +45,23 @@ class Limits:
     Attributes
     ----------
     connect_s
-        For connecting, the TLS and the WebSocket handshake.
+        Limit of connecting, of the TLS and of the WebSocket handshake.
     silence_s
-        Without a message for this long the connection counts as dead.
+        A connection without a message for this long is given up.
     ping_s
-        A ping of ours goes out this often, to keep routers from forgetting the connection.
+        Time between our pings, which keep routers from dropping the connection.
     backoff_s, backoff_cap_s
-        First and longest wait before a new attempt.
+        First and longest wait before a new attempt; a wait doubles with each attempt that got no
+        data, and a random half of it is left out, to spread clients that lost the same server.
     queue_frames
-        Minutes of a busy market.
+        Length of the queue: minutes of a busy market.
     """
 
     connect_s: float = 5.0
     silence_s: float = 8.0
     ping_s: float = 20.0
-    backoff_s: float = BASE_S
-    backoff_cap_s: float = CAP_S
+    backoff_s: float = 0.5
+    backoff_cap_s: float = 30.0
     queue_frames: int = 100_000
 
 
@@ -68,8 +76,6 @@ class CoinbaseExchangeFeed:
         WebSocket address.
     limits
         See :class:`Limits`.
-    rng
-        For the jitter of waits.
     clock_ns
         Receive times, nanoseconds since the UNIX epoch.
 
@@ -88,17 +94,15 @@ class CoinbaseExchangeFeed:
         url: str = URL,
         *,
         limits: Limits | None = None,
-        rng: random.Random | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.name = f"live {VENUE} at {url}"
-        self.lap = 0
+        self.loop_number = 0
         self.finished = False
         self.connections = 0
         self._symbols = tuple(symbols)
         self._url = url
         self._limits = limits or Limits()
-        self._rng = rng or random.Random()  # noqa: S311  # jitter, not a secret
         self._clock_ns = clock_ns
         self._refused: dict[str, str] = {}
         self._fresh = False
@@ -143,29 +147,37 @@ class CoinbaseExchangeFeed:
         self._thread.join(self._limits.connect_s)
 
     def _run(self) -> None:
-        attempt = 0
-        while not self._stop.is_set():
-            self._received = False
-            try:
-                reason = self._session()
-            except (OSError, websocket.WebSocketException) as error:
-                reason = f"{type(error).__name__}: {error}"
-            finally:
-                self._disconnect()
-            if self._stop.is_set():
-                return
+        half, longest_half = self._limits.backoff_s / 2, self._limits.backoff_cap_s / 2
+        Retrying(
+            retry=retry_if_result(lambda _reason: True),  # an exception is a defect and ends it
+            wait=wait_exponential(half, longest_half) + wait_random_exponential(half, longest_half),
+            sleep=sleep_using_event(self._stop),
+            stop=stop_when_event_set(self._stop),
+            after=self._count_anew,
+            before_sleep=self._warn,
+            retry_error_callback=lambda _state: None,
+        )(self._connect)
+
+    def _connect(self) -> str:
+        """Connect, read until the connection fails, and return why it did."""
+        self._received = False
+        try:
+            return self._session()
+        except (OSError, websocket.WebSocketException) as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self._disconnect()
             self._fresh = self._heard
-            if self._received:
-                attempt = 0
-            wait_s = backoff_s(
-                attempt,
-                self._rng,
-                base_s=self._limits.backoff_s,
-                cap_s=self._limits.backoff_cap_s,
-            )
-            attempt += 1
-            self._log.warning("connection lost", reason=reason, retry_in_s=round(wait_s, 2))
-            self._stop.wait(wait_s)
+
+    def _count_anew(self, state: RetryCallState) -> None:
+        """Let waits start from the first again after a connection that carried data."""
+        if self._received:
+            state.attempt_number = 1
+
+    def _warn(self, state: RetryCallState) -> None:
+        reason = None if state.outcome is None else state.outcome.result()
+        wait_s = round(state.upcoming_sleep, 3)
+        self._log.warning("connection lost", reason=reason, retry_in_s=wait_s)
 
     def _session(self) -> str:
         """Read one connection until it fails, and return why it did."""
@@ -214,7 +226,7 @@ class CoinbaseExchangeFeed:
         if '"error"' in text:
             self._refusal(connection, text)
         elif '"subscriptions"' not in text:
-            # What is acknowledged and then closed is no reason to come back at once.
+            # A connection that is acknowledged and then closed does not shorten the next wait.
             self._received = True
 
     def _enqueue(self, frame: Frame) -> None:
@@ -257,7 +269,7 @@ class CoinbaseExchangeFeed:
 
 
 def reachable(url: str = URL, timeout_s: float = 3.0) -> bool:
-    """Tell whether a WebSocket server answers at an address within some seconds."""
+    """Return whether a WebSocket server answers at an address within some seconds."""
     answered = threading.Event()
 
     def attempt() -> None:

@@ -17,15 +17,16 @@ from flows.feeds.coinbase_exchange.messages import (
 from flows.feeds.timestamps import IsoTime
 from schemas.dead_letters import Reason
 from schemas.decoding import UNREADABLE
+from schemas.feeds import Venue
 from schemas.ticks import Side, Tick
 
-VENUE = "coinbase-exchange"
+VENUE = Venue.COINBASE_EXCHANGE.value
 
 _TAKER: dict[str, Side] = {"buy": 1, "sell": -1}
 
 
 class ExchangeParser:
-    """Parser of one feed; keeps nothing between frames."""
+    """Parse the frames of one feed; keep nothing between frames."""
 
     venue = VENUE
 

@@ -9,7 +9,7 @@ import numpy as np
 from flows.feeds.base import Frame, Parser
 from flows.feeds.simulator.market import Market, TickColumns
 from flows.feeds.simulator.parse import VENUE, TickParser
-from flows.feeds.timestamps import NS_PER_S
+from flows.numeric.time import NS_PER_S
 
 
 class SimulatedFeed:
@@ -42,7 +42,7 @@ class SimulatedFeed:
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.name = f"SIMULATED market of {len(symbols)} symbols at {rate_hz:g} ticks/s"
-        self.lap = 0
+        self.loop_number = 0
         self.finished = False
         self._market = Market(symbols, rate_hz=rate_hz, seed=seed, start_ns=start_ns)
         self._start_ns = start_ns

@@ -1,4 +1,4 @@
-"""A made-up market with the habits of a real one, drawn from a seed.
+"""A random market with the statistics of a real one, drawn from a seed.
 
 The log volatility of a symbol is a sum of Ornstein-Uhlenbeck processes, with times from a minute
 and a half to two hours, half of them shared by all symbols: volatility comes in clusters and can
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from flows.errors import FeedError
 from flows.feeds.simulator.parse import VENUE
-from flows.feeds.timestamps import NS_PER_S
+from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick
 
 MAX_SYMBOLS = 500

@@ -1,16 +1,17 @@
-"""Frames that are ticks already: what the simulator sends."""
+"""Simulator frames to ticks: each frame is one tick as JSON."""
 
 import msgspec
 
 from flows.feeds.base import Frame, ParsedFrame, dead_frame
 from schemas.decoding import UNREADABLE
+from schemas.feeds import Venue
 from schemas.ticks import Tick
 
-VENUE = "simulator"
+VENUE = Venue.SIMULATOR.value
 
 
 class TickParser:
-    """Parser of ticks in their own JSON; everything in them stands as it is."""
+    """Parse ticks in their own JSON; change nothing in them."""
 
     venue = VENUE
 

@@ -110,6 +110,16 @@ def test_a_corrupted_gzip_is_an_error(tmp_path: Path) -> None:
         b"\x00\xff\xfe",
         gzip.compress(b"plain text\n"),
     ],
+    ids=[
+        "empty",
+        "csv",
+        "later format",
+        "no venue",
+        "no format",
+        "a list",
+        "binary",
+        "gzipped text",
+    ],
 )
 def test_a_foreign_file_is_refused_with_what_is_expected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "foreign"

@@ -73,7 +73,7 @@ def test_a_heartbeat_tells_the_newest_trade() -> None:
     [
         ("", Reason.BROKEN_FRAME),
         ("{", Reason.BROKEN_FRAME),
-        ("\ud800", Reason.BROKEN_FRAME),
+        pytest.param("\ud800", Reason.BROKEN_FRAME, id="a lone surrogate"),
         ("null", Reason.BROKEN_FRAME),
         ("[1]", Reason.BROKEN_FRAME),
         ({}, Reason.BROKEN_FRAME),

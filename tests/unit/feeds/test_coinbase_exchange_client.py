@@ -1,6 +1,5 @@
 """The live feed against a local venue with scripted faults."""
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,11 +7,9 @@ import pytest
 import structlog
 
 from flows.errors import FeedError
-from flows.feeds.backoff import backoff_s
 from flows.feeds.base import Frame
-from flows.feeds.coinbase_exchange import client
 from flows.feeds.coinbase_exchange.client import CoinbaseExchangeFeed, Limits, reachable
-from flows.feeds.processor import Ingest
+from flows.feeds.processor import FrameProcessor
 from schemas.ticks import Tick
 from tests.support.coinbase_server import CoinbaseServer, Connection, Script
 from tests.support.polling import free_ports, until
@@ -27,7 +24,7 @@ class Listener:
 
     def __init__(self, feed: CoinbaseExchangeFeed) -> None:
         self.feed = feed
-        self.ingest = Ingest(feed.parser())
+        self.ingest = FrameProcessor(feed.parser())
         self.frames: list[Frame] = []
         self.ticks: list[Tick] = []
 
@@ -52,7 +49,7 @@ def listening(
     *scripts: Script, symbols: tuple[str, ...] = ("BTC-USD",), limits: Limits = PATIENT
 ) -> Iterator[tuple[CoinbaseServer, Listener]]:
     with CoinbaseServer(scripts) as server:
-        feed = CoinbaseExchangeFeed(symbols, server.url, limits=limits, rng=random.Random(1))  # noqa: S311
+        feed = CoinbaseExchangeFeed(symbols, server.url, limits=limits)
         try:
             yield server, Listener(feed)
         finally:
@@ -259,15 +256,7 @@ def test_reachable_tells_whether_a_server_answers() -> None:
     assert not reachable(f"ws://127.0.0.1:{port}", 10.0)
 
 
-def test_what_is_acknowledged_and_closed_is_not_come_back_to_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    attempts: list[int] = []
-
-    def noted(attempt: int, rng: random.Random, *, base_s: float, cap_s: float) -> float:
-        attempts.append(attempt)
-        return backoff_s(attempt, rng, base_s=base_s, cap_s=cap_s)
-
+def test_waits_double_less_a_random_half_until_a_connection_carries_data() -> None:
     def busy(connection: Connection) -> None:
         connection.ack()
 
@@ -275,10 +264,15 @@ def test_what_is_acknowledged_and_closed_is_not_come_back_to_at_once(
         connection.ack()
         connection.ticker(1)
 
-    monkeypatch.setattr(client, "backoff_s", noted)
-    with listening(busy, busy, busy, trading, steady) as (_, listener):
+    limits = Limits(silence_s=30.0, backoff_s=0.01, backoff_cap_s=0.03)
+    with (
+        structlog.testing.capture_logs() as logs,
+        listening(busy, busy, busy, trading, steady, limits=limits) as (_, listener),
+    ):
         listener.until(lambda: len(listener.ticks) == 3)
-    assert attempts[:4] == [0, 1, 2, 0]
+    waits = [entry["retry_in_s"] for entry in logs if entry["event"] == "connection lost"]
+    for wait, longest in zip(waits, [0.01, 0.02, 0.03, 0.01], strict=True):
+        assert longest / 2 <= wait <= longest
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -7,8 +7,8 @@ import pytest
 
 from flows.errors import FeedError
 from flows.feeds.base import Frame, ParsedFrame, Parser, broken
-from flows.feeds.pacing import Spacing
-from flows.feeds.processor import MAX_PAYLOAD_BYTES, Ingest, Messages, pump
+from flows.feeds.pacing import Pacing
+from flows.feeds.processor import MAX_PAYLOAD_BYTES, FrameProcessor, Messages, run_feed
 from schemas.ticks import Tick
 from tests.unit.feeds.support import decoded, letters
 
@@ -35,7 +35,7 @@ class FakeFeed:
 
     name = venue = "v"
     simulated = False
-    lap = 0
+    loop_number = 0
 
     def __init__(self, *polls: int | Exception) -> None:
         self._polls = list(polls)
@@ -61,7 +61,7 @@ BAD = broken("v", "x", "bad")
 
 
 def test_frames_are_tick_frames_dead_frames_or_control() -> None:
-    ingest = Ingest(
+    processor = FrameProcessor(
         Scripted(
             ParsedFrame([tick(1), tick(2)]),
             ParsedFrame([tick(3)], [BAD]),
@@ -70,8 +70,8 @@ def test_frames_are_tick_frames_dead_frames_or_control() -> None:
             ParsedFrame(warning="?"),
         )
     )
-    messages = ingest.process([Frame(1, "")] * 5)
-    counts = ingest.counts
+    messages = processor.process([Frame(1, "")] * 5)
+    counts = processor.counts
     assert (counts.frames, counts.tick_frames, counts.control, counts.dead_frames) == (5, 2, 2, 1)
     assert (counts.ticks, counts.dead_letters) == (3, 3)
     assert [made.trade_id for made in decoded(messages)] == [1, 2, 3]
@@ -79,21 +79,23 @@ def test_frames_are_tick_frames_dead_frames_or_control() -> None:
 
 
 def test_a_frame_of_repeats_alone_stays_a_tick_frame() -> None:
-    ingest = Ingest(Scripted(ParsedFrame([tick(1)]), ParsedFrame([tick(1)], reconnected=True)))
-    messages = ingest.process([Frame(1, "")] * 2)
+    processor = FrameProcessor(
+        Scripted(ParsedFrame([tick(1)]), ParsedFrame([tick(1)], reconnected=True))
+    )
+    messages = processor.process([Frame(1, "")] * 2)
     assert len(messages.ticks) == 1
-    assert (ingest.counts.tick_frames, ingest.counts.repeats) == (2, 1)
+    assert (processor.counts.tick_frames, processor.counts.repeats) == (2, 1)
 
 
 def test_messages_are_keyed_by_symbol() -> None:
-    ingest = Ingest(Scripted(ParsedFrame([tick(1), tick(1, symbol="É-USD")])))
-    messages = ingest.process([Frame(1, "")])
+    processor = FrameProcessor(Scripted(ParsedFrame([tick(1), tick(1, symbol="É-USD")])))
+    messages = processor.process([Frame(1, "")])
     assert [key.decode() for key, _ in messages.ticks] == ["BTC-USD", "É-USD"]
 
 
 def test_a_dead_letter_too_large_for_a_broker_is_cut_and_says_so() -> None:
     huge = broken("v", b"x" * (MAX_PAYLOAD_BYTES + 7), "huge")
-    messages = Ingest(Scripted(ParsedFrame(dead=[huge]))).process([Frame(1, "")])
+    messages = FrameProcessor(Scripted(ParsedFrame(dead=[huge]))).process([Frame(1, "")])
     [letter] = letters(messages)
     assert len(letter.payload) == MAX_PAYLOAD_BYTES
     assert letter.detail == f"huge (first {MAX_PAYLOAD_BYTES} of {MAX_PAYLOAD_BYTES + 7} bytes)"
@@ -103,7 +105,7 @@ def test_a_dead_letter_too_large_for_a_broker_is_cut_and_says_so() -> None:
 def test_pump_runs_until_the_feed_ends_and_counts() -> None:
     feed = FakeFeed(3, 0, 0, 4)
     sent: list[Messages] = []
-    counts = pump(feed, Ingest(feed.parser()), sent.append, threading.Event())
+    counts = run_feed(feed, FrameProcessor(feed.parser()), sent.append, threading.Event())
     assert [len(messages.ticks) for messages in sent] == [3, 4]
     assert counts.ticks == 7
 
@@ -112,8 +114,10 @@ def test_pump_polls_when_the_spacing_says_so_and_loses_nothing() -> None:
     feed = FakeFeed(3, 0, 2, 4)
     sent: list[Messages] = []
     began = time.monotonic()
-    spacing = Spacing(20_000)
-    counts = pump(feed, Ingest(feed.parser()), sent.append, threading.Event(), spacing=spacing)
+    pacing = Pacing(20_000)
+    counts = run_feed(
+        feed, FrameProcessor(feed.parser()), sent.append, threading.Event(), pacing=pacing
+    )
     # Two waits lie between three batches, and the end of the feed comes after a third.
     assert time.monotonic() - began >= 0.02 + 0.04 + 0.06
     assert [len(messages.ticks) for messages in sent] == [3, 2, 4]
@@ -130,12 +134,12 @@ def test_pump_stops_when_told() -> None:
         if len(sent) == 3:
             stop.set()
 
-    assert pump(feed, Ingest(feed.parser()), produce, stop).ticks == 3
+    assert run_feed(feed, FrameProcessor(feed.parser()), produce, stop).ticks == 3
 
 
 def test_what_came_before_a_feeds_error_has_been_produced() -> None:
     feed = FakeFeed(2, FeedError("gone"))
     sent: list[Messages] = []
     with pytest.raises(FeedError, match="gone"):
-        pump(feed, Ingest(feed.parser()), sent.append, threading.Event())
+        run_feed(feed, FrameProcessor(feed.parser()), sent.append, threading.Event())
     assert len(sent) == 1

@@ -1,4 +1,3 @@
-import random
 import threading
 from pathlib import Path
 
@@ -6,13 +5,14 @@ import pytest
 import structlog
 
 from flows.errors import CaptureError, FeedError
-from flows.feeds.backoff import backoff_s
 from flows.feeds.capture import CaptureReader, CaptureWriter, Header
 from flows.feeds.coinbase_exchange.client import URL, CoinbaseExchangeFeed
 from flows.feeds.record import RecordingFeed, record
-from flows.feeds.registry import VENUES, choose, open_feed, parse_speed, parser_for
+from flows.feeds.registry import choose, open_feed, parse_speed
 from flows.feeds.replay import ReplayFeed
 from flows.feeds.simulator.feed import SimulatedFeed
+from flows.feeds.venues import parser_for
+from schemas.feeds import VENUES
 from tests.support.coinbase_server import CoinbaseServer, Connection
 
 
@@ -87,15 +87,6 @@ def test_speed_is_max_or_a_positive_number() -> None:
     for text in ("", "0", "-1", "fast", "nan", "inf"):
         with pytest.raises(FeedError, match="neither `max` nor"):
             parse_speed(text)
-
-
-def test_backoff_doubles_up_to_a_cap_less_a_random_half() -> None:
-    rng = random.Random(1)  # noqa: S311
-    for attempt in range(100):
-        longest = min(8.0, 0.5 * 2.0 ** min(attempt, 10))
-        waits = [backoff_s(attempt, rng, base_s=0.5, cap_s=8.0) for _ in range(20)]
-        assert all(longest / 2 <= wait <= longest for wait in waits)
-        assert len(set(waits)) == 20
 
 
 def simulated() -> SimulatedFeed:

@@ -6,7 +6,7 @@ import pytest
 from flows.errors import CaptureError
 from flows.feeds.base import Frame
 from flows.feeds.capture import CaptureWriter, Header
-from flows.feeds.processor import Ingest
+from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import MAX_PAUSE_S, ReplayFeed
 from schemas.ticks import Tick
 from tests.unit.feeds.support import decoded, frame
@@ -127,35 +127,35 @@ def test_duration_ends_the_replay(tmp_path: Path) -> None:
     assert feed.finished
 
 
-def laps(path: Path, count: int) -> tuple[list[Tick], Ingest]:
+def loops(path: Path, count: int) -> tuple[list[Tick], FrameProcessor]:
     feed = ReplayFeed(path, loop=True)
-    ingest = Ingest(feed.parser())
-    ingest.track_laps()
+    processor = FrameProcessor(feed.parser())
+    processor.track_loops()
     made: list[Tick] = []
-    while feed.lap < count:
+    while feed.loop_number < count:
         frames = feed.poll(3)
-        if feed.lap < count:
-            made += decoded(ingest.process(frames, feed.lap))
+        if feed.loop_number < count:
+            made += decoded(processor.process(frames, feed.loop_number))
     feed.close()
-    return made, ingest
+    return made, processor
 
 
 def test_looping_goes_on_with_rising_times_and_ids_and_a_gap_at_each_seam(tmp_path: Path) -> None:
     frames = [ticker(7 + i, i, 1_700_000_000 * S + i * S + 5) for i in range(4)]
-    made, ingest = laps(write(tmp_path / "x.gz", frames), 3)
+    made, processor = loops(write(tmp_path / "x.gz", frames), 3)
     assert [tick.trade_id for tick in made] == [7, 8, 9, 10, 12, 13, 14, 15, 17, 18, 19, 20]
     assert [tick.gap for tick in made] == [i in (4, 8) for i in range(12)]
     seconds = [(tick.ts_event_ns - made[0].ts_event_ns) / S for tick in made]
     assert seconds == list(range(12))
     delays = {tick.ts_recv_ns - tick.ts_event_ns for tick in made if tick.ts_recv_ns is not None}
     assert len(delays) == 1
-    assert ingest.counts.frames == 12
-    assert ingest.counts.repeats == 0
+    assert processor.counts.frames == 12
+    assert processor.counts.repeats == 0
 
 
 def test_looping_without_receive_times_uses_event_times_after_the_first_lap(tmp_path: Path) -> None:
     frames = [ticker(7 + i, i, None) for i in range(2)]
-    made, _ = laps(write(tmp_path / "x.gz", frames), 2)
+    made, _ = loops(write(tmp_path / "x.gz", frames), 2)
     assert [tick.ts_recv_ns for tick in made[:2]] == [None, None]
     assert [tick.ts_recv_ns for tick in made[2:]] == [tick.ts_event_ns for tick in made[2:]]
 
@@ -176,9 +176,9 @@ def test_a_subscription_to_trades_is_seen_before_the_ticker_frames_that_precede_
               for i in range(20)]  # fmt: skip
     frames.append(frame(base | {"channel": "subscriptions", "events": [event]}, 20 * S))
     feed = ReplayFeed(write(tmp_path / "x.gz", frames, "coinbase-advanced"))
-    ingest = Ingest(feed.parser())
-    ingest.process(feed.poll(100))
-    assert (ingest.counts.ticks, ingest.counts.control) == (0, 21)
+    processor = FrameProcessor(feed.parser())
+    processor.process(feed.poll(100))
+    assert (processor.counts.ticks, processor.counts.control) == (0, 21)
 
 
 def test_an_unknown_venue_is_refused_with_the_known_ones(tmp_path: Path) -> None:

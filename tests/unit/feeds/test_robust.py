@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from flows.feeds.base import Frame
 from flows.feeds.capture import CaptureReader
-from flows.feeds.processor import Ingest
-from flows.feeds.registry import VENUES, parser_for
+from flows.feeds.processor import FrameProcessor
+from flows.feeds.venues import parser_for
 from schemas.dead_letters import DeadLetter
+from schemas.feeds import VENUES
 from schemas.ticks import Tick
 
 DATA = Path(__file__).parents[2] / "data"
@@ -43,7 +44,7 @@ VALUES = st.one_of(
 
 
 def holds(venue: str, texts: list[str]) -> None:
-    ingest = Ingest(parser_for(venue))
+    ingest = FrameProcessor(parser_for(venue))
     messages = ingest.process([Frame(1, text) for text in texts])
     for key, value in messages.ticks:
         assert msgspec.json.decode(value, type=Tick).symbol == key.decode()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from flows.errors import FeedError
-from flows.feeds.processor import Ingest
+from flows.feeds.processor import FrameProcessor
 from flows.feeds.simulator.feed import SimulatedFeed
 from flows.feeds.simulator.market import Market, TickColumns, simulate_history, symbol_names
 from schemas.ticks import Tick
@@ -150,7 +150,7 @@ def feed(clock: Clock, speed: float | None = 1.0, duration_s: float | None = Non
 def test_simulated_ticks_come_when_their_time_has_come(speed: float) -> None:
     clock = Clock()
     simulated = feed(clock, speed)
-    ingest = Ingest(simulated.parser())
+    ingest = FrameProcessor(simulated.parser())
     made: list[Tick] = []
     for _ in range(100):
         clock.now += S // 2

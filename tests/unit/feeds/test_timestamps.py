@@ -10,12 +10,16 @@ from flows.feeds.timestamps import MAX_NS, IsoTime, epoch_to_ns
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("1970-01-01T00:00:00Z", 0),
-        ("1970-01-01T00:00:00.000000001Z", 1),
-        ("2023-11-14T22:13:20.1Z", 1_700_000_000_100_000_000),
-        ("2023-11-14T22:13:20.123456789Z", 1_700_000_000_123_456_789),
-        ("2024-02-29T23:59:59.999Z", 1_709_251_199_999_000_000),
-        ("2026-04-04T21:13:43.52889452Z", 1_775_337_223_528_894_520),
+        pytest.param("1970-01-01T00:00:00Z", 0, id="epoch"),
+        pytest.param("1970-01-01T00:00:00.000000001Z", 1, id="a nanosecond"),
+        pytest.param("2023-11-14T22:13:20.1Z", 1_700_000_000_100_000_000, id="one decimal"),
+        pytest.param(
+            "2023-11-14T22:13:20.123456789Z", 1_700_000_000_123_456_789, id="nine decimals"
+        ),
+        pytest.param("2024-02-29T23:59:59.999Z", 1_709_251_199_999_000_000, id="leap day"),
+        pytest.param(
+            "2026-04-04T21:13:43.52889452Z", 1_775_337_223_528_894_520, id="eight decimals"
+        ),
     ],
 )
 def test_reads_up_to_nine_decimals_exactly(text: str, expected: int) -> None:
@@ -25,30 +29,30 @@ def test_reads_up_to_nine_decimals_exactly(text: str, expected: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "Z",
-        "2023-11-14",
-        "2023-11-14T22:13:20",
-        "2023-11-14T22:13:20.",
-        "2023-11-14T22:13:20.Z",
-        "2023-11-14T22:13:20.1234567890Z",
-        "2023-11-14T22:13:20.12x4Z",
-        "2023-11-14T22:13:20.1_0Z",
-        "2023-11-14T22:13:20.-10Z",
-        "2023-11-14T22:13:20,5Z",
-        "2023-11-14T22:13:20.5",
-        "2023-11-14T22:13:20+00:00",
-        "2023-11-14 22:13:20Z",
-        "2023-13-14T22:13:20Z",
-        "2023-02-29T22:13:20Z",
-        "2023-11-14T24:00:00Z",
-        "2023-11-14T22:60:00Z",
-        "2023-11-14T22:13:60Z",
-        "2023-11-14T 2:13:20Z",
-        "2023-11-14 22:13:20.048545084 +0000 UTC m=+41691.2",
-        "1969-12-31T23:59:59Z",
-        "9999-01-01T00:00:00Z",
-        "0000-01-01T00:00:00Z",
+        pytest.param("", id="empty"),
+        pytest.param("Z", id="no time"),
+        pytest.param("2023-11-14", id="no clock"),
+        pytest.param("2023-11-14T22:13:20", id="no zone"),
+        pytest.param("2023-11-14T22:13:20.", id="no decimals"),
+        pytest.param("2023-11-14T22:13:20.Z", id="no decimals before the zone"),
+        pytest.param("2023-11-14T22:13:20.1234567890Z", id="ten decimals"),
+        pytest.param("2023-11-14T22:13:20.12x4Z", id="a letter"),
+        pytest.param("2023-11-14T22:13:20.1_0Z", id="an underscore"),
+        pytest.param("2023-11-14T22:13:20.-10Z", id="a sign"),
+        pytest.param("2023-11-14T22:13:20,5Z", id="a comma"),
+        pytest.param("2023-11-14T22:13:20.5", id="decimals without a zone"),
+        pytest.param("2023-11-14T22:13:20+00:00", id="an offset"),
+        pytest.param("2023-11-14 22:13:20Z", id="a space"),
+        pytest.param("2023-13-14T22:13:20Z", id="month 13"),
+        pytest.param("2023-02-29T22:13:20Z", id="no leap year"),
+        pytest.param("2023-11-14T24:00:00Z", id="hour 24"),
+        pytest.param("2023-11-14T22:60:00Z", id="minute 60"),
+        pytest.param("2023-11-14T22:13:60Z", id="second 60"),
+        pytest.param("2023-11-14T 2:13:20Z", id="a padded hour"),
+        pytest.param("2023-11-14 22:13:20.048545084 +0000 UTC m=+41691.2", id="Go"),
+        pytest.param("1969-12-31T23:59:59Z", id="before 1970"),
+        pytest.param("9999-01-01T00:00:00Z", id="after 2262"),
+        pytest.param("0000-01-01T00:00:00Z", id="year 0"),
     ],
 )
 def test_refuses_what_is_not_such_a_time(text: str) -> None:
@@ -77,7 +81,7 @@ def test_epoch_times_are_milliseconds_or_microseconds() -> None:
     assert epoch_to_ns(1_700_000_000_123_456) == 1_700_000_000_123_456_000
 
 
-@pytest.mark.parametrize("value", [-1, MAX_NS, 10**13])
+@pytest.mark.parametrize("value", [-1, MAX_NS, 10**13], ids=["negative", "largest", "far"])
 def test_epoch_times_outside_the_calendar_are_refused(value: int) -> None:
     with pytest.raises(ValueError, match="lies outside"):
         epoch_to_ns(value)

@@ -1,0 +1,27 @@
+"""Names of venues and of feeds, as they stand in settings, recordings and ticks."""
+
+from enum import StrEnum
+
+
+class Venue(StrEnum):
+    """Where a tick was traded."""
+
+    BINANCE = "binance"
+    COINBASE_ADVANCED = "coinbase-advanced"
+    COINBASE_EXCHANGE = "coinbase-exchange"
+    SIMULATOR = "simulator"
+
+
+class FeedName(StrEnum):
+    """What ``VOLTICK_FEED`` can name, beside ``replay:FILE``."""
+
+    AUTO = "auto"
+    COINBASE_EXCHANGE = "coinbase-exchange"
+    SIMULATE = "simulate"
+
+
+REPLAY_PREFIX = "replay:"
+"""A feed of this prefix plays the recording that is named after it."""
+
+VENUES = tuple(venue.value for venue in Venue)
+FEEDS = tuple(feed.value for feed in FeedName)
