@@ -11,7 +11,7 @@ import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
-from flows.connectors.redis.quality import QualityWriter
+from flows.connectors.redis import QualityWriter
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.monitoring.quality import QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics

@@ -11,10 +11,9 @@ import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
-from flows.connectors.kafka.admin import DEAD_LETTER_BYTES
-from flows.connectors.kafka.limits import message_limit
+from flows.connectors.kafka.admin import DEAD_LETTER_BYTES, message_limit
 from flows.connectors.kafka.transactions import Commit
-from flows.connectors.redis.latest import LatestWriter
+from flows.connectors.redis import LatestWriter
 from flows.connectors.redis.restore import restore_latest
 from flows.errors import ModelRejectedError
 from flows.features import warm_up

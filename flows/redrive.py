@@ -6,6 +6,7 @@ transaction as its tick: a repeated or killed ``put`` neither repeats nor loses 
 """
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -18,10 +19,14 @@ from confluent_kafka import KafkaException, Producer
 from flows.codec.batch import RawBatch, SymbolTable
 from flows.codec.decode import decode
 from flows.connectors.kafka.admin import ensure_topics
-from flows.connectors.kafka.client import ClientConfig, client_config, kafka_error, unreachable
-from flows.connectors.kafka.produce import produce_all
+from flows.connectors.kafka.client import (
+    ClientConfig,
+    client_config,
+    kafka_error,
+    produce_all,
+    unreachable,
+)
 from flows.connectors.kafka.reader import read_topic
-from flows.connectors.kafka.retry import Deadline
 from flows.errors import BrokerError, ConfigurationError, VoltickError
 from flows.logs import configure
 from flows.numeric.time import NS_PER_S
@@ -218,10 +223,10 @@ def _take_over(config: ClientConfig, settings: Settings) -> Producer:
 def _produce(
     producer: Producer, config: ClientConfig, fresh: list[tuple[ExportedDeadLetter, Tick]]
 ) -> None:
-    deadline = Deadline(ANSWER_LIMIT_S)
+    end = time.monotonic() + ANSWER_LIMIT_S
 
     def check() -> None:
-        if deadline.passed:
+        if time.monotonic() > end:
             message = f"the broker did not take the dead letters in {ANSWER_LIMIT_S:g} s"
             raise BrokerError(message)
 

@@ -13,10 +13,17 @@ T = TypeVar("T")
 ErrorHandler = Callable[[BaseException], NoReturn]
 
 
-class GuardedSource(FixedPartitionedSource[X, None]):
-    """A source whose errors go to a handler that ends the process.
+class FailFastSource(FixedPartitionedSource[X, None]):
+    """A source whose errors end the process instead of reaching the engine.
 
-    Delivery is the wrapped source's.
+    Where it starts, what it delivers and whether it blocks is the wrapped source's.
+
+    Parameters
+    ----------
+    source
+        Does the reading.
+    on_error
+        Reports the error and ends the process.
     """
 
     def __init__(self, source: FixedPartitionedSource[X, None], on_error: ErrorHandler) -> None:
@@ -60,10 +67,17 @@ class _SourcePart(StatefulSourcePartition[X, None]):
         _attempt(self._part.close, self._on_error)
 
 
-class GuardedSink(FixedPartitionedSink[X, None]):
-    """A sink whose errors go to a handler that ends the process.
+class FailFastSink(FixedPartitionedSink[X, None]):
+    """A sink whose errors end the process instead of reaching the engine.
 
-    Delivery is the wrapped sink's.
+    What it delivers and whether it blocks is the wrapped sink's.
+
+    Parameters
+    ----------
+    sink
+        Does the writing.
+    on_error
+        Reports the error and ends the process.
     """
 
     def __init__(self, sink: FixedPartitionedSink[X, None], on_error: ErrorHandler) -> None:

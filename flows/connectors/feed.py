@@ -9,8 +9,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from flows.connectors.kafka.client import client_config
-from flows.connectors.kafka.produce import produce_all
+from flows.connectors.kafka.client import client_config, produce_all
 from flows.errors import BrokerError, VoltickError
 from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.pacing import Pacing

@@ -15,7 +15,7 @@ from confluent_kafka import (
 )
 
 from flows.connectors.kafka.client import ClientConfig, client_config, kafka_error
-from flows.connectors.kafka.retry import Deadline, is_passing
+from flows.connectors.kafka.retry import is_passing, retried
 from flows.errors import BrokerError
 from flows.local.summary import DeadLetterLine, PredictionLine, Tally
 from schemas import topics
@@ -128,12 +128,8 @@ def _until_end(consumer: Consumer, partitions: int) -> Iterator[Message]:
 
 def _high(consumer: Consumer, place: TopicPartition) -> int:
     """Return one past the last offset; a topic made a moment ago may still lack a leader."""
-    deadline = Deadline(_REQUEST_S)
-    while True:
-        try:
-            return int(consumer.get_watermark_offsets(place, timeout=deadline.step_s())[1])
-        except KafkaException as error:
-            deadline.retry_or_raise(error)
+    answer = retried(lambda s: consumer.get_watermark_offsets(place, timeout=s), _REQUEST_S)
+    return int(answer[1])
 
 
 def _left(consumer: Consumer, asked: list[TopicPartition], wanted: Mapping[int, int]) -> int | None:

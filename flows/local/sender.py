@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from flows.connectors.kafka.client import ClientConfig, client_config
-from flows.connectors.kafka.produce import produce_all
+from flows.connectors.kafka.client import ClientConfig, client_config, produce_all
 from flows.errors import BrokerError
 from flows.feeds.processor import Messages
 from flows.local.summary import FeedCount
@@ -24,16 +23,16 @@ class Sender:
     """
 
     def __init__(self, config: ClientConfig) -> None:
-        self._producer = Producer(
-            client_config(
-                config,
-                enable_idempotence=True,
-                partitioner="murmur2",  # as ingest does: a symbol stays in one partition
-                linger_ms=5,
-                compression_type="lz4",
-                queue_buffering_max_messages=200_000,
-            )
+        options = client_config(
+            config,
+            enable_idempotence=True,
+            partitioner="murmur2",  # as ingest does: a symbol stays in one partition
+            linger_ms=5,
+            compression_type="lz4",
+            queue_buffering_max_messages=200_000,
         )
+        options["on_delivery"] = self._delivered  # the client's own name, with an underscore
+        self._producer = Producer(options)
         self._failed: KafkaError | None = None
         # partition -> [first offset, last offset, count]
         self._landed: dict[int, list[int]] = {}
@@ -48,7 +47,7 @@ class Sender:
         """
         by_topic = {topics.TICKS_RAW: messages.ticks, topics.DEAD_LETTERS: messages.dead}
         for topic, own in by_topic.items():
-            produce_all(self._producer, topic, own, self._check, on_delivery=self._delivered)
+            produce_all(self._producer, topic, own, self._check)
         self._check()
 
     def finish(self, count: FeedCount, check: Callable[[], None]) -> int:

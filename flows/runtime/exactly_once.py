@@ -7,7 +7,7 @@ from bytewax.dataflow import Dataflow
 
 from flows import logs
 from flows.codec.batch import RawBatch
-from flows.connectors.engine_errors import GuardedSink, GuardedSource
+from flows.connectors.engine_errors import FailFastSink, FailFastSource
 from flows.connectors.kafka.admin import ensure_topics
 from flows.connectors.kafka.positions import plan_all
 from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
@@ -107,7 +107,7 @@ class Ends:
         """How many offsets are read again only to rebuild state."""
         return sum(start.emit_from - start.read_from for start in self._starts)
 
-    def source(self, observe_lag: LagObserver) -> GuardedSource[RawBatch]:
+    def source(self, observe_lag: LagObserver) -> FailFastSource[RawBatch]:
         """Return the input, from the committed offsets on."""
         source = CommittedSource(
             self._config,
@@ -119,9 +119,9 @@ class Ends:
             observe_lag,
             self._progress,
         )
-        return GuardedSource(source, end_process)
+        return FailFastSource(source, end_process)
 
-    def sink(self, on_commit: CommitObserver) -> GuardedSink[OutputBatch]:
+    def sink(self, on_commit: CommitObserver) -> FailFastSink[OutputBatch]:
         """Return the output, in transactions with the input's offsets."""
         sink = TransactionalSink(
             self._config,
@@ -134,7 +134,7 @@ class Ends:
             end_process,
             self._progress,
         )
-        return GuardedSink(sink, end_process)
+        return FailFastSink(sink, end_process)
 
     def watch(self) -> None:
         """From now on, end the process where it stands still while there is input."""

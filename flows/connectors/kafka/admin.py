@@ -1,26 +1,36 @@
-"""Topics: are they there, do they fit together; create what is missing."""
+"""Topics: create those that are missing, compare their partition counts, size their messages."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from flows.connectors.kafka.client import (
     ANSWER_LIMIT_S,
     ClientConfig,
     client_config,
     kafka_error,
+    topic_metadata,
     unreachable,
 )
-from flows.connectors.kafka.contact import topic_metadata
-from flows.connectors.kafka.retry import Deadline
+from flows.connectors.kafka.retry import retried
 from flows.errors import BrokerError
 from schemas import topics
 
 # A dead letter carries the refused bytes in base64; with this, whole up to some 3 MB.
 DEAD_LETTER_BYTES = 4 * 1024 * 1024
-_TOPIC_SETTINGS = {topics.DEAD_LETTERS: {"max.message.bytes": str(DEAD_LETTER_BYTES)}}
+_SIZE_OPTION = "max.message.bytes"
+_KAFKA_DEFAULT_BYTES = 1_048_588
+_TOPIC_SETTINGS = {topics.DEAD_LETTERS: {_SIZE_OPTION: str(DEAD_LETTER_BYTES)}}
 
 
 def ensure_topics(
@@ -72,6 +82,56 @@ def partition_counts(
     return {name: len(found[name].partitions) if name in found else 0 for name in names}
 
 
+def message_limit(
+    config: ClientConfig, topic: str, wanted: int, timeout_s: float = ANSWER_LIMIT_S
+) -> int:
+    """Return the largest message, in bytes, that an existing topic takes, at most ``wanted``.
+
+    A topic whose limit is lower is given ``wanted``, where the broker allows that. Kafka's default
+    is assumed where the broker does not name the limit.
+    """
+    admin = AdminClient(client_config(config))
+    log = structlog.get_logger()
+    try:
+        limit = _size_limit(admin, topic, timeout_s)
+    except (KafkaException, TimeoutError) as error:
+        log.warning("the topic's limit is unknown", topic=topic, cause=_cause(error))
+        return min(wanted, _KAFKA_DEFAULT_BYTES)
+    if limit is None or limit >= wanted:  # a broker without the option has no such limit
+        return wanted
+    try:
+        _set_size_limit(admin, topic, wanted, timeout_s)
+    except (KafkaException, TimeoutError) as error:
+        log.warning(
+            f"{_SIZE_OPTION} is low and cannot be raised: longer messages are cut",
+            topic=topic,
+            limit=limit,
+            wanted=wanted,
+            cause=_cause(error),
+        )
+        return limit
+    log.info(f"{_SIZE_OPTION} raised", topic=topic, before=limit, limit=wanted)
+    return wanted
+
+
+def _size_limit(admin: Any, topic: str, timeout_s: float) -> int | None:
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    [answer] = admin.describe_configs([resource], request_timeout=timeout_s).values()
+    entry = answer.result(timeout_s).get(_SIZE_OPTION)
+    return None if entry is None or entry.value is None else int(entry.value)
+
+
+def _set_size_limit(admin: Any, topic: str, limit: int, timeout_s: float) -> None:
+    entry = ConfigEntry(_SIZE_OPTION, str(limit), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    [answer] = admin.incremental_alter_configs([resource], request_timeout=timeout_s).values()
+    answer.result(timeout_s)
+
+
+def _cause(error: KafkaException | TimeoutError) -> str:
+    return kafka_error(error).str() if isinstance(error, KafkaException) else "no answer"
+
+
 def _require_equal(counts: dict[str, int]) -> None:
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
@@ -85,24 +145,26 @@ def _require_equal(counts: dict[str, int]) -> None:
 def _wait_for_leaders(
     admin: Any, config: ClientConfig, names: Sequence[str], partitions: int, timeout_s: float
 ) -> None:
-    """Wait until new topics can be used: the answer to their creation comes earlier."""
-    deadline = Deadline(timeout_s)
-    while True:
-        try:
-            found = admin.list_topics(timeout=deadline.step_s()).topics
-        except KafkaException as error:
-            raise unreachable(config, kafka_error(error).str()) from None
-        led = [
-            name in found
-            and len(found[name].partitions) >= min(partitions, 1)
-            and all(part.leader >= 0 for part in found[name].partitions.values())
-            for name in names
-        ]
-        if all(led):
-            return
-        if deadline.passed:
-            raise unreachable(config, f"no leader for {', '.join(names)}")
-        deadline.pause()
+    """Wait until new topics can be used: the broker confirms their creation earlier than that."""
+
+    def ask(step_s: float) -> None:
+        found = admin.list_topics(timeout=step_s).topics
+        without = [name for name in names if not _is_led(found.get(name), partitions)]
+        if without:
+            cause = f"no leader for {', '.join(without)}"
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, cause))
+
+    try:
+        retried(ask, timeout_s)
+    except KafkaException as error:
+        raise unreachable(config, kafka_error(error).str()) from None
+
+
+def _is_led(topic: Any, partitions: int) -> bool:
+    """Tell whether all partitions of a topic are there, each with a leader."""
+    if topic is None or len(topic.partitions) < partitions:
+        return False
+    return all(partition.leader >= 0 for partition in topic.partitions.values())
 
 
 def _create(

@@ -1,18 +1,41 @@
-"""Configuration and errors that all Kafka clients of this package share."""
+"""What all Kafka clients of this package share.
+
+Their configuration, their errors, the first contact with the broker, and handing messages over to
+a producer whose queue may be full.
+"""
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
-from flows.errors import BrokerError
+from flows.connectors.kafka.retry import retried
+from flows.errors import BrokerError, ConfigurationError
 
 ClientConfig = Mapping[str, str | int]
 
 # A first contact that takes longer is reported as an unreachable broker.
 ANSWER_LIMIT_S = 10.0
+ANY_PARTITION = -1  # the producer's partitioner decides, by the message's key
+
+_ASK_S = 0.5
+_FULL_POLL_S = 0.01
+# librdkafka's names of its own error codes begin with an underscore.
+_REFUSED = KafkaError._AUTHENTICATION  # noqa: SLF001
+_ALL_DOWN = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
+_QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001
+
+
+class BatchProducer(Protocol):
+    """The part of ``confluent_kafka.Producer`` that queues messages."""
+
+    def produce_batch(  # noqa: D102
+        self, topic: str, messages: list[dict[str, Any]], partition: int
+    ) -> int: ...
+    def poll(self, timeout: float) -> int: ...  # noqa: D102
 
 
 def client_config(config: ClientConfig, **options: object) -> dict[str, Any]:
@@ -43,7 +66,7 @@ def client_config(config: ClientConfig, **options: object) -> dict[str, Any]:
 
 
 def warn_once() -> Callable[[KafkaError], None]:
-    """Return a callback for connection troubles that logs each kind once per client."""
+    """Return a callback that logs each kind of connection error once per client."""
     known: set[int] = set()
 
     def warn(error: KafkaError) -> None:
@@ -55,9 +78,9 @@ def warn_once() -> Callable[[KafkaError], None]:
 
 
 def kafka_error(error: KafkaException) -> KafkaError:
-    """Return what librdkafka said."""
-    said: KafkaError = error.args[0]
-    return said
+    """Return the error inside a client's exception."""
+    found: KafkaError = error.args[0]
+    return found
 
 
 def unreachable(config: ClientConfig, cause: str) -> BrokerError:
@@ -65,4 +88,90 @@ def unreachable(config: ClientConfig, cause: str) -> BrokerError:
     return BrokerError(
         f"no Kafka broker answers at {config.get('bootstrap.servers')} ({cause});"
         " check KAFKA_BOOTSTRAP_SERVERS, the security settings, and that the broker runs"
+    )
+
+
+def topic_metadata(config: ClientConfig, timeout_s: float) -> dict[str, Any]:
+    """Return the broker's description of every topic, by name.
+
+    This is a process's first contact with the broker, so it explains why there is none.
+
+    Raises
+    ------
+    ConfigurationError
+        librdkafka cannot use the configuration.
+    BrokerError
+        The broker refuses the credentials, which ends the attempts at once, or does not answer in
+        time.
+    """
+    reported: list[KafkaError] = []
+    options = client_config(config)
+    options["error_cb"] = reported.append
+    try:
+        admin = AdminClient(options)
+    except KafkaException as error:
+        message = f"Kafka's settings cannot be used: {kafka_error(error).str()}; check KAFKA_*"
+        raise ConfigurationError(message) from None
+
+    def ask(step_s: float) -> dict[str, Any]:
+        try:
+            topics: dict[str, Any] = admin.list_topics(timeout=step_s).topics
+        except KafkaException:
+            admin.poll(0)
+            refused = [each for each in reported if each.code() == _REFUSED]
+            if refused:
+                raise _no_entry(config, refused[-1]) from None
+            raise
+        return topics
+
+    try:
+        return retried(ask, timeout_s, step_s=_ASK_S, passes=lambda _error: True)
+    except KafkaException as error:
+        # That all brokers are down says less than any error beside it.
+        causes = [each for each in reported if each.code() != _ALL_DOWN]
+        cause = causes[-1] if causes else kafka_error(error)
+        raise unreachable(config, cause.str()) from None
+
+
+def produce_all(
+    producer: BatchProducer,
+    topic: str,
+    messages: Iterable[tuple[bytes | None, bytes]],
+    check: Callable[[], None],
+    partition: int = ANY_PARTITION,
+) -> None:
+    """Queue messages, given as key and value, in order; wait while the queue is full.
+
+    Parameters
+    ----------
+    check
+        Called after each wait; raises where waiting longer is in vain.
+    partition
+        Where all of them go.
+
+    Raises
+    ------
+    KafkaException
+        The client refuses a message.
+    """
+    waiting: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in messages]
+    while waiting:
+        queued = producer.produce_batch(topic, waiting, partition)
+        if queued == len(waiting):
+            break
+        # A message that was not taken is marked; nothing after it was taken either.
+        waiting = [message for message in waiting if "_error" in message]
+        for message in waiting:
+            error = message.pop("_error")
+            if error.code() != _QUEUE_FULL:
+                raise KafkaException(error)
+        producer.poll(_FULL_POLL_S)
+        check()
+    producer.poll(0)
+
+
+def _no_entry(config: ClientConfig, cause: KafkaError) -> BrokerError:
+    return BrokerError(
+        f"Kafka at {config.get('bootstrap.servers')} refuses the credentials ({cause.str()});"
+        " check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
     )

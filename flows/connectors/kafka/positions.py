@@ -13,7 +13,7 @@ from flows.connectors.kafka.client import (
     kafka_error,
     unreachable,
 )
-from flows.connectors.kafka.retry import Deadline
+from flows.connectors.kafka.retry import retried
 from flows.errors import LogTrimmedError
 
 _PROBE_S = 3.0
@@ -147,7 +147,7 @@ def plan_all(
     consumer = Consumer(options)
     try:
         positions = _positions(consumer, config, topic, range(partitions), timeout_s)
-        positions = [_believable(config, group, topic, position) for position in positions]
+        positions = [_with_true_end(config, group, topic, position) for position in positions]
         starts = [plan(each, topic, accept_state_loss=accept_state_loss) for each in positions]
         resets = [start for start in starts if start.reset]
         if resets:
@@ -158,37 +158,35 @@ def plan_all(
 
 
 def committed(
-    consumer: Consumer, topic: str, partitions: Iterable[int], deadline: Deadline
+    consumer: Consumer, topic: str, partitions: Iterable[int], limit_s: float
 ) -> list[TopicPartition]:
-    """Return the group's commits; what is retriable is retried until the deadline.
+    """Return the group's commits, one per partition.
 
     Raises
     ------
     KafkaException
-        The broker refuses, or the deadline has passed.
+        The broker refuses, or does not answer within ``limit_s``.
     """
     asked = [TopicPartition(topic, partition) for partition in partitions]
-    while True:
-        try:
-            answers: list[TopicPartition] = consumer.committed(asked, timeout=deadline.step_s())
-        except KafkaException as error:
-            deadline.retry_or_raise(error)
-            continue
+
+    def ask(step_s: float) -> list[TopicPartition]:
+        answers: list[TopicPartition] = consumer.committed(asked, timeout=step_s)
         failed = [answer for answer in answers if answer.error is not None]
-        if not failed:
-            return answers
-        deadline.retry_or_raise(KafkaException(failed[0].error))
+        if failed:
+            raise KafkaException(failed[0].error)
+        return answers
+
+    return retried(ask, limit_s)
 
 
 def _positions(
     consumer: Consumer, config: ClientConfig, topic: str, partitions: range, timeout_s: float
 ) -> list[Position]:
-    deadline = Deadline(timeout_s)
     try:
-        answers = committed(consumer, topic, partitions, deadline)
+        answers = committed(consumer, topic, partitions, timeout_s)
         positions = []
         for answer in answers:
-            low, high = _watermarks(consumer, topic, answer.partition, deadline)
+            low, high = _watermarks(consumer, topic, answer.partition, timeout_s)
             known = answer.offset != OFFSET_INVALID
             positions.append(
                 Position(
@@ -204,21 +202,13 @@ def _positions(
     return positions
 
 
-def _watermarks(
-    consumer: Consumer, topic: str, partition: int, deadline: Deadline
-) -> tuple[int, int]:
-    while True:
-        try:
-            low, high = consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=deadline.step_s()
-            )
-        except KafkaException as error:
-            deadline.retry_or_raise(error)
-        else:
-            return low, high
+def _watermarks(consumer: Consumer, topic: str, partition: int, limit_s: float) -> tuple[int, int]:
+    place = TopicPartition(topic, partition)
+    low, high = retried(lambda s: consumer.get_watermark_offsets(place, timeout=s), limit_s)
+    return low, high
 
 
-def _believable(config: ClientConfig, group: str, topic: str, position: Position) -> Position:
+def _with_true_end(config: ClientConfig, group: str, topic: str, position: Position) -> Position:
     """Return the position with a true end of log.
 
     The embedded broker names the last batch's first offset plus one as the end. Where the
@@ -253,18 +243,11 @@ def _believable(config: ClientConfig, group: str, topic: str, position: Position
 def _commit(
     consumer: Consumer, config: ClientConfig, topic: str, starts: list[Start], timeout_s: float
 ) -> None:
-    deadline = Deadline(timeout_s)
     offsets = [
         TopicPartition(topic, s.partition, s.emit_from, encode_metadata(s.read_from))
         for s in starts
     ]
-    while True:
-        try:
-            consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            try:
-                deadline.retry_or_raise(error)
-            except KafkaException:
-                raise unreachable(config, kafka_error(error).str()) from None
-        else:
-            return
+    try:
+        retried(lambda _s: consumer.commit(offsets=offsets, asynchronous=False), timeout_s)
+    except KafkaException as error:
+        raise unreachable(config, kafka_error(error).str()) from None

@@ -15,7 +15,6 @@ from flows.codec.batch import RawBatch
 from flows.connectors.kafka.admin import partition_counts
 from flows.connectors.kafka.client import ANSWER_LIMIT_S, ClientConfig, kafka_error, unreachable
 from flows.connectors.kafka.positions import committed
-from flows.connectors.kafka.retry import Deadline
 from flows.connectors.kafka.source import reader_config
 from flows.errors import BrokerError
 
@@ -104,7 +103,7 @@ def committed_offsets(config: ClientConfig, group: str, topic: str) -> dict[int,
     options = {**reader_config(config, group), "isolation.level": "read_uncommitted"}
     consumer = Consumer(options)
     try:
-        answers = committed(consumer, topic, range(count), Deadline(ANSWER_LIMIT_S))
+        answers = committed(consumer, topic, range(count), ANSWER_LIMIT_S)
     except KafkaException as error:
         raise unreachable(config, kafka_error(error).str()) from None
     finally:

@@ -1,12 +1,19 @@
-"""Try again what is worth trying again, for a limited time."""
+"""Repeat calls to the broker whose errors pass by themselves, for a limited time."""
 
-import threading
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-_PAUSE_S = 0.02
-_STEP_S = 5.0
+Answer = TypeVar("Answer")
+
+# The longest that a single attempt may wait for its answer.
+STEP_S = 5.0
+_SHORTEST_STEP_S = 0.05
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.1
 
 # Not marked retriable by librdkafka everywhere, and all of them pass.
 _PASSING = {
@@ -27,37 +34,48 @@ _PASSING = {
 
 def is_passing(error: KafkaError) -> bool:
     """Tell whether the same call may succeed a little later."""
+    if error.txn_requires_abort():
+        return False
     return bool(error.retriable()) or error.code() in _PASSING
 
 
-class Deadline:
-    """A time limit over several attempts of something.
+def retried(
+    call: Callable[[float], Answer],
+    limit_s: float,
+    *,
+    step_s: float = STEP_S,
+    passes: Callable[[KafkaError], bool] = is_passing,
+) -> Answer:
+    """Call until it succeeds; repeat it after an error that passes, as long as the time lasts.
 
     Parameters
     ----------
+    call
+        Takes the seconds that this attempt may last, > 0.
     limit_s
-        Seconds from now.
+        Seconds from now after which no further attempt is made.
+    step_s
+        The longest single attempt.
+    passes
+        Which errors are worth another attempt.
+
+    Raises
+    ------
+    KafkaException
+        The last error, where it does not pass or the time is up.
     """
+    end = time.monotonic() + limit_s
 
-    def __init__(self, limit_s: float) -> None:
-        self._end = time.monotonic() + limit_s
-        self._never = threading.Event()
+    def attempt() -> Answer:
+        return call(min(step_s, max(end - time.monotonic(), _SHORTEST_STEP_S)))
 
-    @property
-    def passed(self) -> bool:
-        """Whether the time is up."""
-        return time.monotonic() >= self._end
+    def is_worth_it(error: BaseException) -> bool:
+        return isinstance(error, KafkaException) and passes(error.args[0])
 
-    def step_s(self) -> float:
-        """Return the seconds that a single attempt may take, more than 0."""
-        return min(_STEP_S, max(self._end - time.monotonic(), 0.05))
-
-    def retry_or_raise(self, error: KafkaException) -> None:
-        """Pause a moment if another attempt makes sense; otherwise raise ``error``."""
-        if self.passed or not is_passing(error.args[0]):
-            raise error
-        self.pause()
-
-    def pause(self) -> None:
-        """Let a moment pass before the next attempt."""
-        self._never.wait(_PAUSE_S)
+    retrying = Retrying(
+        retry=retry_if_exception(is_worth_it),
+        stop=stop_after_delay(limit_s),
+        wait=wait_exponential(multiplier=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
+        reraise=True,
+    )
+    return retrying(attempt)

@@ -24,7 +24,7 @@ LagObserver = Callable[[int, int], None]
 
 # Once caught up, time between two batches of a partition while the first is not committed yet: a
 # commit takes some milliseconds, and many tiny batches would only cost time of their own.
-SPACING_S = 0.003
+PACING_S = 0.003
 
 _OUT_OF_LOG = {
     KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 (librdkafka's names of its own error codes)
@@ -188,7 +188,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         if self._observe_lag is not None:
             self._observe_lag(self._start.partition, max(high - self._next_offset, 0))
         self._said_caught_up = caught_up
-        self._next_look = time.monotonic() + SPACING_S
+        self._next_look = time.monotonic() + PACING_S
         return self._batches(values, offsets, timestamps_ms, caught_up=caught_up)
 
     def snapshot(self) -> None:

@@ -19,9 +19,15 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from flows.connectors.kafka.client import ClientConfig, client_config, kafka_error
+from flows.connectors.kafka.client import (
+    BatchProducer,
+    ClientConfig,
+    client_config,
+    kafka_error,
+    produce_all,
+)
 from flows.connectors.kafka.positions import committed, encode_metadata
-from flows.connectors.kafka.retry import Deadline, is_passing
+from flows.connectors.kafka.retry import is_passing, retried
 from flows.connectors.outputs import OutputBatch, Records
 from flows.errors import BrokerError, FencedError
 
@@ -39,7 +45,6 @@ _NOT_ALLOWED = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.INVALID_TRANSACTION_TIMEOUT,
 }
-_QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001
 _STATE = KafkaError._STATE  # noqa: SLF001
 
 
@@ -56,8 +61,8 @@ class Commit:
     seconds: float
 
 
-class TransactionalProducer(Protocol):
-    """What is used of ``confluent_kafka.Producer``."""
+class TransactionalProducer(BatchProducer, Protocol):
+    """The part of ``confluent_kafka.Producer`` that writes in transactions."""
 
     def init_transactions(self, timeout: float) -> None: ...  # noqa: D102
     def begin_transaction(self) -> None: ...  # noqa: D102
@@ -66,10 +71,6 @@ class TransactionalProducer(Protocol):
     ) -> None: ...
     def commit_transaction(self, timeout: float) -> None: ...  # noqa: D102
     def abort_transaction(self, timeout: float) -> None: ...  # noqa: D102
-    def produce_batch(  # noqa: D102
-        self, topic: str, messages: list[dict[str, Any]], partition: int
-    ) -> int: ...
-    def poll(self, timeout: float) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ class TransactionalWriter:
                 consumer,
                 self._target.topic,
                 [self._target.partition],
-                Deadline(self._target.limit_s),
+                self._target.limit_s,
             )
             self._group_metadata = consumer.consumer_group_metadata()
         except KafkaException as error:
@@ -204,7 +205,7 @@ class TransactionalWriter:
         self._open.append(batch)
         try:
             if len(self._open) == 1:
-                self._step(self._producer.begin_transaction)
+                self._step("begin a transaction", self._producer.begin_transaction)
             self._produce(batch)
         except AbortNeededError as error:
             self._start_over(error)
@@ -261,7 +262,7 @@ class TransactionalWriter:
             self._insist("abort", self._producer.abort_transaction)
             self._failure = None
             try:
-                self._step(self._producer.begin_transaction)
+                self._step("begin a transaction", self._producer.begin_transaction)
                 for batch in self._open:
                     self._produce(batch)
             except AbortNeededError as again:
@@ -277,51 +278,33 @@ class TransactionalWriter:
                 self._enqueue(records)
 
     def _enqueue(self, records: Records) -> None:
-        pairs = zip(records.keys, records.values, strict=True)
-        messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in pairs]
-        deadline = Deadline(self._target.limit_s)
-        while messages:
-            messages = self._offer(records.topic, messages)
-            self._producer.poll(0.01 if messages else 0)
-            if messages and deadline.passed:
+        end = time.monotonic() + self._target.limit_s
+
+        def check() -> None:
+            if time.monotonic() >= end:
                 raise self._silent()
 
-    def _offer(self, topic: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Queue messages and return the rest, which did not fit."""
-        partition = self._target.partition
-        queued = self._step(lambda: self._producer.produce_batch(topic, messages, partition))
-        if queued == len(messages):
-            return []
-        # A message that was not taken is marked; nothing after it was taken either.
-        what = f"write to {topic}"
-        refused = [message for message in messages if "_error" in message]
-        for message in refused:
-            error = message.pop("_error")
-            if error.code() != _QUEUE_FULL:
-                raise self._verdict(what, error)
-        return refused
+        messages = zip(records.keys, records.values, strict=True)
+        self._step(
+            f"write to {records.topic}",
+            lambda: produce_all(
+                self._producer, records.topic, messages, check, self._target.partition
+            ),
+        )
 
-    def _step(self, call: Callable[[], Any]) -> Any:
+    def _step(self, what: str, call: Callable[[], object]) -> None:
         """Call something that does not wait for the broker."""
-        what = "write"
         try:
-            return call()
+            call()
         except KafkaException as error:
             raise self._verdict(what, kafka_error(error)) from None
 
     def _insist(self, what: str, call: Callable[[float], None]) -> None:
-        """Call something that waits for the broker, again as long as that makes sense."""
-        deadline = Deadline(self._target.limit_s)
-        while True:
-            try:
-                call(deadline.step_s())
-            except KafkaException as error:
-                reason = kafka_error(error)
-                if reason.txn_requires_abort() or not is_passing(reason) or deadline.passed:
-                    raise self._verdict(what, reason) from None
-                deadline.retry_or_raise(error)
-            else:
-                return
+        """Call something that waits for the broker, and repeat it as long as that makes sense."""
+        try:
+            retried(call, self._target.limit_s)
+        except KafkaException as error:
+            raise self._verdict(what, kafka_error(error)) from None
 
     def _verdict(self, what: str, error: KafkaError) -> Exception:
         if error.code() in _NOT_ALLOWED:

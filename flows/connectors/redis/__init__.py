@@ -1,5 +1,11 @@
 """Redis beside the flow: the latest prediction per symbol, its history, and live quality.
 
-Everything here is written after the Kafka commit by a thread of its own; a Redis that is away never
-holds up scoring.
+``latest`` and ``quality`` say what is written, ``writer`` is the thread that writes it after the
+Kafka commit, ``script`` is what Redis does atomically, ``restore`` brings Redis up to date at
+start. A Redis that is slow or away never holds up scoring.
 """
+
+from flows.connectors.redis.latest import LatestWriter
+from flows.connectors.redis.quality import QualityWriter
+
+__all__ = ["LatestWriter", "QualityWriter"]

@@ -1,4 +1,4 @@
-"""Bring Redis up to date at start: the last life may have ended between its commit and Redis."""
+"""Bring Redis up to date at start: the last run may have ended between a commit and Redis."""
 
 import threading
 
@@ -13,12 +13,12 @@ from flows.connectors.redis.latest import LatestWriter
 from flows.errors import VoltickError
 from schemas import topics
 
-# More than a life commits between two writes to Redis.
+# More than a run commits between two writes to Redis.
 TAIL_MESSAGES = 20_000
 
 
 class _Head(msgspec.Struct):
-    """What has to be known of a prediction."""
+    """The fields of a prediction that decide which one is newest."""
 
     symbol: str
     offset: int
@@ -26,7 +26,7 @@ class _Head(msgspec.Struct):
 
 
 def restore_latest(config: ClientConfig, latest: LatestWriter) -> None:
-    """Hand the last committed predictions over again, in a thread; the newest win."""
+    """Hand the last committed predictions over once more, by a thread; the newest win."""
 
     def run() -> None:
         try:

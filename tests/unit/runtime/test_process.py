@@ -15,7 +15,7 @@ from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
-from flows.connectors.engine_errors import GuardedSink, GuardedSource
+from flows.connectors.engine_errors import FailFastSink, FailFastSource
 from flows.errors import FencedError
 from flows.runtime.process import end_process, guarded, stop_on_signals
 
@@ -64,9 +64,9 @@ def step(item):
 def flow():
     stop_on_signals(STOP)
     made = Dataflow("probe")
-    stream = op.input("in", made, GuardedSource(Source(), end_process))
+    stream = op.input("in", made, FailFastSource(Source(), end_process))
     stream = op.map("map", stream, guarded(step))
-    op.output("out", stream, GuardedSink(Sink(), end_process))
+    op.output("out", stream, FailFastSink(Sink(), end_process))
     return made
 """
 

@@ -133,7 +133,7 @@ def test_closing_leaves_the_broker():
 
 
 def test_after_catching_up_the_next_batch_waits_a_moment_for_the_commit(monkeypatch):
-    monkeypatch.setattr("flows.connectors.kafka.source.SPACING_S", 3600.0)
+    monkeypatch.setattr("flows.connectors.kafka.source.PACING_S", 3600.0)
     progress = Progress(committed={2: 0})
     part = reader(FakeConsumer(messages(0, 1), messages(2), high=2), progress=progress)
     assert len(part.next_batch()) == 1
@@ -144,7 +144,7 @@ def test_after_catching_up_the_next_batch_waits_a_moment_for_the_commit(monkeypa
 
 
 def test_under_backlog_no_batch_waits(monkeypatch):
-    monkeypatch.setattr("flows.connectors.kafka.source.SPACING_S", 3600.0)
+    monkeypatch.setattr("flows.connectors.kafka.source.PACING_S", 3600.0)
     progress = Progress(committed={2: 0})
     part = reader(FakeConsumer(messages(0, 1), messages(2), high=9), progress=progress)
     assert [len(part.next_batch()) for _ in range(2)] == [1, 1]

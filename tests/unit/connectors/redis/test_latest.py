@@ -6,7 +6,8 @@ import pytest
 import redis
 
 from flows.connectors.outputs import Latest
-from flows.connectors.redis.latest import LatestWriter
+from flows.connectors.redis.latest import LatestWriter, NewestPredictions
+from flows.connectors.redis.writer import connect
 from schemas import topics
 from tests.support.embedded import Valkey
 from tests.support.polling import until
@@ -23,16 +24,16 @@ def client(valkey: Valkey) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def write(valkey: Valkey) -> Iterator[Callable[..., None]]:
-    """Write entries one after another and return when the last is there or was refused."""
-    writer = LatestWriter(valkey.url, history_length=5)
+    """Write entries one after another; each is there, or was refused, before the next."""
+    newest = NewestPredictions(history_length=5)
+    with connect(valkey.url) as own:
 
-    def each(*entries: Latest) -> None:
-        for entry in entries:
-            writer.put([entry])
-            until(lambda: not writer._pending and writer._idle.is_set(), "the write")
+        def each(*entries: Latest) -> None:
+            for entry in entries:
+                newest.put([entry])
+                newest.write(own)
 
-    yield each
-    writer.close()
+        yield each
 
 
 def entry(at_ns: int, symbol: str = "BTC-USD", text: str | None = None) -> Latest:
@@ -150,4 +151,4 @@ def test_closing_does_not_wait_for_a_redis_that_is_away(valkey):
     writer = LatestWriter(valkey.url, 5)
     writer.put([entry(1)])
     writer.close(5.0)
-    assert not writer._thread.is_alive()
+    assert not writer._thread.running

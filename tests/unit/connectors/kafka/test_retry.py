@@ -1,0 +1,72 @@
+"""Which calls are repeated, and how that ends."""
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from flows.connectors.kafka.retry import is_passing, retried
+from tests.unit.connectors.kafka.fakes import failure
+
+BUSY = failure(KafkaError.CONCURRENT_TRANSACTIONS)
+FORBIDDEN = failure(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+
+class Broker:
+    """Answers with each of these errors once, then with a number."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+        self.steps_s: list[float] = []
+
+    def ask(self, step_s: float) -> int:
+        self.steps_s.append(step_s)
+        if self.errors:
+            raise self.errors.pop(0)
+        return 7
+
+
+def test_an_error_that_passes_is_survived():
+    broker = Broker(BUSY, BUSY)
+    assert retried(broker.ask, 10.0) == 7
+    assert len(broker.steps_s) == 3
+
+
+def test_an_error_that_does_not_pass_is_raised_at_once():
+    broker = Broker(FORBIDDEN)
+    with pytest.raises(KafkaException) as raised:
+        retried(broker.ask, 10.0)
+    assert raised.value is FORBIDDEN
+    assert len(broker.steps_s) == 1
+
+
+def test_what_is_no_error_of_kafka_is_raised_at_once():
+    with pytest.raises(ZeroDivisionError):
+        retried(lambda _step_s: 1 // 0, 10.0)
+
+
+def test_attempts_end_with_the_time_and_raise_the_last_error():
+    broker = Broker(*[BUSY] * 10_000)
+    with pytest.raises(KafkaException) as raised:
+        retried(broker.ask, 0.1)
+    assert raised.value is BUSY
+    assert 1 < len(broker.steps_s) < 100
+
+
+def test_an_attempt_gets_some_time_even_at_the_very_end():
+    broker = Broker()
+    retried(broker.ask, 0.0)
+    assert broker.steps_s[0] > 0
+
+
+def test_an_attempt_lasts_no_longer_than_its_step():
+    broker = Broker()
+    retried(broker.ask, 10.0, step_s=0.5)
+    assert broker.steps_s == [0.5]
+
+
+def test_callers_may_name_what_passes():
+    assert retried(Broker(FORBIDDEN).ask, 10.0, passes=lambda _error: True) == 7
+
+
+def test_a_transaction_that_must_be_aborted_does_not_pass():
+    needs_abort = failure(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True, abort=True)
+    assert not is_passing(needs_abort.args[0])
