@@ -4,26 +4,23 @@ Frames that cannot be used go to ``dead.letters``. Runs until it is stopped, or 
 """
 
 import dataclasses
-import os
-import signal
-import sys
 import threading
 import time
 from functools import partial
-from typing import NoReturn
 
 import bytewax.operators as op
 import structlog
 from bytewax.dataflow import Dataflow
 
-from flows import logs
 from flows.connectors.feed import FeedSource, FrameBatch, Outgoing, ProducerSink
 from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.base import Feed
 from flows.feeds.processor import MAX_FRAMES, FrameProcessor
 from flows.feeds.registry import open_feed, parse_speed
-from flows.settings import Settings, load_settings
+from flows.runtime.exactly_once import launch
+from flows.runtime.process import end_process, guarded
+from flows.settings import Settings
 from schemas import topics
 
 REPORT_S = 60.0
@@ -31,17 +28,7 @@ REPORT_S = 60.0
 
 def flow() -> Dataflow:
     """Build the dataflow from the environment, once the broker has answered."""
-    try:
-        settings = load_settings()
-        logs.configure(settings.log_format, settings.log_level)
-        stop = threading.Event()
-        dataflow = build(settings, stop)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        return dataflow
-    except VoltickError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(error.exit_code) from None
+    return launch(build)
 
 
 def build(settings: Settings, stop: threading.Event) -> Dataflow:
@@ -83,7 +70,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
             settings.feed_spacing_us,
         ),
     )
-    messages = op.map("parse", frames, parse)
+    messages = op.map("parse", frames, guarded(parse))
     op.output("ticks", messages, ProducerSink(kafka, ending.delivered))
     return dataflow
 
@@ -112,7 +99,7 @@ class _Parse:
     def __init__(self, *, loops: bool) -> None:
         self._loops = loops
         self._processor: FrameProcessor | None = None
-        self._reported = time.monotonic()
+        self._reported_s = time.monotonic()
 
     def __call__(self, batch: FrameBatch) -> Outgoing:
         if self._processor is None:
@@ -120,9 +107,9 @@ class _Parse:
             if self._loops:
                 self._processor.track_loops()
         messages = self._processor.process(batch.frames, batch.loop_number)
-        now = time.monotonic()
-        if now - self._reported >= REPORT_S:
-            self._reported = now
+        now_s = time.monotonic()
+        if now_s - self._reported_s >= REPORT_S:
+            self._reported_s = now_s
             self.report("ingested so far")
         return [(topics.TICKS_RAW, messages.ticks), (topics.DEAD_LETTERS, messages.dead)]
 
@@ -133,7 +120,7 @@ class _Parse:
 
 
 class _Ending:
-    """End the process; an exception would make the engine panic instead."""
+    """End the process when the feed or a delivery has failed."""
 
     def __init__(self, parse: _Parse) -> None:
         self._parse = parse
@@ -148,10 +135,4 @@ class _Ending:
         self._parse.report("feed ended")
         reason = error or self._error
         if reason is not None:
-            _end(reason)
-
-
-def _end(error: VoltickError) -> NoReturn:
-    sys.stderr.write(f"{error}\n")
-    sys.stderr.flush()
-    os._exit(error.exit_code)
+            end_process(reason)

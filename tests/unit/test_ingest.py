@@ -1,5 +1,6 @@
 """The runnable flow against an embedded broker."""
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def test_a_missing_recording_is_one_clear_line(
 ) -> None:
     done = ingest(tmp_path, **embedded_broker.environment(), VOLTICK_FEED="replay:/no/such/file")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("cannot read the recording /no/such/file")
+    assert done.stderr.splitlines()[-1].startswith("error: cannot read the recording /no/such/file")
     assert "panicked" not in done.stderr
 
 
@@ -181,3 +182,15 @@ def test_symbols_are_spread_the_way_java_clients_do(embedded_broker: EmbeddedBro
     found = {key: part for part, key, _ in read(embedded_broker, "spread", 4)}
     for key, value in hashes.items():
         assert found[key] == (value & 0x7FFFFFFF) % 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=["SIGHUP", "SIGINT"])
+def test_every_ending_signal_ends_it_cleanly(
+    embedded_broker: EmbeddedBroker, tmp_path: Path, number: signal.Signals
+) -> None:
+    settings = {**embedded_broker.environment(), "VOLTICK_FEED": "simulate"}
+    with flow("flows.ingest", tmp_path, settings) as process:
+        process.wait_for_log("SIMULATED", 60.0)
+        process.popen.send_signal(number)
+        assert process.wait_exit(60) == 0, process.tail()
+        assert "panicked" not in process.stderr
