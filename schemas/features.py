@@ -1,7 +1,7 @@
 """The feature contract: which numbers, in which order, in which unit, and when undefined.
 
-No arithmetic here; ``flows.features`` computes what this page says. A change of order, meaning or
-membership is a new ``FEATURE_SET``.
+This module holds no arithmetic; ``flows.features`` computes what it defines. A change of order,
+meaning or membership is a new ``FEATURE_SET``.
 
 Conventions
 -----------
@@ -20,8 +20,6 @@ import msgspec
 
 FEATURE_SET = 1
 
-FINE_WINDOWS_S = (1, 5, 30, 60, 300)
-COARSE_WINDOWS_S = (60, 300, 900, 3600)
 MEMORY_S = 3600
 WARM_AFTER_S = 300
 LATE_LIMIT_S = 60

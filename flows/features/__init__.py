@@ -1,4 +1,4 @@
-"""Windowed features of ticks: ``schemas.features`` says what, this package computes it."""
+"""Compute the windowed features of ticks that ``schemas.features`` defines."""
 
 import numpy as np
 

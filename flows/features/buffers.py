@@ -1,12 +1,15 @@
-"""Memory for rings: one pair of arrays, cut into regions of power-of-two size."""
+"""Storage of all symbols' rings of one kind: one pair of arrays, cut into regions.
+
+A region's size is a power of two, so that a ring's position is an index masked by the size - 1.
+"""
 
 import numpy as np
 
 from flows.features.types import Float64, Int64
 
 
-class Arena:
-    """Rows of integers and floats; each symbol's ring is a region of it.
+class Buffers:
+    """Rows of integers and floats; each symbol's ring is a region of them.
 
     Attributes
     ----------
@@ -24,12 +27,12 @@ class Arena:
         self._free_rows = 0
 
     @property
-    def wasteful(self) -> bool:
-        """Whether most of the rows belong to nobody."""
+    def mostly_free(self) -> bool:
+        """Whether more than two thirds of the rows, and many, are in no region."""
         return self._free_rows > max(2 * (self._top - self._free_rows), 1 << 14)
 
-    def take(self, capacity: int) -> int:
-        """Return the first row of a region of ``capacity`` rows, which holds anything."""
+    def allocate(self, capacity: int) -> int:
+        """Return the first row of a region of ``capacity`` rows; its contents are undefined."""
         free = self._free.get(capacity)
         if free:
             self._free_rows -= capacity
@@ -46,12 +49,12 @@ class Arena:
             self.ints, self.floats = ints, floats
         return start
 
-    def give(self, start: int, capacity: int) -> None:
-        """Take a region back."""
+    def free(self, start: int, capacity: int) -> None:
+        """Mark a region as free to be allocated again."""
         self._free.setdefault(capacity, []).append(start)
         self._free_rows += capacity
 
-    def move(
+    def copy_ring(
         self, start: int, capacity: int, new_start: int, new_capacity: int, tail: int, head: int
     ) -> None:
         """Copy the ring's elements ``tail`` to ``head - 1`` to another region."""
@@ -64,12 +67,12 @@ class Arena:
             self.floats[target : target + rows] = self.floats[source : source + rows]
             k += rows
 
-    def compacted(self, starts: Int64, capacities: Int64) -> "tuple[Arena, Int64]":
-        """Return an arena of just these regions, and their new first rows."""
-        arena = Arena(self.ints.shape[1], self.floats.shape[1], int(capacities.sum()))
+    def compacted(self, starts: Int64, capacities: Int64) -> "tuple[Buffers, Int64]":
+        """Return new buffers that hold just these regions, and the regions' new first rows."""
+        packed = Buffers(self.ints.shape[1], self.floats.shape[1], int(capacities.sum()))
         moved = np.empty_like(starts)
         for i, (start, capacity) in enumerate(zip(starts, capacities, strict=True)):
-            moved[i] = new = arena.take(int(capacity))
-            arena.ints[new : new + capacity] = self.ints[start : start + capacity]
-            arena.floats[new : new + capacity] = self.floats[start : start + capacity]
-        return arena, moved
+            moved[i] = new = packed.allocate(int(capacity))
+            packed.ints[new : new + capacity] = self.ints[start : start + capacity]
+            packed.floats[new : new + capacity] = self.floats[start : start + capacity]
+        return packed, moved

@@ -1,8 +1,8 @@
 """Coarse windows: sums and ranges over one-second bars of the last hour (how: ``layout``).
 
 ``bars`` (int64) and ``bar_values`` (float64) are the ring of bars, ``recent_bars`` (float64) that
-of the last 300 s. All but the open bar stands still within a second: ``CLOSED`` holds it, and a
-tick adds the open bar's part.
+of the last 300 s. Within a second only the open bar changes: ``CLOSED`` holds the sums over the
+closed bars, and a tick adds the open bar's part.
 """
 
 from flows.features import layout as at
@@ -94,7 +94,7 @@ def advance(bars: Int64, start: int, mask: int, tail: int, limit: int) -> int:
 
 @compiled
 def drop_bars(ints: Int64, bars: Int64, s: int, sec: int) -> None:
-    """Let go of bars that no window can reach, and move the anchor up to what they held."""
+    """Drop bars that no window can reach, and move the anchor up to the newest sync in them."""
     start, mask = ints[s, at.BAR_START], ints[s, at.BAR_MASK]
     k = ints[s, at.BAR_DROP]
     # A bar more than the window: its close is the first grid return's base, and a run that starts

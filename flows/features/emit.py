@@ -1,4 +1,4 @@
-"""One row of the feature matrix from the windows' sums and the tick at hand."""
+"""Write one row of the feature matrix from the windows' sums and the current tick."""
 
 import math
 
@@ -61,7 +61,7 @@ FACTORS = 8
 
 @compiled
 def write_factors(history_s: float, factors: Float64) -> None:
-    """Write what the windows' scales make of counts and volatilities, float64, shape (FACTORS,).
+    """Write the factors that scale counts and volatilities, float64, shape (FACTORS,).
 
     A scale is the seconds that a window really covers, at least 1.
     """
@@ -81,8 +81,8 @@ def write_factors(history_s: float, factors: Float64) -> None:
 
 
 @inlined
-def emit_returns(ints: Int64, s: int, fine: Float64, rows: Float64, i: int) -> None:
-    """Write what is made of tick returns; volatilities still squared."""
+def write_returns(ints: Int64, s: int, fine: Float64, rows: Float64, i: int) -> None:
+    """Write the features made from tick returns; volatilities are still squared."""
     if ints[s, at.HEAD] == 1:
         for c in range(LOG_RETURN_1, LOG_RETURN_300 + 1):
             rows[i, c] = NAN
@@ -112,8 +112,8 @@ def emit_returns(ints: Int64, s: int, fine: Float64, rows: Float64, i: int) -> N
 
 
 @inlined
-def emit_volatilities(factors: Float64, rows: Float64, i: int) -> None:
-    """Take the roots of all sums of squares, which lie side by side, and set them in relation."""
+def write_volatilities(factors: Float64, rows: Float64, i: int) -> None:
+    """Take the square roots of the volatilities, which lie side by side, and write their ratios."""
     for c in range(REALIZED_VOL_5, BIPOWER_VOL_300 + 1):
         rows[i, c] = math.sqrt(rows[i, c])
     hour = rows[i, GRID_VOL_3600]
@@ -126,7 +126,7 @@ def emit_volatilities(factors: Float64, rows: Float64, i: int) -> None:
 
 
 @inlined
-def emit_roll(ints: Int64, s: int, fine: Float64, rows: Float64, i: int) -> None:
+def write_roll(ints: Int64, s: int, fine: Float64, rows: Float64, i: int) -> None:
     """Write Roll's estimate of the spread from the covariance of successive price returns."""
     head, tail = ints[s, at.HEAD], ints[s, at.TAIL300]
     pairs = head - max(tail, 2)
@@ -139,7 +139,7 @@ def emit_roll(ints: Int64, s: int, fine: Float64, rows: Float64, i: int) -> None
 
 
 @inlined
-def emit_trades(
+def write_trades(
     ints: Int64,
     ticks: Int64,
     s: int,
@@ -149,7 +149,7 @@ def emit_trades(
     rows: Float64,
     i: int,
 ) -> None:
-    """Write counts, notional, and what is made of order flow."""
+    """Write the features made from counts, notional and order flow."""
     head = ints[s, at.HEAD]
     start, mask = ints[s, at.TICK_START], ints[s, at.TICK_MASK]
     count_5, count_300 = head - ints[s, at.TAIL5], head - ints[s, at.TAIL300]
@@ -186,7 +186,7 @@ def emit_trades(
 
 
 @inlined
-def emit_bars(
+def write_bars(
     ints: Int64,
     floats: Float64,
     s: int,
@@ -195,7 +195,7 @@ def emit_bars(
     rows: Float64,
     i: int,
 ) -> None:
-    """Write what is made of one-second bars; volatilities still squared.
+    """Write the features made from one-second bars; volatilities are still squared.
 
     ``CLOSED`` holds the closed bars' part; the open bar's is added.
     """
@@ -246,8 +246,8 @@ def emit_bars(
 
 
 @inlined
-def emit_clock(t: int, sec: int, sin_sec: float, cos_sec: float, rows: Float64, i: int) -> None:
-    """Write the clock; ``sin_sec``, ``cos_sec`` belong to the whole second.
+def write_clock(t: int, sec: int, sin_sec: float, cos_sec: float, rows: Float64, i: int) -> None:
+    """Write the features of the clock; ``sin_sec`` and ``cos_sec`` are those of the whole second.
 
     The rest of the angle is below 1e-4: three terms of the series are exact to double precision.
     """

@@ -1,4 +1,4 @@
-"""The loop over a batch: one pass, tick by tick, one row each."""
+"""The compiled loop over a batch: one pass, tick by tick, one row of features for each."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from schemas import features
 
 @compiled
 def clear(ints: Int64, floats: Float64, bars: Int64, s: int, t: int) -> None:
-    """Begin a symbol's memory at ``t``: empty rings, empty windows."""
+    """Start a symbol's memory at ``t`` with empty rings and empty windows."""
     for column in range(at.BOOKED_BEFORE, at.TICK_START):
         ints[s, column] = 0
     for column in range(at.STATE_FLOATS):
@@ -83,7 +83,8 @@ def order_flow(
 def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
     """Fold the ticks from ``first`` on into the memory and write a row for each.
 
-    Return how far it came: less than all where a ring has no room for the next tick.
+    Return how many ticks of the batch are done: fewer than all where a ring has no room for the
+    next one.
     """
     ints, floats, ticks, values, recent, bars, bar_values, recent_bars = memory[:8]
     partition, sums, factors = memory[8:]
@@ -100,29 +101,29 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
         if minute == at.NO_MINUTE or ts < minute or ts - minute >= at.MINUTE_NS:
             order.forget(ints, partition, ts)
         sync_before = ints[s, at.SYNC]
-        verdict = order.judge(ints, s, ts, trade_ids[i], columns.offset[i])
+        status = order.classify(ints, s, ts, trade_ids[i], columns.offset[i])
         t = ints[s, at.NEWEST]
         effective[i] = t
         flag = 0
-        if verdict == order.DUPLICATE:
+        if status == order.DUPLICATE:
             partition[at.N_DUPLICATES] += 1
             flags[i] = DUPLICATE
             mids[i] = np.nan
             for column in range(rows.shape[1]):
                 rows[i, column] = np.nan
             continue
-        if verdict == order.LATE:
+        if status == order.LATE:
             flag |= LATE
             partition[at.N_LATE] += 1
-        elif verdict >= order.RESTART:
+        elif status >= order.RESTART:
             flag |= RESTART
-            if verdict == order.RESTART:
+            if status == order.RESTART:
                 partition[at.N_RESTARTS] += 1
             clear(ints, floats, bars, s, t)
         sec = t // at.NS
         if sec != ints[s, at.BAR_SEC]:
             coarse.next_bar(ints, floats, bars, bar_values, recent_bars, s, sec)
-        if verdict < order.RESTART:
+        if status < order.RESTART:
             # Not this tick, even if all runs agree on it: a run that starts with it does not know
             # its return, which the next tick's product of returns needs.
             ints[s, at.BAR_SYNC] = sync_before
@@ -210,16 +211,16 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
             factors_ns = history_ns
             emit.write_factors(history_s, factors)
         fine.read(ints, floats, values, recent, s, sums)
-        emit.emit_returns(ints, s, sums, rows, i)
-        emit.emit_roll(ints, s, sums, rows, i)
-        emit.emit_trades(ints, ticks, s, sums, factors, mid, rows, i)
-        emit.emit_bars(ints, floats, s, factors, spread_bps, rows, i)
-        emit.emit_volatilities(factors, rows, i)
+        emit.write_returns(ints, s, sums, rows, i)
+        emit.write_roll(ints, s, sums, rows, i)
+        emit.write_trades(ints, ticks, s, sums, factors, mid, rows, i)
+        emit.write_bars(ints, floats, s, factors, spread_bps, rows, i)
+        emit.write_volatilities(factors, rows, i)
         if sec != clock_sec:
             clock_sec = sec
             angle = emit.SECOND_ANGLE * (sec % 86_400)
             sin_sec, cos_sec = math.sin(angle), math.cos(angle)
-        emit.emit_clock(t, sec, sin_sec, cos_sec, rows, i)
+        emit.write_clock(t, sec, sin_sec, cos_sec, rows, i)
         rows[i, emit.GAP_AGE_S] = min(t - ints[s, at.GAP_TIME], at.MEMORY_NS) / at.NS
         rows[i, emit.HISTORY_S] = history_s
         flags[i] = flag

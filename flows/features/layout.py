@@ -1,11 +1,11 @@
-"""Where everything lies: columns of the kernel's arrays.
+"""Columns of the kernel's arrays, and how a window is kept.
 
-How a window is kept (two stacks cut at absolute times; for minima and maxima known as van Herk,
-Gil and Werman). Time is cut into blocks of the window's own length at absolute multiples of it. A
-window then reaches over at most two blocks: the part in the current block is the *front*, one
-running sum that only grows; the part in the block before is the *back*: at the first element of a
-new block, sums from each element to the block's end are stored beside the elements, and the one at
-the window's tail is the back's sum. So
+A window is kept as two stacks cut at absolute times (for minima and maxima known as the algorithm
+of van Herk, Gil and Werman). Time is cut into blocks of the window's own length at absolute
+multiples of it. A window then reaches over at most two blocks: the part in the current block is the
+*front*, one running sum that only grows; the part in the block before is the *back*: at the first
+element of a new block, sums from each element to the block's end are stored beside the elements,
+and the one at the window's tail is the back's sum. So
 
 - every element is added twice, however long the window is;
 - nothing is ever subtracted: no drift, no cancellation, sums of squares never turn negative, a sum
@@ -130,7 +130,7 @@ COARSE_SUMS = 12
     TICKS_BEFORE3600,
     SIZED_QUOTED_BEFORE60,
     SIZED_QUOTED_BEFORE3600,
-    TICK_START,  # regions in the arenas: first row, and capacity - 1 (-1: none)
+    TICK_START,  # regions in the buffers: first row, and capacity - 1 (-1: none)
     TICK_MASK,
     RECENT_START,
     RECENT_MASK,

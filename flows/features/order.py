@@ -1,9 +1,9 @@
-"""Which tick is late, a duplicate or a restart; and from where a state can be rebuilt.
+"""Which tick is late, a duplicate or a restart, and from which offset a state can be rebuilt.
 
 Rebuilding. A run that starts at a later offset of the log knows less: what it takes for the newest
 time or the newest id of a symbol can differ from what a run from the beginning takes for them, and
-with it every verdict. Beside its own verdicts a run therefore bounds those of all runs that start
-later. For every symbol:
+with it how ticks are classified. Beside its own newest time and id a run therefore keeps bounds of
+those of all runs that start later. For every symbol:
 
 ``TOP``, ``LOW``
     No run's newest time is above or below these.
@@ -13,8 +13,8 @@ later. For every symbol:
 
 A *universal restart* is a tick at which every run starts the symbol anew. A *sync* tick is one
 after which every run has the same newest time and newest id, hence the same bounds and the same
-verdicts for good; runs may still differ in what they remember from before it. So a run from the
-``ANCHOR`` or any offset below comes to the same state, where the anchor is
+classification for good; runs may still differ in what they remember from before it. So a run from
+the ``ANCHOR`` or any lower offset reaches the same state, where the anchor is
 
 - a universal restart, or
 - at another restart, the last sync tick before it: from there all restart together, or
@@ -50,7 +50,7 @@ ON_TIME, LATE, DUPLICATE, RESTART, FIRST = range(5)
 
 @inlined
 def track_ids(ints: Int64, s: int, trade_id: int) -> None:
-    """Count an id among those that some run may hold for its newest, after ``TOP`` was raised."""
+    """Add an id to those that may be the newest id of some run; ``TOP`` is up to date."""
     top = ints[s, TOP]
     if top >= ints[s, ID_SPAN_END]:
         adjacent = top < ints[s, ID_SPAN_END] + MEMORY_NS
@@ -62,7 +62,7 @@ def track_ids(ints: Int64, s: int, trade_id: int) -> None:
 
 @inlined
 def newest_known_id(ints: Int64, s: int, top: int) -> int:
-    """Return the greatest id that some run may hold for its newest at time ``top``."""
+    """Return the greatest id that may be the newest of some run at time ``top``; -1 if none."""
     end = ints[s, ID_SPAN_END]
     if top < end:
         return int(max(ints[s, ID_NOW], ints[s, ID_BEFORE]))
@@ -73,7 +73,7 @@ def newest_known_id(ints: Int64, s: int, top: int) -> int:
 
 @compiled
 def start_anew(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> None:
-    """Reset the bounds: every run restarts here."""
+    """Reset the bounds to this tick: every run restarts the symbol here."""
     ints[s, ALIVE] = 1
     ints[s, TOP] = ts
     ints[s, LOW] = ts
@@ -85,8 +85,8 @@ def start_anew(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> None
 
 
 @inlined
-def judge(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> int:
-    """Return the verdict on a tick, with newest time, newest id and bounds brought up to it."""
+def classify(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> int:
+    """Return what a tick is, ``ON_TIME`` to ``FIRST``; update newest time, newest id, bounds."""
     if ints[s, ALIVE] == 0:
         start_anew(ints, s, ts, trade_id, offset)
         ints[s, NEWEST] = ts
@@ -108,7 +108,7 @@ def judge(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> int:
         start_anew(ints, s, ts, trade_id, offset)
     else:
         known = newest_known_id(ints, s, max(top, ts))
-        # A run that stands before a late tick may still hold an id of a span that is let go.
+        # A run that stands before a late tick may still hold an id of a span that is dropped.
         in_span = ts >= top or ts >= ints[s, ID_SPAN_END] - MEMORY_NS
         accepted_by_all = trade_id < 0 or (trade_id > known and in_span)
         if restart:
@@ -136,8 +136,9 @@ def judge(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> int:
 def forget(ints: Int64, partition: Int64, ts: int) -> None:
     """Drop symbols silent for a day, when the partition's time enters another minute.
 
-    A symbol that is never traded again would hold the rebuild at its last tick for ever. ``TOP``
-    decides, since it is the same or less in runs that started later: these have forgotten too.
+    Otherwise a rebuild would always have to start at the last tick of a symbol that is no longer
+    traded. The silence is measured from ``TOP``, which is the same or less in runs that started
+    later: those have forgotten the symbol too.
     """
     if partition[MINUTE_START] != NO_MINUTE:
         for s in range(ints.shape[0]):

@@ -1,4 +1,8 @@
-"""The features' state of one partition: what its owner calls for every batch."""
+"""The features' state of one partition, updated batch by batch.
+
+Python does here what happens seldom (it sizes the arrays and moves rings); the compiled loop in
+``kernel`` does what happens for every tick.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +12,7 @@ import numpy as np
 
 from flows.codec.batch import TickBatch
 from flows.features import layout as at
-from flows.features.buffers import Arena
+from flows.features.buffers import Buffers
 from flows.features.emit import FACTORS
 from flows.features.kernel import kernel
 from flows.features.types import (
@@ -24,22 +28,22 @@ from flows.features.types import (
 from schemas.features import FEATURES
 
 SMALLEST_REGION = 64
-"""Rows of a symbol's first region in an arena; a power of two."""
+"""Rows of a symbol's first region; a power of two."""
 
 RELEASE_EVERY_TICKS = 1 << 18
-"""How often rings are looked through for rows that they no longer need."""
+"""How often the rings are checked for rows that they no longer need."""
 
 SPARE_FACTOR, SPARE_ROWS = 8, 1024
-"""A region of more than so many times the rows in use, and so many rows, shrinks."""
+"""A region shrinks that has more than this many times the rows in use, and more rows than this."""
 
 NOTHING_HELD = 2**63 - 1
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class _Ring(NamedTuple):
-    """A ring of each symbol: its arena and the columns of state that say what is alive in it."""
+    """One kind of ring: which buffers hold it, and the columns of state that say what is in it."""
 
-    arena: int
+    buffers: int
     start: int
     mask: int
     tail: int
@@ -72,9 +76,9 @@ class FeatureRows:
     ts_effective_ns
         int64, shape (n,): the newest time of the symbol so far.
     rebuild_from
-        Offset at or before which a run must start to come to the state after this batch; greater
-        than any offset (``NOTHING_HELD``) while no symbol is held: take the lesser of it and the
-        batch's next offset.
+        A run that starts at this offset or an earlier one reaches the state after this batch.
+        ``NOTHING_HELD``, which is above any offset, while no symbol is in memory: use the lesser
+        of it and the batch's next offset.
     """
 
     values64: Float64
@@ -90,7 +94,7 @@ class FeatureRows:
 
 
 class FeatureState:
-    """Windows over the ticks of one partition, a function of its log alone (see ``layout``).
+    """The windows over the ticks of one partition, a function of its log alone (see ``layout``).
 
     Not safe for use by several threads at once.
     """
@@ -103,11 +107,11 @@ class FeatureState:
         self._partition[at.MINUTE_START] = at.NO_MINUTE
         self._sums: Float64 = np.zeros(at.FINE_SUMS, np.float64)
         self._factors: Float64 = np.zeros(FACTORS, np.float64)
-        self._arenas = [
-            Arena(at.TICK_INTS, at.TICK_FLOATS),
-            Arena(0, at.RECENT_FLOATS),
-            Arena(at.BAR_INTS, at.BAR_FLOATS),
-            Arena(0, at.RECENT_BAR_FLOATS),
+        self._buffers = [
+            Buffers(at.TICK_INTS, at.TICK_FLOATS),
+            Buffers(0, at.RECENT_FLOATS),
+            Buffers(at.BAR_INTS, at.BAR_FLOATS),
+            Buffers(0, at.RECENT_BAR_FLOATS),
         ]
         self._forgotten = 0
         self._ticks_since_release = 0
@@ -125,7 +129,7 @@ class FeatureState:
 
     @property
     def gaps(self) -> int:
-        """Ticks so far that said that others were lost before them."""
+        """Ticks so far that carried a gap mark: ticks were lost just before them."""
         return int(self._partition[at.N_GAPS])
 
     @property
@@ -135,7 +139,7 @@ class FeatureState:
 
     @property
     def rebuild_from(self) -> int:
-        """Offset at or before which a run must start to come to this state."""
+        """A run that starts at this offset or an earlier one reaches this state."""
         held = self._ints[:, at.ALIVE] == 1
         anchors = self._ints[held, at.ANCHOR]
         return int(anchors.min()) if len(anchors) else NOTHING_HELD
@@ -143,8 +147,8 @@ class FeatureState:
     @property
     def nbytes(self) -> int:
         """Bytes reserved for the state."""
-        arenas = sum(arena.ints.nbytes + arena.floats.nbytes for arena in self._arenas)
-        return arenas + self._ints.nbytes + self._floats.nbytes
+        rings = sum(each.ints.nbytes + each.floats.nbytes for each in self._buffers)
+        return rings + self._ints.nbytes + self._floats.nbytes
 
     def update(self, batch: TickBatch) -> FeatureRows:
         """Fold a batch of valid ticks, in offset order, into the state; one row for each."""
@@ -173,7 +177,7 @@ class FeatureState:
         return FeatureRows(out.rows, out.flags, out.mid, out.ts_effective_ns, self.rebuild_from)
 
     def _collect(self) -> Memory:
-        ticks, recent, bars, recent_bars = self._arenas
+        ticks, recent, bars, recent_bars = self._buffers
         return Memory(
             self._ints,
             self._floats,
@@ -189,7 +193,7 @@ class FeatureState:
         )
 
     def _make_rows(self, symbols: int) -> None:
-        """Have state for symbols 0 to ``symbols - 1``."""
+        """Make the state's arrays long enough for symbols 0 to ``symbols - 1``."""
         have = len(self._ints)
         if symbols <= have:
             return
@@ -213,40 +217,40 @@ class FeatureState:
 
     def _resize(self, symbol: int, ring: _Ring, capacity: int) -> None:
         state = self._ints[symbol]
-        arena = self._arenas[ring.arena]
+        buffers = self._buffers[ring.buffers]
         start, old = int(state[ring.start]), int(state[ring.mask]) + 1
-        new_start = arena.take(capacity)
+        new_start = buffers.allocate(capacity)
         if old:
             stop = int(state[ring.head]) + (1 if ring.head_is_open else 0)
-            arena.move(start, old, new_start, capacity, int(state[ring.tail]), stop)
-            arena.give(start, old)
+            buffers.copy_ring(start, old, new_start, capacity, int(state[ring.tail]), stop)
+            buffers.free(start, old)
         state[ring.start], state[ring.mask] = new_start, capacity - 1
 
     def _release(self) -> None:
-        """Give back the regions of forgotten symbols and what busy ones no longer need."""
+        """Free the regions of forgotten symbols, and shrink those that are mostly unused."""
         alive = self._ints[:, at.ALIVE] == 1
         for ring in _RINGS:
-            arena = self._arenas[ring.arena]
+            buffers = self._buffers[ring.buffers]
             capacity = self._ints[:, ring.mask] + 1
             for symbol in np.flatnonzero(~alive & (capacity > 0)).tolist():
                 state = self._ints[symbol]
-                arena.give(int(state[ring.start]), int(capacity[symbol]))
+                buffers.free(int(state[ring.start]), int(capacity[symbol]))
                 state[ring.mask] = -1
                 state[ring.head] = state[ring.tail] = 0
             need = self._ints[:, ring.head] - self._ints[:, ring.tail] + 2
             spare = capacity > np.maximum(SPARE_FACTOR * need, SPARE_ROWS)
             for symbol in np.flatnonzero(alive & spare).tolist():
                 self._resize(symbol, ring, 1 << int(2 * need[symbol]).bit_length())
-            if arena.wasteful:
+            if buffers.mostly_free:
                 holders = np.flatnonzero(self._ints[:, ring.mask] >= 0)
-                self._arenas[ring.arena], self._ints[holders, ring.start] = arena.compacted(
+                self._buffers[ring.buffers], self._ints[holders, ring.start] = buffers.compacted(
                     self._ints[holders, ring.start], self._ints[holders, ring.mask] + 1
                 )
         self._memory = self._collect()
 
 
 def _plain(column: Any, dtype: np.dtype[Any]) -> Any:
-    """Return a column as the kernel wants it: contiguous, writable, of its type."""
+    """Return a column as the kernel takes it: contiguous, writable, of the given type."""
     if column.dtype == dtype and column.flags.c_contiguous and column.flags.writeable:
         return column
     return np.array(column, dtype)

@@ -1,4 +1,4 @@
-"""What the kernel works on."""
+"""Named tuples of arrays that the kernel reads and writes."""
 
 from typing import NamedTuple
 

@@ -1,1 +1,1 @@
-"""What compiled and vectorised code shares: numba settings, array types, units of time."""
+"""Shared by compiled and vectorised code: numba settings, array types, units of time."""

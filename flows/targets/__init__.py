@@ -1,4 +1,4 @@
-"""What is predicted: the labels' definition and arithmetic, for training and for outcomes."""
+"""Compute what is predicted: the same labels for training and for outcomes."""
 
 from flows.targets.realizer import (
     NOTHING_HELD,

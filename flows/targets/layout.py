@@ -1,4 +1,4 @@
-"""Columns of the arrays that labels are computed in, and why the state can be rebuilt.
+"""Columns of the arrays that labels are computed in, and how the state can be rebuilt.
 
 Per symbol there are three lists, oldest first, of nodes from one pool:
 
@@ -11,7 +11,7 @@ Per symbol there are three lists, oldest first, of nodes from one pool:
     before.
 ``BARS``
     Non-empty absolute seconds but the open one, as far back as a pending row's lookback: key =
-    second, token = newest offset from which a run comes to the same newest time, or -1; squared
+    second, token = newest offset from which a run reaches the same newest time, or -1; squared
     return, and the back of the sum of squares: the sum from here to the end of the block of the
     lookback's own length. In the current block a front grows instead. So nothing is ever
     subtracted, and a sum depends on what lies in the window alone.

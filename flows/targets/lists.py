@@ -1,4 +1,4 @@
-"""Linked lists of nodes from one pool: no region per symbol to size or to move."""
+"""Linked lists of nodes from one pool, so that no symbol has a region to size or to move."""
 
 from flows.numeric.compiled import compiled
 from flows.targets import layout as at
@@ -46,8 +46,8 @@ def drop_all(m: Memory, s: int, which: int) -> None:
         drop_oldest(m, s, which)
 
 
-def chain(links: Int64, partition: Int64, first: int) -> None:
-    """Add the nodes from ``first`` to the pool's end to the free ones."""
+def add_free_nodes(links: Int64, partition: Int64, first: int) -> None:
+    """Add the nodes from ``first`` to the end of the pool to the free ones."""
     stop = len(links)
     links[first:stop, at.NEXT] = range(first + 1, stop + 1)
     links[stop - 1, at.NEXT] = partition[at.FREE]

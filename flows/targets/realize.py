@@ -1,4 +1,4 @@
-"""What really happened after a row: one pass over the rows, compiled.
+"""The compiled loop that finds what happened after each row, in one pass over the rows.
 
 For a row at effective time t with mid m, horizon H and sec = floor(t / 1 s): the grid points of
 (t, t + H] are the absolute seconds sec + 1 to sec + H, and the mid at a grid point is the newest
@@ -29,7 +29,7 @@ from flows.targets.types import COLUMN_DTYPES, Columns, Memory, Output
 
 
 @compiled
-def report(
+def report_oldest(
     m: Memory,
     out: Output,
     s: int,
@@ -39,7 +39,7 @@ def report(
     volatility: float,
     forward: float,
 ) -> None:
-    """Write the result of the oldest pending row and let go of it."""
+    """Write the result of the oldest pending row and drop the row."""
     k = m.partition[at.N_OUT]
     m.partition[at.N_OUT] = k + 1
     m.partition[at.N_PENDING] -= 1
@@ -53,17 +53,18 @@ def report(
 
 
 @compiled
-def give_up(m: Memory, out: Output, s: int, row: int, now: int) -> None:
-    """Report all pending rows of a symbol as never to be known."""
+def drop_pending(m: Memory, out: Output, s: int, row: int, now: int) -> None:
+    """Report that the truth of a symbol's pending rows will never be known."""
     while m.ints[s, at.PENDING] != at.NONE:
-        report(m, out, s, row, now, np.nan, np.nan, np.nan)
+        report_oldest(m, out, s, row, now, np.nan, np.nan, np.nan)
 
 
 @compiled
 def cells_after(m: Memory, s: int, sec: int, horizon_s: int) -> float:
     """Return the sum of squared returns between the grid points ``sec + 1`` and ``sec + H``.
 
-    Cells before the newest one at or before ``sec + 1`` are let go: rows come in order of time.
+    Cells before the newest one at or before ``sec + 1`` are dropped, since rows come in
+    order of time.
     """
     links = m.links
     node = m.ints[s, at.CELLS]
@@ -94,7 +95,7 @@ def resolve(
         if now - t <= horizon_s * at.NS:
             break
         if before <= t:
-            report(m, out, s, row, now, np.nan, np.nan, np.nan)
+            report_oldest(m, out, s, row, now, np.nan, np.nan, np.nan)
             continue
         sec = t // at.NS
         if m.ints[s, at.SUM_SEC] != sec:
@@ -105,12 +106,12 @@ def resolve(
         volatility = math.sqrt(first * first + m.floats[s, at.SUM])
         usual = m.values[node, at.SECOND]
         ratio = volatility / usual if usual > 0.0 else np.nan
-        report(m, out, s, row, now, ratio, volatility, log_ratio(mid, m.floats[s, at.MID]))
+        report_oldest(m, out, s, row, now, ratio, volatility, log_ratio(mid, m.floats[s, at.MID]))
 
 
 @compiled
 def clear(m: Memory, s: int, ts: int, offset: int) -> None:
-    """Begin a symbol's memory with the row at ``ts``."""
+    """Start a symbol's memory with the row at ``ts``."""
     if m.ints[s, at.ALIVE] == 1:
         drop_all(m, s, at.CELLS)
         drop_all(m, s, at.BARS)
@@ -173,7 +174,7 @@ def enter_block(m: Memory, s: int, limit: int) -> None:
 
 
 @compiled
-def usual_volatility(m: Memory, s: int, horizon_s: int, lookback_s: int) -> float:
+def lookback_volatility(m: Memory, s: int, horizon_s: int, lookback_s: int) -> float:
     """Return the lookback's volatility scaled to the horizon; 0 where there is none."""
     if m.ints[s, at.HAS_BEFORE] == 0:
         return 0.0
@@ -213,7 +214,7 @@ def forget(m: Memory, out: Output, row: int, now: int) -> None:
     if m.partition[at.MINUTE_START] != at.NO_MINUTE:
         for s in range(m.ints.shape[0]):
             if m.ints[s, at.ALIVE] == 1 and now - m.ints[s, at.NEWEST] > at.FORGET_AFTER_NS:
-                give_up(m, out, s, row, now)
+                drop_pending(m, out, s, row, now)
                 drop_all(m, s, at.CELLS)
                 drop_all(m, s, at.BARS)
                 m.ints[s, at.ALIVE] = 0
@@ -224,8 +225,11 @@ def forget(m: Memory, out: Output, row: int, now: int) -> None:
 def realize(
     m: Memory, columns: Columns, out: Output, first: int, horizon_s: int, lookback_s: int
 ) -> int:
-    """Fold the rows from ``first`` on into the memory; return how far the free nodes reached."""
-    # What the oldest pending row measured itself by.
+    """Fold the rows from ``first`` on into the memory; return how many are done.
+
+    Fewer than all where too few nodes are free for the next row.
+    """
+    # As far back as the lookback of the oldest pending row reaches.
     keep_s = lookback_s + horizon_s
     for i in range(first, len(columns.mid)):
         if m.partition[at.N_FREE] < at.NODES_PER_ROW:
@@ -240,12 +244,12 @@ def realize(
         if m.ints[s, at.ALIVE] == 0:
             clear(m, s, ts, offset)
         elif columns.restart[i]:
-            give_up(m, out, s, i, ts)
+            drop_pending(m, out, s, i, ts)
             clear(m, s, ts, offset)
         else:
             before = m.ints[s, at.NEWEST]
             if columns.gap[i]:
-                give_up(m, out, s, i, max(before, ts))
+                drop_pending(m, out, s, i, max(before, ts))
             elif ts > before:
                 resolve(m, out, s, before, i, ts, horizon_s)
             m.ints[s, at.NEWEST] = max(before, ts)
@@ -253,7 +257,7 @@ def realize(
         add_mid(m, s, t, mid, lookback_s, keep_s)
         if not columns.late[i]:
             m.ints[s, at.BAR_SYNC] = offset
-        usual = usual_volatility(m, s, horizon_s, lookback_s)
+        usual = lookback_volatility(m, s, horizon_s, lookback_s)
         node = append(m, s, at.PENDING, t, m.partition[at.N_ROWS] + i)
         m.partition[at.N_PENDING] += 1
         m.values[node, at.VALUE] = mid

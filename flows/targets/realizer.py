@@ -1,4 +1,4 @@
-"""Labels for training and outcomes for monitoring, by the same code."""
+"""Labels for training and outcomes for live quality, computed by the same code."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from flows.codec.batch import GAP, LATE, RESTART
 from flows.targets import layout as at
-from flows.targets.lists import chain
+from flows.targets.lists import add_free_nodes
 from flows.targets.realize import realizing
 from flows.targets.types import (
     COLUMN_DTYPES,
@@ -30,16 +30,16 @@ NOTHING_HELD = 2**63 - 1
 
 @dataclass(frozen=True)
 class Realized:
-    """Rows whose truth came to be known, in that order; each row comes exactly once.
+    """Rows whose truth has become known, in that order; each row comes exactly once.
 
     Every column is NaN where the truth will never be known (a gap, a restart, silence).
 
     Attributes
     ----------
     number
-        int64, shape (k,): which rows, by how many came before them since the realizer was made.
+        int64, shape (k,): the rows, counted from 0 since the realizer was made.
     known_row
-        int64, shape (k,): the row of this batch that made it known.
+        int64, shape (k,): the row of this batch with which it became known.
     ts_known_ns
         int64, shape (k,): that row's effective time.
     ratio
@@ -50,9 +50,9 @@ class Realized:
     forward_return
         float64, shape (k,): log return over the horizon.
     rebuild_from
-        Offset at or before which a run must start to come to the state after this batch; greater
-        than any offset (``NOTHING_HELD``) while no symbol is held: take the lesser of it and the
-        next offset.
+        A run that starts at this offset or an earlier one reaches the state after this batch.
+        ``NOTHING_HELD``, which is above any offset, while no symbol is in memory: use the lesser
+        of it and the next offset.
     """
 
     number: Int64
@@ -67,7 +67,7 @@ class Realized:
         return len(self.number)
 
     def values(self, spec: TargetSpec) -> Float64:
-        """Return the quantity that a target is judged by, float64, shape (k,)."""
+        """Return a target's quantity, float64, shape (k,)."""
         return {
             "relative": self.ratio,
             "absolute": self.volatility,
@@ -76,7 +76,7 @@ class Realized:
 
 
 class Realizer:
-    """Waits for the truth about the rows of one partition; a function of its log alone.
+    """Keeps the rows of one partition until their truth is known; a function of its log alone.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class Realizer:
 
     @property
     def rebuild_from(self) -> int:
-        """Offset at or before which a run must start to come to this state."""
+        """A run that starts at this offset or an earlier one reaches this state."""
         ints = self._memory.ints
         anchors = ints[ints[:, at.ALIVE] == 1, at.ANCHOR]
         return int(anchors.min()) if len(anchors) else NOTHING_HELD
@@ -127,7 +127,7 @@ class Realizer:
         gap: Bool,
         restart: Bool,
     ) -> Realized:
-        """Fold a run of rows into the state; return what they made known.
+        """Fold rows into the state; return those of which the truth is known now.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class Realizer:
         symbol_id
             int32, shape (n,): a small number for each symbol.
         ts_event_ns
-            int64, shape (n,): event or effective time; a late row takes the newest of its symbol.
+            int64, shape (n,): event or effective time; a late row takes its symbol's newest time.
         mid
             float64, shape (n,): mid price; a row without one (NaN, a duplicate) is passed over and
             gets no result.
@@ -191,7 +191,7 @@ class Realizer:
             links=_longer(self._memory.links, have + more),
             values=_longer(self._memory.values, have + more),
         )
-        chain(self._memory.links, self._memory.partition, have)
+        add_free_nodes(self._memory.links, self._memory.partition, have)
 
 
 @dataclass(frozen=True)
@@ -201,11 +201,11 @@ class LabelColumns:
     Attributes
     ----------
     value
-        float64, shape (n,): what the target is judged by; NaN where dropped or not known by the
-        end of the log.
+        float64, shape (n,): the target's quantity; NaN where dropped or not known by the end of
+        the log.
     known_at
-        int64, shape (n,): index of the row that made it known (or known to be lost), -1 where none
-        did.
+        int64, shape (n,): index of the row with which it became known, or known to be lost; -1
+        where there was none.
     """
 
     value: Float64
@@ -273,7 +273,7 @@ def _longer(array: npt.NDArray[Any], rows: int) -> Any:
 
 
 def _plain(column: npt.NDArray[Any], dtype: np.dtype[Any]) -> Any:
-    """Return a column as the compiled code wants it: contiguous, writable, of its type."""
+    """Return a column as the compiled code takes it: contiguous, writable, of the given type."""
     if column.dtype == dtype and column.flags.c_contiguous and column.flags.writeable:
         return column
     return np.array(column, dtype)

@@ -1,4 +1,4 @@
-"""What the labels' compiled code works on."""
+"""Named tuples of arrays that the labels' compiled code reads and writes."""
 
 from typing import NamedTuple
 

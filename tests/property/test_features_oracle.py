@@ -76,14 +76,14 @@ def test_windows_of_an_hour_fill_and_empty(mean_gap_s, n):
 def test_millions_of_ticks_leave_no_drift():
     """A day and more of busy trading, then the same row as the oracle makes from an hour."""
     log = random_log(8, 200_000, 1, 0.05)
-    # The last lap ends with a quiet hour, so that the oracle has few ticks to read.
+    # The last repeat ends with a quiet hour, so that the oracle has few ticks to read.
     quiet = random_log(9, 900, 1, 4.5)
     state = FeatureState()
     day = 10**9 * 10_000
-    for lap in range(10):
-        log.ts_event_ns[:] += day * (lap > 0)
-        log.trade_id[:] += len(log) * (lap > 0)
-        log.offset[:] += len(log) * (lap > 0)
+    for repeat in range(10):
+        log.ts_event_ns[:] += day * (repeat > 0)
+        log.trade_id[:] += len(log) * (repeat > 0)
+        log.offset[:] += len(log) * (repeat > 0)
         rows = state.update(log)
     quiet.ts_event_ns[:] += log.ts_event_ns[-1] - quiet.ts_event_ns[0]
     quiet.trade_id[:] += log.trade_id[-1]

@@ -214,8 +214,8 @@ def test_memory_is_bounded_and_given_back():
     busy = state.nbytes
     quiet = random_log(2, 40_000, symbols=20, mean_gap_s=3.0, trade_ids=False)
     quiet.ts_event_ns[:] += 300 * NS
-    for lap in range(8):
-        quiet.ts_event_ns[:] += (lap > 0) * 40_000 * 3 * NS
+    for repeat in range(8):
+        quiet.ts_event_ns[:] += (repeat > 0) * 40_000 * 3 * NS
         state.update(quiet)
     assert state.nbytes < busy
     assert state.nbytes < 40e6

@@ -263,8 +263,13 @@ def test_labels_of_a_log_equal_what_streaming_finds():
     value = label_columns(log.symbol_id, rows.ts_effective_ns, rows.mid, rows.flags, spec).value
     keep = np.flatnonzero(~np.isnan(rows.mid))
     streamed = realized_in_pieces(found_by_features(log), range(0, len(keep), 97))
-    for number, (bits, _) in streamed.items():
-        assert value[keep[number]].tobytes() == np.frombuffer(bits)[0].tobytes()
+    numbers = np.array(sorted(streamed))
+    assert 4000 < len(numbers) < len(keep)
+    found = np.array([np.frombuffer(streamed[number][0])[0] for number in numbers.tolist()])
+    assert np.isfinite(found).sum() > 4000
+    assert value[keep[numbers]].tobytes() == found.tobytes()
+    # The truth of the last minute is not known yet.
+    assert np.isnan(np.delete(value[keep], numbers)).all()
 
 
 def test_an_unknown_row_has_no_label():
