@@ -1,4 +1,4 @@
-"""A feed as a Bytewax source, and the producer of what it says."""
+"""A feed as a Bytewax source, and the sink that produces its messages."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -33,10 +33,11 @@ class FrameBatch:
 
 
 class FeedSource(FixedPartitionedSource[FrameBatch, None]):
-    """Source of one feed, in one worker of the whole cluster; at most once, from now on.
+    """Source of one feed, read by one worker of the whole cluster.
 
-    A feed has no position to resume from: what a live venue sent while nobody listened is lost
-    (and seen as a gap between two connections of a run), and a replay starts over.
+    Delivery: at most once, from the moment of opening on. Polling never blocks; opening does.
+    Nothing is resumed: what a live venue sent between two connections is lost (and marked as a gap
+    within a run), and a replay starts over.
 
     Parameters
     ----------
@@ -47,8 +48,8 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
     stop
         Once set, the source ends.
     failed
-        Is told when the feed cannot be opened or go on; the source then ends, so that what came
-        before still goes its way. (An exception here would make the engine panic.)
+        Called when the feed cannot be opened or cannot go on; the source then ends, so that earlier
+        frames are still delivered. (An exception here would make the engine panic.)
     spacing_us
         See :class:`flows.feeds.pacing.Pacing`.
     """
@@ -88,7 +89,7 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
 
 
 class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
-    """Polls the feed; never blocks."""
+    """Polls the feed, without blocking."""
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
 class TickProducer:
     """Idempotent producer that waits for all replicas; symbols are spread by murmur2 of the key.
 
-    That is how Java clients spread keys too, so whoever else produces ticks of a symbol hits the
+    Java clients spread keys in the same way, so ticks of a symbol from another producer reach the
     same partition.
 
     Parameters
@@ -190,14 +191,16 @@ class TickProducer:
 class ProducerSink(DynamicSink[Outgoing]):
     """Sink of messages by topic; each worker has a producer of its own.
 
-    Every message that was handed over is delivered, or the process ends.
+    Delivery: at least once; every message that was handed over is delivered, or the process ends.
+    Writing blocks while the producer's queue is full.
 
     Parameters
     ----------
     config
         ``Settings.kafka_config()``.
     ended
-        Is told that a delivery failed, or with None that the input has ended and all is delivered.
+        Called with the error when a delivery fails, or with None once the input has ended and all
+        is delivered.
     """
 
     def __init__(

@@ -1,11 +1,10 @@
-"""What a batch led to: everything the sink writes for it, and nothing else."""
+"""The outputs of a batch: everything that the sink writes for it."""
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
-Int64 = npt.NDArray[np.int64]
+from flows.numeric.arrays import Int64
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,13 @@
 """Kafka clients: where a partition starts, how it is read, how a transaction is written.
 
-The delivery guarantees live here. ``positions`` plans, ``source`` reads, ``transactions`` and
-``sink`` write, ``watchdog`` ends a flow that stands still, ``reader`` reads whole topics for tools.
+The delivery guarantees are kept here:
+
+- ``client``: configuration, errors, first contact, producing with a full queue
+- ``retry``: repeats calls whose errors pass
+- ``admin``: creates topics, compares them, sizes their messages
+- ``positions``: where each partition starts
+- ``source``: reads each partition from there
+- ``transactions``, ``sink``: write outputs and input offset together
+- ``watchdog``: ends a flow that stands still
+- ``reader``: reads whole topics, for training and tools
 """

@@ -1,4 +1,4 @@
-"""Where a partition's reader starts: what is committed, what the log still holds, and the plan."""
+"""Decide where each partition starts, from its committed offset and what its log still holds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ _ACCEPT = "set VOLTICK_ACCEPT_STATE_LOSS=true to go on"
 
 
 class CommitMetadata(msgspec.Struct, frozen=True):
-    """What a commit carries besides the offset: the oldest offset its state depends on."""
+    """Metadata of a commit: the oldest offset that the state at the commit depends on."""
 
     rebuild_from: int
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What the broker says of a partition.
+    """The state of a partition at the broker.
 
     Attributes
     ----------
@@ -49,9 +49,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where to read from, and from which offset on outputs are wanted.
+    """The offset to read from, and the offset from which on outputs are wanted.
 
-    ``reset`` tells that the committed offset has to be set back to ``emit_from`` first.
+    ``reset`` is true where the committed offset has to be set to ``emit_from`` first.
     """
 
     partition: int
@@ -139,8 +139,8 @@ def plan_all(
     LogTrimmedError
         See :func:`plan`.
     """
-    # Uncommitted: an owner that died in a transaction must not keep the last stable offset secret.
-    # The sink asks again once it has fenced that owner.
+    # Uncommitted: an owner that died in a transaction would otherwise hide the committed offset
+    # until the transaction ends. The sink asks again once it has fenced that owner.
     options = client_config(
         config, group_id=group, enable_auto_commit=False, isolation_level="read_uncommitted"
     )

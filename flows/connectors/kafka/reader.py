@@ -1,4 +1,8 @@
-"""Read a topic as it lies there, to its present end: for training and tools."""
+"""Read whole topics, for training and tools.
+
+Delivery: each committed message once, each partition in order; nothing is committed, so every read
+starts anew. Blocking: until the broker delivers, at most the silence limit.
+"""
 
 from collections.abc import Iterator
 
@@ -20,7 +24,7 @@ from flows.errors import BrokerError
 
 _BATCH = 4096
 _WAIT_S = 0.1
-_GROUP = "voltick-reader"  # names no commit: nothing is committed
+_GROUP = "voltick-reader"  # required by the client; nothing is committed
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 (librdkafka's name of its own event)
 
 
@@ -32,7 +36,7 @@ def read_topic(
     batch_size: int = _BATCH,
     silence_limit_s: float = ANSWER_LIMIT_S,
 ) -> Iterator[RawBatch]:
-    """Yield a topic's committed messages, each partition in order, partitions mixed.
+    """Yield a topic's committed messages up to its end, each partition in order, partitions mixed.
 
     Parameters
     ----------
@@ -98,8 +102,8 @@ def committed_offsets(config: ClientConfig, group: str, topic: str) -> dict[int,
         The topic does not exist, or the broker does not answer.
     """
     count = _require_topic(config, topic)
-    # To a reader of committed data the broker tells an offset only while no transaction is open on
-    # the partition: under load, hardly ever.
+    # A reader of committed data gets an offset only while no transaction is open on the partition,
+    # which under load is hardly ever.
     options = {**reader_config(config, group), "isolation.level": "read_uncommitted"}
     consumer = Consumer(options)
     try:

@@ -1,8 +1,9 @@
 """The flow's only sink: transactions per partition, written by a thread each.
 
-Delivery: exactly once for readers of committed data, see :mod:`.transactions`. A thread lets
-the flow go on with other partitions, and with the next batch, while the broker commits; a bounded
-queue holds the flow back when the broker is slower.
+Delivery: exactly once for readers of committed data, see :mod:`.transactions`.
+Blocking: while a partition's bounded queue is full, that is, where the broker is slower than the
+flow. Otherwise a thread per partition lets the flow go on while the broker commits.
+Resumes: at the committed offset; outputs of inputs before it are dropped.
 """
 
 import queue
@@ -26,7 +27,10 @@ ErrorHandler = Callable[[BaseException], None]
 
 
 class TransactionalSink(FixedPartitionedSink[OutputBatch, None]):
-    """Takes ``(partition_key, OutputBatch)`` items of one input topic.
+    """Sink of ``(partition_key, OutputBatch)`` items of one input topic, exactly once.
+
+    Writing blocks while the broker is slower than the flow. Nothing is kept in the engine's
+    recovery: the committed input offset decides what is written already.
 
     Parameters
     ----------
@@ -72,7 +76,7 @@ class TransactionalSink(FixedPartitionedSink[OutputBatch, None]):
         self._progress = progress or Progress()
 
     def list_parts(self) -> list[str]:
-        """Name all partitions: every process can write every one."""
+        """Return the names of all partitions: every process can write each of them."""
         return list(self._targets)
 
     def part_fn(self, item_key: str) -> int:
@@ -131,7 +135,7 @@ class PartitionWriter(StatefulSinkPartition[OutputBatch, None]):
             self._put(batch)
 
     def snapshot(self) -> None:
-        """Keep nothing: the committed offset is the only truth about what is out."""
+        """Return no state: the committed offset alone decides what is written already."""
         return
 
     def close(self) -> None:
@@ -154,7 +158,7 @@ class PartitionWriter(StatefulSinkPartition[OutputBatch, None]):
     def _run(self) -> None:
         try:
             self._writer.take_over()
-            self._tell_progress()
+            self._note_progress()
             while (item := self._next()) is not None:
                 if isinstance(item, OutputBatch):
                     self._writer.write(item)
@@ -162,7 +166,7 @@ class PartitionWriter(StatefulSinkPartition[OutputBatch, None]):
                     self._commit()
             if self._writer.is_open:
                 self._commit()
-        except BaseException as error:  # whatever ends the thread must reach the flow
+        except BaseException as error:  # whatever ends the thread has to reach the flow
             self._error = error
             self._on_error(error)
 
@@ -187,17 +191,17 @@ class PartitionWriter(StatefulSinkPartition[OutputBatch, None]):
 
     def _commit(self) -> None:
         commit = self._writer.commit()
-        self._tell_progress()
+        self._note_progress()
         self._on_commit(commit)
 
-    def _tell_progress(self) -> None:
+    def _note_progress(self) -> None:
         # An earlier owner may have come further than the source knew when it started.
         known = self._progress.committed.get(self._writer.partition, 0)
         self._progress.committed[self._writer.partition] = max(known, self._writer.floor)
 
 
 class Overdue:
-    """Stands for "nothing came, and the open transaction is old enough"."""
+    """No batch came, and the open transaction is old enough to be committed."""
 
 
 OVERDUE = Overdue()

@@ -1,8 +1,9 @@
 """Read a Kafka topic in batches, each partition from its committed offset.
 
-Delivery: every message from the planned start on, in order, once per run of the process. What has
-been delivered before is decided by the committed offset alone, which the sink moves; the engine's
-own recovery holds nothing of it (snapshots are None).
+Delivery: every message from the planned start on, in order, once per run of the process.
+Blocking: never; a poll returns what has been fetched already.
+Resumes: at the committed offset, which the sink alone moves, with the messages before it that the
+state depends on read once more and marked. The engine's own recovery is not used.
 """
 
 import threading
@@ -60,7 +61,11 @@ def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:
 
 
 class CommittedSource(FixedPartitionedSource[RawBatch, None]):
-    """A topic, one engine partition per Kafka partition.
+    """A topic as a Bytewax source, one engine partition per Kafka partition.
+
+    Each message is delivered once per run, in the partition's order, from its planned start on; the
+    sink's commits decide where the next run starts. Building a partition and reading it never wait
+    for the broker.
 
     Parameters
     ----------
@@ -101,13 +106,13 @@ class CommittedSource(FixedPartitionedSource[RawBatch, None]):
         self._progress = progress or Progress()
 
     def list_parts(self) -> list[str]:
-        """Name all partitions: every process can read every one."""
+        """Return the names of all partitions: every process can read each of them."""
         return list(self._starts)
 
     def build_part(
         self, step_id: str, for_part: str, resume_state: None
     ) -> StatefulSourcePartition[RawBatch, None]:
-        """Assign one partition at its planned start."""
+        """Assign one partition at its planned start; the engine's recovery state is not used."""
         del step_id, resume_state
         start = self._starts[for_part]
         consumer = Consumer(reader_config(self._config, self._group))
@@ -126,7 +131,11 @@ class CommittedSource(FixedPartitionedSource[RawBatch, None]):
 
 
 class PartitionReader(StatefulSourcePartition[RawBatch, None]):
-    """One assigned consumer. Never blocks; ends only when told to stop."""
+    """One partition's consumer.
+
+    Never blocks, and ends only once ``stop`` is set. A broker that is away gives nothing to read
+    until it is back; the watchdog limits how long.
+    """
 
     def __init__(
         self,
@@ -151,7 +160,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         self._next_look = 0.0
 
     def next_batch(self) -> list[RawBatch]:
-        """Return what is at hand: none, one, or at the end of a rebuild two batches.
+        """Return what has been fetched: none, one, or at the end of a rebuild two batches.
 
         Raises
         ------
@@ -192,7 +201,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         return self._batches(values, offsets, timestamps_ms, caught_up=caught_up)
 
     def snapshot(self) -> None:
-        """Keep nothing: the committed offset says where to continue."""
+        """Return no state: the committed offset decides where to continue."""
         return
 
     def close(self) -> None:
@@ -209,7 +218,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
     def _batches(
         self, values: list[bytes], offsets: list[int], timestamps_ms: list[int], *, caught_up: bool
     ) -> list[RawBatch]:
-        """Cut at the committed offset: before it lies what only rebuilds state."""
+        """Cut at the committed offset: messages before it only rebuild state."""
         border = self._start.emit_from
         if offsets[0] >= border or offsets[-1] < border:
             emit = offsets[0] >= border
@@ -242,7 +251,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         )
 
     def _idle(self) -> list[RawBatch]:
-        """Tell the sink once that nothing more is at hand, so that it commits what is open."""
+        """Return one empty batch at the log's end, so that the sink commits what is open."""
         if self._said_caught_up:
             return []
         self._said_caught_up = True

@@ -1,7 +1,10 @@
 """Write a partition's outputs and its input offset together, or not at all.
 
-One producer per partition with a fixed ``transactional.id``: whoever initialises it last owns the
-partition, and every earlier owner fails at its next call.
+One producer per partition with a fixed ``transactional.id``: the process that initialises it last
+owns the partition, and every earlier owner fails at its next call.
+
+Delivery: exactly once for readers of committed data. It rests on the broker's transactions and on
+the group's committed offset.
 """
 
 import time
@@ -49,12 +52,12 @@ _STATE = KafkaError._STATE  # noqa: SLF001
 
 
 class AbortNeededError(BrokerError):
-    """The transaction cannot be committed any more; the message says why."""
+    """The transaction cannot be committed any more; the message names the cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What a commit made visible: its batches, and how long it took from the first call on."""
+    """Batches that a commit made visible, and the seconds it took from its first call on."""
 
     partition: int
     batches: list[OutputBatch]
@@ -75,7 +78,7 @@ class TransactionalProducer(BatchProducer, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which input position is committed, and how long the broker may keep silent."""
+    """The input partition whose offset is committed, and the longest silence of the broker."""
 
     config: ClientConfig
     group: str
@@ -120,7 +123,7 @@ def open_producer(target: Target, on_delivery: Callable[[Any, Any], None]) -> Tr
 
 
 class TransactionalWriter:
-    """One partition's transactions. Belongs to a single thread; every method may block.
+    """One partition's transactions; used by a single thread, and every method may block.
 
     Parameters
     ----------
@@ -142,7 +145,7 @@ class TransactionalWriter:
 
     @property
     def partition(self) -> int:
-        """Whose outputs these are."""
+        """The input partition."""
         return self._target.partition
 
     @property
@@ -152,7 +155,7 @@ class TransactionalWriter:
 
     @property
     def is_open(self) -> bool:
-        """Whether something waits for a commit."""
+        """Whether a transaction is open."""
         return bool(self._open)
 
     @property
@@ -161,7 +164,7 @@ class TransactionalWriter:
         return time.monotonic() - self._opened if self._open else 0.0
 
     def take_over(self) -> None:
-        """Fence every earlier owner of the partition, then see what it has committed.
+        """Fence every earlier owner of the partition, then read what it has committed.
 
         Raises
         ------
@@ -236,7 +239,7 @@ class TransactionalWriter:
         return commit
 
     def abort(self) -> None:
-        """Leave nothing open at the broker; what was written in it is to be written again."""
+        """Abort the open transaction, if any; its batches have to be written again."""
         if self._open:
             self._open = []
             self._insist("abort", self._producer.abort_transaction)
@@ -282,7 +285,7 @@ class TransactionalWriter:
 
         def check() -> None:
             if time.monotonic() >= end:
-                raise self._silent()
+                raise self._timed_out()
 
         messages = zip(records.keys, records.values, strict=True)
         self._step(
@@ -297,16 +300,16 @@ class TransactionalWriter:
         try:
             call()
         except KafkaException as error:
-            raise self._verdict(what, kafka_error(error)) from None
+            raise self._translated(what, kafka_error(error)) from None
 
     def _insist(self, what: str, call: Callable[[float], None]) -> None:
         """Call something that waits for the broker, and repeat it as long as that makes sense."""
         try:
             retried(call, self._target.limit_s)
         except KafkaException as error:
-            raise self._verdict(what, kafka_error(error)) from None
+            raise self._translated(what, kafka_error(error)) from None
 
-    def _verdict(self, what: str, error: KafkaError) -> Exception:
+    def _translated(self, what: str, error: KafkaError) -> Exception:
         if error.code() in _NOT_ALLOWED:
             return self._refused(what, error)
         if error.code() in _FENCED or error.fatal():
@@ -322,7 +325,7 @@ class TransactionalWriter:
             return AbortNeededError(cause.str())
         return self._refused(what, error)
 
-    def _silent(self) -> BrokerError:
+    def _timed_out(self) -> BrokerError:
         where = f"partition {self._target.partition} of {self._target.topic}"
         return BrokerError(f"{where}: the broker took nothing for {self._target.limit_s:g} s")
 

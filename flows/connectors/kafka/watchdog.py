@@ -1,4 +1,4 @@
-"""End a flow that stands still while there is input: nothing may hang alive and silent."""
+"""End a flow that stands still while there is input."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ _ANSWER_S = 5.0
 
 @dataclass(slots=True)
 class Progress:
-    """How far this process is, by partition. Source and sink write it, the watchdog reads it.
+    """How far this process has come, by partition: set by source and sink, read by the watchdog.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Progress:
 
 
 class Stall:
-    """Decides when standing still has lasted too long; pure but for its clock.
+    """Decides when a flow has stood still for too long; has no side effect but reads its clock.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Stall:
         self._moved: dict[int, tuple[tuple[int, int], float]] = {}
 
     def look(self, progress: Progress, ends: Mapping[int, int] | None) -> str | None:
-        """Return what stands still for too long, None while all is well.
+        """Return what has stood still for too long; None while nothing has.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class Stall:
 
 
 class Shape:
-    """Decides when a topic is no longer the one that the flow was started on; pure.
+    """Decides when a topic is no longer the one that the flow was started on.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Shape:
         self._absences = 0
 
     def look(self, partitions: int | None) -> str | None:
-        """Return what has become of the topic, None while it is as it was.
+        """Return what has changed about the topic; None while it is as it was.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ def watch(
     limit_s: float,
     on_stall: Callable[[BaseException], object],
 ) -> None:
-    """Start the watching thread.
+    """Start the thread that watches.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def watch(
             isolation_level="read_committed",
         )
         options["error_cb"] = lambda _error: None
-        # Two: a client that reads from a topic believes in it for half a minute after it is gone.
+        # Two: a client that reads from a topic lists it for half a minute after its deletion.
         consumer, observer = Consumer(options), Consumer(options)
         while not never.wait(LOOK_S):
             changed = shape.look(_partition_count(observer, topic))
