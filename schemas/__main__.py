@@ -10,6 +10,7 @@ from schemas.models import Aliases, ModelManifest
 from schemas.predictions import FeatureRow, Outcome, Prediction
 from schemas.quality import QualityPoint
 from schemas.ticks import Candle, Tick
+from schemas.training import TrainingResult
 
 MESSAGES: dict[str, type[msgspec.Struct]] = {
     "tick": Tick,
@@ -21,6 +22,7 @@ MESSAGES: dict[str, type[msgspec.Struct]] = {
     "dead_letter": DeadLetter,
     "model_manifest": ModelManifest,
     "aliases": Aliases,
+    "training_result": TrainingResult,
 }
 
 

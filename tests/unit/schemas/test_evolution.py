@@ -72,6 +72,7 @@ FIRST_VERSION = {
         "opset",
     },
     "aliases": {"target"},
+    "training_result": {"target", "version", "published", "champion"},
 }
 
 SCORE = {"score": 0.25, "model": "zscore", "version": "v", "variant": "zscore"}
@@ -135,6 +136,12 @@ OLD_MESSAGES = {
         "opset": 17,
     },
     "aliases": {"target": "volatility_spike"},
+    "training_result": {
+        "target": "volatility_spike",
+        "version": "zscore@v",
+        "published": True,
+        "champion": False,
+    },
 }
 
 every_message = pytest.mark.parametrize("name", sorted(MESSAGES))
