@@ -1,7 +1,6 @@
 """``python -m serving``: the API and the live page."""
 
 import asyncio
-import errno
 import signal
 import socket
 import sys
@@ -14,7 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from flows import logs
-from flows.errors import ConfigurationError, PortTakenError, VoltickError
+from flows.errors import VoltickError
+from flows.runtime.ports import listen
 from flows.settings import load_settings
 from serving.app import create_app
 
@@ -49,42 +49,6 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on ``host:port``.
-
-    Raises
-    ------
-    PortTakenError
-        Another program listens there.
-    ConfigurationError
-        The address is none of this machine's, or needs privileges.
-    """
-    try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
-        message = f"VOLTICK_API_HOST {host!r} is not an address: {error.strerror}"
-        raise ConfigurationError(message) from error
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            message = (
-                f"port {port} on {host} is taken; stop the program that listens there or set"
-                " VOLTICK_API_PORT to a free one"
-            )
-            raise PortTakenError(message) from error
-        message = f"cannot listen on {host}:{port}: {error.strerror}"
-        raise ConfigurationError(message) from error
-    listener.setblocking(False)
-    return listener
-
-
 def serve(app: FastAPI, listener: socket.socket, log_level: str) -> None:
     """Serve until SIGINT or SIGTERM."""
     config = uvicorn.Config(
@@ -106,7 +70,10 @@ def main() -> int:
         settings = load_settings()
         logs.configure(settings.log_format, settings.log_level)
         app = create_app(settings)
-        listener = listen(settings.api_host, settings.api_port)
+        listener = listen(
+            settings.api_host, settings.api_port, setting="VOLTICK_API", backlog=_BACKLOG
+        )
+        listener.setblocking(False)
     except VoltickError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

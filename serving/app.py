@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from flows.errors import ConfigurationError
 from flows.scoring.registry import ModelStore
-from flows.scoring.serving_models import Pins
+from flows.scoring.serving_models import ModelOverride
 from flows.settings import Settings
 from serving.context import Context
 from serving.http import documents, problems
@@ -90,11 +90,11 @@ def _context(settings: Settings) -> Context:
         raise ConfigurationError(message)
     metrics = ApiMetrics()
     kafka = None if settings.kafka_bootstrap_servers is None else settings.kafka_config()
-    pins = Pins(settings.model_version, settings.model_variant)
+    override = ModelOverride(settings.model_version, settings.model_variant)
     return Context(
         settings=settings,
         scores=ScoreStore(client),
-        models=ServedModels(ModelStore(settings.model_store), settings.targets, pins),
+        models=ServedModels(ModelStore(settings.model_store), settings.targets, override),
         broadcaster=Broadcaster(url, metrics),
         probe=BrokerProbe(kafka),
         metrics=metrics,

@@ -1,4 +1,4 @@
-"""What can wait until ticks are scored: judging predictions, and learning from ticks."""
+"""Work in the background of an all-in-one run: outcomes of predictions, and training."""
 
 import threading
 import time
@@ -8,44 +8,44 @@ import structlog
 from redis.exceptions import RedisError
 
 from flows.errors import VoltickError
-from flows.local.programs import calm, start
+from flows.local.programs import lower_priority, start
 from flows.local.supervisor import Supervisor
-from flows.local.training_runs import learn
+from flows.local.training_runs import train_models
 from flows.settings import Settings
 from schemas import topics
 
-# A feed may be silent for long; then it is not for these processes to wait.
+# A feed may be silent for long; these processes start all the same.
 _LONGEST_WAIT_S = 30.0
 _POLL_S = 0.2
-_JUDGING_NICENESS = 5
+_OUTCOMES_NICENESS = 5
 
 
-def start_afterwards(
-    settings: Settings, supervisor: Supervisor, *, judge: bool, train: bool
+def start_background(
+    settings: Settings, supervisor: Supervisor, *, outcomes: bool, train: bool
 ) -> None:
-    """Start, once the first tick is scored and in a thread of its own, what can wait till then.
+    """Start outcomes and training in a thread, once the first tick is scored.
 
     Parameters
     ----------
     settings
         Of the run, its feed resolved.
-    judge
+    outcomes
         Start ``flows.outcomes``, which feeds ``GET /quality``.
     train
         See :mod:`flows.local.training_runs`.
     """
-    if not (judge or train):
+    if not (outcomes or train):
         return
 
     def run() -> None:
         if not _wait_for_scores(settings, supervisor):
             return
-        if judge:
-            _start_judging(settings, supervisor)
+        if outcomes:
+            _start_outcomes(settings, supervisor)
         if train:
-            learn(settings, supervisor)
+            train_models(settings, supervisor)
 
-    threading.Thread(target=run, name="afterwards", daemon=True).start()
+    threading.Thread(target=run, name="background", daemon=True).start()
 
 
 def _wait_for_scores(settings: Settings, supervisor: Supervisor) -> bool:
@@ -64,8 +64,8 @@ def _wait_for_scores(settings: Settings, supervisor: Supervisor) -> bool:
     return False
 
 
-def _start_judging(settings: Settings, supervisor: Supervisor) -> None:
-    """Start the outcomes' flow: a trouble of its own costs live quality, not the run."""
+def _start_outcomes(settings: Settings, supervisor: Supervisor) -> None:
+    """Start the outcomes' flow; where it fails, live quality stands still and the run goes on."""
     try:
         child = start(
             settings.replace(metrics_port=0),  # the pipeline's own port
@@ -77,7 +77,7 @@ def _start_judging(settings: Settings, supervisor: Supervisor) -> None:
         )
     except VoltickError:  # everything is being stopped
         return
-    calm(child, _JUDGING_NICENESS)
+    lower_priority(child, _OUTCOMES_NICENESS)
 
     def wait() -> None:
         code = child.popen.wait()

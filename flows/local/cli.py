@@ -11,10 +11,9 @@ import typer
 
 from flows import logs
 from flows.errors import VoltickError
-from flows.local.background import start_afterwards
+from flows.local.background import start_background
 from flows.local.launcher import (
     announce,
-    check_port,
     end_on_signals,
     explain,
     resolve_feed,
@@ -24,6 +23,7 @@ from flows.local.programs import start_api, start_ingest, start_pipeline
 from flows.local.progress import Progress
 from flows.local.supervisor import Supervisor
 from flows.local.until_end import ChildEndedError, open_from, require_end, run_until_end
+from flows.runtime.ports import check_port
 from flows.runtime.process import exit_code_of, report
 from flows.settings import Settings, load_settings
 
@@ -99,13 +99,13 @@ def _run(
     logs.configure(settings.log_format, settings.log_level)
     with_api = not until_end if api is None else api
     if with_api:
-        check_port(settings.api_host, settings.api_port)
+        check_port(settings.api_host, settings.api_port, setting="VOLTICK_API")
     if until_end:
-        return _finite(settings, duration_s, api=with_api)
+        return _run_until_end(settings, duration_s, api=with_api)
     return _endless(settings, duration_s, api=with_api)
 
 
-def _finite(settings: Settings, duration_s: float | None, *, api: bool) -> int:
+def _run_until_end(settings: Settings, duration_s: float | None, *, api: bool) -> int:
     require_end(settings, duration_s)
     settings = resolve_feed(settings)(settings)
     # Before anything is started: most of what can be wrong is wrong with the file.
@@ -134,7 +134,7 @@ def _endless(settings: Settings, duration_s: float | None, *, api: bool) -> int:
         if api:
             start_api(served, supervisor)
         announce(settings, served, api=api)
-        start_afterwards(served, supervisor, judge=api, train=served.train_at_start)
+        start_background(served, supervisor, outcomes=api, train=served.train_at_start)
         left_s = None if duration_s is None else duration_s - (time.monotonic() - began)
         ended = supervisor.wait(left_s)
         if ended is not None:

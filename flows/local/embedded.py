@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flows.errors import VoltickError
-from flows.local.supervisor import Child, Rank, Supervisor
+from flows.local.child import Child, Rank
+from flows.local.supervisor import Supervisor
 
 HOST = "127.0.0.1"
 _START_S = 10.0

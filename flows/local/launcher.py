@@ -1,9 +1,7 @@
-"""Start what a run lacks as child processes, say where to look, and end it all together."""
+"""Start the servers and programs that a run lacks, as child processes that end with it."""
 
-import errno
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +11,13 @@ from types import FrameType
 import psutil
 import structlog
 
-from flows.errors import ConfigurationError, PortTakenError
-from flows.local.background import start_afterwards
+from flows.errors import ConfigurationError
+from flows.local.background import start_background
+from flows.local.child import Child, Ended
 from flows.local.embedded import start_broker, start_redis
 from flows.local.programs import start_api, start_ingest
-from flows.local.supervisor import Child, Ended, Supervisor
+from flows.local.supervisor import Supervisor
+from flows.runtime.ports import check_port
 from flows.settings import Settings
 from schemas.feeds import FeedName
 
@@ -54,7 +54,7 @@ def ensure_services(settings: Settings) -> Settings:
     if settings.kafka_bootstrap_servers is not None:
         return settings
     refuse_cluster(sys.argv[1:], os.environ)
-    check_port(settings.api_host, settings.api_port)
+    check_port(settings.api_host, settings.api_port, setting="VOLTICK_API")
     supervisor = Supervisor(_end_process)
     end_on_signals(supervisor)
     resolve = resolve_feed(settings)
@@ -62,18 +62,20 @@ def ensure_services(settings: Settings) -> Settings:
     start_ingest(served, supervisor)
     start_api(served, supervisor)
     announce(settings, served, api=True)
-    start_afterwards(served, supervisor, judge=True, train=served.train_at_start)
+    start_background(served, supervisor, outcomes=True, train=served.train_at_start)
     return served
 
 
 def resolve_feed(settings: Settings) -> Callable[[Settings], Settings]:
-    """Begin to find out what the feed ``auto`` is here and now.
+    """Begin to resolve the feed ``auto``, in a thread.
 
-    Every process of the run must know it: what was learned in a made-up market serves no other.
+    Every process of the run needs the answer: a model trained on simulated ticks serves no other
+    feed.
 
     Returns
     -------
-    Waits for the answer and gives settings the feed that is meant.
+    Callable[[Settings], Settings]
+        Waits for the answer and returns the settings with that feed.
     """
     if settings.feed != FeedName.AUTO:
         return lambda served: served
@@ -109,32 +111,6 @@ def refuse_cluster(arguments: Sequence[str], env: Mapping[str, str]) -> None:
         raise ConfigurationError(message)
 
 
-def check_port(host: str, port: int) -> None:
-    """Refuse an address that nothing can listen on.
-
-    Raises
-    ------
-    PortTakenError
-        Another process listens there.
-    ConfigurationError
-        The host is none of this machine's.
-    """
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except PermissionError:
-        message = f"port {port} may not be used by this user; set VOLTICK_API_PORT above 1023"
-        raise PortTakenError(message) from None
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            message = f"port {port} of {host} is taken; set VOLTICK_API_PORT (--port) to a free one"
-            raise PortTakenError(message) from None
-        message = f"VOLTICK_API_HOST={host!r} is no address of this machine: {error}"
-        raise ConfigurationError(message) from None
-
-
 def start_servers(settings: Settings, supervisor: Supervisor) -> Settings:
     """Start the embedded broker and Redis where none is configured; return their addresses."""
     changes: dict[str, object] = {}
@@ -153,7 +129,7 @@ def start_servers(settings: Settings, supervisor: Supervisor) -> Settings:
 
 
 def announce(asked: Settings, served: Settings, *, api: bool) -> None:
-    """Say where to look, and what to expect of data that live in memory."""
+    """Log where to look, and that embedded servers keep their data in memory alone."""
     log = structlog.get_logger()
     if asked.kafka_bootstrap_servers is None:
         log.warning(
@@ -194,7 +170,7 @@ def end_on_signals(supervisor: Supervisor) -> None:
 
 
 def explain(ended: Ended) -> int:
-    """Say which child ended the run, unless it said so itself; return the run's exit code."""
+    """Log which child ended the run, unless it did so itself; return the run's exit code."""
     if ended.exit_code not in _EXPLAINED:
         structlog.get_logger().error(
             f"the {ended.child.name} process ended, and the run with it",

@@ -1,4 +1,4 @@
-"""Read what a run wrote: wait until its last tick is committed, then count its outputs."""
+"""Wait until a run's last tick is committed, then count the run's outputs."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +38,7 @@ def end_offsets(config: ClientConfig, names: tuple[str, ...]) -> dict[tuple[str,
     BrokerError
         The broker does not answer.
     """
-    with _consumer(config, "voltick-local-readback") as consumer, _broker_errors():
+    with _consumer(config, "voltick-local-output-count") as consumer, _broker_errors():
         known = consumer.list_topics(timeout=_REQUEST_S).topics
         return {
             (name, partition): _high(consumer, TopicPartition(name, partition))
@@ -84,7 +84,7 @@ def wait_committed(
 
 
 def read_outputs(config: ClientConfig, start: Mapping[tuple[str, int], int], tally: Tally) -> None:
-    """Count predictions and dead letters, as a reader of committed data sees them.
+    """Count predictions and dead letters, read committed.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_outputs(config: ClientConfig, start: Mapping[tuple[str, int], int], tal
         for (name, partition), offset in start.items()
         if name in (topics.PREDICTIONS, topics.DEAD_LETTERS)
     ]
-    with _consumer(config, "voltick-local-readback") as consumer, _broker_errors():
+    with _consumer(config, "voltick-local-output-count") as consumer, _broker_errors():
         consumer.assign(assigned)
         for message in _until_end(consumer, len(assigned)):
             value = message.value() or b""
@@ -133,7 +133,7 @@ def _high(consumer: Consumer, place: TopicPartition) -> int:
 
 
 def _left(consumer: Consumer, asked: list[TopicPartition], wanted: Mapping[int, int]) -> int | None:
-    """Return how many messages are not committed yet; none while nobody can say."""
+    """Return how many messages are not committed yet; None while the broker cannot tell."""
     try:
         committed = consumer.committed(asked, timeout=_COMMITTED_S)
     except KafkaException as error:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil
 
-from flows.local.supervisor import Child, Rank, Supervisor
+from flows.local.child import Child, Rank
+from flows.local.supervisor import Supervisor
 from flows.settings import Settings
 
 # The lowest priority there is on POSIX: whatever scores ticks goes first.
@@ -53,8 +54,8 @@ def start(
     )
 
 
-def calm(child: Child, niceness: int = LOWEST_PRIORITY) -> None:
-    """Let a child have only the processor time that nobody else wants."""
+def lower_priority(child: Child, niceness: int = LOWEST_PRIORITY) -> None:
+    """Lower a child's scheduling priority; where that is not allowed, leave it."""
     with contextlib.suppress(psutil.Error):
         psutil.Process(child.pid).nice(niceness)
     # Linux may share time between sessions first, and each child leads one of its own.

@@ -1,4 +1,4 @@
-"""How far a finite run is, on stderr and only where a person watches."""
+"""Progress of a run until the end, on stderr and only where that is a terminal."""
 
 import time
 from contextlib import AbstractContextManager

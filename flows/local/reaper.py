@@ -1,4 +1,4 @@
-"""See that nothing is left of a run, however its parent ended (standard library alone).
+"""End the processes of a run and remove its folders, however its parent ended (stdlib alone).
 
 Runs as a process of its own, in its own session, and holds the read end of a pipe whose write end
 the parent alone has. The parent writes lines: ``+PID RANK`` for a started process group,
@@ -18,7 +18,7 @@ _POLL_S = 0.02
 
 
 def alive(group: int) -> bool:
-    """Tell whether a process group has a member (a zombie nobody reaped counts)."""
+    """Return whether a process group has a member; a zombie that was not reaped counts."""
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):  # macOS says the latter of zombies
@@ -48,7 +48,7 @@ def end(groups: dict[int, int], grace_s: float = GRACE_S) -> None:
 
 
 def main() -> None:
-    """Listen to the parent until it is gone, then clean up."""
+    """Read the parent's orders until the pipe closes, then clean up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: dict[int, int] = {}

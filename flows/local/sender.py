@@ -1,4 +1,4 @@
-"""Send a feed's messages to Kafka and remember where its ticks landed."""
+"""Send a feed's messages to Kafka and keep the offsets of its ticks."""
 
 from collections.abc import Callable
 

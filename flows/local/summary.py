@@ -1,4 +1,4 @@
-"""What a run produced, counted from its outputs alone.
+"""Count what a run produced, from its outputs alone.
 
 Pure: :mod:`flows.local.output_count` reads the topics.
 """
@@ -27,7 +27,7 @@ class SymbolSummary(TypedDict):
 
 
 class RunSummary(TypedDict):
-    """The one JSON line a finite run ends with."""
+    """The last line, JSON, of a run until the end."""
 
     frames: int
     tick_frames: int
@@ -66,7 +66,7 @@ class FeedCount:
     end: dict[int, int] = field(default_factory=dict)
 
     def holds(self, partition: int, offset: int) -> bool:
-        """Tell whether a tick at this place of ``ticks.raw`` was sent by this run."""
+        """Return whether a tick at this place of ``ticks.raw`` was sent by this run."""
         return self.start.get(partition, 0) <= offset < self.end.get(partition, 0)
 
 
@@ -110,7 +110,7 @@ class _Symbol:
 
 @dataclass
 class Tally:
-    """Adds up predictions and dead letters of the ticks that a run sent."""
+    """Add up predictions and dead letters of the ticks that a run sent."""
 
     sent: FeedCount
     late: int = 0

@@ -1,72 +1,26 @@
 """Child processes that end with this one, however it ends.
 
-Three lines of defence: :meth:`Supervisor.stop` on every orderly end, the guard process (another
+Three lines of defence: :meth:`Supervisor.stop` on every orderly end, the reaper process (another
 session, a pipe) when this process was killed, and on Linux the kernel's parent-death signal.
 """
 
 import atexit
 import contextlib
-import os
 import queue
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from flows.errors import VoltickError
+from flows.local.child import Child, Ended, Rank, start_program, start_reaper
 
-_HERE = Path(__file__).parent
-_ISOLATED = (sys.executable, "-I", "-S")
 _POLL_S = 0.05
-_GUARD_S = 15.0
-_STDERR = 2
-
-
-class Rank(IntEnum):
-    """Who ends first: the highest."""
-
-    SERVER = 0
-    APPLICATION = 1
-
-
-@dataclass(frozen=True)
-class Child:
-    """One supervised process.
-
-    ``essential``: the run is over when it ends, even without an error.
-    """
-
-    name: str
-    popen: "subprocess.Popen[bytes]"
-    essential: bool
-    log: Path | None
-
-    @property
-    def pid(self) -> int:
-        """Process id; it leads its own session and process group."""
-        return self.popen.pid
-
-    def tail(self, size: int = 600) -> str:
-        """Return the end of what it wrote, where that goes to a file."""
-        if self.log is None or not self.log.exists():
-            return ""
-        return self.log.read_text("utf-8", errors="replace")[-size:].strip()
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A child that ended although nobody asked it to; ``said`` is the end of its log file."""
-
-    child: Child
-    exit_code: int
-    said: str
+_REAPER_S = 15.0
 
 
 class Supervisor:
@@ -89,12 +43,7 @@ class Supervisor:
         self._over = threading.Event()
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.folder = Path(tempfile.mkdtemp(prefix="voltick-"))
-        self._guard = subprocess.Popen(  # noqa: S603 (our own file)
-            [*_ISOLATED, str(_HERE / "reaper.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._reaper = start_reaper()
         self._tell(f"dir {self.folder}")
         atexit.register(self.stop)
         # The parent-death signal fires when the thread that forked ends: this one never does.
@@ -136,7 +85,7 @@ class Supervisor:
 
         def fork() -> None:
             try:
-                answer.put(_popen(command, env, log))
+                answer.put(start_program(command, env, log))
             except OSError as error:
                 answer.put(error)
 
@@ -159,10 +108,6 @@ class Supervisor:
     def watch(self, child: Child) -> None:
         """From now on, notice when this child ends."""
         self._watched.add(child.pid)
-
-    def pids(self) -> dict[str, int]:
-        """Return the children's process ids by name, and the guard's."""
-        return {**{child.name: child.pid for child in self._children}, "guard": self._guard.pid}
 
     def end(self, child: Child, timeout_s: float = 5.0) -> int:
         """End one child and return its exit code."""
@@ -188,22 +133,22 @@ class Supervisor:
         return self._stopped.wait(timeout_s)
 
     def stop(self) -> None:
-        """End all children and the guard, remove the scratch folder; harmless if repeated."""
+        """End all children and the reaper, remove the scratch folder; harmless if repeated."""
         with self._lock:
             if self._stopped.is_set():
                 return
             self._stopped.set()
             atexit.unregister(self.stop)
-            if self._guard.stdin is not None:
+            if self._reaper.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
-                    self._guard.stdin.close()
-            deadline = time.monotonic() + _GUARD_S
-            while self._guard.poll() is None and time.monotonic() < deadline:
+                    self._reaper.stdin.close()
+            deadline = time.monotonic() + _REAPER_S
+            while self._reaper.poll() is None and time.monotonic() < deadline:
                 for child in self._children:  # reaping is the parent's, or they stay as zombies
                     child.popen.poll()
                 time.sleep(_POLL_S / 5)
             for child in self._children:
-                if child.popen.poll() is None:  # the guard was killed
+                if child.popen.poll() is None:  # the reaper was killed
                     child.popen.kill()
                     child.popen.wait()
             self._over.set()
@@ -220,12 +165,12 @@ class Supervisor:
         self.stop()
 
     def _tell(self, line: str) -> None:
-        if self._guard.stdin is None or self._guard.stdin.closed:
+        if self._reaper.stdin is None or self._reaper.stdin.closed:
             return
-        # A guard that somebody killed leaves the other two lines of defence.
+        # A reaper that somebody killed leaves the other two lines of defence.
         with contextlib.suppress(BrokenPipeError):
-            self._guard.stdin.write(f"{line}\n".encode())
-            self._guard.stdin.flush()
+            self._reaper.stdin.write(f"{line}\n".encode())
+            self._reaper.stdin.flush()
 
     def _fork_forever(self) -> None:
         while True:
@@ -252,20 +197,3 @@ class Supervisor:
                 if code != 0 or child.essential:
                     return Ended(child, code, child.tail())
         return None
-
-
-def _popen(
-    command: Sequence[str], env: Mapping[str, str] | None, log: Path | None
-) -> "subprocess.Popen[bytes]":
-    command = [*_ISOLATED, str(_HERE / "parent_death.py"), str(os.getpid()), *command]
-    with contextlib.ExitStack() as files:
-        # Results alone go to stdout, and a child's output is never a result.
-        out: IO[bytes] | int = _STDERR if log is None else files.enter_context(log.open("ab"))
-        return subprocess.Popen(  # noqa: S603 (argument lists of our own)
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=env,
-            start_new_session=True,
-        )

@@ -1,4 +1,4 @@
-"""Models for the newcomer: training processes at low priority, beside the running flow.
+"""Training runs of an all-in-one run: processes at low priority, beside the dataflow.
 
 On a simulated feed a model is trained once for each target, on two hours of made-up history, and
 serves at once in the place of the untrained built-in one, whatever the gate says of it: the market
@@ -7,18 +7,17 @@ any other feed training is tried again and again on the ticks collected so far, 
 decides; until they suffice that is a quiet retry.
 """
 
-from typing import Any
-
-import msgspec
 import structlog
 
 from flows.errors import ModelRejectedError, ModelStoreError, VoltickError
-from flows.local.programs import LOWEST_PRIORITY, calm, start
-from flows.local.supervisor import Child, Supervisor
+from flows.local.child import Child
+from flows.local.programs import LOWEST_PRIORITY, lower_priority, start
+from flows.local.supervisor import Supervisor
 from flows.scoring import promotion
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
 from schemas.feeds import FeedName
+from schemas.training import ExitCode, TrainingResult, find_result
 
 BY = "launcher, simulated feed"
 
@@ -33,7 +32,7 @@ EMBARGO_S = 300
 SEED_STEP = 100
 ATTEMPTS = 4
 
-# Somebody is waiting for the first model, and nobody for the others.
+# The user waits for the first model; the later ones have time.
 FIRST_NICENESS = 5
 FIRST_TRY_S = 60.0
 RETRY_S = 600.0
@@ -43,7 +42,6 @@ POLL_S = 0.2
 VERSIONS_KEPT = 20
 
 _TRAINABLE = {"volatility_spike": "logreg", "forward_return": "ridge"}
-_STAYED_CHALLENGER = 5
 
 
 def history_settings(settings: Settings, attempt: int = 1) -> Settings:
@@ -67,8 +65,8 @@ def command(target: str, *, simulated: bool) -> list[str]:
     return [*shared, "--from", "kafka:ticks.raw", "--last", COLLECTED, "--for-feed", "live"]
 
 
-class Learning:
-    """Runs the training processes of one launcher, one after the other.
+class TrainingRuns:
+    """Run the training processes of one launcher, one after the other.
 
     Parameters
     ----------
@@ -121,8 +119,8 @@ class Learning:
             if ended is None:
                 return
             code, said = ended
-            result = result_of(said)
-            if code in (0, _STAYED_CHALLENGER) and result is not None:
+            result = find_result(said)
+            if code in (ExitCode.DONE, ExitCode.STAYED_CHALLENGER) and result is not None:
                 self._trained(target, result, said)
                 return
             self._failed(target, code, last_line(said))
@@ -140,7 +138,7 @@ class Learning:
             watched=False,
             log=log,
         )
-        calm(child, FIRST_NICENESS if self._simulated else LOWEST_PRIORITY)
+        lower_priority(child, FIRST_NICENESS if self._simulated else LOWEST_PRIORITY)
         code = self._wait(child)
         if code is None:
             return None
@@ -156,14 +154,18 @@ class Learning:
                 return code
         return None
 
-    def _trained(self, target: str, result: dict[str, Any], said: str) -> None:
+    def _trained(self, target: str, result: TrainingResult, said: str) -> None:
         self._said.pop(target, None)
-        ref, serves = str(result["version"]), bool(result["champion"])
+        ref, serves = result.version, result.champion
         gate = "champion" if serves else last_line(said)
-        if self._simulated and not serves and self._is_untrained(target):
+        if self._simulated and not serves and ref is not None and self._is_untrained(target):
             promotion.promote(self._store, target, ref, by=BY, allow_simulated=True)
             serves = True
-        figures = {name: result.get(name) for name in ("pr_auc", "prevalence", "best_baseline")}
+        figures = {
+            "pr_auc": result.pr_auc,
+            "prevalence": result.prevalence,
+            "best_baseline": result.best_baseline,
+        }
         known = {name: value for name, value in figures.items() if value is not None}
         if self._simulated:
             self._log.warning(
@@ -172,7 +174,7 @@ class Learning:
                 model=ref,
                 serves=serves,
                 gate=gate,
-                lift=result.get("lift"),
+                lift=result.lift,
                 **known,
             )
         else:
@@ -182,17 +184,17 @@ class Learning:
                 model=ref,
                 serves=serves,
                 gate=gate,
-                lift=result.get("lift"),
+                lift=result.lift,
                 **known,
             )
 
     def _is_untrained(self, target: str) -> bool:
-        """Return whether nobody serves, or the model that every store begins with."""
+        """Return whether the target has no champion, or the built-in model."""
         champion = self._store.aliases(target).champion
         return champion is None or self._store.manifest(champion).provenance == "builtin"
 
     def _failed(self, target: str, code: int, cause: str) -> None:
-        """Say a new cause once; the numbers in it change with every try."""
+        """Log a new cause once; the numbers in it change with every try."""
         kind = cause.partition(":")[0]
         repeated = self._said.get(target) == kind
         self._said[target] = kind
@@ -204,30 +206,16 @@ class Learning:
             self._log.warning("training failed", target=target, exit_code=code, cause=cause)
 
 
-def result_of(said: str) -> dict[str, Any] | None:
-    """Find a run's last line of JSON in what it wrote."""
-    for line in reversed(said.splitlines()):
-        if not line.startswith("{"):
-            continue
-        try:
-            found = msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.DecodeError:
-            continue
-        if {"version", "champion", "published"} <= found.keys():
-            return found
-    return None
-
-
 def last_line(said: str) -> str:
     """Return the last line that is not JSON: a process's errors are one line."""
     lines = [line for line in said.splitlines() if line.strip() and not line.startswith("{")]
     return lines[-1].strip() if lines else "it says nothing"
 
 
-def learn(settings: Settings, supervisor: Supervisor) -> None:
+def train_models(settings: Settings, supervisor: Supervisor) -> None:
     """Train in this thread; returns quietly where the run ends meanwhile."""
     try:
-        Learning(settings, supervisor).run()
+        TrainingRuns(settings, supervisor).run()
     except VoltickError as error:
         if not supervisor.stopping():
             structlog.get_logger().warning("training cannot be started", cause=str(error))

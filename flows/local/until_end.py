@@ -1,4 +1,4 @@
-"""A run that ends: send a feed, let the dataflow score it, count what came out."""
+"""A run until the end of its feed: send it, let the dataflow score it, count the outputs."""
 
 import threading
 import time

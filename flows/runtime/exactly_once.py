@@ -14,8 +14,9 @@ from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
 from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
 from flows.connectors.outputs import OutputBatch
-from flows.errors import PortTakenError, VoltickError
+from flows.errors import VoltickError
 from flows.monitoring.served import ServedMetrics
+from flows.runtime.ports import check_port
 from flows.runtime.process import (
     calm_collector,
     end_process,
@@ -153,11 +154,5 @@ def serve_metrics(metrics: ServedMetrics, port: int) -> None:
     """
     if not port:
         return
-    try:
-        metrics.serve(port)
-    except OSError as error:
-        message = (
-            f"VOLTICK_METRICS_PORT={port}: cannot listen ({error.strerror});"
-            " choose a free one, or 0 for none"
-        )
-        raise PortTakenError(message) from None
+    check_port("127.0.0.1", port, setting="VOLTICK_METRICS")
+    metrics.serve(port)

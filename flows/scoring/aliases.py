@@ -1,4 +1,4 @@
-"""Who serves: ``aliases/<target>.json``, replaced as a whole, and the log of every move.
+"""The alias files ``aliases/<target>.json``, replaced as a whole, and the log of every move.
 
 The alias file is the truth. A kill between its replacement and the log's line leaves a move that
 is not logged; the next move finds that by the time in the file and writes the missing line first
@@ -37,7 +37,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", 
     by: str
 
 
-class AliasBook:
+class AliasFiles:
     """The alias files of one store.
 
     Parameters
@@ -62,7 +62,7 @@ class AliasBook:
         return self._folder / "log.ndjson"
 
     def read(self, target: str) -> Aliases:
-        """Return who serves ``target``; nobody if it was never moved.
+        """Return the aliases of ``target``; without a champion if none was ever set.
 
         Raises
         ------

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from flows.errors import ModelRejectedError
 from flows.scoring.names import check_version, sha256_of
+from flows.scoring.session import open_session
 from schemas.features import FEATURE_SET, FEATURES, INDEX, NAMES
 from schemas.models import ModelManifest
 
@@ -80,7 +81,9 @@ class OnnxModel:
         self._width = len(contract)
         self._is_classifier = manifest.target.kind == "classification"
         _check_content(manifest, onnx_bytes)
-        self._session = _session(manifest, onnx_bytes)
+        self._session = _or_refused(
+            manifest, "ONNX Runtime cannot load it", lambda: open_session(onnx_bytes)
+        )
         self._input, self._output = _signature(manifest, self._session)
         self._probe(contract)
 
@@ -120,7 +123,7 @@ class OnnxModel:
 
     def _probe(self, contract: tuple[str, ...]) -> None:
         rows = probe_rows(contract)
-        (output,) = _guarded(
+        (output,) = _or_refused(
             self.manifest,
             "cannot score",
             lambda: self._session.run([self._output], {self._input: self._picked(rows)}),
@@ -235,7 +238,7 @@ def _parsed(manifest: ModelManifest, onnx_bytes: bytes) -> "onnx.ModelProto":
     import onnx
     from onnx.external_data_helper import uses_external_data
 
-    graph: onnx.ModelProto = _guarded(
+    graph: onnx.ModelProto = _or_refused(
         manifest,
         "model.onnx is not an ONNX graph",
         lambda: onnx.load_model_from_string(onnx_bytes),
@@ -244,26 +247,6 @@ def _parsed(manifest: ModelManifest, onnx_bytes: bytes) -> "onnx.ModelProto":
         message = "its weights lie in another file; export it as one file"
         raise _refused(manifest, message)
     return graph
-
-
-def _session(manifest: ModelManifest, onnx_bytes: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # One row takes microseconds: a second thread costs more to wake than it saves, and spinning
-    # would steal the core from the flow.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # it raises; its own lines on stderr would only repeat that
-    return _guarded(
-        manifest,
-        "ONNX Runtime cannot load it",
-        lambda: onnxruntime.InferenceSession(
-            onnx_bytes, options, providers=["CPUExecutionProvider"]
-        ),
-    )
 
 
 def _signature(manifest: ModelManifest, session: Any) -> tuple[str, str]:
@@ -291,7 +274,7 @@ def _signature(manifest: ModelManifest, session: Any) -> tuple[str, str]:
     return str(source.name), str(score.name)
 
 
-def _guarded(manifest: ModelManifest, what: str, call: Any) -> Any:
+def _or_refused(manifest: ModelManifest, what: str, call: Any) -> Any:
     try:
         return call()
     except MemoryError:

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from flows.errors import ModelRejectedError, ModelStoreError
-from flows.scoring.aliases import AliasBook, Move
+from flows.scoring.aliases import AliasFiles, Move
 from flows.scoring.names import check_target, split_ref
 from flows.scoring.versions import MANIFEST_FILE, MODEL_FILE, SUMS_FILE, StoreEntry, VersionStore
 from schemas.models import Aliases
@@ -51,10 +51,10 @@ class ModelStore(VersionStore):
         lock_timeout_s: float = 10.0,
     ) -> None:
         super().__init__(root, lock_timeout_s=lock_timeout_s)
-        self._aliases = AliasBook(root / "aliases", clock_ns, lock_timeout_s)
+        self._aliases = AliasFiles(root / "aliases", clock_ns, lock_timeout_s)
 
     def aliases(self, target: str) -> Aliases:
-        """Return who serves ``target``: nobody, if no model was ever promoted."""
+        """Return the aliases of ``target``; without a champion if none was ever promoted."""
         return self._aliases.read(target)
 
     def targets(self) -> list[str]:
@@ -75,7 +75,7 @@ class ModelStore(VersionStore):
         Parameters
         ----------
         by
-            Who asks, for the log.
+            Name of the caller, for the log.
         allow_simulated
             Accept a model trained on simulated data. True only where the feed is simulated.
 
@@ -85,22 +85,22 @@ class ModelStore(VersionStore):
             The version is broken, for another target, or simulated and not allowed.
         """
 
-        def crown(old: Aliases) -> Aliases:
+        def set_champion(old: Aliases) -> Aliases:
             self._check_servable(target, champion, allow_simulated=allow_simulated)
-            return self._crowned(old, champion)
+            return self._with_new_champion(old, champion)
 
-        return self._aliases.update(target, crown, action="champion", by=by)
+        return self._aliases.update(target, set_champion, action="champion", by=by)
 
     def install(self, target: str, *, champion: str, by: str) -> Aliases:
         """Make a version the champion if the target has none; otherwise change nothing."""
 
-        def crown(old: Aliases) -> Aliases:
+        def set_champion(old: Aliases) -> Aliases:
             if old.champion is not None:
                 return old
             self._check_servable(target, champion, allow_simulated=False)
-            return self._crowned(old, champion)
+            return self._with_new_champion(old, champion)
 
-        return self._aliases.update(target, crown, action="champion", by=by)
+        return self._aliases.update(target, set_champion, action="champion", by=by)
 
     def set_challengers(self, target: str, refs: list[str], *, by: str) -> Aliases:
         """Replace the versions that score in shadow.
@@ -108,8 +108,7 @@ class ModelStore(VersionStore):
         Raises
         ------
         ModelRejectedError
-            One is the champion, is broken, or predicts something else than the champion: both are
-            judged by one truth.
+            One is the champion, is broken, or predicts something else than the champion.
         """
 
         def replace(old: Aliases) -> Aliases:
@@ -163,14 +162,17 @@ class ModelStore(VersionStore):
                 raise ModelRejectedError(message)
             champion = old.history[-1]
             self._check_servable(target, champion, allow_simulated=allow_simulated)
-            return msgspec.structs.replace(self._crowned(old, champion), history=old.history[:-1])
+            return msgspec.structs.replace(
+                self._with_new_champion(old, champion), history=old.history[:-1]
+            )
 
         return self._aliases.update(target, back, action="rollback", by=by)
 
     def retire_simulated(self, target: str, *, by: str) -> Aliases:
         """Replace a champion trained on simulated data, for the start of a live feed.
 
-        The newest former champion that is whole and not simulated takes over, or nobody.
+        The newest former champion that is whole and not simulated takes its place; if there is
+        none, the target has no champion.
         """
 
         def usable(ref: str) -> bool:
@@ -197,8 +199,8 @@ class ModelStore(VersionStore):
     def prune(self, keep: int, protected: Collection[str] = ()) -> list[str]:
         """Remove old versions; return their references.
 
-        Of each name the newest ``keep`` stay, and every version that serves, scores in shadow or
-        is a former champion, whatever its age. Nobody can promote one meanwhile.
+        Of each name the newest ``keep`` stay, and every champion, challenger and former champion,
+        whatever its age. Aliases cannot move meanwhile.
 
         Parameters
         ----------
@@ -234,7 +236,7 @@ class ModelStore(VersionStore):
         """Return a value that differs whenever an alias moved or a version was published.
 
         Costs some tens of microseconds: it reads the alias files and stats one folder per name.
-        A store that cannot be read right now has a token too, so that who watches it goes on.
+        A store that cannot be read has a token too, so that the caller goes on.
         """
         try:
             aliases: Hashable = self._aliases.contents()
@@ -267,11 +269,11 @@ class ModelStore(VersionStore):
         if old.champion is not None and not self._asks_the_same(old.champion, ref):
             message = (
                 f"model {ref} predicts something else than the champion {old.champion} (its form,"
-                " horizon, lookback or percentile): one truth cannot judge both"
+                " horizon, lookback or percentile): one truth cannot be compared with both"
             )
             raise ModelRejectedError(message)
 
-    def _crowned(self, old: Aliases, champion: str) -> Aliases:
+    def _with_new_champion(self, old: Aliases, champion: str) -> Aliases:
         new = _with_champion(old, champion)
         kept = [ref for ref in new.challengers if self._asks_the_same(champion, ref)]
         if kept == new.challengers:

@@ -1,7 +1,7 @@
 """Score batches with the store's champions, and follow the store while the flow runs.
 
-A batch is scored by one line-up from its first row to its last. :meth:`Scorer.poll`, called between
-batches, takes a new line-up over once it is complete; loading and proving happen in a thread aside.
+One set of models scores a batch from its first row to its last. :meth:`Scorer.poll`, called between
+two batches, swaps to a new set once it is complete; a background thread loads and proves it.
 """
 
 import threading
@@ -16,7 +16,13 @@ import structlog
 from flows.errors import ModelRejectedError
 from flows.scoring.onnx_model import FloatArray, FloatMatrix
 from flows.scoring.registry import ModelStore
-from flows.scoring.serving_models import Lineup, LineupBuilder, Pins, Problem, Serving
+from flows.scoring.serving_models import (
+    ModelOverride,
+    Problem,
+    ServingModels,
+    ServingModelsBuilder,
+    TargetModels,
+)
 from schemas.models import ModelManifest, TargetKind
 
 # How often the store is looked at, seconds: well below the two within which a swap is promised.
@@ -54,7 +60,7 @@ class TargetScores:
 
 @dataclass(frozen=True)
 class Swap:
-    """A target changed its champion; None is nobody."""
+    """A change of a target's champion; None where it has none."""
 
     target: str
     before: str | None
@@ -63,7 +69,7 @@ class Swap:
 
 @dataclass(frozen=True)
 class TargetStatus:
-    """Who serves a target, for ``/version`` and metrics."""
+    """The models of a target and the refused ones, for ``/version`` and metrics."""
 
     target: str
     champion: ModelManifest | None
@@ -72,7 +78,7 @@ class TargetStatus:
 
 
 def run_in_thread(job: Callable[[], None]) -> None:
-    """Run ``job`` aside; the process does not wait for it at its end."""
+    """Run ``job`` in a thread that does not keep the process alive."""
     threading.Thread(target=job, name="model-loader", daemon=True).start()
 
 
@@ -94,7 +100,7 @@ class Scorer:
         Let champions serve that were trained on simulated data. False on a live feed.
     clock
         Monotonic seconds, for the polling interval.
-    run_aside
+    run_in_background
         Runs the loading job; a thread unless a test brings its own.
 
     Raises
@@ -115,38 +121,42 @@ class Scorer:
         allow_simulated: bool = False,
         clock: Callable[[], float] = time.monotonic,
         poll_interval_s: float = POLL_INTERVAL_S,
-        run_aside: Callable[[Callable[[], None]], None] = run_in_thread,
+        run_in_background: Callable[[Callable[[], None]], None] = run_in_thread,
     ) -> None:
         self._store = store
         self._targets = tuple(targets)
-        pins = Pins(pin_version, pin_variant)
-        self._builder = LineupBuilder(store, targets, pins, allow_simulated=allow_simulated)
+        override = ModelOverride(pin_version, pin_variant)
+        self._builder = ServingModelsBuilder(
+            store, targets, override, allow_simulated=allow_simulated
+        )
         self._clock = clock
         self._poll_interval_s = poll_interval_s
-        self._run_aside = run_aside
+        self._run_aside = run_in_background
         self._log = structlog.get_logger()
         self._polling = threading.Lock()
-        self._ready: Lineup | BaseException | None = None
+        self._ready: ServingModels | BaseException | None = None
         self._loading = False
-        self._builder.check_pins()
+        self._builder.check_override()
         self._token = store.change_token()
-        self._lineup = Lineup()
-        first = self._builder.build(self._lineup)
+        self._models = ServingModels()
+        first = self._builder.build(self._models)
         for problem in first.problems:
-            if problem.target not in first.serving:
+            if problem.target not in first.by_target:
                 raise ModelRejectedError(problem.reason)
-        self._take_over(first)
+        self._swap(first)
         self._next_look = clock() + poll_interval_s
 
     def score(self, values: FloatMatrix) -> list[TargetScores]:
-        """Score a batch by the line-up of this moment.
+        """Score a batch with the present set of models.
 
         Parameters
         ----------
         values
             float32, shape (n, len(FEATURES)), the contract's columns; undefined is NaN.
         """
-        return [_score(target, serving, values) for target, serving in self._lineup.serving.items()]
+        return [
+            _score(target, serving, values) for target, serving in self._models.by_target.items()
+        ]
 
     def poll(self) -> tuple[Swap, ...]:
         """Follow the store; call it between two batches.
@@ -166,7 +176,7 @@ class Scorer:
                 self._loading = False
                 if isinstance(ready, BaseException):
                     raise ready
-                return self._take_over(ready)
+                return self._swap(ready)
             now = self._clock()
             if self._loading or now < self._next_look:
                 return ()
@@ -180,21 +190,21 @@ class Scorer:
             self._polling.release()
 
     def status(self) -> list[TargetStatus]:
-        """Return who serves each target, and what could not."""
-        lineup = self._lineup
+        """Return each target's models, and why others could not be loaded."""
+        models = self._models
         return [
             TargetStatus(
                 target,
-                serving.champion.manifest if (serving := lineup.serving.get(target)) else None,
+                serving.champion.manifest if (serving := models.by_target.get(target)) else None,
                 tuple(model.ref for model in serving.challengers) if serving else (),
-                tuple(problem.reason for problem in lineup.problems if problem.target == target),
+                tuple(problem.reason for problem in models.problems if problem.target == target),
             )
             for target in self._targets
         ]
 
     def _start_loading(self, token: Hashable) -> None:
         self._token = token
-        before = self._lineup
+        before = self._models
 
         def load() -> None:
             try:
@@ -204,38 +214,38 @@ class Scorer:
 
         self._run_aside(load)
 
-    def _take_over(self, lineup: Lineup) -> tuple[Swap, ...]:
-        before, self._lineup = self._lineup, lineup
-        self._report(set(before.problems), lineup)
+    def _swap(self, models: ServingModels) -> tuple[Swap, ...]:
+        before, self._models = self._models, models
+        self._report(set(before.problems), models)
         swaps = []
         for target in self._targets:
-            old, new = (_champion(side, target) for side in (before, lineup))
+            old, new = (_champion(side, target) for side in (before, models))
             if old != new:
                 swaps.append(Swap(target, old, new))
-                serving = lineup.serving.get(target)
+                serving = models.by_target.get(target)
                 kind = None if serving is None else serving.champion.manifest.provenance
                 made_up = {"data": "SIMULATED"} if kind == "simulated" else {}
                 self._log.info("model serving", target=target, model=new, before=old, **made_up)
         return tuple(swaps)
 
-    def _report(self, known: set[Problem], lineup: Lineup) -> None:
-        for problem in lineup.problems:
+    def _report(self, known: set[Problem], models: ServingModels) -> None:
+        for problem in models.problems:
             if problem not in known:
                 self._log.error(
                     "model refused",
                     target=problem.target,
                     model=problem.ref,
                     reason=problem.reason,
-                    serving=_champion(lineup, problem.target),
+                    serving=_champion(models, problem.target),
                 )
 
 
-def _champion(lineup: Lineup, target: str) -> str | None:
-    serving = lineup.serving.get(target)
+def _champion(models: ServingModels, target: str) -> str | None:
+    serving = models.by_target.get(target)
     return None if serving is None else serving.champion.ref
 
 
-def _score(target: str, serving: Serving, values: FloatMatrix) -> TargetScores:
+def _score(target: str, serving: TargetModels, values: FloatMatrix) -> TargetScores:
     champion = serving.champion
     return TargetScores(
         target=target,

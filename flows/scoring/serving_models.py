@@ -1,4 +1,4 @@
-"""Which models serve: a line-up is built aside, whole, and never changes afterwards."""
+"""The set of models that scores: built as a whole, and never changed once it is built."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from schemas.models import Aliases
 
 
 @dataclass(frozen=True)
-class Pins:
-    """What an operator fixed: one version, or the newest of one variant; not both."""
+class ModelOverride:
+    """An operator's choice instead of the champion: one version, or the newest of one variant."""
 
     version: str | None = None
     variant: str | None = None
 
 
 @dataclass(frozen=True)
-class Serving:
+class TargetModels:
     """The models of one target."""
 
     champion: OnnxModel
@@ -28,7 +28,7 @@ class Serving:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a model that should serve does not."""
+    """A model that should serve and cannot, with the reason."""
 
     target: str
     ref: str | None
@@ -36,15 +36,15 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Lineup:
-    """Who serves each target; a target without a champion is left out."""
+class ServingModels:
+    """The models of each target; a target without a champion is left out."""
 
-    serving: Mapping[str, Serving] = field(default_factory=dict)
+    by_target: Mapping[str, TargetModels] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
 
-class LineupBuilder:
-    """Build line-ups from the store.
+class ServingModelsBuilder:
+    """Build sets of models from the store.
 
     Parameters
     ----------
@@ -58,26 +58,26 @@ class LineupBuilder:
         self,
         store: ModelStore,
         targets: Sequence[str],
-        pins: Pins,
+        override: ModelOverride,
         *,
         allow_simulated: bool,
     ) -> None:
         self._store = store
         self._targets = tuple(targets)
-        self._pins = pins
+        self._override = override
         self._allow_simulated = allow_simulated
 
-    def build(self, before: Lineup) -> Lineup:
-        """Return the line-up the store asks for.
+    def build(self, before: ServingModels) -> ServingModels:
+        """Return the set of models the store asks for.
 
         Models of ``before`` are taken over, not loaded again. A champion that fails leaves the one
         of ``before`` in place; at the start, when there is none, the newest former champion that
         loads. A challenger that fails is left out. Each failure is in ``problems``.
         """
-        serving: dict[str, Serving] = {}
+        serving: dict[str, TargetModels] = {}
         problems: list[Problem] = []
         for target in self._targets:
-            models = before.serving.get(target)
+            models = before.by_target.get(target)
             try:
                 wanted = self._wanted(target)
             except (ModelRejectedError, ModelStoreError) as error:
@@ -88,10 +88,10 @@ class LineupBuilder:
             built = self._serve(target, wanted, models, problems)
             if built is not None:
                 serving[target] = built
-        return Lineup(serving, tuple(problems))
+        return ServingModels(serving, tuple(problems))
 
-    def check_pins(self) -> None:
-        """Refuse a pin that fits no target.
+    def check_override(self) -> None:
+        """Refuse an override that fits no target.
 
         Raises
         ------
@@ -100,15 +100,15 @@ class LineupBuilder:
         ModelStoreError
             No target has a model of the pinned variant.
         """
-        if self._pins.version is not None:
-            manifest = self._store.manifest(self._pins.version)
+        if self._override.version is not None:
+            manifest = self._store.manifest(self._override.version)
             if manifest.target.name not in self._targets:
                 message = (
                     f"MODEL_VERSION {manifest.ref} predicts {manifest.target.name}; scored are"
                     f" {', '.join(self._targets)}"
                 )
                 raise ModelRejectedError(message)
-        variant = self._pins.variant
+        variant = self._override.variant
         if variant is not None and not any(self._newest(target) for target in self._targets):
             known = sorted({manifest.variant for manifest in self._store.manifests()})
             message = (
@@ -118,17 +118,17 @@ class LineupBuilder:
             raise ModelStoreError(message)
 
     def _wanted(self, target: str) -> Aliases:
-        """Return the target's aliases with the pin as champion."""
+        """Return the target's aliases with the override as champion."""
         aliases = self._store.aliases(target)
         pinned = None
-        if self._pins.version is not None:
-            if self._store.manifest(self._pins.version).target.name == target:
-                pinned = self._pins.version
-        elif self._pins.variant is not None:
+        if self._override.version is not None:
+            if self._store.manifest(self._override.version).target.name == target:
+                pinned = self._override.version
+        elif self._override.variant is not None:
             pinned = self._newest(target)
         if pinned is None or pinned == aliases.champion:
             return aliases
-        # A pin serves that model or none: no former champion stands in for it.
+        # An override serves that model or none: no former champion replaces it.
         return Aliases(
             target=target,
             champion=pinned,
@@ -136,17 +136,17 @@ class LineupBuilder:
         )
 
     def _newest(self, target: str) -> str | None:
-        assert self._pins.variant is not None  # noqa: S101 - for the type checker
+        assert self._override.variant is not None  # noqa: S101 - for the type checker
         return self._store.newest(
-            self._pins.variant,
+            self._override.variant,
             target,
             feature_set=FEATURE_SET,
             allow_simulated=self._allow_simulated,
         )
 
     def _serve(
-        self, target: str, wanted: Aliases, before: Serving | None, problems: list[Problem]
-    ) -> Serving | None:
+        self, target: str, wanted: Aliases, before: TargetModels | None, problems: list[Problem]
+    ) -> TargetModels | None:
         if wanted.champion is None:
             return None
         loaded = {} if before is None else _by_ref(before)
@@ -165,7 +165,7 @@ class LineupBuilder:
             for ref in wanted.challengers
             if ref != champion.ref
         ]
-        return Serving(champion, tuple(model for model in challengers if model is not None))
+        return TargetModels(champion, tuple(model for model in challengers if model is not None))
 
     def _loaded(
         self,
@@ -193,5 +193,5 @@ class LineupBuilder:
             return None
 
 
-def _by_ref(serving: Serving) -> dict[str, OnnxModel]:
+def _by_ref(serving: TargetModels) -> dict[str, OnnxModel]:
     return {model.ref: model for model in (serving.champion, *serving.challengers)}

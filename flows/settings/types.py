@@ -7,7 +7,6 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
-from pydantic_settings import NoDecode
 
 from schemas.feeds import FEEDS, REPLAY_PREFIX
 
@@ -121,8 +120,8 @@ def _replay_speed(value: str) -> str:
     return value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-SomeNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_some)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+SomeNames = Annotated[tuple[str, ...], BeforeValidator(_split_some)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 SecurityProtocol = Annotated[str, AfterValidator(_security_protocol)]
 ReadableFile = Annotated[str, AfterValidator(_readable_file)]

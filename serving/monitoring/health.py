@@ -31,13 +31,13 @@ async def examine(context: Context) -> HealthReport:
 
 def _check_model(context: Context) -> CheckResult:
     try:
-        lineup = context.models.lineup()
+        models = context.models.current()
     except ModelStoreError as error:
         return CheckResult(ok=False, detail=str(error))
-    loaded = [f"{target}: {models.champion.ref}" for target, models in lineup.serving.items()]
+    loaded = [f"{target}: {own.champion.ref}" for target, own in models.by_target.items()]
     if loaded:
         return CheckResult(ok=True, detail=", ".join(loaded))
-    problems = "; ".join(problem.reason for problem in lineup.problems)
+    problems = "; ".join(problem.reason for problem in models.problems)
     return CheckResult(ok=False, detail=problems or "no target has a champion yet")
 
 

@@ -45,10 +45,10 @@ async def health(context: Shared) -> Response:
 async def version_report(context: Shared) -> Response:
     """Say which code and which models answer, and whether the ticks are simulated."""
     simulated = await context.simulated()
-    lineup = await asyncio.to_thread(context.models.lineup)
+    models = await asyncio.to_thread(context.models.current)
     targets: dict[str, ServedModel | None] = {}
     for target in context.models.targets:
-        serving = lineup.serving.get(target)
+        serving = models.by_target.get(target)
         if serving is None:
             targets[target] = None
             continue
@@ -70,7 +70,7 @@ async def version_report(context: Shared) -> Response:
         simulated=simulated,
         stale_after_s=context.settings.stale_after_s,
         targets=targets,
-        problems=[problem.reason for problem in lineup.problems],
+        problems=[problem.reason for problem in models.problems],
     )
     return json_response(report)
 

@@ -18,7 +18,7 @@ import numpy as np
 from schemas import topics
 from tests.bench.clock import wall_minus_monotonic_ns
 from tests.bench.load import Message, endless_messages
-from tests.bench.models import crown
+from tests.bench.models import set_champion
 from tests.bench.pacing import NS, SteadyFeeder
 from tests.bench.percentiles import Ints, ratio, summary_ms
 from tests.bench.reading import Arrived, Reader, follow, input_of
@@ -87,7 +87,7 @@ class _Bench:
         self._features = plan.features
         self._ticks = endless_messages(plan.symbols)
         place.topics(*topics.ALL)
-        self._store = crown(plan.model, place.folder / "store")
+        self._store = set_champion(plan.model, place.folder / "store")
         self._predictions = Reader(place.config, topics.PREDICTIONS)
         # Offset on ticks.raw from where the flow's group goes on in its next turn.
         self._done = 0

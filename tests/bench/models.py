@@ -67,7 +67,7 @@ def publish(kind: str, store: ModelStore) -> str:
     return store.publish(manifest_of(kind, SPIKE, columns, onnx_bytes), onnx_bytes)
 
 
-def crown(kind: str, folder: Path) -> Path:
+def set_champion(kind: str, folder: Path) -> Path:
     """Make the kind champion of a new store and return its folder."""
     store = ModelStore(folder)
     store.move(SPIKE.name, champion=publish(kind, store), by="bench")

@@ -24,7 +24,7 @@ from flows.scoring.scorer import Scorer
 from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
 from schemas import topics
 from tests.bench.load import fill, simulated_messages
-from tests.bench.models import crown
+from tests.bench.models import set_champion
 from tests.bench.servers import TARGET, servers
 from tests.bench.transport import consume, produce
 
@@ -52,7 +52,7 @@ def run(
     outputs: dict[bool, list[OutputBatch]] = {}
     for model in models:
         with tempfile.TemporaryDirectory(prefix="voltick-bench-") as name:
-            store = ModelStore(crown(model, Path(name) / "store"))
+            store = ModelStore(set_champion(model, Path(name) / "store"))
             result[model], outputs = _model(store, batches, rounds)
     for kind in brokers:
         with servers(kind) as place:

@@ -25,7 +25,7 @@ from flows.features import warm_up
 from schemas import topics
 from tests.bench.clock import wall_minus_monotonic_ns
 from tests.bench.load import Message, endless_messages, fill
-from tests.bench.models import crown
+from tests.bench.models import set_champion
 from tests.bench.percentiles import ratio
 from tests.bench.reading import Arrived, Reader, follow, input_of
 from tests.bench.servers import PIPELINE, Servers, end, servers
@@ -61,7 +61,7 @@ class _Bench:
         self._ticks = endless_messages(SYMBOLS)
         self._written = 0
         place.topics(*topics.ALL)
-        self._store = crown("logreg", place.folder / "store")
+        self._store = set_champion("logreg", place.folder / "store")
         self._reader = Reader(place.config, topics.PREDICTIONS)
 
     def run(self, ticks: int, rounds: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import psutil
 
 from schemas import topics
 from tests.bench.load import fill, simulated_messages
-from tests.bench.models import crown
+from tests.bench.models import set_champion
 from tests.bench.percentiles import ratio
 from tests.bench.servers import Servers, servers
 from tests.proof.progress import Progress
@@ -50,7 +50,7 @@ def run(
 
 
 def _on_broker(place: Servers, tick_count: int, rounds: int, models: list[str]) -> dict[str, Any]:
-    stores = {model: crown(model, place.folder / f"store-{model}") for model in models}
+    stores = {model: set_champion(model, place.folder / f"store-{model}") for model in models}
     rates: dict[str, list[Rate]] = {}
     for number in range(rounds):
         rates.setdefault("passthrough", []).append(_passthrough(place, tick_count))

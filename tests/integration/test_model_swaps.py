@@ -56,7 +56,7 @@ def add(run: list[str], value: bytes) -> None:
         run.append(ref)
 
 
-def crown(store: Path, ref: str) -> None:
+def set_champion(store: Path, ref: str) -> None:
     """Make a version the champion as a foreign tool might: without looking at it."""
     path = store / "aliases" / f"{TARGET}.json"
     old = msgspec.json.decode(path.read_bytes(), type=Aliases)
@@ -95,11 +95,11 @@ def test_fifty_swaps_some_broken(embedded_broker: EmbeddedBroker, tmp_path: Path
                 if number % 7 == 3:
                     damage(scene.store, ref)
                     broken.append(ref)
-                    crown(scene.store, ref)
+                    set_champion(scene.store, ref)
                     until(lambda ref=ref: ref in process.stderr, f"{ref} to be refused")
                 else:
                     champions.append(ref)
-                    crown(scene.store, ref)
+                    set_champion(scene.store, ref)
                     until(lambda ref=ref: served.everywhere(ref), f"{ref} to serve everywhere")
         assert process.running, process.tail()
         scene.lives.stop(process)

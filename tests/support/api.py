@@ -27,7 +27,7 @@ TOKEN = "open-sesame"  # noqa: S105
 
 def settings_for(folder: Path, redis_url: str, **fields) -> Settings:
     """Settings of an API under test; nothing of the environment or a ``.env`` file."""
-    return Settings(_env_file=None, redis_url=redis_url, model_store=folder / "models", **fields)
+    return Settings(redis_url=redis_url, model_store=folder / "models", **fields)
 
 
 @contextmanager

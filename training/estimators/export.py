@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-import onnxruntime as ort
 
 from flows.errors import TrainingError
 from flows.numeric.arrays import Float64
+from flows.scoring.session import open_session
 from training.estimators.graph import GraphBuilder
 from training.estimators.preprocessing import Float32
 from training.estimators.recipes import Fit
@@ -23,13 +23,7 @@ def to_bytes(model: Fit, width: int, metadata: Mapping[str, str] | None = None) 
 
 def run(onnx_bytes: bytes, values: Float32) -> Float64:
     """Score float32 rows, shape (n, width), by ONNX Runtime; float64, shape (n,)."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    session = ort.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+    session = open_session(onnx_bytes)
     name = session.get_inputs()[0].name
     parts = [
         session.run(None, {name: np.ascontiguousarray(values[at : at + _CHUNK], np.float32)})[0]

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from flows.errors import VoltickError
-from flows.local.supervisor import Ended, Rank, Supervisor
+from flows.local.child import Ended, Rank
+from flows.local.supervisor import Supervisor
 from tests.support.polling import until
 from tests.support.processes import Process
 
@@ -39,16 +40,17 @@ from flows.local.supervisor import Supervisor
 
 supervisor = Supervisor()
 commands = json.loads(sys.argv[1])
+children = [supervisor._reaper.pid]
 
 def spawn():
     for number, command in enumerate(commands):
-        supervisor.spawn(str(number), command)
+        children.append(supervisor.spawn(str(number), command).pid)
 
 # From a thread that ends at once: the kernel's death signal must not be tied to it.
 thread = threading.Thread(target=spawn)
 thread.start()
 thread.join()
-print(json.dumps({"pids": list(supervisor.pids().values()), "folder": str(supervisor.folder)}))
+print(json.dumps({"pids": children, "folder": str(supervisor.folder)}))
 sys.stdout.flush()
 threading.Event().wait()
 """
@@ -89,18 +91,18 @@ def test_grandchildren_end_too(tmp_path: Path) -> None:
         until(lambda: all(gone(pid) for pid in [*pids, grandchild]), "all to end", 20)
 
 
-def test_a_killed_guard_leaves_the_orderly_stop(tmp_path: Path) -> None:
+def test_a_killed_reaper_leaves_the_orderly_stop(tmp_path: Path) -> None:
     with Supervisor() as supervisor:
         child = supervisor.spawn("sleep", SLEEP)
-        os.kill(supervisor.pids()["guard"], signal.SIGKILL)
-        until(lambda: gone(supervisor.pids()["guard"]), "the guard to end")
+        os.kill(supervisor._reaper.pid, signal.SIGKILL)
+        until(lambda: gone(supervisor._reaper.pid), "the reaper to end")
     assert gone(child.pid)
 
 
 def test_stop_ends_all_even_the_deaf_and_removes_the_scratch_folder() -> None:
     supervisor = Supervisor()
     pids = [supervisor.spawn(str(n), command).pid for n, command in enumerate([SLEEP, DEAF])]
-    pids.append(supervisor.pids()["guard"])
+    pids.append(supervisor._reaper.pid)
     supervisor.stop()
     supervisor.stop()
     assert all(gone(pid) for pid in pids)

@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from flows.local import training_runs
 from flows.local.supervisor import Supervisor
-from flows.local.training_runs import Learning, command, history_settings, last_line, result_of
+from flows.local.training_runs import TrainingRuns, command, history_settings, last_line
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
+from schemas.training import TrainingResult, encode_result
 from tests.support.models import publish_tiny
 
 CHALLENGER = "stays a challenger: recipe: logreg against zscore"
@@ -21,8 +21,16 @@ def settings_for(folder: Path, feed: str) -> Settings:
 
 
 def line(ref: str, *, champion: bool) -> str:
-    found = {"version": ref, "champion": champion, "published": True, "pr_auc": 0.3, "lift": 1.1}
-    return msgspec.json.encode(found).decode()
+    return encode_result(
+        TrainingResult(
+            target="volatility_spike",
+            version=ref,
+            champion=champion,
+            published=True,
+            pr_auc=0.3,
+            lift=1.1,
+        )
+    )
 
 
 def run(
@@ -38,7 +46,7 @@ def run(
             return supervisor.spawn(name, program, **options)
 
         monkeypatch.setattr(training_runs, "start", start)
-        job = Learning(settings, supervisor)
+        job = TrainingRuns(settings, supervisor)
         for _ in range(times):
             job._train_all()
 
@@ -62,14 +70,10 @@ def test_only_a_simulated_feed_trains_on_simulated_ticks() -> None:
     assert "simulate" not in collected
 
 
-def test_the_result_is_found_among_json_logs() -> None:
+def test_the_last_line_that_is_not_json_is_the_cause() -> None:
     log = '{"event":"training","level":"info"}'
-    said = "\n".join([log, line("a@1", champion=True), log, CHALLENGER])
-    found = result_of(said)
-    assert found is not None
-    assert found["version"] == "a@1"
-    assert last_line(said) == CHALLENGER
-    assert result_of(f"{log}\n{{broken") is None
+    assert last_line("\n".join([log, line("a@1", champion=True), CHALLENGER, log])) == CHALLENGER
+    assert last_line(log) == "it says nothing"
 
 
 def test_on_a_simulated_feed_the_learned_model_takes_over_from_the_untrained_one(
@@ -116,9 +120,9 @@ def test_too_few_ticks_are_mentioned_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings = settings_for(tmp_path, "coinbase-exchange")
-    monkeypatch.setattr(training_runs.Learning, "_run_once", _too_few(iter(range(1, 10))))
+    monkeypatch.setattr(training_runs.TrainingRuns, "_run_once", _too_few(iter(range(1, 10))))
     with Supervisor() as supervisor:
-        job = Learning(settings, supervisor)
+        job = TrainingRuns(settings, supervisor)
         for _ in range(3):
             job._train_all()
     written = "".join(capfd.readouterr())
@@ -144,7 +148,7 @@ def test_a_quiet_history_is_replaced_by_another(
         seeds.append(given.simulate_seed)
         return 2, "no positive label in holdout's test part (120 rows)"
 
-    monkeypatch.setattr(training_runs.Learning, "_run_once", run_once)
+    monkeypatch.setattr(training_runs.TrainingRuns, "_run_once", run_once)
     with Supervisor() as supervisor:
-        Learning(settings, supervisor)._train_all()
+        TrainingRuns(settings, supervisor)._train_all()
     assert len(set(seeds)) == len(seeds) == training_runs.ATTEMPTS

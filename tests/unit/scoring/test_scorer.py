@@ -50,7 +50,7 @@ def aside():
 @pytest.fixture
 def scorer_of(store, clock, aside):
     def make(targets=(SPIKE, FORWARD), **options):
-        return Scorer(store, targets, clock=clock, run_aside=aside, **options)
+        return Scorer(store, targets, clock=clock, run_in_background=aside, **options)
 
     return make
 
@@ -334,7 +334,7 @@ def test_scoring_goes_on_while_models_are_loaded_in_a_thread(store):
         started.append(threading.Thread(target=job))
         started[-1].start()
 
-    scorer = Scorer(store, (SPIKE,), poll_interval_s=0.0, run_aside=in_thread)
+    scorer = Scorer(store, (SPIKE,), poll_interval_s=0.0, run_in_background=in_thread)
     store.move(SPIKE, champion=refs[1], by="test")
     versions = []
     for _ in range(1_000_000):

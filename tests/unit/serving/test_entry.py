@@ -1,35 +1,19 @@
 """Starting the API: one clear line for what cannot work."""
 
 import asyncio
-import socket
 
 import pytest
 
-from flows.errors import ConfigurationError, PortTakenError
+from flows.errors import ConfigurationError
 from flows.settings import Settings
 from serving import __main__ as entry
 from serving.app import create_app
 from serving.monitoring.probe import BrokerProbe
 
 
-def test_taken_port_is_named():
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        with pytest.raises(PortTakenError, match=f"port {port} .*VOLTICK_API_PORT"):
-            entry.listen("127.0.0.1", port)
-
-
-@pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.7"])
-def test_unusable_address_is_named(host):
-    with pytest.raises(ConfigurationError, match=host):
-        entry.listen(host, 0)
-
-
 def test_without_a_redis_it_does_not_start():
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
-        create_app(Settings(_env_file=None))
+        create_app(Settings())
 
 
 def test_command_prints_one_line_and_fails(monkeypatch, capsys):

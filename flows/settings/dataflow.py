@@ -1,0 +1,129 @@
+"""Settings of what is scored, and how: models, feed, topics and transactions."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from flows.settings.types import FeedSpec, Names, ReplaySpeed, SomeNames, WebSocketUrl
+from schemas.feeds import FeedName
+
+
+class DataflowSettings(BaseModel):
+    """Models, feed, topics and transactions."""
+
+    model_variant: str | None = Field(
+        None,
+        alias="MODEL_VARIANT",
+        description="Serve the newest model of this variant instead of the champion.",
+    )
+    model_version: str | None = Field(
+        None, alias="MODEL_VERSION", description="Serve exactly this `name@version`."
+    )
+    model_store: Path = Field(
+        Path(".voltick/models"),
+        alias="VOLTICK_MODEL_STORE",
+        description="Folder of the model store.",
+    )
+    targets: SomeNames = Field(
+        ("volatility_spike", "forward_return"),
+        alias="VOLTICK_TARGETS",
+        description="Targets to score, comma-separated; one without a champion is left out.",
+    )
+    feed: FeedSpec = Field(
+        FeedName.AUTO.value,
+        alias="VOLTICK_FEED",
+        description="`auto` (live Coinbase, else the simulator), `coinbase-exchange`, `simulate`"
+        " or `replay:FILE`.",
+    )
+    feed_url: WebSocketUrl | None = Field(
+        None, alias="VOLTICK_FEED_URL", description="Another WebSocket address for the live feed."
+    )
+    symbols: SomeNames = Field(
+        ("BTC-USD", "ETH-USD"),
+        alias="VOLTICK_SYMBOLS",
+        description="Symbols a live or simulated feed asks for, comma-separated.",
+    )
+    allowed_symbols: Names = Field(
+        (),
+        alias="VOLTICK_ALLOWED_SYMBOLS",
+        description="If set, ticks of other symbols are dead-lettered.",
+    )
+    replay_speed: ReplaySpeed = Field(
+        "1",
+        alias="VOLTICK_REPLAY_SPEED",
+        description="Replays: 1 keeps the recorded spacing, N divides it, `max` waits for nothing.",
+    )
+    replay_loop: bool = Field(
+        False,
+        alias="VOLTICK_REPLAY_LOOP",
+        description="Replays: start over at the end, with shifted times and ids.",
+    )
+    simulate_rate_hz: float = Field(
+        50.0,
+        alias="VOLTICK_SIMULATE_RATE_HZ",
+        gt=0,
+        le=1_000_000,
+        description="Simulated ticks per second, all symbols together.",
+    )
+    simulate_seed: int = Field(
+        7, alias="VOLTICK_SIMULATE_SEED", ge=0, description="Seed of the simulator."
+    )
+    feed_spacing_us: float = Field(
+        0.0,
+        alias="VOLTICK_FEED_SPACING_US",
+        ge=0,
+        le=1_000,
+        description="The feed waits so long after a batch, times the batches before it. All-in-one"
+        " runs set 20 for the embedded broker, which looks at all it holds for each new one.",
+    )
+    partitions: int = Field(
+        4,
+        alias="VOLTICK_PARTITIONS",
+        ge=1,
+        le=1024,
+        description="Partitions of the topics that Voltick creates.",
+    )
+    replication_factor: int = Field(
+        1,
+        alias="VOLTICK_REPLICATION_FACTOR",
+        ge=1,
+        le=16,
+        description="Replicas of the topics that Voltick creates.",
+    )
+    group: str = Field(
+        "voltick",
+        alias="VOLTICK_GROUP",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Consumer group; with the partition it names the transactional producer.",
+    )
+    publish_features: bool = Field(
+        True, alias="VOLTICK_PUBLISH_FEATURES", description="Also write `ticks.features`."
+    )
+    batch_size: int = Field(
+        4096,
+        alias="VOLTICK_BATCH_SIZE",
+        ge=1,
+        le=100_000,
+        description="Most messages in one batch.",
+    )
+    commit_interval_ms: int = Field(
+        100,
+        alias="VOLTICK_COMMIT_INTERVAL_MS",
+        ge=1,
+        le=10_000,
+        description="Longest time a transaction stays open under backlog.",
+    )
+    transaction_timeout_ms: int = Field(
+        60_000,
+        alias="VOLTICK_TRANSACTION_TIMEOUT_MS",
+        ge=1_000,
+        le=900_000,
+        description="After this the broker aborts a transaction whose owner fell silent.",
+    )
+    accept_state_loss: bool = Field(
+        False,
+        alias="VOLTICK_ACCEPT_STATE_LOSS",
+        description="Go on where the log was trimmed or recreated below the committed offset.",
+    )

@@ -1,0 +1,126 @@
+"""All settings together: one frozen object, checked as a whole."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import (
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from flows.errors import ConfigurationError
+from flows.settings.connections import KAFKA_PASSTHROUGH, ConnectionSettings
+from flows.settings.dataflow import DataflowSettings
+from flows.settings.operation import OperationSettings
+from flows.settings.types import plain_value
+
+
+# The fields of the last base come first: this is the order of the table in the documents.
+class Settings(OperationSettings, DataflowSettings, ConnectionSettings):
+    """What an operator can set; the description of each field is its documentation.
+
+    Constructing it reads nothing: :func:`flows.settings.load_settings` reads the environment.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        validate_default=False,
+        hide_input_in_errors=True,  # it may be a password
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object, info: ValidationInfo) -> object:
+        # NAME= in a compose file means "not set", where a setting can be unset at all.
+        if isinstance(value, str) and not value.strip():
+            field = cls.model_fields[str(info.field_name)]
+            return None if field.default is None else value.strip()
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.model_variant is not None and self.model_version is not None:
+            message = "MODEL_VARIANT and MODEL_VERSION are both set; pin by one of them"
+            raise ValueError(message)
+        commit_ms, transaction_ms = self.commit_interval_ms, self.transaction_timeout_ms
+        if commit_ms >= transaction_ms:
+            names = "VOLTICK_COMMIT_INTERVAL_MS={} must be below VOLTICK_TRANSACTION_TIMEOUT_MS={}"
+            raise ValueError(names.format(commit_ms, transaction_ms))
+        return self
+
+    def kafka_config(self) -> dict[str, str | int]:
+        """Return what every librdkafka client needs: the brokers and the security settings.
+
+        Raises
+        ------
+        ConfigurationError
+            No broker is set.
+        """
+        if self.kafka_bootstrap_servers is None:
+            message = "KAFKA_BOOTSTRAP_SERVERS is not set; name the brokers as host:port,..."
+            raise ConfigurationError(message)
+        config: dict[str, str | int] = {"bootstrap.servers": self.kafka_bootstrap_servers}
+        for name, option in KAFKA_PASSTHROUGH.items():
+            value = getattr(self, name.lower())
+            if value is not None:
+                config[option] = plain_value(value)
+        return config
+
+    def to_env(self) -> dict[str, str]:
+        """Return the environment in which another process loads the same settings."""
+        values = {variable: getattr(self, name) for name, variable in variables(type(self)).items()}
+        return {name: "" if value is None else plain_value(value) for name, value in values.items()}
+
+    def replace(self, **changes: object) -> "Settings":
+        """Return a validated copy with some fields changed.
+
+        Raises
+        ------
+        ConfigurationError
+            A value is unusable; it is named by its variable.
+        """
+        current = {name: getattr(self, name) for name in type(self).model_fields}
+        return build({**current, **changes})
+
+
+def build(values: Mapping[str, Any]) -> Settings:
+    """Return the settings made of these values, by field or by variable.
+
+    Raises
+    ------
+    ConfigurationError
+        A value is unusable; it is named by its variable.
+    """
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        problems = "; ".join(_explain(dict(item)) for item in error.errors(include_url=False))
+        raise ConfigurationError(problems) from None
+
+
+def variables(settings_cls: type[Settings] = Settings) -> dict[str, str]:
+    """Return field name -> environment variable, in the table's order."""
+    return {name: str(info.alias) for name, info in settings_cls.model_fields.items()}
+
+
+def _explain(item: dict[str, Any]) -> str:
+    """Turn one pydantic error into "NAME='value' is unusable: reason"."""
+    reason = str(item["msg"]).removeprefix("Value error, ")
+    if not item["loc"]:
+        return reason
+    key = str(item["loc"][0])
+    fields = Settings.model_fields
+    name = key if key in fields else next((n for n, v in variables().items() if v == key), key)
+    info = fields.get(name)
+    shown = "" if info is None or _is_secret(info) else f"={item['input']!r}"
+    return f"{variables().get(name, key)}{shown} is unusable: {reason}"
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    return "SecretStr" in str(info.annotation)

@@ -1,0 +1,59 @@
+"""Settings of the processes around the dataflow: all-in-one runs, API, metrics and logs."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr
+
+
+class OperationSettings(BaseModel):
+    """All-in-one runs, API, metrics and logs."""
+
+    embedded_memory_mb: int = Field(
+        4096,
+        alias="VOLTICK_EMBEDDED_MEMORY_MB",
+        ge=64,
+        description="The embedded broker never forgets: at this size the all-in-one run ends.",
+    )
+    train_at_start: bool = Field(
+        True,
+        alias="VOLTICK_TRAIN_AT_START",
+        description="All-in-one runs train models in the background: at once on simulated history"
+        " where the feed is simulated, else as soon as the collected ticks suffice.",
+    )
+    stale_after_s: float = Field(
+        30.0,
+        alias="VOLTICK_STALE_AFTER_S",
+        gt=0,
+        description="A score older than this is reported as stale, and `/health` fails.",
+    )
+    history_length: int = Field(
+        3000,
+        alias="VOLTICK_HISTORY_LENGTH",
+        ge=1,
+        le=1_000_000,
+        description="Points kept per symbol for history.",
+    )
+    api_host: str = Field(
+        "127.0.0.1", alias="VOLTICK_API_HOST", description="Address the API listens on."
+    )
+    api_port: int = Field(
+        8000, alias="VOLTICK_API_PORT", ge=1, le=65535, description="Port the API listens on."
+    )
+    api_token: SecretStr | None = Field(
+        None,
+        alias="VOLTICK_API_TOKEN",
+        description="Bearer token for requests that change state; unset: they are refused.",
+    )
+    metrics_port: int = Field(
+        0,
+        alias="VOLTICK_METRICS_PORT",
+        ge=0,
+        le=65535,
+        description="Port on 127.0.0.1 where the pipeline answers Prometheus; 0 for none.",
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", alias="VOLTICK_LOG_FORMAT", description="`console` (key=value) or `json`."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", alias="VOLTICK_LOG_LEVEL", description="`debug`, `info`, `warning` or `error`."
+    )
