@@ -96,7 +96,7 @@ def test_letters_are_cut_where_the_topic_cannot_be_told_to_take_more(
     apache_kafka, monkeypatch
 ) -> None:
     """As where the user may write to the topic, but not alter it."""
-    from flows.connectors.kafka import limits
+    from flows.connectors.kafka import admin
 
     config = apache_kafka.client_config()
     create_topics(config, 1, names=[topics.DEAD_LETTERS], settings={"max.message.bytes": "70000"})
@@ -107,13 +107,12 @@ def test_letters_are_cut_where_the_topic_cannot_be_told_to_take_more(
         raise TimeoutError
 
     with monkeypatch.context() as patch:
-        patch.setattr(limits, "_set", refuse)
-        assert limits.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 70_000
+        patch.setattr(admin, "_set_size_limit", refuse)
+        assert admin.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 70_000
     assert refusals == [4_000_000]
-    assert limits.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 4_000_000
+    assert admin.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 4_000_000
     resource = ConfigResource(ResourceType.TOPIC, topics.DEAD_LETTERS)
-    admin = AdminClient(config)
-    [answer] = admin.describe_configs([resource]).values()
+    [answer] = AdminClient(config).describe_configs([resource]).values()
     assert answer.result(10)["max.message.bytes"].value == "4000000"
     # Nobody may even say: what Kafka takes by default.
-    assert limits.message_limit(config, "no.such.topic", 4_000_000) == 1_048_588
+    assert admin.message_limit(config, "no.such.topic", 4_000_000) == 1_048_588
