@@ -15,6 +15,7 @@ import typer
 from flows import logs
 from flows.errors import TrainingError
 from flows.numeric.arrays import Float64
+from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
 from schemas.models import TargetSpec
@@ -40,7 +41,7 @@ def bar_dataset(bars: Bars) -> Dataset:
     return Dataset(
         values=values[rows].astype(np.float32),
         # A row is known at the end of its bar.
-        ts_ns=bars.ts_ns[rows] + bars.interval_s * 1_000_000_000,
+        ts_ns=bars.ts_ns[rows] + bars.interval_s * NS_PER_S,
         symbol=np.zeros(len(rows), np.int32),
         quantity=quantity[rows],
         symbols=[bars.name],
@@ -66,7 +67,7 @@ def bar_recipes(names: tuple[str, ...]) -> dict[str, Recipe]:
 def price_errors(bars: Bars, dataset: Dataset, outcome: Outcome) -> dict[str, dict[str, float]]:
     """Return RMSE and MAE of the next close in its own currency, by variant."""
     rows = outcome.scored.rows
-    opened = dataset.ts_ns[rows] - bars.interval_s * 1_000_000_000
+    opened = dataset.ts_ns[rows] - bars.interval_s * NS_PER_S
     at = np.searchsorted(bars.ts_ns, opened)
     close, truth = bars.close[at], bars.close[at] * np.exp(dataset.quantity[rows])
     made: dict[str, dict[str, float]] = {}

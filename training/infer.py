@@ -10,7 +10,7 @@ import typer
 
 from flows import logs
 from flows.errors import ModelRejectedError, TrainingError
-from flows.numeric.arrays import Float64
+from flows.numeric.arrays import Float32, Float64
 from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
@@ -18,7 +18,6 @@ from flows.settings import load_settings
 from training.console import command, say
 from training.data.build import FeatureTable
 from training.data.ticklog import TickLog
-from training.estimators.preprocessing import Float32
 from training.features import computed_tables, feature_table, write_table
 
 CHUNK = 16_384

@@ -31,7 +31,6 @@ DEFAULT_MODELS = {
     "classification": "anchored,logreg,gbt,gbt_tuned,rf",
     "regression": "ridge,gbt,mlp",
 }
-_NS = 1_000_000_000
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from flows.codec.batch import NO_TRADE_ID, RawBatch, SymbolTable, TickBatch
 from flows.numeric.arrays import Bool, Float64, Int32, Int64
+from flows.numeric.time import NS_PER_S
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.ticks import Tick
 
 MAX_BYTES = 64 * 1024
-MAX_AHEAD_NS = 5_000_000_000
+MAX_AHEAD_NS = 5 * NS_PER_S
 ANCIENT_NS = 1_230_768_000_000_000_000  # 2009-01-01, before the first trade of any of this
 # Four months before nanoseconds since 1970 leave 64 bits: adding an hour must stay possible.
 LATEST_NS = 9_213_000_000_000_000_000

@@ -16,7 +16,7 @@ import orjson
 
 from flows.codec.batch import NO_TRADE_ID, SymbolTable, TickBatch
 from flows.features import GAP, LATE, RESTART, WARM, FeatureRows
-from flows.numeric.arrays import Bool, Int64
+from flows.numeric.arrays import Bool, Float32, Int64, UInt8
 from flows.scoring.scorer import TargetScores
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.features import FEATURE_SET
@@ -178,7 +178,7 @@ def _numbers(column: npt.NDArray[np.generic]) -> list[bytes]:
     return orjson.dumps(np.ascontiguousarray(column), option=_ARRAYS)[1:-1].split(b",")
 
 
-def _vectors(values: npt.NDArray[np.float32]) -> list[bytes]:
+def _vectors(values: Float32) -> list[bytes]:
     """Write each row's numbers with the fewest digits that come back as the same float32.
 
     msgspec would write them as doubles: twice the digits, and three times the time.
@@ -192,7 +192,7 @@ def _trade_ids(column: Int64) -> list[bytes]:
     return [b"null" if i == NO_TRADE_ID else b"%d" % i for i in column.tolist()]
 
 
-def _flag_texts(flags: npt.NDArray[np.uint8]) -> list[bytes]:
+def _flag_texts(flags: UInt8) -> list[bytes]:
     texts: dict[int, bytes] = {}
     found = (flags & _FLAGS).tolist()
     for bits in set(found):

@@ -5,7 +5,7 @@ A region's size is a power of two, so that a ring's position is an index masked 
 
 import numpy as np
 
-from flows.features.types import Float64, Int64
+from flows.numeric.arrays import Float64, Int64
 
 
 class Buffers:

@@ -6,7 +6,7 @@ closed bars, and a tick adds the open bar's part.
 """
 
 from flows.features import layout as at
-from flows.features.types import Float64, Int64
+from flows.numeric.arrays import Float64, Int64
 from flows.numeric.compiled import compiled, inlined, log_ratio
 from schemas.features import MEMORY_S
 

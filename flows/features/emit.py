@@ -5,13 +5,14 @@ import math
 import numpy as np
 
 from flows.features import layout as at
-from flows.features.types import Float64, Int64
+from flows.numeric.arrays import Float64, Int64
 from flows.numeric.compiled import compiled, inlined, log_ratio
+from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from schemas.features import INDEX
 
 NAN = np.nan
 HALF_PI = math.pi / 2.0
-MINUTE_NS = float(at.MINUTE_NS)
+MINUTE_NS = float(NS_PER_MINUTE)
 QUARTER_NS, HOUR_NS = 15.0 * MINUTE_NS, 60.0 * MINUTE_NS
 SECOND_ANGLE = 2.0 * math.pi / 86_400.0
 
@@ -251,12 +252,12 @@ def write_clock(t: int, sec: int, sin_sec: float, cos_sec: float, rows: Float64,
 
     The rest of the angle is below 1e-4: three terms of the series are exact to double precision.
     """
-    rest_ns = t - sec * at.NS
-    rest = SECOND_ANGLE * (rest_ns / at.NS)
+    rest_ns = t - sec * NS_PER_S
+    rest = SECOND_ANGLE * (rest_ns / NS_PER_S)
     sin_rest = rest - rest * rest * rest / 6.0
     cos_rest = 1.0 - rest * rest / 2.0
     rows[i, TIME_OF_DAY_SIN] = min(1.0, max(-1.0, sin_sec * cos_rest + cos_sec * sin_rest))
     rows[i, TIME_OF_DAY_COS] = min(1.0, max(-1.0, cos_sec * cos_rest - sin_sec * sin_rest))
-    rows[i, MINUTE_POSITION] = ((sec % 60) * at.NS + rest_ns) / MINUTE_NS
-    rows[i, QUARTER_HOUR_POSITION] = ((sec % 900) * at.NS + rest_ns) / QUARTER_NS
-    rows[i, HOUR_POSITION] = ((sec % 3600) * at.NS + rest_ns) / HOUR_NS
+    rows[i, MINUTE_POSITION] = ((sec % 60) * NS_PER_S + rest_ns) / MINUTE_NS
+    rows[i, QUARTER_HOUR_POSITION] = ((sec % 900) * NS_PER_S + rest_ns) / QUARTER_NS
+    rows[i, HOUR_POSITION] = ((sec % 3600) * NS_PER_S + rest_ns) / HOUR_NS

@@ -6,8 +6,9 @@ and ``floats``, float64, shape (symbols, STATE_FLOATS), the state per symbol; ``
 """
 
 from flows.features import layout as at
-from flows.features.types import Float64, Int64
+from flows.numeric.arrays import Float64, Int64
 from flows.numeric.compiled import compiled, inlined
+from flows.numeric.time import NS_PER_S
 
 
 @inlined
@@ -147,27 +148,27 @@ def enter_blocks(
     head = ints[s, at.HEAD]
     enter_block_r(ints, floats, values, recent, s, ints[s, at.TAIL1], at.S1_R, 1)
     ints[s, at.BLOCK1] = head
-    ints[s, at.END1] = (t // at.NS + 1) * at.NS
+    ints[s, at.END1] = (t // NS_PER_S + 1) * NS_PER_S
     if t < ints[s, at.END5]:
         return
     enter_block_5(ints, floats, values, recent, s, ints[s, at.TAIL5])
     ints[s, at.BLOCK5] = head
-    ints[s, at.END5] = (t // (5 * at.NS) + 1) * (5 * at.NS)
+    ints[s, at.END5] = (t // (5 * NS_PER_S) + 1) * (5 * NS_PER_S)
     if t < ints[s, at.END30]:
         return
     enter_block_r(ints, floats, values, recent, s, ints[s, at.TAIL30], at.S30_R, 2)
     ints[s, at.BLOCK30] = head
-    ints[s, at.END30] = (t // (30 * at.NS) + 1) * (30 * at.NS)
+    ints[s, at.END30] = (t // (30 * NS_PER_S) + 1) * (30 * NS_PER_S)
     if t < ints[s, at.END60]:
         return
     enter_block_60(ints, floats, values, recent, s, ints[s, at.TAIL60])
     ints[s, at.BLOCK60] = head
-    ints[s, at.END60] = (t // (60 * at.NS) + 1) * (60 * at.NS)
+    ints[s, at.END60] = (t // (60 * NS_PER_S) + 1) * (60 * NS_PER_S)
     if t < ints[s, at.END300]:
         return
     enter_block_300(ints, floats, values, s, ints[s, at.TAIL300])
     ints[s, at.BLOCK300] = head
-    ints[s, at.END300] = (t // (300 * at.NS) + 1) * (300 * at.NS)
+    ints[s, at.END300] = (t // (300 * NS_PER_S) + 1) * (300 * NS_PER_S)
 
 
 @inlined
@@ -176,11 +177,11 @@ def move_windows(
 ) -> None:
     """Bring tails and blocks to the tick at ``t``, which lies at ``HEAD`` of the ring already."""
     start, mask = ints[s, at.TICK_START], ints[s, at.TICK_MASK]
-    ints[s, at.TAIL1] = advance(ticks, start, mask, ints[s, at.TAIL1], t - at.NS)
-    ints[s, at.TAIL5] = advance(ticks, start, mask, ints[s, at.TAIL5], t - 5 * at.NS)
-    ints[s, at.TAIL30] = advance(ticks, start, mask, ints[s, at.TAIL30], t - 30 * at.NS)
-    ints[s, at.TAIL60] = advance(ticks, start, mask, ints[s, at.TAIL60], t - 60 * at.NS)
-    ints[s, at.TAIL300] = advance(ticks, start, mask, ints[s, at.TAIL300], t - 300 * at.NS)
+    ints[s, at.TAIL1] = advance(ticks, start, mask, ints[s, at.TAIL1], t - NS_PER_S)
+    ints[s, at.TAIL5] = advance(ticks, start, mask, ints[s, at.TAIL5], t - 5 * NS_PER_S)
+    ints[s, at.TAIL30] = advance(ticks, start, mask, ints[s, at.TAIL30], t - 30 * NS_PER_S)
+    ints[s, at.TAIL60] = advance(ticks, start, mask, ints[s, at.TAIL60], t - 60 * NS_PER_S)
+    ints[s, at.TAIL300] = advance(ticks, start, mask, ints[s, at.TAIL300], t - 300 * NS_PER_S)
     if t >= ints[s, at.END1]:
         enter_blocks(ints, floats, values, recent, s, t)
 

@@ -13,15 +13,10 @@ from flows.codec import batch
 from flows.codec.batch import DUPLICATE, GAP, LATE, RESTART, WARM
 from flows.features import coarse, emit, fine, order
 from flows.features import layout as at
-from flows.features.types import (
-    COLUMN_DTYPES,
-    Columns,
-    Float64,
-    Int64,
-    Memory,
-    Output,
-)
+from flows.features.types import COLUMN_DTYPES, Columns, Memory, Output
+from flows.numeric.arrays import Float64, Int64
 from flows.numeric.compiled import compiled, entry, fingerprint, inlined, log_ratio
+from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from schemas import features
 
 
@@ -32,14 +27,14 @@ def clear(ints: Int64, floats: Float64, bars: Int64, s: int, t: int) -> None:
         ints[s, column] = 0
     for column in range(at.STATE_FLOATS):
         floats[s, column] = 0.0
-    sec = t // at.NS
+    sec = t // NS_PER_S
     ints[s, at.STARTED] = t
     ints[s, at.GAP_TIME] = t - at.MEMORY_NS
-    ints[s, at.END1] = (sec + 1) * at.NS
-    ints[s, at.END5] = (sec // 5 + 1) * (5 * at.NS)
-    ints[s, at.END30] = (sec // 30 + 1) * (30 * at.NS)
-    ints[s, at.END60] = (sec // 60 + 1) * (60 * at.NS)
-    ints[s, at.END300] = (sec // 300 + 1) * (300 * at.NS)
+    ints[s, at.END1] = (sec + 1) * NS_PER_S
+    ints[s, at.END5] = (sec // 5 + 1) * (5 * NS_PER_S)
+    ints[s, at.END30] = (sec // 30 + 1) * (30 * NS_PER_S)
+    ints[s, at.END60] = (sec // 60 + 1) * (60 * NS_PER_S)
+    ints[s, at.END300] = (sec // 300 + 1) * (300 * NS_PER_S)
     ints[s, at.BEND60] = (sec // 60 + 1) * 60
     ints[s, at.BEND300] = (sec // 300 + 1) * 300
     ints[s, at.BEND900] = (sec // 900 + 1) * 900
@@ -98,7 +93,7 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
             return i
         ts = times[i]
         minute = partition[at.MINUTE_START]
-        if minute == at.NO_MINUTE or ts < minute or ts - minute >= at.MINUTE_NS:
+        if minute == at.NO_MINUTE or ts < minute or ts - minute >= NS_PER_MINUTE:
             order.forget(ints, partition, ts)
         sync_before = ints[s, at.SYNC]
         status = order.classify(ints, s, ts, trade_ids[i], columns.offset[i])
@@ -120,7 +115,7 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
             if status == order.RESTART:
                 partition[at.N_RESTARTS] += 1
             clear(ints, floats, bars, s, t)
-        sec = t // at.NS
+        sec = t // NS_PER_S
         if sec != ints[s, at.BAR_SEC]:
             coarse.next_bar(ints, floats, bars, bar_values, recent_bars, s, sec)
         if status < order.RESTART:
@@ -204,7 +199,7 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
 
         # The row.
         history_ns = min(t - ints[s, at.STARTED], at.MEMORY_NS)
-        history_s = history_ns / at.NS
+        history_s = history_ns / NS_PER_S
         if history_ns >= at.WARM_AFTER_NS:
             flag |= WARM
         if history_ns != factors_ns:
@@ -221,7 +216,7 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
             angle = emit.SECOND_ANGLE * (sec % 86_400)
             sin_sec, cos_sec = math.sin(angle), math.cos(angle)
         emit.write_clock(t, sec, sin_sec, cos_sec, rows, i)
-        rows[i, emit.GAP_AGE_S] = min(t - ints[s, at.GAP_TIME], at.MEMORY_NS) / at.NS
+        rows[i, emit.GAP_AGE_S] = min(t - ints[s, at.GAP_TIME], at.MEMORY_NS) / NS_PER_S
         rows[i, emit.HISTORY_S] = history_s
         flags[i] = flag
         mids[i] = mid

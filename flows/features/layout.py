@@ -17,14 +17,13 @@ Each length divides the next, so where the longest window starts a block all do,
 be stored over the raw values, which nobody needs any more.
 """
 
+from flows.numeric.time import NS_PER_DAY, NS_PER_S
 from schemas.features import LATE_LIMIT_S, MEMORY_S, WARM_AFTER_S
 
-NS = 1_000_000_000
-MEMORY_NS = MEMORY_S * NS
-LATE_LIMIT_NS = LATE_LIMIT_S * NS
-WARM_AFTER_NS = WARM_AFTER_S * NS
-MINUTE_NS = 60 * NS
-FORGET_AFTER_NS = 86_400 * NS
+MEMORY_NS = MEMORY_S * NS_PER_S
+LATE_LIMIT_NS = LATE_LIMIT_S * NS_PER_S
+WARM_AFTER_NS = WARM_AFTER_S * NS_PER_S
+FORGET_AFTER_NS = NS_PER_DAY
 
 # Ring of ticks, integers: effective time and how many ticks since the restart and before this one
 # had what (two counts in one number: the low and the high 32 bits).

@@ -34,7 +34,6 @@ from flows.features.layout import (
     LATE_LIMIT_NS,
     LOW,
     MEMORY_NS,
-    MINUTE_NS,
     MINUTE_START,
     N_FORGOTTEN,
     NEWEST,
@@ -42,8 +41,9 @@ from flows.features.layout import (
     SYNC,
     TOP,
 )
-from flows.features.types import Int64
+from flows.numeric.arrays import Int64
 from flows.numeric.compiled import compiled, inlined
+from flows.numeric.time import NS_PER_MINUTE
 
 ON_TIME, LATE, DUPLICATE, RESTART, FIRST = range(5)
 
@@ -145,4 +145,4 @@ def forget(ints: Int64, partition: Int64, ts: int) -> None:
             if ints[s, ALIVE] == 1 and ts - ints[s, TOP] > FORGET_AFTER_NS:
                 ints[s, ALIVE] = 0
                 partition[N_FORGOTTEN] += 1
-    partition[MINUTE_START] = ts // MINUTE_NS * MINUTE_NS
+    partition[MINUTE_START] = ts // NS_PER_MINUTE * NS_PER_MINUTE

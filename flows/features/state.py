@@ -15,16 +15,8 @@ from flows.features import layout as at
 from flows.features.buffers import Buffers
 from flows.features.emit import FACTORS
 from flows.features.kernel import kernel
-from flows.features.types import (
-    COLUMN_DTYPES,
-    Columns,
-    Float32,
-    Float64,
-    Int64,
-    Memory,
-    Output,
-    UInt8,
-)
+from flows.features.types import COLUMN_DTYPES, Columns, Memory, Output
+from flows.numeric.arrays import Float32, Float64, Int64, UInt8
 from schemas.features import FEATURES
 
 SMALLEST_REGION = 64

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from flows.numeric.arrays import Float64, Int32, Int64
+from flows.numeric.time import NS_PER_S
 from schemas.models import TargetKind
 from schemas.quality import ModelQuality, QualityPoint, ReliabilityBin
 
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
-Int32 = npt.NDArray[np.int32]
 Role = Literal["champion", "challenger"]
 
 WINDOW_S: Final = 3600
@@ -30,7 +28,6 @@ RELIABILITY_BINS: Final = 10
 
 _ODDS_LIMIT = 8.0
 _BINS = 1024
-_NS = 1_000_000_000
 _HISTOGRAM = slice(0, 2 * _BINS)
 _RELIABILITY = slice(2 * _BINS, 2 * _BINS + 3 * RELIABILITY_BINS)
 _SQUARES = 2 * _BINS + 3 * RELIABILITY_BINS
@@ -58,7 +55,7 @@ class FirstOfSecond:
         missing = int(symbols.max()) + 1 - len(self._last)
         if missing > 0:
             self._last = np.concatenate([self._last, np.full(missing, -1)])
-        seconds = ts_ns // _NS
+        seconds = ts_ns // NS_PER_S
         pairs = np.stack([symbols, seconds], axis=1)
         _found, first = np.unique(pairs, axis=0, return_index=True)
         first.sort()
@@ -240,7 +237,7 @@ class QualityMonitor:
 
     def __init__(self, window_s: int = WINDOW_S, interval_s: int = INTERVAL_S) -> None:
         self._minutes = max(1, window_s // MINUTE_S)
-        self._interval_ns = interval_s * _NS
+        self._interval_ns = interval_s * NS_PER_S
         self._targets: dict[str, _Target] = {}
 
     def observe(self, judged: Judged) -> None:
@@ -260,8 +257,8 @@ class QualityMonitor:
         model.role = judged.role
         model.variant = judged.variant or model.variant
         fold = classifier_sums if judged.kind == "classification" else forecast_sums
-        minutes = judged.ts_event_ns // (MINUTE_S * _NS)
-        first = target.newest_ns // (MINUTE_S * _NS) - self._minutes + 1
+        minutes = judged.ts_event_ns // (MINUTE_S * NS_PER_S)
+        first = target.newest_ns // (MINUTE_S * NS_PER_S) - self._minutes + 1
         for minute in np.unique(minutes).tolist():
             if minute >= first:
                 chosen = minutes == minute
@@ -279,13 +276,13 @@ class QualityMonitor:
     def _target(self, judged: Judged) -> _Target:
         newest_ns = int(judged.ts_event_ns.max())
         target = self._targets.get(judged.target)
-        window_ns = self._minutes * MINUTE_S * _NS
+        window_ns = self._minutes * MINUTE_S * NS_PER_S
         if target is None or newest_ns < target.newest_ns - window_ns:
             target = _Target(judged.kind, newest_ns, newest_ns)
             self._targets[judged.target] = target
         if newest_ns > target.newest_ns:
             target.newest_ns = newest_ns
-            first = newest_ns // (MINUTE_S * _NS) - self._minutes + 1
+            first = newest_ns // (MINUTE_S * NS_PER_S) - self._minutes + 1
             for name, model in list(target.models.items()):
                 model.forget_before(first)
                 if not model.minutes:
@@ -309,7 +306,7 @@ class QualityMonitor:
             target=name,
             kind=target.kind,
             ts_ns=target.newest_ns,
-            from_ns=oldest * MINUTE_S * _NS,
+            from_ns=oldest * MINUTE_S * NS_PER_S,
             models=models,
         )
 

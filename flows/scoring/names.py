@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 
 from flows.errors import ModelRejectedError
+from flows.numeric.time import NS_PER_S
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
@@ -19,7 +20,7 @@ def sha256_of(content: bytes) -> str:
 
 def version_of(created_ns: int, onnx_bytes: bytes) -> str:
     """Return ``20261121T094500Z-ab12cd34``: time of creation (UTC) and start of the hash."""
-    moment = datetime.fromtimestamp(created_ns // 1_000_000_000, tz=UTC)
+    moment = datetime.fromtimestamp(created_ns // NS_PER_S, tz=UTC)
     return f"{moment:%Y%m%dT%H%M%SZ}-{sha256_of(onnx_bytes)[:_HASH_DIGITS]}"
 
 

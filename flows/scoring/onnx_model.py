@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flows.errors import ModelRejectedError
+from flows.numeric.arrays import Float32, Float64
 from flows.scoring.names import check_version, sha256_of
 from flows.scoring.session import open_session
 from schemas.features import FEATURE_SET, FEATURES, INDEX, NAMES
@@ -49,9 +50,6 @@ _FOREIGN_SPAN = 1.0
 # graph that really mixes rows differs by far more than this.
 _MIXING_TOLERANCE = 1e-5
 
-FloatArray = npt.NDArray[np.float64]
-FloatMatrix = npt.NDArray[np.float32]
-
 
 class OnnxModel:
     """A proven model: construction refuses whatever could not serve.
@@ -87,7 +85,7 @@ class OnnxModel:
         self._input, self._output = _signature(manifest, self._session)
         self._probe(contract)
 
-    def score(self, values: FloatMatrix) -> FloatArray:
+    def score(self, values: Float32) -> Float64:
         """Score rows of the contract's matrix.
 
         Parameters
@@ -112,7 +110,7 @@ class OnnxModel:
         else:
             rows = np.take(values, self._columns, axis=1)
         (output,) = self._session.run([self._output], {self._input: rows})
-        scores: FloatArray = output.reshape(-1).astype(np.float64)
+        scores: Float64 = output.reshape(-1).astype(np.float64)
         if scores.shape[0] != values.shape[0]:
             message = f"{self.ref} gave {scores.shape[0]} scores for {values.shape[0]} rows"
             raise ModelRejectedError(message)
@@ -153,11 +151,11 @@ class OnnxModel:
             message = f"a row's score depends on the rows beside it, by {difference.max():g}"
             raise _refused(self.manifest, message)
 
-    def _picked(self, rows: FloatMatrix) -> FloatMatrix:
+    def _picked(self, rows: Float32) -> Float32:
         return rows if self._columns is None else np.take(rows, self._columns, axis=1)
 
 
-def probe_rows(contract: tuple[str, ...] = NAMES) -> FloatMatrix:
+def probe_rows(contract: tuple[str, ...] = NAMES) -> Float32:
     """Return rows that every model must score: float32, shape (16, len(contract)).
 
     All undefined, all zero, the low and the high end of plausible ranges, then draws from those

@@ -9,12 +9,10 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
 from flows.errors import ModelRejectedError
-from flows.scoring.onnx_model import FloatArray, FloatMatrix
+from flows.numeric.arrays import Bool, Float32, Float64
 from flows.scoring.registry import ModelStore
 from flows.scoring.serving_models import (
     ModelOverride,
@@ -48,12 +46,12 @@ class TargetScores:
     target: str
     kind: TargetKind
     manifest: ModelManifest
-    scores: FloatArray
+    scores: Float64
     threshold: float | None
-    shadow: dict[str, FloatArray] = field(default_factory=dict)
+    shadow: dict[str, Float64] = field(default_factory=dict)
 
     @property
-    def decisions(self) -> npt.NDArray[np.bool_] | None:
+    def decisions(self) -> Bool | None:
         """Where the score is at or above the threshold, shape (n,); None for a forecast."""
         return None if self.threshold is None else self.scores >= self.threshold
 
@@ -146,7 +144,7 @@ class Scorer:
         self._swap(first)
         self._next_look = clock() + poll_interval_s
 
-    def score(self, values: FloatMatrix) -> list[TargetScores]:
+    def score(self, values: Float32) -> list[TargetScores]:
         """Score a batch with the present set of models.
 
         Parameters
@@ -245,7 +243,7 @@ def _champion(models: ServingModels, target: str) -> str | None:
     return None if serving is None else serving.champion.ref
 
 
-def _score(target: str, serving: TargetModels, values: FloatMatrix) -> TargetScores:
+def _score(target: str, serving: TargetModels, values: Float32) -> TargetScores:
     champion = serving.champion
     return TargetScores(
         target=target,

@@ -21,9 +21,9 @@ time; restarts are told by the rows themselves. Once such a row lies in a bar th
 every pending row's lookback, the state depends on nothing before it.
 """
 
-NS = 1_000_000_000
-MINUTE_NS = 60 * NS
-FORGET_AFTER_NS = 86_400 * NS
+from flows.numeric.time import NS_PER_DAY
+
+FORGET_AFTER_NS = NS_PER_DAY
 
 # Nodes, integers: links to the next newer and the next older node, what they are found by.
 NEXT, PREVIOUS, KEY, TOKEN = range(4)

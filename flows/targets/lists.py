@@ -1,8 +1,9 @@
 """Linked lists of nodes from one pool, so that no symbol has a region to size or to move."""
 
+from flows.numeric.arrays import Int64
 from flows.numeric.compiled import compiled
 from flows.targets import layout as at
-from flows.targets.types import Int64, Memory
+from flows.targets.types import Memory
 
 
 @compiled

@@ -22,6 +22,7 @@ import numpy as np
 from numba import types
 
 from flows.numeric.compiled import compiled, entry, fingerprint, log_ratio
+from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from flows.targets import layout as at
 from flows.targets import lists
 from flows.targets.lists import append, drop_all, drop_oldest
@@ -92,12 +93,12 @@ def resolve(
     while m.ints[s, at.PENDING] != at.NONE:
         node = m.ints[s, at.PENDING]
         t = m.links[node, at.KEY]
-        if now - t <= horizon_s * at.NS:
+        if now - t <= horizon_s * NS_PER_S:
             break
         if before <= t:
             report_oldest(m, out, s, row, now, np.nan, np.nan, np.nan)
             continue
-        sec = t // at.NS
+        sec = t // NS_PER_S
         if m.ints[s, at.SUM_SEC] != sec:
             m.ints[s, at.SUM_SEC] = sec
             m.floats[s, at.SUM] = cells_after(m, s, sec, horizon_s)
@@ -122,7 +123,7 @@ def clear(m: Memory, s: int, ts: int, offset: int) -> None:
     for column in range(at.PENDING, at.WINDOW + 1):
         m.ints[s, column] = at.NONE
     m.ints[s, at.BLOCK] = at.NONE
-    m.ints[s, at.BAR_SEC] = ts // at.NS
+    m.ints[s, at.BAR_SEC] = ts // NS_PER_S
     m.ints[s, at.BAR_SYNC] = at.NONE
     m.ints[s, at.HAS_BEFORE] = 0
     m.ints[s, at.SUM_SEC] = at.NONE
@@ -183,21 +184,21 @@ def lookback_volatility(m: Memory, s: int, horizon_s: int, lookback_s: int) -> f
     if oldest != at.NONE and m.links[oldest, at.KEY] < m.ints[s, at.BLOCK]:
         total += m.values[oldest, at.SECOND]
     total += m.floats[s, at.BAR_G2]
-    history_ns = min(m.ints[s, at.NEWEST] - m.ints[s, at.STARTED], lookback_s * at.NS)
-    return math.sqrt(total * horizon_s / max(1.0, history_ns / at.NS))
+    history_ns = min(m.ints[s, at.NEWEST] - m.ints[s, at.STARTED], lookback_s * NS_PER_S)
+    return math.sqrt(total * horizon_s / max(1.0, history_ns / NS_PER_S))
 
 
 @compiled
 def add_mid(m: Memory, s: int, t: int, mid: float, lookback_s: int, keep_s: int) -> None:
     """Put a mid into its bar and its cell."""
-    sec = t // at.NS
+    sec = t // NS_PER_S
     if sec != m.ints[s, at.BAR_SEC]:
         next_bar(m, s, sec, lookback_s, keep_s)
     if m.ints[s, at.HAS_BEFORE] == 1:
         g = log_ratio(m.floats[s, at.BEFORE_CLOSE], mid)
         m.floats[s, at.BAR_G2] = g * g
     m.floats[s, at.MID] = mid
-    point = -(-t // at.NS)
+    point = -(-t // NS_PER_S)
     node = m.ints[s, at.CELLS_END]
     if node == at.NONE or m.links[node, at.KEY] != point:
         node = append(m, s, at.CELLS, point, at.NONE)
@@ -218,7 +219,7 @@ def forget(m: Memory, out: Output, row: int, now: int) -> None:
                 drop_all(m, s, at.CELLS)
                 drop_all(m, s, at.BARS)
                 m.ints[s, at.ALIVE] = 0
-    m.partition[at.MINUTE_START] = now // at.MINUTE_NS * at.MINUTE_NS
+    m.partition[at.MINUTE_START] = now // NS_PER_MINUTE * NS_PER_MINUTE
 
 
 @compiled
@@ -239,7 +240,7 @@ def realize(
             continue
         s, ts, offset = columns.symbol_id[i], columns.ts_ns[i], columns.offset[i]
         minute = m.partition[at.MINUTE_START]
-        if minute == at.NO_MINUTE or ts < minute or ts - minute >= at.MINUTE_NS:
+        if minute == at.NO_MINUTE or ts < minute or ts - minute >= NS_PER_MINUTE:
             forget(m, out, i, ts)
         if m.ints[s, at.ALIVE] == 0:
             clear(m, s, ts, offset)

@@ -7,20 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flows.codec.batch import GAP, LATE, RESTART
+from flows.numeric.arrays import Bool, Float64, Int32, Int64, UInt8
 from flows.targets import layout as at
 from flows.targets.lists import add_free_nodes
 from flows.targets.realize import realizing
-from flows.targets.types import (
-    COLUMN_DTYPES,
-    Bool,
-    Columns,
-    Float64,
-    Int32,
-    Int64,
-    Memory,
-    Output,
-    UInt8,
-)
+from flows.targets.types import COLUMN_DTYPES, Columns, Memory, Output
 from schemas.models import TargetSpec
 
 _FIRST_NODES = 1024

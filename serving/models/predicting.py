@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from flows.numeric.arrays import Float32
 from schemas.features import FEATURES
 from serving.http.problems import ApiError
 
@@ -19,7 +19,7 @@ _FEATURE_BY_NAME: Mapping[str, Any] = {feature.name: feature for feature in FEAT
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-def parse_rows(body: bytes) -> npt.NDArray[np.float32]:
+def parse_rows(body: bytes) -> Float32:
     """Turn ``{"rows": [{feature: value}]}`` into a matrix in the contract's order.
 
     Parameters
@@ -72,7 +72,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _fill(target: npt.NDArray[np.float32], row: object, number: int) -> list[dict[str, Any]]:
+def _fill(target: Float32, row: object, number: int) -> list[dict[str, Any]]:
     if not isinstance(row, dict):
         return [{"row": number, "feature": None, "problem": "not an object"}]
     problems = [

@@ -16,10 +16,10 @@ import numpy as np
 
 from flows.codec.batch import TickBatch
 from flows.features import FeatureState, warm_up
+from flows.numeric.time import NS_PER_S
 from flows.runtime.process import calm_collector
 
-NS = 1_000_000_000
-START_NS = 1_700_000_000 * NS
+START_NS = 1_700_000_000 * NS_PER_S
 ROUNDS = 5
 ROUND_S = 3_600
 # Drawn and cut at a time, with the clock stopped.
@@ -72,7 +72,7 @@ def log_of(symbols: int, rate_hz: float, first: int, n: int) -> TickBatch:
         partition=0,
         offset=k,
         symbol_id=rng.integers(0, symbols, n).astype(np.int32),
-        ts_event_ns=START_NS + (k * (NS / rate_hz)).astype(np.int64),
+        ts_event_ns=START_NS + (k * (NS_PER_S / rate_hz)).astype(np.int64),
         price=price,
         size=rng.exponential(1.0, n),
         side=rng.choice([-1, 1], n).astype(np.int8),

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from flows.numeric.time import NS_PER_S
 from schemas import topics
 from tests.bench.clock import wall_minus_monotonic_ns
 from tests.bench.load import Message, endless_messages
 from tests.bench.models import set_champion
-from tests.bench.pacing import NS, SteadyFeeder
+from tests.bench.pacing import SteadyFeeder
 from tests.bench.percentiles import Ints, ratio, summary_ms
 from tests.bench.reading import Arrived, Reader, follow, input_of
 from tests.bench.servers import Servers, end, servers
@@ -163,8 +164,8 @@ def _turn(
         begin_ns = follow(
             reader, process, note, lambda _: bool(received), START_LIMIT_S, "a first message"
         )
-        begin_ns += int(WARM_UP_S * NS)
-        end_ns = begin_ns + int(seconds * NS)
+        begin_ns += int(WARM_UP_S * NS_PER_S)
+        end_ns = begin_ns + int(seconds * NS_PER_S)
         limit_s = WARM_UP_S + seconds + ARRIVAL_LIMIT_S
         follow(reader, process, note, lambda now: now >= end_ns, limit_s, "the time to pass")
         feeder.stop()

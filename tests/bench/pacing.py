@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from confluent_kafka import KafkaError, Producer
 
+from flows.numeric.time import NS_PER_S
 from tests.bench.load import Message
 from tests.bench.percentiles import Ints
 
-NS = 1_000_000_000
 SLICE_NS = 2_000_000
 _DELIVERY_LIMIT_S = 30.0
 
@@ -20,8 +20,8 @@ def due_ns(count: int, rate_hz: float, slice_ns: int = SLICE_NS) -> Ints:
 
     Messages whose turn comes within the same ``slice_ns`` are due together, at its begin.
     """
-    own = (np.arange(count) * (NS / rate_hz)).astype(np.int64)
-    return own // slice_ns * slice_ns if rate_hz * slice_ns > NS else own
+    own = (np.arange(count) * (NS_PER_S / rate_hz)).astype(np.int64)
+    return own // slice_ns * slice_ns if rate_hz * slice_ns > NS_PER_S else own
 
 
 class SteadyFeeder:
@@ -102,7 +102,7 @@ class SteadyFeeder:
         for stop in [*ends.tolist(), len(self._messages)]:
             due_ns = self._begin_ns + int(self._due_ns[self._count])
             wait_ns = due_ns - time.monotonic_ns()
-            if self._stop.wait(max(wait_ns, 0) / NS):
+            if self._stop.wait(max(wait_ns, 0) / NS_PER_S):
                 return
             self._send(stop)
         self._failure = f"no more than {len(self._messages)} messages were prepared"

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-NS_PER_MS = 1_000_000
+from flows.numeric.arrays import Int64
+from flows.numeric.time import NS_PER_MS
+
 QUANTILES = (50, 95, 99)
 
-Ints = npt.NDArray[np.int64]
+Ints = Int64
 
 
 def summary_ms(durations_ns: Ints | Sequence[int]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from flows.connectors.kafka.source import reader_config
 from flows.features import warm_up
+from flows.numeric.time import NS_PER_S
 from schemas import topics
 from tests.bench.clock import wall_minus_monotonic_ns
 from tests.bench.load import Message, endless_messages, fill
@@ -39,7 +40,6 @@ BATCH = 4096
 CHUNK = 20_000
 START_LIMIT_S = 120.0
 SCORING_LIMIT_S = 600.0
-NS = 1_000_000_000
 
 
 def run(ticks: int, rounds: int, brokers: list[str]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class _Bench:
                 "a copy",
             )
         reader.close()
-        return came[0] / NS - process.started_at
+        return came[0] / NS_PER_S - process.started_at
 
     def _reading_rate(self) -> float:
         """Return at how many messages a second a consumer set up as the flow's reads the log."""

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from flows.numeric.time import NS_PER_S
 from tests.bench.staged import stages
 
-NS = 1_000_000_000
 _READY = re.compile(r'^.*"event": ?"pipeline ready".*$', re.MULTILINE)
 
 
@@ -63,8 +63,8 @@ def life_of(stderr: str, started_at_s: float, first_ns: int, wall_minus_monotoni
         raise ValueError(message)
     told = json.loads(found[0])
     ready_wall_s = datetime.fromisoformat(told["timestamp"]).timestamp()
-    ready_s = ready_wall_s - wall_minus_monotonic_ns / NS
-    first_s = first_ns / NS
+    ready_s = ready_wall_s - wall_minus_monotonic_ns / NS_PER_S
+    first_s = first_ns / NS_PER_S
     return Life(
         first_s - started_at_s, first_s - ready_s, told["rebuild"], stages(stderr, started_at_s)
     )

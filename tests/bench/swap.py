@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import POLL_INTERVAL_S
 from schemas import topics
 from tests.bench.load import endless_messages
 from tests.bench.models import MODELS, publish
-from tests.bench.pacing import NS, SteadyFeeder
+from tests.bench.pacing import SteadyFeeder
 from tests.bench.percentiles import Ints, ratio
 from tests.bench.reading import Arrived, Reader, follow, input_of
 from tests.bench.servers import TARGET, Servers, end, servers
@@ -66,7 +67,7 @@ class _Mover(threading.Thread):
                 before = time.monotonic_ns()
                 self.moved_ns.append(before)
                 self._store.move(TARGET, champion=ref, by="bench")
-                self.took_s.append((time.monotonic_ns() - before) / NS)
+                self.took_s.append((time.monotonic_ns() - before) / NS_PER_S)
                 if not self.shown.wait(SWITCH_LIMIT_S):
                     self.failure = f"no prediction by {ref} within {SWITCH_LIMIT_S:g} s"
                     return
@@ -136,14 +137,14 @@ def _on_broker(place: Servers, rate_hz: float, swaps: int) -> dict[str, Any]:
     with place.flow(folder, "swap", "flow") as process:
         feeder.start()
         follow(reader, process, note, lambda _: bool(record.seen), START_LIMIT_S, "a first message")
-        warm_ns = time.monotonic_ns() + int(WARM_UP_S * NS)
+        warm_ns = time.monotonic_ns() + int(WARM_UP_S * NS_PER_S)
         follow(reader, process, note, lambda now: now >= warm_ns, 2 * WARM_UP_S, "the warm-up")
         mover.start()
         limit_s = swaps * (PAUSE_S[1] + SWITCH_LIMIT_S)
         follow(reader, process, note, lambda _: not mover.is_alive(), limit_s, "all moves")
         feeder.stop()
         # What does not come by then is missing, which is a result and no accident.
-        limit_ns = time.monotonic_ns() + int(ARRIVAL_LIMIT_S * NS)
+        limit_ns = time.monotonic_ns() + int(ARRIVAL_LIMIT_S * NS_PER_S)
         follow(
             reader,
             process,
@@ -168,7 +169,7 @@ def _figures(record: _Record, mover: _Mover, count: int) -> dict[str, Any]:
     switched_ns = [at_of[offset] for offset in switch_offsets(record.seen)]
     # As many as came: a switch that did not is among the defects.
     pairs = zip(mover.moved_ns, switched_ns, strict=False)
-    took_s = [(after - before) / NS for before, after in pairs]
+    took_s = [(after - before) / NS_PER_S for before, after in pairs]
     figures: dict[str, Any] = {"ok": not wrong, "predictions": len(record.seen)}
     if took_s:
         if max(took_s) > PROMISED_S:
@@ -185,7 +186,7 @@ def _figures(record: _Record, mover: _Mover, count: int) -> dict[str, Any]:
 
 def _silences(at_ns: Ints, first_move_ns: int) -> dict[str, Any]:
     """Compare the longest time without a prediction, while swapping and before it."""
-    warm = at_ns[at_ns >= first_move_ns - int(WARM_UP_S * NS)]
+    warm = at_ns[at_ns >= first_move_ns - int(WARM_UP_S * NS_PER_S)]
     gaps_ms = np.diff(warm) / 1e6
     swapping = warm[1:] >= first_move_ns
     return {

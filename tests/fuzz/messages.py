@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick
 from tests.fuzz.mutate import mutated
 from tests.support.kafka.tools import Outgoing
 
-SECOND = 1_000_000_000
-START_NS = 1_750_000_000 * SECOND
+START_NS = 1_750_000_000 * NS_PER_S
 _ENCODE = msgspec.json.Encoder().encode
 _TICK = msgspec.json.Decoder(Tick)
 _FOLLOWED_ID = 2**60
@@ -36,7 +36,7 @@ def hostile_messages(
         _Market(
             symbol=f"F{number:02d}-USD",
             partition=number % partitions,
-            now_ns=START_NS + random_.randrange(60 * SECOND),
+            now_ns=START_NS + random_.randrange(60 * NS_PER_S),
             price=10.0 ** random_.uniform(-3, 5),
         )
         for number in range(symbols)
@@ -61,7 +61,7 @@ def hostile_messages(
 def _good(random_: random.Random, market: _Market) -> bytes:
     if market.last and random_.random() < 0.02:
         return market.last
-    market.now_ns += int(random_.expovariate(2.0) * SECOND)
+    market.now_ns += int(random_.expovariate(2.0) * NS_PER_S)
     market.price *= 1.0 + random_.gauss(0.0, 2e-4)
     market.next_id += 1
     price = round(market.price, 6) or 1e-6
@@ -69,7 +69,7 @@ def _good(random_: random.Random, market: _Market) -> bytes:
     whole = random_.random() > 0.1
     ts_ns = market.now_ns
     if random_.random() < 0.01:
-        ts_ns -= random_.randrange(90 * SECOND)
+        ts_ns -= random_.randrange(90 * NS_PER_S)
     return _ENCODE(
         Tick(
             symbol=market.symbol,

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-SECOND = 1_000_000_000
-DAY = 86_400 * SECOND
+from flows.numeric.time import NS_PER_S
+
+DAY = 86_400 * NS_PER_S
 _NUMBER = re.compile(rb"(?<=[:\[])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _FIELDS = (
     "symbol",
@@ -220,9 +221,17 @@ def _extreme_time(random_: random.Random, value: bytes, _other: bytes) -> bytes:
 
 
 def _shifted(random_: random.Random, time_ns: object) -> int:
-    base = time_ns if isinstance(time_ns, int) else 1_750_000_000 * SECOND
-    shifts = (1, SECOND, 5 * SECOND, 59 * SECOND, 60 * SECOND, 61 * SECOND, 3600 * SECOND)
-    far = (3601 * SECOND, 7200 * SECOND, 4 * DAY, 32 * DAY, 4000 * DAY)
+    base = time_ns if isinstance(time_ns, int) else 1_750_000_000 * NS_PER_S
+    shifts = (
+        1,
+        NS_PER_S,
+        5 * NS_PER_S,
+        59 * NS_PER_S,
+        60 * NS_PER_S,
+        61 * NS_PER_S,
+        3600 * NS_PER_S,
+    )
+    far = (3601 * NS_PER_S, 7200 * NS_PER_S, 4 * DAY, 32 * DAY, 4000 * DAY)
     return base + random_.choice((-1, 1)) * random_.choice(shifts + far)
 
 

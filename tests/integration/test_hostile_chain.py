@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.codec.encode import dead_letters
+from flows.numeric.time import NS_PER_S
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.predictions import FeatureRow, Prediction
 from tests.fuzz.account import account_of, run_account
 from tests.fuzz.chain import Chain, as_log, baseline_scorer, batches
-from tests.fuzz.messages import SECOND, START_NS, hostile_messages
+from tests.fuzz.messages import START_NS, hostile_messages
 from tests.proof.checker import Outputs
 from tests.proof.hostile import prove
 from tests.proof.scores import Store
@@ -36,7 +37,7 @@ def store(scorer, folder):
 
 
 def outgoing(number: int = 0, **fields: object) -> Outgoing:
-    at_ns = START_NS + number * SECOND
+    at_ns = START_NS + number * NS_PER_S
     plain = {"symbol": "A-B", "venue": "v", "ts_event_ns": at_ns, "price": 1.0, **fields}
     return Outgoing(0, b"A-B", msgspec.json.encode(plain), at_ns // 10**6 + 1)
 
@@ -77,7 +78,7 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=5,
 )
-_near = st.integers(-90, 90).map(lambda second: START_NS + second * SECOND)
+_near = st.integers(-90, 90).map(lambda second: START_NS + second * NS_PER_S)
 _objects = st.fixed_dictionaries(
     {},
     optional={

@@ -14,12 +14,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from flows.errors import ConfigurationError
+from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore
 from schemas.models import ModelManifest, TargetSpec
 from tests.support import processes
 from tests.support.mlflow_server import MlflowServer
 from tests.support.polling import free_ports
-from tests.support.synthetic import NS, dataset
+from tests.support.synthetic import dataset
 from training.experiments.experiment import Options, Outcome, train
 from training.mlflow_link import tracking
 from training.mlflow_link.importing import download_from_mlflow, import_mlflow
@@ -96,7 +97,7 @@ def outcome(tmp_path_factory) -> Outcome:
     """What a training found whose candidate became champion."""
     store = ModelStore(tmp_path_factory.mktemp("store"))
     options = Options(models=("logreg",), folds=2, publish=True, pictures=False)
-    found = train(dataset(), SPIKE, options, store=store, created_ns=1_750_000_000 * NS)
+    found = train(dataset(), SPIKE, options, store=store, created_ns=1_750_000_000 * NS_PER_S)
     assert found.publication is not None
     assert found.publication.champion
     return found

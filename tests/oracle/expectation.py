@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from flows.numeric.time import NS_PER_S
 from schemas.features import FEATURE_SET, WARM_AFTER_S
 from schemas.ticks import Tick
-from tests.oracle.order import SECOND, PartitionOrder, Verdict
+from tests.oracle.order import PartitionOrder, Verdict
 from tests.oracle.validity import Reasons, validate
 from tests.support.kafka.tools import Message
 
@@ -108,7 +109,7 @@ def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Exp
             verdict=verdict,
             effective_ns=effective_ns,
             mid=_mid(tick),
-            warm=effective_ns - started_ns >= WARM_AFTER_S * SECOND,
+            warm=effective_ns - started_ns >= WARM_AFTER_S * NS_PER_S,
         )
     return expected
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flows.numeric.time import NS_PER_S
 from schemas.features import FEATURES, INDEX, MEMORY_S, WARM_AFTER_S
 from tests.oracle.order import PartitionOrder, Verdict
 
 if TYPE_CHECKING:
     from flows.codec.batch import TickBatch
 
-NS = 10**9
-MEMORY_NS = MEMORY_S * NS
+MEMORY_NS = MEMORY_S * NS_PER_S
 NAN = math.nan
 DUPLICATE, LATE, RESTART, GAP, WARM = 1, 2, 4, 8, 16
 FLAGS = {
@@ -87,7 +87,7 @@ class Fine:
 
     def __init__(self, memory, window_s):
         t = memory[-1].t
-        first = next(k for k, tick in enumerate(memory) if tick.t > t - window_s * NS)
+        first = next(k for k, tick in enumerate(memory) if tick.t > t - window_s * NS_PER_S)
         self.ticks = memory[first:]
         pairs = [(memory[k - 1], memory[k]) for k in range(max(first, 1), len(memory))]
         self.r = np.array([log_return(a.mid, b.mid) for a, b in pairs])
@@ -112,10 +112,10 @@ class Coarse:
     """The one-second bars of (sec - W, sec]."""
 
     def __init__(self, memory, window_s):
-        sec = memory[-1].t // NS
+        sec = memory[-1].t // NS_PER_S
         bars = {}
         for tick in memory:
-            bars.setdefault(tick.t // NS, []).append(tick)
+            bars.setdefault(tick.t // NS_PER_S, []).append(tick)
         seconds = list(bars)
         self.g = np.array(
             [
@@ -145,7 +145,7 @@ def row_of(memory):
     """Return name -> value for the newest tick of a memory."""
     now = memory[-1]
     start = memory[0].t
-    h = min(now.t - start, MEMORY_NS) / NS
+    h = min(now.t - start, MEMORY_NS) / NS_PER_S
     fine = {w: Fine(memory, w) for w in (1, 5, 30, 60, 300)}
     coarse = {w: Coarse(memory, w) for w in (60, 300, 900, 3600)}
 
@@ -237,14 +237,14 @@ def row_of(memory):
     out["spread_ratio_3600"] = NAN
     if quoted and sum(c3600.spreads) > 0:
         out["spread_ratio_3600"] = now.spread_bps / (math.fsum(c3600.spreads) / len(c3600.spreads))
-    seconds = now.t % (86_400 * NS) / NS
+    seconds = now.t % (86_400 * NS_PER_S) / NS_PER_S
     out["time_of_day_sin"] = math.sin(2 * math.pi * seconds / 86_400)
     out["time_of_day_cos"] = math.cos(2 * math.pi * seconds / 86_400)
-    out["minute_position"] = now.t % (60 * NS) / (60 * NS)
-    out["quarter_hour_position"] = now.t % (900 * NS) / (900 * NS)
-    out["hour_position"] = now.t % (3600 * NS) / (3600 * NS)
+    out["minute_position"] = now.t % (60 * NS_PER_S) / (60 * NS_PER_S)
+    out["quarter_hour_position"] = now.t % (900 * NS_PER_S) / (900 * NS_PER_S)
+    out["hour_position"] = now.t % (3600 * NS_PER_S) / (3600 * NS_PER_S)
     gaps = [x.t for x in memory if x.gap]
-    out["gap_age_s"] = min(now.t - gaps[-1], MEMORY_NS) / NS if gaps else float(MEMORY_S)
+    out["gap_age_s"] = min(now.t - gaps[-1], MEMORY_NS) / NS_PER_S if gaps else float(MEMORY_S)
     out["history_s"] = h
     return out
 

@@ -7,13 +7,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from flows.numeric.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
 from schemas.features import LATE_LIMIT_S, MEMORY_S
 
-SECOND = 1_000_000_000
-MEMORY_NS = MEMORY_S * SECOND
-LATE_LIMIT_NS = LATE_LIMIT_S * SECOND
-DAY_NS = 86_400 * SECOND
-MINUTE_NS = 60 * SECOND
+MEMORY_NS = MEMORY_S * NS_PER_S
+LATE_LIMIT_NS = LATE_LIMIT_S * NS_PER_S
 
 
 class Verdict(Enum):
@@ -110,8 +108,8 @@ class PartitionOrder:
         return verdict, effective, memory.started_ns
 
     def _forget(self, now: int) -> None:
-        minute = now // MINUTE_NS
+        minute = now // NS_PER_MINUTE
         if self.minute is not None and minute != self.minute:
-            for key in [key for key, each in self.bounds.items() if now - each.top_ns > DAY_NS]:
+            for key in [key for key, each in self.bounds.items() if now - each.top_ns > NS_PER_DAY]:
                 del self.bounds[key], self.memories[key]
         self.minute = minute

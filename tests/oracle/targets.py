@@ -3,9 +3,10 @@
 import itertools
 import math
 
-NS = 10**9
+from flows.numeric.time import NS_PER_S
+
 NAN = math.nan
-FORGET_NS = 86_400 * NS
+FORGET_NS = 86_400 * NS_PER_S
 
 
 def log_return(a, b):
@@ -23,10 +24,10 @@ def effective_times(symbols, times, mids, restarts):
         if math.isnan(mid):
             out.append(None)
             continue
-        if minute is not None and ts // (60 * NS) != minute:
+        if minute is not None and ts // (60 * NS_PER_S) != minute:
             for k in [k for k, t in newest.items() if ts - t > FORGET_NS]:
                 del newest[k]
-        minute = ts // (60 * NS)
+        minute = ts // (60 * NS_PER_S)
         if s not in newest or restart:
             newest[s], first[s] = ts, i
         newest[s] = max(newest[s], ts)
@@ -39,13 +40,13 @@ def usual(rows, horizon_s, lookback_s):
     now = rows[-1][0]
     closes = {}
     for t, mid in rows:
-        closes[t // NS] = mid
+        closes[t // NS_PER_S] = mid
     squares = [
         log_return(closes[a], closes[b]) ** 2
         for a, b in itertools.pairwise(closes)
-        if b > now // NS - lookback_s
+        if b > now // NS_PER_S - lookback_s
     ]
-    history = max(1.0, min(lookback_s, (now - rows[0][0]) / NS))
+    history = max(1.0, min(lookback_s, (now - rows[0][0]) / NS_PER_S))
     return math.sqrt(math.fsum(squares) * horizon_s / history) if squares else NAN
 
 
@@ -65,7 +66,7 @@ def label(symbols, times, mids, gaps, restarts, horizon_s=60, lookback_s=3600):
             if memory[j][1] != first or gaps[j]:
                 out[-1] = (NAN, NAN, NAN, j)
                 break
-            if memory[j][0] > t + horizon_s * NS:
+            if memory[j][0] > t + horizon_s * NS_PER_S:
                 out[-1] = (
                     *judge(i, t, first, later, memory, symbols, mids, horizon_s, lookback_s),
                     j,
@@ -79,8 +80,8 @@ def judge(i, t, first, later, memory, symbols, mids, horizon_s, lookback_s):
     if not any(time > t for time, _ in later):
         return NAN, NAN, NAN
     path = [(t, mids[i]), *later]
-    points = range(t // NS + 1, t // NS + horizon_s + 1)
-    grid = [mids[i]] + [[mid for time, mid in path if time <= p * NS][-1] for p in points]
+    points = range(t // NS_PER_S + 1, t // NS_PER_S + horizon_s + 1)
+    grid = [mids[i]] + [[mid for time, mid in path if time <= p * NS_PER_S][-1] for p in points]
     volatility = math.sqrt(math.fsum(log_return(a, b) ** 2 for a, b in itertools.pairwise(grid)))
     past = [
         (memory[k][0], mids[k])

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick
 from tests.support.kafka.tools import Outgoing
 
-SECOND = 1_000_000_000
-START_NS = 1_750_000_000 * SECOND
+START_NS = 1_750_000_000 * NS_PER_S
 VENUE, OTHER_VENUE = "proof", "proof-too"
 _ON_BOTH = 2
 _ENCODE = msgspec.json.Encoder().encode
@@ -80,7 +80,7 @@ def _market(random_: random.Random, number: int, venue: str, partitions: int) ->
         has_ids=number % 4 != 3,
         has_quotes=number % 5 != 4,
         has_recv=number % 3 != 2,
-        now_ns=START_NS + random_.randrange(60 * SECOND),
+        now_ns=START_NS + random_.randrange(60 * NS_PER_S),
         price=10.0 ** random_.uniform(-2, 5),
     )
 
@@ -97,9 +97,9 @@ def _tick(random_: random.Random, market: _Market) -> Tick:
     ts_ns = market.now_ns
     chance = random_.random()
     if chance < 0.015:
-        ts_ns -= random_.choice((1, random_.randrange(60 * SECOND), 60 * SECOND))
+        ts_ns -= random_.choice((1, random_.randrange(60 * NS_PER_S), 60 * NS_PER_S))
     elif chance < 0.0152:
-        market.now_ns = ts_ns = ts_ns - 60 * SECOND - random_.choice((1, 3600 * SECOND))
+        market.now_ns = ts_ns = ts_ns - 60 * NS_PER_S - random_.choice((1, 3600 * NS_PER_S))
     price = round(market.price, 6)
     half = price * random_.uniform(0, 3e-4)
     quoted = market.has_quotes and random_.random() > 0.05
@@ -126,8 +126,8 @@ def _step_ns(random_: random.Random, market: _Market) -> int:
     if chance < 0.05:
         return 0
     if chance < 0.0502:
-        return 3600 * SECOND + random_.choice((0, 1, 26 * 3600 * SECOND))
-    return int(random_.expovariate(1.0 / market.mean_wait_s) * SECOND)
+        return 3600 * NS_PER_S + random_.choice((0, 1, 26 * 3600 * NS_PER_S))
+    return int(random_.expovariate(1.0 / market.mean_wait_s) * NS_PER_S)
 
 
 def _changed(tick: Tick, **fields: object) -> bytes:
@@ -166,9 +166,9 @@ _BAD = (
     lambda tick: _changed(tick, bid=tick.price * 1.01, ask=tick.price),
     lambda tick: _changed(tick, size=-0.5),
     lambda tick: _changed(tick, bid_size=-1.0),
-    lambda tick: _changed(tick, ts_event_ns=tick.ts_event_ns + 6 * SECOND, ts_recv_ns=None),
-    lambda tick: _changed(tick, ts_recv_ns=tick.ts_event_ns - 5 * SECOND - 1),
-    lambda tick: _changed(tick, ts_event_ns=1_230_768_000 * SECOND - 1),
+    lambda tick: _changed(tick, ts_event_ns=tick.ts_event_ns + 6 * NS_PER_S, ts_recv_ns=None),
+    lambda tick: _changed(tick, ts_recv_ns=tick.ts_event_ns - 5 * NS_PER_S - 1),
+    lambda tick: _changed(tick, ts_event_ns=1_230_768_000 * NS_PER_S - 1),
     lambda tick: _changed(tick, symbol="X" * 65),
     lambda tick: _changed(tick, note="x" * 66_000),
 )

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import numpy as np
 
+from flows.numeric.time import NS_PER_S
 from schemas import topics
 from schemas.features import INDEX, MEMORY_S, NAMES
 from schemas.predictions import FeatureRow
 from tests.oracle.expectation import Expected, ExpectedRow, Origin
 from tests.oracle.features import Seen, row_of
-from tests.oracle.order import SECOND, Verdict
+from tests.oracle.order import Verdict
 from tests.proof.checker import Defect
 from tests.support.feature_checks import RELATIVE, scale_of
 from tests.support.kafka.tools import Message
@@ -21,7 +22,7 @@ from tests.support.kafka.tools import Message
 # What is published was rounded to float32.
 _ROUNDING = 2.0**-23
 _LARGEST = float(np.finfo(np.float32).max)
-_KEPT_NS = (MEMORY_S + 100) * SECOND
+_KEPT_NS = (MEMORY_S + 100) * NS_PER_S
 _BEGINNINGS = {Verdict.FIRST, Verdict.RESTART}
 
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.features import NOTHING_HELD, FeatureState
+from flows.numeric.time import NS_PER_S
 from tests.support.feature_checks import assert_same_bits
 from tests.support.hostile import HOUR, long_log, short_logs
-from tests.support.ticks import NS, START_NS, T, batch_of, cut, random_log
+from tests.support.ticks import START_NS, T, batch_of, cut, random_log
 
 
 def anchors(log):
@@ -84,7 +85,7 @@ def test_rebuild_from_follows_a_sane_log_at_about_an_hour(trade_ids):
 
 
 def test_rebuild_from_recovers_from_an_id_far_ahead():
-    ticks = [T(START_NS + i * NS, trade_id=100 + i) for i in range(6 * 3600)]
+    ticks = [T(START_NS + i * NS_PER_S, trade_id=100 + i) for i in range(6 * 3600)]
     ticks[1000].trade_id = 10**9
     _, rebuild = anchors(batch_of(ticks))
     assert rebuild[-1] > 6 * 3600 - 2 * 3600
@@ -92,7 +93,7 @@ def test_rebuild_from_recovers_from_an_id_far_ahead():
 
 def test_a_delisted_symbol_holds_the_rebuild_for_a_day_only():
     ticks = [T(START_NS, symbol=1)]
-    ticks += [T(START_NS + i * 60 * NS, symbol=0) for i in range(26 * 60)]
+    ticks += [T(START_NS + i * 60 * NS_PER_S, symbol=0) for i in range(26 * 60)]
     _, rebuild = anchors(batch_of(ticks))
     assert rebuild[23 * 60] == 0
     assert rebuild[-1] > 24 * 60

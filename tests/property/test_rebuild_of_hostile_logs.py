@@ -9,11 +9,10 @@ import pytest
 from flows.codec.batch import RawBatch, SymbolTable, TickBatch
 from flows.codec.decode import decode
 from flows.features import FeatureState
+from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick
 from tests.proof.inputs import messages
 from tests.support.kafka.tools import Outgoing
-
-SECOND = 1_000_000_000
 
 
 def assert_rebuilt_equal(log: list[Outgoing], cuts: list[int], reach: int) -> None:
@@ -69,7 +68,7 @@ def test_rebuild_keeps_the_return_before_a_long_silence() -> None:
         tick = Tick(
             symbol="A",
             venue="v",
-            ts_event_ns=1_750_000_030 * SECOND + round(at_s * SECOND),
+            ts_event_ns=1_750_000_030 * NS_PER_S + round(at_s * NS_PER_S),
             price=price,
             trade_id=trade_id,
         )

@@ -4,15 +4,16 @@ import gzip
 import json
 from pathlib import Path
 
-SECOND_NS = 1_000_000_000
-START_NS = 1_700_000_000 * SECOND_NS
-RECEIVED_NS = START_NS + 6_000 * SECOND_NS  # after every event of that day
+from flows.numeric.time import NS_PER_S
+
+START_NS = 1_700_000_000 * NS_PER_S
+RECEIVED_NS = START_NS + 6_000 * NS_PER_S  # after every event of that day
 
 
 def exchange_ticker(number: int, symbol: str = "BTC-USD", **changes: object) -> str:
     """Return a Coinbase Exchange ticker message, one a second."""
     price = 30_000 + (number * 7919 % 101) / 4
-    second = START_NS // SECOND_NS + number
+    second = START_NS // NS_PER_S + number
     minutes, seconds = divmod(second % 86_400, 60)
     hours, minutes = divmod(minutes, 60)
     message = {
@@ -42,7 +43,7 @@ def write_capture(
     path: Path,
     frames: list[str],
     venue: str = "coinbase-exchange",
-    every_ns: int = SECOND_NS,
+    every_ns: int = NS_PER_S,
 ) -> Path:
     """Write frames as a recording, one every ``every_ns``, and return its path."""
     header = {"format": "frames/1", "venue": venue, "source": "made up", "note": "test"}

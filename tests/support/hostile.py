@@ -3,14 +3,16 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.support.ticks import NAN, NS, START_NS, T, batch_of
+from flows.numeric.time import NS_PER_S
+from tests.support.ticks import NAN, START_NS, T, batch_of
 
-HOUR = 3600 * NS
+HOUR = 3600 * NS_PER_S
 
 STEPS_NS = (
-    0, 0, 1, 10**6, NS // 2, NS, 2 * NS, 7 * NS, 31 * NS, 61 * NS, 299 * NS, 301 * NS,
-    899 * NS, 1801 * NS, 3599 * NS, HOUR, HOUR + 1, HOUR + NS, 2 * HOUR, 25 * HOUR,
-    -1, -NS, -30 * NS, -59 * NS, -60 * NS, -60 * NS - 1, -61 * NS, -119 * NS, -HOUR, -26 * HOUR,
+    0, 0, 1, 10**6, NS_PER_S // 2, NS_PER_S, HOUR, HOUR + 1, HOUR + NS_PER_S, 2 * HOUR, 25 * HOUR,
+    *(NS_PER_S * step_s for step_s in (2, 7, 31, 61, 299, 301, 899, 1801, 3599)),
+    *(-NS_PER_S * step_s for step_s in (1, 30, 59, 60, 61, 119)),
+    -1, -60 * NS_PER_S - 1, -HOUR, -26 * HOUR,
 )  # fmt: skip
 """From the log's clock to the next tick's time."""
 
@@ -92,7 +94,7 @@ def long_log(seed: int, n: int, symbols: int, trouble: float, ids: float = 0.7):
     """Return a log of ``n`` ticks of which a share is troublesome; ``ids`` of them have an id."""
     rng = np.random.default_rng(seed)
     writer = Writer()
-    calm = (NS // 5, NS, 3 * NS, 20 * NS)
+    calm = (NS_PER_S // 5, NS_PER_S, 3 * NS_PER_S, 20 * NS_PER_S)
     for _ in range(n):
         troubled = rng.random() < trouble
         step = int(rng.choice(STEPS_NS if troubled else calm))

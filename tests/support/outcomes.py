@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from flows.codec.batch import GAP, LATE, RESTART
+from flows.numeric.time import NS_PER_S
 from flows.targets import label_columns, truth
 from schemas.models import TargetSpec
 from schemas.predictions import Prediction, TargetScore
 from tests.support.api import prediction
 
-NS = 1_000_000_000
-START_NS = 1_700_000_000 * NS
+START_NS = 1_700_000_000 * NS_PER_S
 
 Labels = dict[str, tuple[float, float]]
 
@@ -36,10 +36,10 @@ def stream(
     (first, first_ref), *others = models.items()
     for offset in range(count):
         pause_s = random.exponential(pace_s) if random.random() > 0.01 else 100 * pace_s
-        time_ns += int(pause_s * NS)
+        time_ns += int(pause_s * NS_PER_S)
         symbol = str(random.choice(["A", "B", "C"], p=[0.6, 0.3, 0.1]))
         mids[symbol] *= float(np.exp(random.normal(0, 3e-4)))
-        event_ns = time_ns - (5 * NS if random.random() < 0.05 else 0)
+        event_ns = time_ns - (5 * NS_PER_S if random.random() < 0.05 else 0)
         late = event_ns < newest.get(symbol, 0)
         newest[symbol] = max(event_ns, newest.get(symbol, 0))
         scores = {first: own(first_ref, 0.1 + random.random() / 2, z=0.25)}

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
+from flows.numeric.time import NS_PER_S
 from schemas import topics
 from tests.support.kafka.tools import Outgoing, committed, read_topic
 from tests.support.polling import until
 from tests.support.processes import Process, flow
 
 START_NS = 1_750_000_000_000_000_000
-SECOND = 1_000_000_000
 PARTITIONS = 2
 SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD")
 
@@ -21,7 +21,7 @@ SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD")
 def tick(number: int, **changes: object) -> Outgoing:
     """Return a tick of the symbol whose turn it is, a tenth of a second after the one before."""
     symbol = SYMBOLS[number % len(SYMBOLS)]
-    at_ns = START_NS + number * SECOND // 10
+    at_ns = START_NS + number * NS_PER_S // 10
     plain = {
         "symbol": symbol,
         "venue": "test",

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from flows.numeric.time import NS_PER_S
 from schemas.features import FEATURES, INDEX, NAMES
 from training.data.dataset import Dataset
 
-NS = 1_000_000_000
-START_NS = 1_700_000_000 * NS
+START_NS = 1_700_000_000 * NS_PER_S
 
 
 def random_values(generator: np.random.Generator, count: int, sigma: float) -> np.ndarray:
@@ -48,7 +48,7 @@ def dataset(hours: float = 12, seed: int = 0, every_s: int = 5, signal: float = 
     quantity = busy ** (0.8 * signal) * np.exp(
         signal * 0.5 * walk + generator.normal(0, 0.5, count)
     )
-    ts_ns = START_NS + np.arange(count, dtype=np.int64) * every_s * NS
+    ts_ns = START_NS + np.arange(count, dtype=np.int64) * every_s * NS_PER_S
     return Dataset(
         values=values,
         ts_ns=ts_ns,

@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from flows.codec.batch import NO_TRADE_ID, TickBatch
+from flows.numeric.time import NS_PER_S
 
-NS = 10**9
-START_NS = 1_700_000_000 * NS
+START_NS = 1_700_000_000 * NS_PER_S
 NAN = float("nan")
 
 COLUMNS = tuple(f.name for f in fields(TickBatch) if f.name not in ("partition", "ticks"))
@@ -74,7 +74,7 @@ def random_log(
     """Return a plausible log: random walks, quotes and sizes around them, and some trouble."""
     rng = np.random.default_rng(seed)
     symbol = rng.integers(0, symbols, n).astype(np.int32)
-    ts = start_ns + np.cumsum((rng.exponential(mean_gap_s, n) * NS).astype(np.int64))
+    ts = start_ns + np.cumsum((rng.exponential(mean_gap_s, n) * NS_PER_S).astype(np.int64))
     price = np.empty(n)
     ids = np.full(n, NO_TRADE_ID, np.int64)
     for s in range(symbols):
@@ -92,7 +92,7 @@ def random_log(
     for column in (size, bid, ask, bid_size, ask_size):
         column[rng.random(n) < nulls] = NAN
     is_late = rng.random(n) < late
-    ts[is_late] -= rng.integers(0, 59 * NS, int(is_late.sum()))
+    ts[is_late] -= rng.integers(0, 59 * NS_PER_S, int(is_late.sum()))
     again = (rng.random(n) < repeats) & trade_ids
     ids[again] -= 1
     return TickBatch(

@@ -8,12 +8,12 @@ import numpy as np
 from flows.codec.batch import RawBatch, SymbolTable, TickBatch
 from flows.codec.decode import decode
 from flows.features import DUPLICATE, FeatureRows, FeatureState
-from flows.numeric.arrays import Bool, Float64, Int32, Int64
+from flows.numeric.arrays import Bool, Float32, Float64, Int32, Int64
+from flows.numeric.time import NS_PER_HOUR
 from schemas.dead_letters import Reason
 from schemas.features import NAMES
-from training.estimators.preprocessing import Float32
 
-MEMORY_NS = 3_600 * 1_000_000_000
+MEMORY_NS = NS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from flows.errors import TrainingError
 from flows.numeric.arrays import Float64, Int64
+from flows.numeric.time import NS_PER_S
 
 LAGS = (0, 1, 2, 3, 4, 9)
 WINDOWS = (5, 15, 60)
@@ -96,7 +97,7 @@ def bars_of(name: str, frame: pd.DataFrame) -> Bars:
         else np.full(len(order), np.nan)
     )
     times = ts_ns[order]
-    interval_s = max(1, int(np.median(np.diff(times)) // 1_000_000_000))
+    interval_s = max(1, int(np.median(np.diff(times)) // NS_PER_S))
     return Bars(name, times, volume=volume, interval_s=interval_s, **columns)
 
 
@@ -108,7 +109,7 @@ def bar_features(bars: Bars) -> tuple[Float64, tuple[str, ...]]:
     is unknown, or reaches across a hole.
     """
     returns = np.log(bars.close / np.concatenate([[np.nan], bars.close[:-1]]))
-    whole = np.diff(bars.ts_ns, prepend=bars.ts_ns[0] - 1) <= bars.interval_s * 1_000_000_000
+    whole = np.diff(bars.ts_ns, prepend=bars.ts_ns[0] - 1) <= bars.interval_s * NS_PER_S
     returns[~whole] = np.nan
     series = pd.Series(returns)
     volume = pd.Series(bars.volume)
@@ -125,7 +126,7 @@ def bar_features(bars: Bars) -> tuple[Float64, tuple[str, ...]]:
         columns[f"return_{window}"] = series.rolling(window).sum().to_numpy(np.float64)
         columns[f"volatility_{window}"] = series.rolling(window).std().to_numpy(np.float64)
         columns[f"volume_ratio_{window}"] = (volume / mean.where(mean > 0)).to_numpy(np.float64)
-    day = 2 * np.pi * ((bars.ts_ns // 1_000_000_000) % 86_400) / 86_400
+    day = 2 * np.pi * ((bars.ts_ns // NS_PER_S) % 86_400) / 86_400
     columns["time_of_day_sin"], columns["time_of_day_cos"] = np.sin(day), np.cos(day)
     return np.stack(list(columns.values()), axis=1), tuple(columns)
 
@@ -134,7 +135,7 @@ def next_returns(bars: Bars) -> Float64:
     """Return log(next close / close), NaN for the last bar and before a hole."""
     following = np.append(bars.close[1:], np.nan)
     steps = np.append(np.diff(bars.ts_ns), np.iinfo(np.int64).max)
-    known = steps <= bars.interval_s * 1_000_000_000
+    known = steps <= bars.interval_s * NS_PER_S
     return np.where(known, np.log(following / bars.close), np.nan)
 
 

@@ -8,16 +8,15 @@ import numpy as np
 from flows.codec.batch import TickBatch
 from flows.errors import TrainingError
 from flows.features import DUPLICATE, WARM, FeatureState
-from flows.numeric.arrays import Bool, Float64, Int64
+from flows.numeric.arrays import Bool, Float32, Float64, Int64
+from flows.numeric.time import NS_PER_S
 from flows.targets import quantity
 from schemas.features import NAMES
 from schemas.models import TargetSpec
 from training.data.dataset import Dataset, first_of_each, join
 from training.data.ticklog import TickLog, take
-from training.estimators.preprocessing import Float32
 
 CHUNK = 32_768
-NS = 1_000_000_000
 Step = Callable[[int], None]
 
 
@@ -108,7 +107,7 @@ def build_dataset(
         known = quantities(log.batch, table, spec)
         usable = table.warm & np.isfinite(known)
         rows = first_of_each(
-            log.batch.symbol_id, table.ts_effective_ns, max(1, round(every_s * NS)), usable
+            log.batch.symbol_id, table.ts_effective_ns, max(1, round(every_s * NS_PER_S)), usable
         )
         parts.append(
             Dataset(

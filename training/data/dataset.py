@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from flows.errors import TrainingError
-from flows.numeric.arrays import Bool, Float64, Int32, Int64
+from flows.numeric.arrays import Bool, Float32, Float64, Int32, Int64
 from schemas.features import NAMES
 from schemas.models import Provenance
-from training.estimators.preprocessing import Float32
 
 
 @dataclass(frozen=True, slots=True)

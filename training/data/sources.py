@@ -17,6 +17,7 @@ from flows.codec.decode import decode
 from flows.connectors.kafka.reader import read_topic
 from flows.errors import TrainingError
 from flows.feeds.simulator.market import simulate_history
+from flows.numeric.time import NS_PER_S
 from flows.settings import Settings
 from schemas.feeds import FeedName
 from training.data.captures import decode_values, read_capture
@@ -25,7 +26,6 @@ from training.data.ticklog import TickLog, between, concatenate, provenance_of
 
 KAFKA = "kafka:"
 SIMULATE = FeedName.SIMULATE.value
-_NS = 1_000_000_000
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -158,7 +158,7 @@ def parse_time(text: str) -> int:
         raise TrainingError(msg) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * _NS
+    return int(moment.timestamp()) * NS_PER_S
 
 
 def _ms(ts_ns: int | None) -> int | None:

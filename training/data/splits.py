@@ -11,8 +11,8 @@ import numpy as np
 
 from flows.errors import TrainingError
 from flows.numeric.arrays import Int64
+from flows.numeric.time import NS_PER_S
 
-NS = 1_000_000_000
 HOLE_S = 60
 # Rows may be bars of an hour: what is no hole there would be one between ticks.
 HOLE_STEPS = 3
@@ -64,14 +64,14 @@ def active_time(ts_ns: Int64) -> tuple[Int64, Int64]:
     times = np.unique(ts_ns)
     steps = np.diff(times, prepend=times[:1])
     usual = float(np.median(steps[1:])) if len(steps) > 1 else 0.0
-    steps[steps > max(HOLE_S * NS, HOLE_STEPS * usual)] = 0
+    steps[steps > max(HOLE_S * NS_PER_S, HOLE_STEPS * usual)] = 0
     return times, np.cumsum(steps)
 
 
 def windows(ts_ns: Int64) -> list[tuple[int, int]]:
     """Return the first and last time of each stretch without a silence of hours."""
     times = np.unique(ts_ns)
-    seams = np.flatnonzero(np.diff(times) > WINDOWS_APART_S * NS)
+    seams = np.flatnonzero(np.diff(times) > WINDOWS_APART_S * NS_PER_S)
     starts = times[np.concatenate([[0], seams + 1])]
     ends = times[np.concatenate([seams, [len(times) - 1]])]
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
@@ -121,20 +121,20 @@ def walk_forward(
         raise TrainingError(msg)
     times, active = active_time(ts_ns)
     total = float(active[-1])
-    apart = (horizon_s + embargo_s) * NS
-    start = max(first_train_share * total, apart + MIN_TRAIN_S * NS)
-    holdout_start = total - max(holdout_share * total, MIN_TEST_S * NS)
+    apart = (horizon_s + embargo_s) * NS_PER_S
+    start = max(first_train_share * total, apart + MIN_TRAIN_S * NS_PER_S)
+    holdout_start = total - max(holdout_share * total, MIN_TEST_S * NS_PER_S)
     room = holdout_start - start
-    if room < MIN_TEST_S * NS:
-        need = (apart + (MIN_TRAIN_S + MIN_TEST_S) * NS) / NS
+    if room < MIN_TEST_S * NS_PER_S:
+        need = (apart + (MIN_TRAIN_S + MIN_TEST_S) * NS_PER_S) / NS_PER_S
         need = max((need + MIN_TEST_S), need / (1 - holdout_share))
         msg = (
-            f"too few ticks: {total / NS / 60:.0f} min of labelled, warm ticks, but a training"
-            f" part, {horizon_s + embargo_s} s of purge and embargo, a test part and a holdout"
-            f" need about {need / 60:.0f} min; record longer"
+            f"too few ticks: {total / NS_PER_S / 60:.0f} min of labelled, warm ticks, but a"
+            f" training part, {horizon_s + embargo_s} s of purge and embargo, a test part and a"
+            f" holdout need about {need / 60:.0f} min; record longer"
         )
         raise TrainingError(msg)
-    count = max(1, min(folds, int(room // (MIN_FOLD_S * NS))))
+    count = max(1, min(folds, int(room // (MIN_FOLD_S * NS_PER_S))))
     bounds = [cut_time(times, active, start + room * k / count) for k in range(count)]
     bounds += [cut_time(times, active, holdout_start), int(times[-1]) + 1]
     made = [

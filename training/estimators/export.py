@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from flows.errors import TrainingError
-from flows.numeric.arrays import Float64
+from flows.numeric.arrays import Float32, Float64
 from flows.scoring.session import open_session
 from training.estimators.graph import GraphBuilder
-from training.estimators.preprocessing import Float32
 from training.estimators.recipes import Fit
 
 TOLERANCE = 1e-5

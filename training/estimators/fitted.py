@@ -12,9 +12,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from flows.numeric.arrays import Float64
+from flows.numeric.arrays import Float32, Float64
 from training.estimators.graph import ML_OPSET, OPSET, GraphBuilder
-from training.estimators.preprocessing import Float32, Terms
+from training.estimators.preprocessing import Terms
 from training.estimators.trees import histogram_boosting_to_graph
 
 _EDGE = 1e-6

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 from onnx import TensorProto
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from flows.errors import TrainingError
+from flows.numeric.arrays import Float32
 from training.estimators.graph import GraphBuilder
 
-Float32 = npt.NDArray[np.float32]
 CLIP = 8.0
 KINDS = ("raw", "abs", "table", "log")
 HISTORY = "history_s"

@@ -7,9 +7,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from flows.errors import TrainingError
-from flows.numeric.arrays import Float64
+from flows.numeric.arrays import Float32, Float64
 from training.estimators.graph import GraphBuilder
-from training.estimators.preprocessing import Float32
 from training.estimators.trees import xgboost_to_graph
 
 

@@ -7,13 +7,12 @@ import msgspec
 import numpy as np
 
 from flows.errors import TrainingError
-from flows.numeric.arrays import Bool, Float64, Int64
+from flows.numeric.arrays import Bool, Float32, Float64, Int64
 from flows.targets import truth as truth_of
 from schemas.models import TargetSpec
 from training.data.dataset import Dataset, fit_level, thin
 from training.data.splits import Fold, Plan, active_time, walk_forward
 from training.estimators.export import check_parity, to_bytes
-from training.estimators.preprocessing import Float32
 from training.estimators.recipes import Fit, Fitting, Recipe
 from training.evaluation.metrics import budget_threshold
 

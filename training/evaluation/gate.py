@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from flows.numeric.arrays import Bool, Float64, Int64
+from flows.numeric.time import NS_PER_S
 from schemas.models import ModelManifest, Provenance, TargetSpec
 from training.evaluation.metrics import bootstrap_pr_auc, bootstrap_rmse, pr_auc
 from training.evaluation.results import Comparison, Results, compare
 
-NS = 1_000_000_000
 CONFIDENCE = 0.9
 # Fewer blocks of time, however many rows, and a bootstrap over them is a draw of lots.
 MIN_UNSEEN_BLOCKS = 10
@@ -39,7 +39,7 @@ def unseen(
     known = manifest.data_windows_ns
     if not known and manifest.data_from_ns is not None and manifest.data_to_ns is not None:
         known = [(manifest.data_from_ns, manifest.data_to_ns)]
-    apart = (horizon_s + embargo_s) * NS
+    apart = (horizon_s + embargo_s) * NS_PER_S
     times = ts_ns[rows]
     clear = np.ones(len(rows), np.bool_)
     for from_ns, to_ns in known:

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
 from flows.numeric.arrays import Bool, Float64, Int64
+from flows.numeric.time import NS_PER_S
 
-NS = 1_000_000_000
 DRAWS = 400
 LEVEL = 0.95
 BLOCK_S = 1_800
@@ -70,7 +69,7 @@ def block_length(ts_ns: Int64) -> int:
 
     At least five minutes: beyond the horizon, and beyond most of a burst.
     """
-    hours = len(np.unique(ts_ns // (60 * NS))) / 60
+    hours = len(np.unique(ts_ns // (60 * NS_PER_S))) / 60
     return int(np.clip(hours * 3600 / 30, MIN_BLOCK_S, BLOCK_S))
 
 
@@ -79,7 +78,7 @@ def time_blocks(ts_ns: Int64, block_s: int) -> Int64:
 
     All symbols of one interval share a block: they move together.
     """
-    return np.unique(ts_ns // (block_s * NS), return_inverse=True)[1].astype(np.int64)
+    return np.unique(ts_ns // (block_s * NS_PER_S), return_inverse=True)[1].astype(np.int64)
 
 
 def block_count(ts_ns: Int64) -> int:
@@ -87,7 +86,7 @@ def block_count(ts_ns: Int64) -> int:
     return int(time_blocks(ts_ns, block_length(ts_ns)).max()) + 1 if len(ts_ns) else 0
 
 
-def block_weights(blocks: Int64, draws: int, seed: int) -> npt.NDArray[np.float64]:
+def block_weights(blocks: Int64, draws: int, seed: int) -> Float64:
     """Return how often each block is drawn, float64, shape (draws, number of blocks)."""
     count = int(blocks.max()) + 1
     generator = np.random.default_rng(seed)

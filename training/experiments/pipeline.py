@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from rich.progress import Progress
 
+from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
 from schemas.features import NAMES
@@ -17,7 +18,6 @@ from training.evaluation import leaks
 from training.experiments.experiment import Options, Outcome, choose, steps, train
 
 FUTURE_TICKS = 20_000
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def run_once(
     now_ns = time.time_ns()
     chosen = choose(recipes(request.spec.kind), request.options.models)
     if request.last_s is not None:
-        request = replace(request, from_ns=now_ns - request.last_s * _NS)
+        request = replace(request, from_ns=now_ns - request.last_s * NS_PER_S)
     reading = bars.add_task("reading ticks", total=None)
     logs = read_sources(request.sources, settings, from_ns=request.from_ns, to_ns=request.to_ns)
     bars.update(reading, total=1, completed=1)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
+from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore, StoreEntry
 from schemas.models import Aliases, ModelManifest
 
@@ -92,4 +93,4 @@ def headline(manifest: ModelManifest) -> str:
 
 def moment(time_ns: int) -> str:
     """Return a time in UTC to the second."""
-    return f"{datetime.fromtimestamp(time_ns // 1_000_000_000, tz=UTC):%Y-%m-%d %H:%M:%S}Z"
+    return f"{datetime.fromtimestamp(time_ns // NS_PER_S, tz=UTC):%Y-%m-%d %H:%M:%S}Z"

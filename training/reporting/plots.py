@@ -10,9 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from flows.numeric.arrays import Bool, Float64, Int64
+from flows.numeric.time import NS_PER_HOUR
 from training.evaluation.metrics import rank, reliability
-
-_HOUR_NS = 3_600_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def label_rate(truth: Bool, ts_ns: Int64) -> Plot:
     """Share of events per hour of the tested time; holes are left out."""
     caption = "Label rate over time (one point an hour)"
     figure, axes = _draw(caption)
-    hours, inverse = np.unique(ts_ns // _HOUR_NS, return_inverse=True)
+    hours, inverse = np.unique(ts_ns // NS_PER_HOUR, return_inverse=True)
     rate = np.bincount(inverse, weights=truth.astype(float)) / np.bincount(inverse)
     axes.plot(np.arange(len(hours)), rate, marker=".", linewidth=1)
     axes.axhline(float(truth.mean()), color="grey", linestyle=":")

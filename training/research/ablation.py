@@ -18,13 +18,14 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from flows import logs
+from flows.numeric.time import NS_PER_S
 from flows.settings import load_settings
 from schemas.models import TargetSpec
 from training.console import command, progress, say
 from training.data.build import build_dataset
 from training.data.dataset import Dataset
 from training.data.sources import read_sources
-from training.data.splits import NS, Fold, active_time, cut_time
+from training.data.splits import Fold, active_time, cut_time
 from training.estimators.fitted import Blend, Model
 from training.estimators.preprocessing import Term, Terms, absolute, log, log_ratio, raw
 from training.estimators.prior import HOUR
@@ -132,7 +133,7 @@ def confirmation(dataset: Dataset, spec: TargetSpec, embargo_s: int = 3600) -> l
     shares = np.linspace(CONFIRM_FROM, 1.0, PARTS + 1)
     cuts = [cut_time(times, active, float(share * active[-1])) for share in shares]
     cuts[-1] += 1
-    apart = (spec.horizon_s + embargo_s) * NS
+    apart = (spec.horizon_s + embargo_s) * NS_PER_S
     made = []
     for number, (start, stop) in enumerate(itertools.pairwise(cuts)):
         limit = start - apart - 1

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from flows import logs
 from flows.errors import TrainingError
 from flows.numeric.arrays import Float64
+from flows.numeric.time import NS_PER_S
 from flows.settings import load_settings
 from schemas.features import NAMES
 from schemas.models import TargetSpec
@@ -33,7 +34,6 @@ from training.evaluation.cross_validation import fit_spec, labels
 STRENGTH = 0.001
 MOST_ROWS = 40_000
 PERCENTILE = 90.0
-_NS = 1_000_000_000
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -75,12 +75,14 @@ def hour_table(bars: Bars, stamp: Stamp = Stamp.CLOSE) -> Float64:
     variance = np.log(bars.high / bars.low) ** 2 / (4 * np.log(2))
     total = np.cumsum(variance)
     past = (total[59:-1] - np.concatenate([[0.0], total[:-60]])[: len(total) - 60]) / 60
-    whole = bars.ts_ns[60:] - bars.ts_ns[:-60] == 60 * bars.interval_s * _NS
+    whole = bars.ts_ns[60:] - bars.ts_ns[:-60] == 60 * bars.interval_s * NS_PER_S
     usable = whole & (past > 0)
     ratio = np.sqrt(variance[60:][usable] / past[usable])
     burst = ratio > (np.percentile(ratio, PERCENTILE) if len(ratio) else 0.0)
-    opened_ns = bars.ts_ns[60:][usable] - (bars.interval_s * _NS if stamp is Stamp.CLOSE else 0)
-    minute = opened_ns // (60 * _NS) % MINUTES
+    opened_ns = bars.ts_ns[60:][usable] - (
+        bars.interval_s * NS_PER_S if stamp is Stamp.CLOSE else 0
+    )
+    minute = opened_ns // (60 * NS_PER_S) % MINUTES
     bursts, known = np.bincount(minute, burst, MINUTES), np.bincount(minute, minlength=MINUTES)
     if not ((bursts > 0) & (bursts < known)).all():
         msg = (

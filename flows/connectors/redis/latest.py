@@ -14,9 +14,10 @@ from redis.exceptions import NoScriptError
 from flows.connectors.outputs import Latest
 from flows.connectors.redis.script import WRITE_LATEST
 from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
+from flows.numeric.time import NS_PER_MS
 from schemas import topics
 
-HISTORY_INTERVAL_NS = 50_000_000  # at most 20 points a second and symbol
+HISTORY_INTERVAL_NS = 50 * NS_PER_MS  # at most 20 points a second and symbol
 ROUND_S = 0.02  # between two writes: the page and the API notice no more
 _CHUNK = 500
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from flows.errors import FeedError
 from flows.feeds.simulator.parse import VENUE
+from flows.numeric.arrays import Float64, Int64
 from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick
 
@@ -39,9 +39,6 @@ _CLOCK_SHARE = 0.5  # of the variance; the rest comes with trades
 _T_DEGREES = 6.0
 _CHUNK_TICKS = 20_000
 _MAX_CHUNK_S = 300
-
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

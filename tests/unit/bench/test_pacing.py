@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from tests.bench.pacing import NS, SLICE_NS, due_ns
+from flows.numeric.time import NS_PER_S
+from tests.bench.pacing import SLICE_NS, due_ns
 
 
 @pytest.mark.parametrize("rate_hz", [1.0, 100.0, 1_000.0, 5_000.0, 7_777.0])
 def test_load_keeps_its_rate_to_a_slice(rate_hz: float) -> None:
     due = due_ns(20_000, rate_hz)
-    exact = np.arange(20_000) * NS / rate_hz
+    exact = np.arange(20_000) * NS_PER_S / rate_hz
     assert (np.diff(due) >= 0).all()
     assert np.abs(due - exact).max() <= SLICE_NS
 

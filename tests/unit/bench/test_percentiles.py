@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.bench.percentiles import NS_PER_MS, ratio, summary_ms
+from flows.numeric.time import NS_PER_MS
+from tests.bench.percentiles import ratio, summary_ms
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench.pacing import NS
+from flows.numeric.time import NS_PER_S
 from tests.bench.swap import PROMISED_S, _figures, _Record
 
 REFS = ["m@a", "m@b"]
@@ -16,9 +16,9 @@ def figures(took_s: float) -> dict[str, Any]:
     record = _Record(REFS)
     moved_s = 1.05
     record.seen = [(k, REFS[k / 10 >= moved_s + took_s - 1e-9]) for k in range(60)]
-    record.at_ns = [k * NS // 10 for k in range(60)]
+    record.at_ns = [k * NS_PER_S // 10 for k in range(60)]
     mover: Any = SimpleNamespace(
-        ordered=REFS, moved_ns=[int(moved_s * NS)], took_s=[0.01], failure=None
+        ordered=REFS, moved_ns=[int(moved_s * NS_PER_S)], took_s=[0.01], failure=None
     )
     return _figures(record, mover, 60)
 

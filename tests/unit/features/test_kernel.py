@@ -9,11 +9,12 @@ import pytest
 from flows.codec.batch import DUPLICATE, GAP, LATE, RESTART, WARM
 from flows.features import FeatureState
 from flows.numeric.compiled import fingerprint
+from flows.numeric.time import NS_PER_S
 from schemas.features import FEATURES, INDEX, NAMES
 from tests.support.processes import run
-from tests.support.ticks import COLUMNS, NS, START_NS, T, TickBatch, batch_of, cut, random_log
+from tests.support.ticks import COLUMNS, START_NS, T, TickBatch, batch_of, cut, random_log
 
-HOUR = 3600 * NS
+HOUR = 3600 * NS_PER_S
 
 
 def rows_of(*ticks):
@@ -32,7 +33,7 @@ def flags(rows):
 
 
 def test_one_row_for_each_tick_in_the_order_of_the_contract():
-    rows = rows_of(T(0), T(NS))
+    rows = rows_of(T(0), T(NS_PER_S))
     assert rows.values64.shape == (2, len(FEATURES))
     assert rows.values64.dtype == np.float64
     assert rows.values.dtype == np.float32
@@ -49,34 +50,34 @@ def test_the_first_tick_begins_a_memory():
 
 
 def test_returns_are_of_the_mid_and_not_of_the_trade():
-    rows = rows_of(T(0, 99.0, bid=99.0, ask=101.0), T(NS, 102.0, bid=101.0, ask=103.0))
+    rows = rows_of(T(0, 99.0, bid=99.0, ask=101.0), T(NS_PER_S, 102.0, bid=101.0, ask=103.0))
     assert rows.mid.tolist() == [100.0, 102.0]
     assert value(rows, "log_return_5") == pytest.approx(math.log(1.02), rel=1e-14)
     assert value(rows, "spread_bps") == pytest.approx(2e4 / 102, rel=1e-14)
 
 
 def test_a_tick_without_a_quote_has_its_price_for_mid():
-    rows = rows_of(T(0, 99.0, bid=99.0, ask=101.0), T(NS, 102.0, bid=101.0))
+    rows = rows_of(T(0, 99.0, bid=99.0, ask=101.0), T(NS_PER_S, 102.0, bid=101.0))
     assert rows.mid.tolist() == [100.0, 102.0]
     assert math.isnan(value(rows, "spread"))
 
 
 def test_a_window_ends_exactly_its_length_ago():
-    rows = rows_of(T(0), T(1), T(5 * NS), T(5 * NS + 1))
+    rows = rows_of(T(0), T(1), T(5 * NS_PER_S), T(5 * NS_PER_S + 1))
     assert [value(rows, "trade_intensity_5", i) for i in (2, 3)] == [2 / 5, 2 / 5]
     assert value(rows, "tick_count_1") == 2
 
 
 def test_a_late_tick_takes_the_newest_time():
-    rows = rows_of(T(0), T(10 * NS), T(4 * NS))
+    rows = rows_of(T(0), T(10 * NS_PER_S), T(4 * NS_PER_S))
     assert flags(rows)[2] == LATE
-    assert rows.ts_effective_ns[2] == START_NS + 10 * NS
+    assert rows.ts_effective_ns[2] == START_NS + 10 * NS_PER_S
     assert value(rows, "tick_count_1") == 2
 
 
 @pytest.mark.parametrize(
     ("step_ns", "restarts"),
-    [(HOUR, False), (HOUR + 1, True), (-60 * NS, False), (-60 * NS - 1, True)],
+    [(HOUR, False), (HOUR + 1, True), (-60 * NS_PER_S, False), (-60 * NS_PER_S - 1, True)],
 )
 def test_a_jump_past_a_limit_starts_anew(step_ns, restarts):
     state = FeatureState()
@@ -89,9 +90,9 @@ def test_a_jump_past_a_limit_starts_anew(step_ns, restarts):
 
 
 def test_a_duplicate_changes_nothing():
-    ticks = [T(START_NS, 100.0, trade_id=5), T(START_NS + NS, 200.0, trade_id=5)]
+    ticks = [T(START_NS, 100.0, trade_id=5), T(START_NS + NS_PER_S, 200.0, trade_id=5)]
     state = FeatureState()
-    rows = state.update(batch_of([*ticks, T(START_NS + NS, 101.0, trade_id=6)]))
+    rows = state.update(batch_of([*ticks, T(START_NS + NS_PER_S, 101.0, trade_id=6)]))
     assert flags(rows)[1] == DUPLICATE
     assert np.isnan(rows.values64[1]).all()
     assert np.isnan(rows.mid[1])
@@ -101,7 +102,7 @@ def test_a_duplicate_changes_nothing():
 
 def test_an_id_older_than_the_memory_makes_no_duplicate():
     """A venue that starts its ids over is heard again after an hour."""
-    ticks = [T(0, trade_id=10**6), *(T(i * 60 * NS, trade_id=i) for i in range(1, 63))]
+    ticks = [T(0, trade_id=10**6), *(T(i * 60 * NS_PER_S, trade_id=i) for i in range(1, 63))]
     rows = rows_of(*ticks)
     assert (rows.flags[1:61] == DUPLICATE).all()
     assert (rows.flags[61:] & DUPLICATE == 0).all()
@@ -113,35 +114,35 @@ def test_a_restart_forgets_the_newest_id():
 
 
 def test_gap_age_starts_at_zero_and_ends_at_an_hour():
-    ticks = [T(0), T(10 * NS, gap=True), T(40 * NS), T(HOUR), T(HOUR + 20 * NS)]
+    ticks = [T(0), T(10 * NS_PER_S, gap=True), T(40 * NS_PER_S), T(HOUR), T(HOUR + 20 * NS_PER_S)]
     rows = rows_of(*ticks)
     assert rows.values64[:, INDEX["gap_age_s"]].tolist() == [3600.0, 0.0, 30.0, 3590.0, 3600.0]
     assert [bool(f & GAP) for f in flags(rows)] == [False, True, False, False, False]
 
 
 def test_warm_from_five_minutes_of_history():
-    rows = rows_of(T(0), T(300 * NS - 1), T(300 * NS))
+    rows = rows_of(T(0), T(300 * NS_PER_S - 1), T(300 * NS_PER_S))
     assert [bool(f & WARM) for f in flags(rows)] == [False, False, True]
     assert value(rows, "history_s") == 300.0
 
 
 def test_history_ends_at_an_hour():
-    rows = rows_of(T(0), T(HOUR), T(HOUR + 100 * NS))
+    rows = rows_of(T(0), T(HOUR), T(HOUR + 100 * NS_PER_S))
     assert rows.values64[:, INDEX["history_s"]].tolist() == [0.0, 3600.0, 3600.0]
 
 
 def test_a_symbol_silent_for_a_day_is_forgotten():
-    minutes = [T(START_NS + i * 60 * NS, symbol=1) for i in range(24 * 60 + 3)]
+    minutes = [T(START_NS + i * 60 * NS_PER_S, symbol=1) for i in range(24 * 60 + 3)]
     state = FeatureState()
-    rows = state.update(batch_of([T(START_NS), *minutes, T(START_NS + 30 * NS)]))
+    rows = state.update(batch_of([T(START_NS), *minutes, T(START_NS + 30 * NS_PER_S)]))
     # Not late by a day: as if it had never been seen.
     assert flags(rows)[-1] == RESTART
-    assert rows.ts_effective_ns[-1] == START_NS + 30 * NS
+    assert rows.ts_effective_ns[-1] == START_NS + 30 * NS_PER_S
     assert state.restarts == 0
 
 
 def test_what_no_size_or_side_leaves_undefined():
-    rows = rows_of(T(0), T(NS))
+    rows = rows_of(T(0), T(NS_PER_S))
     names = {
         "notional_60", "signed_notional_60", "volume_imbalance_60", "volume_imbalance_300",
         "vwap_dev_bps_60", "amihud_300", "notional_ratio_60_3600", "ofi_60", "ofi_share_5",
@@ -159,7 +160,7 @@ def test_what_no_size_or_side_leaves_undefined():
 def test_order_flow_by_hand():
     book = {"bid": 99.0, "ask": 101.0, "bid_size": 2.0, "ask_size": 3.0}
     up = {"bid": 99.5, "ask": 101.0, "bid_size": 1.0, "ask_size": 5.0}
-    rows = rows_of(T(0, **book), T(NS, **up))
+    rows = rows_of(T(0, **book), T(NS_PER_S, **up))
     # The bid rose: its whole size came; the ask stood and grew by 2.
     assert value(rows, "ofi_60") == 1.0 - 2.0
     assert value(rows, "ofi_share_60") == -1.0
@@ -175,8 +176,8 @@ def test_all_ticks_at_one_time_and_price_give_no_rounding_dirt():
 
 
 def test_volatility_is_exactly_zero_once_the_moves_have_left():
-    moves = [T(i * NS, 100.0 + i % 7) for i in range(40)]
-    rows = rows_of(*moves, *(T((40 + i) * NS, 104.0) for i in range(1, 310)))
+    moves = [T(i * NS_PER_S, 100.0 + i % 7) for i in range(40)]
+    rows = rows_of(*moves, *(T((40 + i) * NS_PER_S, 104.0) for i in range(1, 310)))
     assert value(rows, "realized_vol_300") == 0.0
     assert value(rows, "log_return_300") == 0.0
     assert value(rows, "grid_vol_900") > 0.0
@@ -203,7 +204,7 @@ def test_an_empty_batch_has_no_rows():
 
 
 def test_float32_values_are_finite_where_defined():
-    rows = rows_of(T(0, 1e200, size=1e200), T(NS, 1e200, size=1e200))
+    rows = rows_of(T(0, 1e200, size=1e200), T(NS_PER_S, 1e200, size=1e200))
     values = rows.values
     assert np.isfinite(values[~np.isnan(rows.values64)]).all()
 
@@ -213,9 +214,9 @@ def test_memory_is_bounded_and_given_back():
     state.update(random_log(1, 300_000, symbols=20, mean_gap_s=0.0005))
     busy = state.nbytes
     quiet = random_log(2, 40_000, symbols=20, mean_gap_s=3.0, trade_ids=False)
-    quiet.ts_event_ns[:] += 300 * NS
+    quiet.ts_event_ns[:] += 300 * NS_PER_S
     for repeat in range(8):
-        quiet.ts_event_ns[:] += (repeat > 0) * 40_000 * 3 * NS
+        quiet.ts_event_ns[:] += (repeat > 0) * 40_000 * 3 * NS_PER_S
         state.update(quiet)
     assert state.nbytes < busy
     assert state.nbytes < 40e6

@@ -8,10 +8,9 @@ from flows.feeds.base import Frame
 from flows.feeds.capture import CaptureWriter, Header
 from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import MAX_PAUSE_S, ReplayFeed
+from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick
 from tests.unit.feeds.support import decoded, frame
-
-S = 1_000_000_000
 
 
 class Clock:
@@ -48,7 +47,7 @@ def texts(frames: list[Frame]) -> list[str]:
 
 
 def test_at_full_speed_everything_comes_at_once_in_order(tmp_path: Path) -> None:
-    frames = [Frame(i * 3600 * S, str(i)) for i in range(10)]
+    frames = [Frame(i * 3600 * NS_PER_S, str(i)) for i in range(10)]
     feed = ReplayFeed(write(tmp_path / "x.gz", frames))
     assert feed.poll(4) == frames[:4]
     assert feed.poll(100) == frames[4:]
@@ -59,7 +58,7 @@ def test_at_full_speed_everything_comes_at_once_in_order(tmp_path: Path) -> None
 
 
 def test_recorded_spacing_is_kept_or_divided(tmp_path: Path) -> None:
-    path = write(tmp_path / "x.gz", [Frame(i * 2 * S, str(i)) for i in range(4)])
+    path = write(tmp_path / "x.gz", [Frame(i * 2 * NS_PER_S, str(i)) for i in range(4)])
     for speed in (1.0, 4.0):
         clock = Clock()
         feed = ReplayFeed(path, speed=speed, clock=clock)
@@ -75,7 +74,7 @@ def test_recorded_spacing_is_kept_or_divided(tmp_path: Path) -> None:
 
 
 def test_a_late_poll_does_not_shift_what_follows(tmp_path: Path) -> None:
-    path = write(tmp_path / "x.gz", [Frame(i * S, str(i)) for i in range(10)])
+    path = write(tmp_path / "x.gz", [Frame(i * NS_PER_S, str(i)) for i in range(10)])
     clock = Clock()
     feed = ReplayFeed(path, speed=1.0, clock=clock)
     feed.poll(9)
@@ -86,7 +85,7 @@ def test_a_late_poll_does_not_shift_what_follows(tmp_path: Path) -> None:
 
 
 def test_frames_without_a_receive_time_come_with_the_one_before(tmp_path: Path) -> None:
-    times = [None, 0, None, S, None]
+    times = [None, 0, None, NS_PER_S, None]
     path = write(tmp_path / "x.gz", [Frame(ts, str(i)) for i, ts in enumerate(times)])
     clock = Clock()
     feed = ReplayFeed(path, speed=1.0, clock=clock)
@@ -96,7 +95,7 @@ def test_frames_without_a_receive_time_come_with_the_one_before(tmp_path: Path) 
 
 
 def test_a_long_silence_is_not_waited_out(tmp_path: Path) -> None:
-    path = write(tmp_path / "x.gz", [Frame(0, "0"), Frame(100_000 * S, "1")])
+    path = write(tmp_path / "x.gz", [Frame(0, "0"), Frame(100_000 * NS_PER_S, "1")])
     clock = Clock()
     feed = ReplayFeed(path, speed=1.0, clock=clock)
     feed.poll(9)
@@ -107,7 +106,7 @@ def test_a_long_silence_is_not_waited_out(tmp_path: Path) -> None:
 
 
 def test_receive_times_that_step_back_are_not_waited_for(tmp_path: Path) -> None:
-    frames = [Frame(5 * S, "0"), Frame(3 * S, "1"), Frame(6 * S, "2")]
+    frames = [Frame(5 * NS_PER_S, "0"), Frame(3 * NS_PER_S, "1"), Frame(6 * NS_PER_S, "2")]
     clock = Clock()
     feed = ReplayFeed(write(tmp_path / "x.gz", frames), speed=1.0, clock=clock)
     assert texts(feed.poll(9)) == ["0", "1"]
@@ -117,7 +116,7 @@ def test_receive_times_that_step_back_are_not_waited_for(tmp_path: Path) -> None
 
 def test_duration_ends_the_replay(tmp_path: Path) -> None:
     clock = Clock()
-    path = write(tmp_path / "x.gz", [Frame(i * S, str(i)) for i in range(9)])
+    path = write(tmp_path / "x.gz", [Frame(i * NS_PER_S, str(i)) for i in range(9)])
     feed = ReplayFeed(path, speed=1.0, loop=True, duration_s=2.5, clock=clock)
     feed.poll(9)
     clock.now += 2.4
@@ -141,11 +140,11 @@ def loops(path: Path, count: int) -> tuple[list[Tick], FrameProcessor]:
 
 
 def test_looping_goes_on_with_rising_times_and_ids_and_a_gap_at_each_seam(tmp_path: Path) -> None:
-    frames = [ticker(7 + i, i, 1_700_000_000 * S + i * S + 5) for i in range(4)]
+    frames = [ticker(7 + i, i, 1_700_000_000 * NS_PER_S + i * NS_PER_S + 5) for i in range(4)]
     made, processor = loops(write(tmp_path / "x.gz", frames), 3)
     assert [tick.trade_id for tick in made] == [7, 8, 9, 10, 12, 13, 14, 15, 17, 18, 19, 20]
     assert [tick.gap for tick in made] == [i in (4, 8) for i in range(12)]
-    seconds = [(tick.ts_event_ns - made[0].ts_event_ns) / S for tick in made]
+    seconds = [(tick.ts_event_ns - made[0].ts_event_ns) / NS_PER_S for tick in made]
     assert seconds == list(range(12))
     delays = {tick.ts_recv_ns - tick.ts_event_ns for tick in made if tick.ts_recv_ns is not None}
     assert len(delays) == 1
@@ -172,9 +171,9 @@ def test_a_subscription_to_trades_is_seen_before_the_ticker_frames_that_precede_
     entry = {"product_id": "BTC-USD", "price": "1"}
     event = {"subscriptions": {"market_trades": ["BTC-USD"]}}
     base = {"timestamp": "2023-11-14T22:13:20Z", "sequence_num": 0}
-    frames = [frame(base | {"channel": "ticker", "events": [{"tickers": [entry]}]}, i * S)
+    frames = [frame(base | {"channel": "ticker", "events": [{"tickers": [entry]}]}, i * NS_PER_S)
               for i in range(20)]  # fmt: skip
-    frames.append(frame(base | {"channel": "subscriptions", "events": [event]}, 20 * S))
+    frames.append(frame(base | {"channel": "subscriptions", "events": [event]}, 20 * NS_PER_S))
     feed = ReplayFeed(write(tmp_path / "x.gz", frames, "coinbase-advanced"))
     processor = FrameProcessor(feed.parser())
     processor.process(feed.poll(100))

@@ -5,11 +5,11 @@ from flows.errors import FeedError
 from flows.feeds.processor import FrameProcessor
 from flows.feeds.simulator.feed import SimulatedFeed
 from flows.feeds.simulator.market import Market, TickColumns, simulate_history, symbol_names
+from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick
 from tests.unit.feeds.support import decoded
 
-S = 1_000_000_000
-START = 1_700_000_000 * S
+START = 1_700_000_000 * NS_PER_S
 
 
 def run(seconds: int, *, symbols: int = 2, rate_hz: float = 50.0, seed: int = 1) -> TickColumns:
@@ -27,7 +27,7 @@ def second_returns(columns: TickColumns, symbol: int) -> np.ndarray:
     """Log returns of the mid price on a grid of one second."""
     mine = columns.symbol == symbol
     times, mid = columns.ts_event_ns[mine], ((columns.bid + columns.ask) / 2)[mine]
-    grid = np.arange(times[0] + S, times[-1], S)
+    grid = np.arange(times[0] + NS_PER_S, times[-1], NS_PER_S)
     return np.diff(np.log(mid[np.searchsorted(times, grid, side="right") - 1]))
 
 
@@ -50,7 +50,7 @@ def test_returns_are_fat_tailed_clustered_and_without_direction(seed: int) -> No
 
 def test_arrivals_excite_each_other() -> None:
     columns = run(3600, symbols=1, rate_hz=5.0)
-    gaps = np.diff(columns.ts_event_ns) / S
+    gaps = np.diff(columns.ts_event_ns) / NS_PER_S
     assert gaps.std() > 1.15 * gaps.mean()  # 1.0 for a Poisson process
 
 
@@ -70,7 +70,7 @@ def test_every_tick_is_plausible(symbols: int) -> None:
     columns = run(120, symbols=symbols, rate_hz=500.0)
     assert np.all(np.diff(columns.ts_event_ns) >= 0)
     assert columns.ts_event_ns[0] >= START
-    assert columns.ts_event_ns[-1] < START + 120 * S
+    assert columns.ts_event_ns[-1] < START + 120 * NS_PER_S
     assert np.all((columns.bid > 0) & (columns.bid < columns.ask))
     assert np.all(np.where(columns.side > 0, columns.ask, columns.bid) == columns.price)
     for sizes in (columns.size, columns.bid_size, columns.ask_size):
@@ -119,8 +119,8 @@ def test_history_ends_where_it_should_and_covers_its_duration() -> None:
         )
         for tick in part
     ]
-    assert START - 700 * S <= made[0].ts_event_ns < START - 690 * S
-    assert START - 10 * S < made[-1].ts_event_ns < START
+    assert START - 700 * NS_PER_S <= made[0].ts_event_ns < START - 690 * NS_PER_S
+    assert START - 10 * NS_PER_S < made[-1].ts_event_ns < START
     assert all(isinstance(tick, Tick) and tick.venue == "simulator" for tick in made[:10])
 
 
@@ -128,7 +128,7 @@ class Clock:
     """Monotonic nanoseconds that a test moves."""
 
     def __init__(self) -> None:
-        self.now = 5 * S
+        self.now = 5 * NS_PER_S
 
     def __call__(self) -> int:
         return self.now
@@ -153,16 +153,16 @@ def test_simulated_ticks_come_when_their_time_has_come(speed: float) -> None:
     ingest = FrameProcessor(simulated.parser())
     made: list[Tick] = []
     for _ in range(100):
-        clock.now += S // 2
+        clock.now += NS_PER_S // 2
         while frames := simulated.poll(7):
             assert len(frames) <= 7
             made += decoded(ingest.process(frames))
-        elapsed = int((clock.now - 5 * S - S // 2) * speed)
+        elapsed = int((clock.now - 5 * NS_PER_S - NS_PER_S // 2) * speed)
         assert all(tick.ts_event_ns <= START + elapsed for tick in made[-10:])
     market = Market(("BTC-USD", "ETH-USD"), rate_hz=50.0, seed=1, start_ns=START)
     expected = [t for _ in range(3) for t in market.ticks(market.advance(market.chunk_s))]
     assert made == expected[: len(made)]
-    assert START + elapsed - made[-1].ts_event_ns < 5 * S
+    assert START + elapsed - made[-1].ts_event_ns < 5 * NS_PER_S
     assert ingest.counts.gaps == ingest.counts.dead_letters == 0
 
 
@@ -175,7 +175,7 @@ def test_duration_ends_the_simulation() -> None:
     clock = Clock()
     simulated = feed(clock, duration_s=2.0)
     simulated.poll(10)
-    clock.now += 2 * S
+    clock.now += 2 * NS_PER_S
     assert simulated.poll(10) == []
     assert simulated.finished
     assert simulated.simulated

@@ -18,8 +18,8 @@ from flows.monitoring.quality import (
     forecast_sums,
 )
 from flows.monitoring.quality_metrics import QualityMetrics
+from flows.numeric.time import NS_PER_S
 
-NS = 1_000_000_000
 START_S = 1_700_000_040  # a whole minute
 
 
@@ -37,7 +37,7 @@ def judged(seconds, scores, truths, **fields) -> Judged:
             "model": "a@1",
             "role": "champion",
             "variant": "gbt",
-            "ts_event_ns": (START_S + np.asarray(seconds, np.int64)) * NS,
+            "ts_event_ns": (START_S + np.asarray(seconds, np.int64)) * NS_PER_S,
             "scores": np.asarray(scores, np.float64),
             "truths": np.asarray(truths, np.float64),
             **fields,
@@ -123,7 +123,7 @@ def test_window_holds_the_last_minutes_whatever_the_batches(seed, cuts):
     assert model.count == expected["count"]
     assert model.pr_auc == expected["pr_auc"]
     assert model.brier == pytest.approx(expected["brier"])
-    assert point.ts_ns == (START_S + seconds[-1]) * NS
+    assert point.ts_ns == (START_S + seconds[-1]) * NS_PER_S
 
 
 def test_points_come_once_an_interval():
@@ -195,10 +195,10 @@ def test_metrics_show_the_newest_figures_and_drop_what_is_gone():
 )
 def test_the_first_of_each_symbol_and_second_counts_whatever_the_batches(steps, cuts):
     symbols = np.array([symbol for symbol, _step in steps], np.int32)
-    ts_ns = np.cumsum([step for _symbol, step in steps]).astype(np.int64) * (NS // 4)
+    ts_ns = np.cumsum([step for _symbol, step in steps]).astype(np.int64) * (NS_PER_S // 4)
     seen: set[tuple[int, int]] = set()
     wanted = []
-    for at, pair in enumerate(zip(symbols.tolist(), (ts_ns // NS).tolist(), strict=True)):
+    for at, pair in enumerate(zip(symbols.tolist(), (ts_ns // NS_PER_S).tolist(), strict=True)):
         if pair not in seen:
             wanted.append(at)
         seen.add(pair)

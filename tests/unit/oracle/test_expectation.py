@@ -3,18 +3,19 @@
 import msgspec
 import pytest
 
+from flows.numeric.time import NS_PER_S
 from schemas.dead_letters import Reason
 from schemas.ticks import Tick
 from tests.oracle.expectation import expect
-from tests.oracle.order import SECOND, Verdict
+from tests.oracle.order import Verdict
 from tests.support.kafka.tools import Message
 
-T0 = 1_750_000_000 * SECOND
+T0 = 1_750_000_000 * NS_PER_S
 
 
 def tick(at_s: float, trade_id: int | None = None, **fields: object) -> Tick:
     whole = {"symbol": "BTC-USD", "venue": "v", "price": 100.0, **fields}
-    return Tick(ts_event_ns=T0 + round(at_s * SECOND), trade_id=trade_id, **whole)
+    return Tick(ts_event_ns=T0 + round(at_s * NS_PER_S), trade_id=trade_id, **whole)
 
 
 def verdicts(ticks: list[Tick]) -> list[Verdict]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from flows.codec.batch import RawBatch
+from flows.numeric.time import NS_PER_S
 from schemas.predictions import Prediction
 from schemas.ticks import Tick
 from tests.fuzz.chain import Chain, baseline_scorer
@@ -19,7 +20,7 @@ def raw(ticks: list[Tick]) -> RawBatch:
 
 
 def tick(symbol: str, venue: str, number: int) -> Tick:
-    at_ns = START_NS + number * 1_000_000_000
+    at_ns = START_NS + number * NS_PER_S
     return Tick(
         venue=venue,
         symbol=symbol,

@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 
 from flows.codec.batch import GAP, LATE, RESTART
 from flows.features import FeatureState
+from flows.numeric.time import NS_PER_S
 from flows.targets import NOTHING_HELD, Realizer, label_columns, quantity, truth
 from schemas.features import INDEX
 from schemas.models import TargetSpec
 from tests.oracle.targets import label
 from tests.support.hostile import long_log, short_logs
-from tests.support.ticks import NS, START_NS, T, batch_of, random_log
+from tests.support.ticks import START_NS, T, batch_of, random_log
 
 RELATIVE = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
 ABSOLUTE = TargetSpec(name="volatility_spike", kind="classification", definition="absolute")
 RETURN = TargetSpec(name="forward_return", kind="regression", definition="return")
-S0 = START_NS // NS
+S0 = START_NS // NS_PER_S
 
 
 def labels(rows, spec=ABSOLUTE, gaps=(), restarts=(), symbols=None):
@@ -32,7 +33,7 @@ def labels(rows, spec=ABSOLUTE, gaps=(), restarts=(), symbols=None):
     flags[list(restarts)] |= RESTART
     return label_columns(
         np.array(symbols or [0] * n, np.int32),
-        np.array([START_NS + round(s * NS) for s, _ in rows], np.int64),
+        np.array([START_NS + round(s * NS_PER_S) for s, _ in rows], np.int64),
         np.array([mid for _, mid in rows], np.float64),
         flags,
         spec,
@@ -242,7 +243,7 @@ def test_rebuild_from_follows_at_about_an_hour():
         if a > 8000:
             at = int(np.searchsorted(columns["offset"], part.rebuild_from))
             newest = columns["ts_event_ns"][min(a + 1000, len(columns["mid"])) - 1]
-            assert newest - columns["ts_event_ns"][at] < 1.1 * 3600 * NS
+            assert newest - columns["ts_event_ns"][at] < 1.1 * 3600 * NS_PER_S
 
 
 def test_memory_stays_finite():

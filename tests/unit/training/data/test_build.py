@@ -5,6 +5,7 @@ import pytest
 
 from flows.errors import TrainingError
 from flows.features import FeatureState
+from flows.numeric.time import NS_PER_S
 from flows.settings import load_settings
 from flows.targets import label_columns
 from schemas.features import NAMES
@@ -14,13 +15,12 @@ from training.data.build import build_dataset, compute_features
 from training.data.dataset import first_of_each
 from training.data.sources import read_simulation
 
-NS = 1_000_000_000
 SPEC = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
 
 
 @pytest.fixture(scope="module")
 def log():
-    return read_simulation(1_500, load_settings({}), 1_700_000_000 * NS)
+    return read_simulation(1_500, load_settings({}), 1_700_000_000 * NS_PER_S)
 
 
 def test_features_are_those_of_one_kernel_run(log, monkeypatch):
@@ -37,9 +37,9 @@ def test_rows_are_warm_labelled_and_one_a_second(log):
     assert np.isfinite(data.quantity).all()
     assert (np.diff(data.ts_ns) >= 0).all()
     assert (data.values[:, NAMES.index("history_s")] >= 300).all()
-    key = data.symbol.astype(np.int64) << 40 | data.ts_ns // NS
+    key = data.symbol.astype(np.int64) << 40 | data.ts_ns // NS_PER_S
     assert len(np.unique(key)) == len(key)
-    assert data.ts_ns.max() + 60 * NS <= log.batch.ts_event_ns.max()
+    assert data.ts_ns.max() + 60 * NS_PER_S <= log.batch.ts_event_ns.max()
 
 
 def test_labels_are_the_targets_own(log):

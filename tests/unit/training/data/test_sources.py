@@ -9,13 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.errors import CaptureError, TrainingError
+from flows.numeric.time import NS_PER_S
 from flows.settings import load_settings
 from tests.support.frames import exchange_ticker, write_capture
 from training.data.parquet import read_parquet
 from training.data.sources import parse_duration, parse_time, read_simulation, read_sources
 from training.data.ticklog import between, take
-
-NS = 1_000_000_000
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ def test_several_sources_are_several_logs(recording, settings):
 def test_a_time_range_cuts_by_event_time(recording, settings):
     (log,) = read_sources([str(recording)], settings)
     middle = int(log.batch.ts_event_ns[200])
-    (cut,) = read_sources([str(recording)], settings, from_ns=middle, to_ns=middle + 10 * NS)
+    (cut,) = read_sources([str(recording)], settings, from_ns=middle, to_ns=middle + 10 * NS_PER_S)
     assert len(cut) == 10
     assert between(log, None, None) is log
     with pytest.raises(TrainingError, match=r"too few ticks: .* holds none in the asked time"):
@@ -154,8 +153,8 @@ def test_a_truncated_recording_is_refused(recording, tmp_path, settings):
 
 
 def test_a_simulation_is_simulated_and_repeatable(settings):
-    one = read_simulation(60, settings, 1_700_000_000 * NS)
-    two = read_simulation(60, settings, 1_700_000_000 * NS)
+    one = read_simulation(60, settings, 1_700_000_000 * NS_PER_S)
+    two = read_simulation(60, settings, 1_700_000_000 * NS_PER_S)
     assert one.provenance == "simulated"
     assert len(one) > 1_000
     same(one.batch, two.batch)

@@ -6,14 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.errors import TrainingError
+from flows.numeric.time import NS_PER_S
 from training.data.splits import active_time, walk_forward, windows
 
-NS = 1_000_000_000
 HOUR = 3_600
 
 
 def seconds(*parts: range) -> np.ndarray:
-    return np.concatenate([np.arange(part.start, part.stop, part.step) for part in parts]) * NS
+    return (
+        np.concatenate([np.arange(part.start, part.stop, part.step) for part in parts]) * NS_PER_S
+    )
 
 
 @given(
@@ -27,13 +29,13 @@ def seconds(*parts: range) -> np.ndarray:
 def test_training_ends_a_horizon_and_an_embargo_before_the_test(
     hours, folds, horizon, embargo, seed
 ):
-    ts = np.arange(0, hours * HOUR, 7, dtype=np.int64) * NS
+    ts = np.arange(0, hours * HOUR, 7, dtype=np.int64) * NS_PER_S
     np.random.default_rng(seed).shuffle(ts)
     plan = walk_forward(ts, horizon_s=horizon, embargo_s=embargo, folds=folds)
     assert 1 <= len(plan.folds) <= folds
     previous = None
     for fold in [*plan.folds, plan.holdout]:
-        assert ts[fold.train].max() + (horizon + embargo) * NS < ts[fold.test].min()
+        assert ts[fold.train].max() + (horizon + embargo) * NS_PER_S < ts[fold.test].min()
         if previous is not None:
             assert fold.test_from_ns == previous.test_to_ns
             assert set(previous.train) <= set(fold.train)
@@ -43,23 +45,23 @@ def test_training_ends_a_horizon_and_an_embargo_before_the_test(
 
 @pytest.mark.parametrize("bar_s", [60, 300, HOUR, 24 * HOUR])
 def test_the_space_between_bars_is_no_hole(bar_s):
-    ts = np.arange(1_000, dtype=np.int64) * bar_s * NS
+    ts = np.arange(1_000, dtype=np.int64) * bar_s * NS_PER_S
     _, active = active_time(ts)
-    assert active[-1] == 999 * bar_s * NS
+    assert active[-1] == 999 * bar_s * NS_PER_S
 
 
 def test_windows_end_where_hours_of_silence_begin():
     ts = seconds(range(HOUR), range(2 * HOUR, 3 * HOUR), range(10**9, 10**9 + HOUR))
     first, second = windows(ts)
-    assert first == (0, (3 * HOUR - 1) * NS)
-    assert second == (10**9 * NS, (10**9 + HOUR - 1) * NS)
+    assert first == (0, (3 * HOUR - 1) * NS_PER_S)
+    assert second == (10**9 * NS_PER_S, (10**9 + HOUR - 1) * NS_PER_S)
     assert windows(ts[:1]) == [(0, 0)]
 
 
 def test_a_hole_between_recordings_is_not_active_time():
     ts = seconds(range(HOUR), range(10**9, 10**9 + HOUR))
     _, active = active_time(ts)
-    assert active[-1] == 2 * (HOUR - 1) * NS
+    assert active[-1] == 2 * (HOUR - 1) * NS_PER_S
 
 
 def test_two_recordings_years_apart_are_cut_by_ticks_not_by_years():

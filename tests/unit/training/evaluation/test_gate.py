@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from flows.numeric.time import NS_PER_S
 from schemas.models import ModelManifest, TargetSpec
 from training.evaluation.gate import MIN_UNSEEN_BLOCKS, compare_files, decide, unseen
 from training.evaluation.results import Comparison, Results, VariantResult
 
-NS = 1_000_000_000
 BETTER = Comparison(1.2, (1.1, 1.3), 0.99)
 WORSE = Comparison(0.8, (0.7, 0.9), 0.01)
 LUCKY = Comparison(1.02, (0.8, 1.2), 0.6)
@@ -113,20 +113,20 @@ def test_real_data_replace_a_simulated_champion_if_they_beat_the_best_baseline()
 
 
 def test_unseen_rows_keep_clear_of_training_on_both_sides():
-    ts = np.arange(0, 100_000, 10, dtype=np.int64) * NS
+    ts = np.arange(0, 100_000, 10, dtype=np.int64) * NS_PER_S
     rows = np.arange(len(ts))
-    trained = manifest(data_from_ns=40_000 * NS, data_to_ns=50_000 * NS)
-    clear = ts[unseen(rows, ts, trained, 60, 3_600)] // NS
+    trained = manifest(data_from_ns=40_000 * NS_PER_S, data_to_ns=50_000 * NS_PER_S)
+    clear = ts[unseen(rows, ts, trained, 60, 3_600)] // NS_PER_S
     assert clear[clear < 45_000].max() < 40_000 - 3_660
     assert clear[clear > 45_000].min() > 50_000 + 3_660
     assert len(unseen(rows, ts, manifest(), 60, 3_600)) == len(rows)
 
 
 def test_rows_between_two_windows_of_training_are_unseen():
-    ts = np.arange(0, 100_000, 10, dtype=np.int64) * NS
-    edges = [(0, 10_000 * NS), (90_000 * NS, 99_990 * NS)]
-    trained = manifest(data_from_ns=0, data_to_ns=99_990 * NS, data_windows_ns=edges)
-    clear = ts[unseen(np.arange(len(ts)), ts, trained, 60, 3_600)] // NS
+    ts = np.arange(0, 100_000, 10, dtype=np.int64) * NS_PER_S
+    edges = [(0, 10_000 * NS_PER_S), (90_000 * NS_PER_S, 99_990 * NS_PER_S)]
+    trained = manifest(data_from_ns=0, data_to_ns=99_990 * NS_PER_S, data_windows_ns=edges)
+    clear = ts[unseen(np.arange(len(ts)), ts, trained, 60, 3_600)] // NS_PER_S
     assert clear.min() == 10_000 + 3_660 + 10
     assert clear.max() == 90_000 - 3_660 - 10
 
@@ -134,7 +134,7 @@ def test_rows_between_two_windows_of_training_are_unseen():
 def test_files_are_compared_on_the_same_resamples():
     generator = np.random.default_rng(0)
     truth = generator.random(5_000) < 0.1
-    ts = np.arange(5_000, dtype=np.int64) * 60 * NS
+    ts = np.arange(5_000, dtype=np.int64) * 60 * NS_PER_S
     good, bad = truth + generator.normal(size=5_000), generator.normal(size=5_000)
     assert compare_files(truth, ts, good, bad, "classification").chance > 0.99
     returns = generator.normal(size=5_000)

@@ -8,7 +8,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from flows.errors import LeakError
-from tests.support.ticks import NS, START_NS, T, batch_of
+from flows.numeric.time import NS_PER_S
+from tests.support.ticks import START_NS, T, batch_of
 from training.data.build import compute_features
 from training.evaluation.leaks import check_future, check_shuffled, check_too_good
 from training.evaluation.metrics import pr_auc
@@ -91,7 +92,7 @@ def ticks(count=2_000):
     prices = walk(count)
     return batch_of(
         [
-            T(START_NS + k * NS // 2, price, bid=price - 0.01, ask=price + 0.01, size=1.0)
+            T(START_NS + k * NS_PER_S // 2, price, bid=price - 0.01, ask=price + 0.01, size=1.0)
             for k, price in enumerate(prices)
         ]
     )

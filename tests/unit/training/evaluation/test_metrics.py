@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from flows.numeric.time import NS_PER_S
 from training.evaluation import metrics as ev
-
-NS = 1_000_000_000
 
 
 @given(
@@ -27,7 +26,7 @@ def test_pr_auc_without_an_event_is_unknown():
 
 
 def test_blocks_keep_overlapping_rows_together():
-    ts = np.array([0, 10, 1_799, 1_800, 9_000], np.int64) * NS
+    ts = np.array([0, 10, 1_799, 1_800, 9_000], np.int64) * NS_PER_S
     assert ev.time_blocks(ts, 1_800).tolist() == [0, 0, 0, 1, 2]
 
 
@@ -35,7 +34,7 @@ def test_intervals_by_block_are_wider_than_by_row_where_rows_overlap():
     generator = np.random.default_rng(0)
     spells = np.repeat(generator.random(60) < 0.2, 300)
     score = np.repeat(generator.normal(size=60), 300) + spells
-    ts = np.arange(len(spells), dtype=np.int64) * 6 * NS
+    ts = np.arange(len(spells), dtype=np.int64) * 6 * NS_PER_S
     low, high = ev.interval(ev.bootstrap_pr_auc(spells, {"m": score}, ts)["m"])
     rows = ev.interval(ev.bootstrap_pr_auc(spells, {"m": score}, ts, block_s=6)["m"])
     assert high - low > 3 * (rows[1] - rows[0])
@@ -44,7 +43,7 @@ def test_intervals_by_block_are_wider_than_by_row_where_rows_overlap():
 def test_resamples_are_paired_between_variants():
     generator = np.random.default_rng(0)
     truth = generator.random(2_000) < 0.2
-    ts = np.arange(2_000, dtype=np.int64) * 60 * NS
+    ts = np.arange(2_000, dtype=np.int64) * 60 * NS_PER_S
     score = generator.normal(size=2_000) + truth
     draws = ev.bootstrap_pr_auc(truth, {"a": score, "b": 2 * score + 1}, ts)
     assert np.array_equal(draws["a"], draws["b"])
@@ -90,7 +89,7 @@ def test_persistence_has_no_skill_over_itself():
 def test_bootstrap_rmse_surrounds_the_rmse():
     generator = np.random.default_rng(0)
     truth = generator.normal(size=5_000)
-    ts = np.arange(5_000, dtype=np.int64) * 60 * NS
+    ts = np.arange(5_000, dtype=np.int64) * 60 * NS_PER_S
     draws = ev.bootstrap_rmse(truth, {"zero": np.zeros(5_000)}, ts)["zero"]
     low, high = ev.interval(draws)
     assert low < ev.regression_metrics(truth, np.zeros(5_000))["rmse"] < high

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 
 from flows.errors import LeakError, TrainingError
+from flows.numeric.time import NS_PER_S
 from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.registry import ModelStore
 from schemas.features import INDEX
 from schemas.models import TargetSpec
-from tests.support.synthetic import NS, dataset
+from tests.support.synthetic import dataset
 from training.evaluation.results import summary_line
 from training.experiments.experiment import Options, train
 
 SPIKE = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
 RETURN = TargetSpec(name="forward_return", kind="regression", definition="return")
-CREATED_NS = 1_750_000_000 * NS
+CREATED_NS = 1_750_000_000 * NS_PER_S
 
 
 def options(**changes) -> Options:
@@ -61,7 +62,7 @@ def test_the_manifest_says_what_was_undefined_and_when_the_data_ended(first):
     _, outcome = first
     manifest = outcome.versions["logreg"].manifest
     assert manifest.unused_features == ["notional_60"]
-    assert manifest.data_to_ns + 3_660 * NS < dataset().ts_ns[-1]
+    assert manifest.data_to_ns + 3_660 * NS_PER_S < dataset().ts_ns[-1]
     assert {one.feature for one in manifest.reference} == set(manifest.features)
     assert manifest.metrics["pr_auc_low"] < manifest.metrics["pr_auc"]
 
@@ -101,7 +102,7 @@ def test_the_last_line_names_all_that_is_asked_for(first):
 def test_the_same_recipe_on_the_same_data_stays_a_challenger(first):
     store, _ = first
     before = store.aliases("volatility_spike").champion
-    again = run(dataset(), store, created_ns=CREATED_NS + NS)
+    again = run(dataset(), store, created_ns=CREATED_NS + NS_PER_S)
     assert not again.verdict.champion
     assert store.aliases("volatility_spike").champion == before
     assert again.publication.refs["logreg"] in store.aliases("volatility_spike").challengers
@@ -114,9 +115,9 @@ def test_a_simulated_model_never_becomes_champion_of_a_live_feed(tmp_path):
     assert not live.verdict.champion
     assert "simulated" in live.verdict.reasons[0]
     assert store.aliases("volatility_spike").champion is None
-    simulated = run(data, store, created_ns=CREATED_NS + NS, serves="simulated")
+    simulated = run(data, store, created_ns=CREATED_NS + NS_PER_S, serves="simulated")
     assert simulated.verdict.champion
-    real = run(dataset(seed=1), store, created_ns=CREATED_NS + 2 * NS)
+    real = run(dataset(seed=1), store, created_ns=CREATED_NS + 2 * NS_PER_S)
     assert real.verdict.champion
 
 
