@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flows.numeric.time import NS_PER_S
 from schemas.features import FEATURE_SET, WARM_AFTER_S
 from schemas.ticks import Tick
 from tests.oracle.order import PartitionOrder, Verdict
+from tests.oracle.time import NS_PER_S
 from tests.oracle.validity import Reasons, validate
 from tests.support.kafka.tools import Message
 

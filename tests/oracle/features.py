@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flows.numeric.time import NS_PER_S
 from schemas.features import FEATURES, INDEX, MEMORY_S, WARM_AFTER_S
 from tests.oracle.order import PartitionOrder, Verdict
+from tests.oracle.time import NS_PER_S
 
 if TYPE_CHECKING:
     from flows.codec.batch import TickBatch

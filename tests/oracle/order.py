@@ -7,8 +7,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from flows.numeric.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
 from schemas.features import LATE_LIMIT_S, MEMORY_S
+from tests.oracle.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
 
 MEMORY_NS = MEMORY_S * NS_PER_S
 LATE_LIMIT_NS = LATE_LIMIT_S * NS_PER_S

@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from flows.numeric.time import NS_PER_S
+from tests.oracle.time import NS_PER_S
 
 NAN = math.nan
 FORGET_NS = 86_400 * NS_PER_S

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import numpy as np
 
-from flows.numeric.time import NS_PER_S
 from schemas import topics
 from schemas.features import INDEX, MEMORY_S, NAMES
 from schemas.predictions import FeatureRow
 from tests.oracle.expectation import Expected, ExpectedRow, Origin
 from tests.oracle.features import Seen, row_of
 from tests.oracle.order import Verdict
+from tests.oracle.time import NS_PER_S
 from tests.proof.checker import Defect
 from tests.support.feature_checks import RELATIVE, scale_of
 from tests.support.kafka.tools import Message
