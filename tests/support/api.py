@@ -14,10 +14,11 @@ import redis
 import uvicorn
 from fastapi import FastAPI
 
+from flows.runtime.ports import listen
 from flows.settings import Settings
 from schemas import topics
 from schemas.predictions import Prediction, TargetScore
-from serving.__main__ import Server, listen
+from serving.__main__ import Server
 from serving.app import create_app
 from tests.support.polling import until
 
@@ -33,7 +34,8 @@ def settings_for(folder: Path, redis_url: str, **fields) -> Settings:
 @contextmanager
 def running(app: FastAPI) -> Iterator[str]:
     """Serve ``app`` from a thread; yield its address."""
-    listener = listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0, setting="VOLTICK_API")
+    listener.setblocking(False)
     port = listener.getsockname()[1]
     server = Server(
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1), app
