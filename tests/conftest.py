@@ -21,6 +21,7 @@ from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import JarsUnavailableError, classpath_of_run
 from tests.support.kafka.report_line import apache_line
 from tests.support.kafka.tools import delete_topics
+from tests.support.names import id_of, unstable
 from tests.support.processes import ROOT, is_obeyed
 
 Broker = ApacheKafka | EmbeddedBroker
@@ -28,6 +29,19 @@ Broker = ApacheKafka | EmbeddedBroker
 # Deadlines of single examples, and how fast they are made, would tell of the machine.
 settings.register_profile("voltick", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("voltick")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Keep bytes, times, paths and addresses out of the tests' names."""
+    return id_of(val, argname)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse to run tests whose names may differ between the processes that share a run."""
+    found = unstable(item.nodeid for item in items)
+    if found:
+        message = f"names of tests must be short, plain and stable; give ids for: {found}"
+        raise pytest.UsageError(message)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
