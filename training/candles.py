@@ -19,16 +19,21 @@ from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
 from schemas.models import TargetSpec
-from training.console import command, progress, say
+from training.console import command, progress, say, stay_challenger
 from training.data.bars import LAGS, WINDOWS, Bars, bar_features, next_returns, read_bars
 from training.data.dataset import Dataset
 from training.estimators.preprocessing import raw
 from training.estimators.recipes import FORECASTERS, Recipe
-from training.evaluation.results import jsonable
-from training.experiments.experiment import Options, Outcome, steps, train
+from training.experiments.experiment import (
+    ExperimentOptions,
+    ExperimentResult,
+    run_experiment,
+    steps,
+)
+from training.reporting.encoding import encode_json
+from training.reporting.report import write_reports
 
 TARGET = "next_close"
-STAYED_CHALLENGER = 5
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -64,7 +69,9 @@ def bar_recipes(names: tuple[str, ...]) -> dict[str, Recipe]:
     }
 
 
-def price_errors(bars: Bars, dataset: Dataset, outcome: Outcome) -> dict[str, dict[str, float]]:
+def price_errors(
+    bars: Bars, dataset: Dataset, outcome: ExperimentResult
+) -> dict[str, dict[str, float]]:
     """Return RMSE and MAE of the next close in its own currency, by variant."""
     rows = outcome.scored.rows
     opened = dataset.ts_ns[rows] - bars.interval_s * NS_PER_S
@@ -107,7 +114,7 @@ def candles(
     spec = TargetSpec(
         name=TARGET, kind="regression", definition="return", horizon_s=bars.interval_s
     )
-    options = Options(
+    options = ExperimentOptions(
         models=wanted,
         folds=folds,
         embargo_s=max(*WINDOWS, *LAGS) * bars.interval_s,
@@ -116,7 +123,7 @@ def candles(
     )
     with progress() as shown:
         task = shown.add_task("training", total=steps(list(known.values()), folds))
-        outcome = train(
+        outcome = run_experiment(
             dataset,
             spec,
             options,
@@ -126,17 +133,15 @@ def candles(
             known=known,
         )
     if report is not None:
-        for name, files in outcome.reports.items():
-            (report / name).mkdir(parents=True, exist_ok=True)
-            for file, content in files.items():
-                (report / name / file).write_bytes(content)
-    say(msgspec.json.encode(jsonable(_line(bars, dataset, outcome, wanted[0]))).decode())
-    if outcome.verdict is not None and not outcome.verdict.champion:
-        typer.echo(f"stays a challenger: {'; '.join(outcome.verdict.reasons)}", err=True)
-        raise typer.Exit(STAYED_CHALLENGER)
+        write_reports(report, outcome.reports)
+    say(encode_json(_line(bars, dataset, outcome, wanted[0])).decode())
+    if outcome.decision is not None and not outcome.decision.champion:
+        stay_challenger(outcome.decision.reasons)
 
 
-def _line(bars: Bars, dataset: Dataset, outcome: Outcome, candidate: str) -> dict[str, Any]:
+def _line(
+    bars: Bars, dataset: Dataset, outcome: ExperimentResult, candidate: str
+) -> dict[str, Any]:
     against = outcome.results.compare(candidate, "persistence")
     metrics = msgspec.json.decode(outcome.reports[candidate]["metrics.json"])
     importances = sorted(metrics["importances"].items(), key=lambda pair: -pair[1])

@@ -1,8 +1,9 @@
-"""What every command of this package shares: progress on stderr, one-line errors, exit codes."""
+"""Shared by the commands of this package: progress on stderr, one-line errors, exit codes."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.progress import (
 )
 
 from flows.errors import VoltickError
+from schemas.training import ExitCode
 
 
 @contextmanager
@@ -58,3 +60,9 @@ def say(line: str) -> None:
     """Write one result line to stdout."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def stay_challenger(reasons: Sequence[str]) -> NoReturn:
+    """End a command whose candidate is published but did not become champion."""
+    typer.echo(f"stays a challenger: {'; '.join(reasons)}", err=True)
+    raise typer.Exit(ExitCode.STAYED_CHALLENGER)

@@ -1,10 +1,8 @@
-"""Look before choosing a threshold: ``python -m training.explore --from SOURCE``."""
+"""Show how the targets are distributed: ``python -m training.explore --from SOURCE``."""
 
-import base64
 from pathlib import Path
 from typing import Annotated, Any
 
-import jinja2
 import msgspec
 import numpy as np
 import typer
@@ -18,8 +16,9 @@ from training.console import command, progress, say
 from training.data.build import build_dataset
 from training.data.dataset import Dataset
 from training.data.sources import parse_time, read_sources
-from training.evaluation.results import jsonable
 from training.reporting import plots
+from training.reporting.encoding import encode_json
+from training.reporting.pages import embedded, render
 from training.reporting.report import when
 
 PERCENTILES = (50, 75, 80, 85, 90, 95, 97.5, 99, 99.9)
@@ -90,7 +89,7 @@ def explore(
     if report is not None:
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(_page(", ".join(source), found, drawn), encoding="utf-8")
-    say(msgspec.json.encode(jsonable(found)).decode())
+    say(encode_json(found).decode())
 
 
 def _specs(horizon_s: int) -> dict[str, TargetSpec]:
@@ -119,18 +118,12 @@ def _print(found: dict[str, Any]) -> None:
 
 
 def _page(title: str, found: dict[str, Any], drawn: list[plots.Plot]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("training.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("explore.html.j2").render(
+    return render(
+        "explore.html.j2",
         title=f"Targets of {title}",
         found=found,
         shares=[f"p{share:g}" for share in PERCENTILES],
-        plots=[
-            {"caption": plot.caption, "png": base64.b64encode(plot.png).decode()} for plot in drawn
-        ],
+        plots=embedded(drawn),
     )
 
 

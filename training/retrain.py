@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -10,23 +9,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import structlog
 import typer
 
 from flows import logs
-from flows.errors import LeakError, TrainingError, VoltickError
+from flows.errors import TrainingError
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
 from schemas.models import TargetSpec
-from training.console import command, progress, say
+from schemas.training import TrainingResult, encode_result
+from training.console import command, progress, say, stay_challenger
 from training.data.sources import parse_duration, parse_time
-from training.evaluation.results import summary_line
-from training.experiments.experiment import Options, Outcome
-from training.experiments.pipeline import RunRequest, run_once
+from training.evaluation.results import summarise
+from training.experiments.continuous import run_continuously
+from training.experiments.experiment import ExperimentOptions, ExperimentResult
+from training.experiments.pipeline import PipelineRequest, run_pipeline
 from training.mlflow_link.tracking import track
 from training.reporting.history import MetricsHistory
+from training.reporting.report import write_reports
 
-STAYED_CHALLENGER = 5
 DEFAULT_MODELS = {
     "classification": "anchored,logreg,gbt,gbt_tuned,rf",
     "regression": "ridge,gbt,mlp",
@@ -140,7 +140,7 @@ def retrain(
     opened = ModelStore(settings.model_store if store is None else store)
     kind = "regression" if target is Target.FORWARD_RETURN else "classification"
     names = DEFAULT_MODELS[kind] if models is None else models
-    request = RunRequest(
+    request = PipelineRequest(
         sources=tuple(source),
         spec=TargetSpec(
             name=target.value,
@@ -150,7 +150,7 @@ def retrain(
             lookback_s=lookback_s,
             percentile=percentile,
         ),
-        options=Options(
+        options=ExperimentOptions(
             models=tuple(name.strip() for name in names.split(",") if name.strip()),
             folds=folds,
             embargo_s=embargo_s,
@@ -171,24 +171,29 @@ def retrain(
         keeper.reset()
     if report is not None:
         report.mkdir(parents=True, exist_ok=True)  # what cannot be written is known before
-    once = partial(_one_run, request, settings, opened, report, mlflow)
+    once = partial(_run, request, settings, opened, report, mlflow)
     if every is not None:
         pinned = () if settings.model_version is None else (settings.model_version,)
-        tidy = partial(opened.prune, keep, pinned)
-        _again_and_again(once, tidy, request, keeper, parse_duration(every))
+        run_continuously(
+            partial(_run_and_say, once, request),
+            partial(opened.prune, keep, pinned) if publish else None,
+            keeper,
+            request.sources,
+            every_s=parse_duration(every),
+            stop=_stop_on_signals(),
+        )
         return
     outcome = once()
-    say(line_of(request, outcome))
-    if outcome.verdict is not None and not outcome.verdict.champion:
-        typer.echo(f"stays a challenger: {'; '.join(outcome.verdict.reasons)}", err=True)
-        raise typer.Exit(STAYED_CHALLENGER)
+    say(encode_result(result_of(request, outcome)))
+    if outcome.decision is not None and not outcome.decision.champion:
+        stay_challenger(outcome.decision.reasons)
 
 
-def line_of(request: RunRequest, outcome: Outcome) -> str:
-    """Return the run's last line, JSON."""
-    candidate = request.options.models[0]
+def result_of(request: PipelineRequest, outcome: ExperimentResult) -> TrainingResult:
+    """Return the run's last line."""
     published = outcome.publication is not None
-    return summary_line(
+    candidate = request.options.models[0]
+    return summarise(
         target=request.spec.name,
         version=outcome.versions[candidate].manifest.ref,
         published=published,
@@ -199,23 +204,32 @@ def line_of(request: RunRequest, outcome: Outcome) -> str:
     )
 
 
-def _one_run(
-    request: RunRequest,
+def _run(
+    request: PipelineRequest,
     settings: Settings,
     store: ModelStore,
     report: Path | None,
     mlflow: str | None,
-) -> Outcome:
+) -> ExperimentResult:
     with progress() as bars:
-        outcome = run_once(request, settings, store, bars)
+        outcome = run_pipeline(request, settings, store, bars)
     if report is not None:
-        _write_reports(report, outcome)
+        write_reports(report, outcome.reports)
     if mlflow is not None:
         track(mlflow, outcome, _parameters(request), request.options.models[0])
     return outcome
 
 
-def _parameters(request: RunRequest) -> dict[str, Any]:
+def _run_and_say(
+    once: Callable[[], ExperimentResult], request: PipelineRequest
+) -> tuple[TrainingResult, list[str]]:
+    outcome = once()
+    result = result_of(request, outcome)
+    say(encode_result(result))
+    return result, [] if outcome.decision is None else outcome.decision.reasons
+
+
+def _parameters(request: PipelineRequest) -> dict[str, Any]:
     return {
         "sources": ",".join(request.sources),
         **msgspec.to_builtins(request.spec),
@@ -223,47 +237,11 @@ def _parameters(request: RunRequest) -> dict[str, Any]:
     }
 
 
-def _write_reports(folder: Path, outcome: Outcome) -> None:
-    for name, files in outcome.reports.items():
-        part = folder / name
-        part.mkdir(parents=True, exist_ok=True)
-        for file, content in files.items():
-            (part / file).write_bytes(content)
-
-
-def _again_and_again(
-    once: Callable[[], Outcome],
-    tidy: Callable[[], object],
-    request: RunRequest,
-    keeper: MetricsHistory,
-    every_s: int,
-) -> None:
-    """Run, wait, run: too few data, or a broker that is away, may be otherwise in ten minutes."""
+def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    log = structlog.get_logger()
-    while not stop.is_set():
-        began = time.monotonic()
-        entry: dict[str, Any] = {"ts_ns": time.time_ns(), "sources": list(request.sources)}
-        try:
-            outcome = once()
-        except LeakError as error:
-            keeper.append(entry | {"error": str(error)})
-            raise
-        except VoltickError as error:
-            entry["error"] = str(error)
-            log.warning("no model this time", cause=str(error))
-        else:
-            line = line_of(request, outcome)
-            entry |= msgspec.json.decode(line)
-            entry["reasons"] = [] if outcome.verdict is None else outcome.verdict.reasons
-            say(line)
-            if request.options.publish:
-                tidy()
-        entry["seconds"] = round(time.monotonic() - began, 3)
-        keeper.append(entry)
-        stop.wait(max(0.0, every_s - (time.monotonic() - began)))
+    return stop
 
 
 if __name__ == "__main__":

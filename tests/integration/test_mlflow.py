@@ -21,7 +21,7 @@ from tests.support import processes
 from tests.support.mlflow_server import MlflowServer
 from tests.support.polling import free_ports
 from tests.support.synthetic import dataset
-from training.experiments.experiment import Options, Outcome, train
+from training.experiments.experiment import ExperimentOptions, ExperimentResult, run_experiment
 from training.mlflow_link import tracking
 from training.mlflow_link.importing import download_from_mlflow, import_mlflow
 from training.mlflow_link.tracking import CLIENT_SETTINGS, EXPERIMENT, mlflow_client, track
@@ -93,11 +93,13 @@ def told(server, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory) -> Outcome:
+def outcome(tmp_path_factory) -> ExperimentResult:
     """What a training found whose candidate became champion."""
     store = ModelStore(tmp_path_factory.mktemp("store"))
-    options = Options(models=("logreg",), folds=2, publish=True, pictures=False)
-    found = train(dataset(), SPIKE, options, store=store, created_ns=1_750_000_000 * NS_PER_S)
+    options = ExperimentOptions(models=("logreg",), folds=2, publish=True, pictures=False)
+    found = run_experiment(
+        dataset(), SPIKE, options, store=store, created_ns=1_750_000_000 * NS_PER_S
+    )
     assert found.publication is not None
     assert found.publication.champion
     return found
@@ -199,7 +201,7 @@ def test_a_champion_gets_the_champions_alias(client, server, outcome):
 
 
 def test_without_a_gate_there_is_a_version_but_no_alias(client, server, outcome):
-    unpublished = dataclasses.replace(outcome, verdict=None, publication=None)
+    unpublished = dataclasses.replace(outcome, decision=None, publication=None)
     assert track(server.url, unpublished, {}, "har")
     assert client.get_registered_model("volatility_spike-har").aliases == {}
     assert client.get_model_version("volatility_spike-har", "1").status == "READY"

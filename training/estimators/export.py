@@ -1,4 +1,4 @@
-"""From a fitted model to ONNX bytes that say the same, and the proof."""
+"""Export a fitted model to ONNX and check that both give the same scores."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ def to_bytes(model: Fit, width: int, metadata: Mapping[str, str] | None = None) 
     return graph.build(model.to_graph(graph, "features"), width, metadata)
 
 
-def run(onnx_bytes: bytes, values: Float32) -> Float64:
+def score_onnx(onnx_bytes: bytes, values: Float32) -> Float64:
     """Score float32 rows, shape (n, width), by ONNX Runtime; float64, shape (n,)."""
     session = open_session(onnx_bytes)
     name = session.get_inputs()[0].name
@@ -40,7 +40,7 @@ def check_parity(name: str, model: Fit, onnx_bytes: bytes, values: Float32) -> f
         If it exceeds 1e-5 anywhere, or either side gives a non-finite score.
     """
     wanted = model.score(values)
-    found = run(onnx_bytes, values)
+    found = score_onnx(onnx_bytes, values)
     if not (np.isfinite(wanted).all() and np.isfinite(found).all()):
         msg = f"{name} gives non-finite scores; not published"
         raise TrainingError(msg)

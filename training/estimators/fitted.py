@@ -1,4 +1,4 @@
-"""Fitted models: terms, a scikit-learn estimator, and the ONNX graph that says the same."""
+"""Models: a preprocessor, a scikit-learn estimator, and the ONNX graph equal to both."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from flows.numeric.arrays import Float32, Float64
 from training.estimators.graph import ML_OPSET, OPSET, GraphBuilder
-from training.estimators.preprocessing import Terms
+from training.estimators.preprocessing import Preprocessor
 from training.estimators.trees import histogram_boosting_to_graph
 
 _EDGE = 1e-6
@@ -53,11 +53,11 @@ def score_of(estimator: Any, X: Float32) -> Float64:  # noqa: N803
 
 
 class Model(BaseEstimator):  # type: ignore[misc]
-    """Terms followed by an estimator, with sigmoid calibration where asked for.
+    """A preprocessor followed by an estimator, with sigmoid calibration where asked for.
 
     Parameters
     ----------
-    terms
+    preprocessor
         What the estimator sees.
     estimator
         Any scikit-learn classifier or regressor that :func:`estimator_to_graph` can convert.
@@ -66,14 +66,14 @@ class Model(BaseEstimator):  # type: ignore[misc]
         the older ones (rows must come in time order).
     """
 
-    def __init__(self, terms: Terms, estimator: Any, calibrate: bool = False) -> None:
-        self.terms = terms
+    def __init__(self, preprocessor: Preprocessor, estimator: Any, calibrate: bool = False) -> None:
+        self.preprocessor = preprocessor
         self.estimator = estimator
         self.calibrate = calibrate
 
     def fit(self, X: Float32, y: Matrix) -> Self:  # noqa: N803
         """Fit on rows in time order."""
-        inputs = self.terms.fit(X).transform(X)
+        inputs = self.preprocessor.fit(X).transform(X)
         self.slope_, self.offset_ = 1.0, 0.0
         if self.calibrate:
             cut = int(0.8 * len(y))
@@ -89,7 +89,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
 
     def score(self, X: Float32) -> Float64:  # noqa: N803
         """Return float64 scores, shape (n,), of raw contract features, NaN where undefined."""
-        plain = score_of(self.estimator, self.terms.transform(X))
+        plain = score_of(self.estimator, self.preprocessor.transform(X))
         if not self._calibrated:
             return plain
         return sigmoid(self.slope_ * logit(plain) + self.offset_)
@@ -101,21 +101,21 @@ class Model(BaseEstimator):  # type: ignore[misc]
     def odds(self, X: Float32) -> Float64:  # noqa: N803
         """Return log odds, float64, shape (n,), exact where the estimator is linear in them."""
         if isinstance(self.estimator, LINEAR_IN_ODDS) and not self._calibrated:
-            inputs = self.terms.transform(X)
+            inputs = self.preprocessor.transform(X)
             return np.asarray(self.estimator.decision_function(inputs), np.float64)
         return logit(self.score(X))
 
     def odds_to_graph(self, graph: GraphBuilder, source: str) -> str:
         """Add the model's log odds to an ONNX graph."""
         if isinstance(self.estimator, LINEAR_IN_ODDS) and not self._calibrated:
-            inputs = self.terms.to_graph(graph, source)
-            return linear_to_graph(self.estimator, graph, inputs, len(self.terms.names))
+            inputs = self.preprocessor.to_graph(graph, source)
+            return linear_to_graph(self.estimator, graph, inputs, len(self.preprocessor.names))
         return logit_to_graph(graph, self.to_graph(graph, source))
 
     def to_graph(self, graph: GraphBuilder, source: str) -> str:
         """Add the whole model to an ONNX graph."""
-        inputs = self.terms.to_graph(graph, source)
-        plain = estimator_to_graph(self.estimator, graph, inputs, len(self.terms.names))
+        inputs = self.preprocessor.to_graph(graph, source)
+        plain = estimator_to_graph(self.estimator, graph, inputs, len(self.preprocessor.names))
         if not self._calibrated:
             return plain
         odds = logit_to_graph(graph, plain)

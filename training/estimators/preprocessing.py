@@ -1,6 +1,6 @@
 """Turn contract features into model inputs, the same in scikit-learn and in ONNX.
 
-A *term* is one input column of a model. Everything is computed in float32 by the same few
+An *input column* is one column that a model sees. Everything is computed in float32 by the same few
 operations on both sides: undefined values are filled with the training median, then logs, ratios
 and scaling are applied. Logs and ratios matter because levels differ between symbols and venues by
 a factor of ten and more, while their logarithms are nearly normal.
@@ -35,7 +35,7 @@ Weights = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class InputColumn:
     """One model input.
 
     Attributes
@@ -61,57 +61,59 @@ class Term:
 
     @property
     def features(self) -> set[str]:
-        """Contract features that the term speaks of."""
+        """Contract features that the column is made of."""
         return {name for name, _ in self.top + self.bottom}
 
     @property
     def columns(self) -> set[str]:
-        """Input columns that the term takes: its features, and for sums how far back they go."""
+        """Input columns that it takes: its features, and for sums how far back they go."""
         grows = self.kind == "log" and any(map(_window_s, self.features))
         return self.features | {HISTORY} if grows else self.features
 
 
-def raw(feature: str) -> Term:
+def raw(feature: str) -> InputColumn:
     """Take a feature as it is."""
-    return Term(feature, "raw", ((feature, 1.0),))
+    return InputColumn(feature, "raw", ((feature, 1.0),))
 
 
-def absolute(feature: str) -> Term:
+def absolute(feature: str) -> InputColumn:
     """Take a feature's absolute value."""
-    return Term(f"abs {feature}", "abs", ((feature, 1.0),))
+    return InputColumn(f"abs {feature}", "abs", ((feature, 1.0),))
 
 
-def log(feature: str) -> Term:
+def log(feature: str) -> InputColumn:
     """Take the logarithm of a feature's absolute value."""
-    return Term(f"log {feature}", "log", ((feature, 1.0),))
+    return InputColumn(f"log {feature}", "log", ((feature, 1.0),))
 
 
-def log_ratio(feature: str, over: str, scale: float = 1.0) -> Term:
+def log_ratio(feature: str, over: str, scale: float = 1.0) -> InputColumn:
     """Take ``log(scale |feature| / over)``."""
-    return Term(f"log {feature} / {over}", "log", ((feature, scale**2),), ((over, 1.0),))
+    return InputColumn(f"log {feature} / {over}", "log", ((feature, scale**2),), ((over, 1.0),))
 
 
-def soft_log(feature: str, window_s: float, over: str, over_s: float, softness: float) -> Term:
+def soft_log(
+    feature: str, window_s: float, over: str, over_s: float, softness: float
+) -> InputColumn:
     """Take ``log sqrt(x^2 / window + softness * o^2 / over window)``, relative to ``o``.
 
     A volatility over a short window is often zero or nearly so, and the logarithm of nearly zero
     is a large number that says little. Adding a share of the long window's variance bounds it.
     """
     top = ((feature, over_s / window_s), (over, softness))
-    return Term(f"log {feature} / {over}, soft", "log", top, ((over, 1.0),))
+    return InputColumn(f"log {feature} / {over}, soft", "log", top, ((over, 1.0),))
 
 
-def table(feature: str, values: Sequence[float]) -> Term:
+def table(feature: str, values: Sequence[float]) -> InputColumn:
     """Take a table's value at a position in [0, 1]."""
-    return Term(f"table {feature}", "table", ((feature, 1.0),), table=tuple(values))
+    return InputColumn(f"table {feature}", "table", ((feature, 1.0),), table=tuple(values))
 
 
-class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
+class Preprocessor(BaseEstimator, TransformerMixin):  # type: ignore[misc]
     """Impute, transform and scale; float32 in, float32 out.
 
     Parameters
     ----------
-    terms
+    inputs
         What to compute.
     columns
         Names of the input's columns.
@@ -119,8 +121,10 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         Standardise and clip at ``CLIP`` deviations; trees need neither.
     """
 
-    def __init__(self, terms: Sequence[Term], columns: Sequence[str], scale: bool = True) -> None:
-        self.terms = terms
+    def __init__(
+        self, inputs: Sequence[InputColumn], columns: Sequence[str], scale: bool = True
+    ) -> None:
+        self.inputs = inputs
         self.columns = columns
         self.scale = scale
 
@@ -138,8 +142,10 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
             raise TrainingError(msg)
         self.fill_ = np.nanmedian(X, axis=0).astype(np.float32)
         at = {name: position for position, name in enumerate(self.columns)}
-        self.order_ = sorted(range(len(self.terms)), key=lambda k: KINDS.index(self.terms[k].kind))
-        ordered = [self.terms[k] for k in self.order_]
+        self.order_ = sorted(
+            range(len(self.inputs)), key=lambda k: KINDS.index(self.inputs[k].kind)
+        )
+        ordered = [self.inputs[k] for k in self.order_]
         self.raw_ = np.array([at[t.top[0][0]] for t in ordered if t.kind == "raw"], np.int64)
         self.abs_ = np.array([at[t.top[0][0]] for t in ordered if t.kind == "abs"], np.int64)
         self.tables_ = [(at[t.top[0][0]], _around(t.table)) for t in ordered if t.kind == "table"]
@@ -169,7 +175,7 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
     @property
     def names(self) -> list[str]:
         """Names of the output columns."""
-        return [self.terms[k].name for k in self.order_]
+        return [self.inputs[k].name for k in self.order_]
 
     def _filled(self, X: Float32) -> Float32:  # noqa: N803
         values = np.asarray(X, np.float32)
@@ -202,7 +208,7 @@ class Terms(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         return np.maximum(np.float32(1), self.windows_ / history)
 
     def transform(self, X: Float32) -> Float32:  # noqa: N803
-        """Return float32, shape (n, len(terms))."""
+        """Return float32, shape (n, len(inputs))."""
         plain = self._plain(X)
         if not self.scale:
             return plain
@@ -271,9 +277,9 @@ def _around(values: Sequence[float]) -> Float32:
     return np.array([*values, values[0], values[1]], np.float32)
 
 
-def _weights(terms: list[Weights], at: dict[str, int]) -> Float32:
-    matrix = np.zeros((len(at), len(terms)), np.float32)
-    for column, weights in enumerate(terms):
+def _weights(inputs: list[Weights], at: dict[str, int]) -> Float32:
+    matrix = np.zeros((len(at), len(inputs)), np.float32)
+    for column, weights in enumerate(inputs):
         for name, weight in weights:
             matrix[at[name], column] += weight
     return matrix

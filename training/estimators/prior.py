@@ -7,7 +7,7 @@ perpetual (2022): ``python -m training.research.fit_prior`` finds them again. Ev
 to the symbol's own hour, so it travels.
 """
 
-from training.estimators.preprocessing import Term, log, soft_log, table
+from training.estimators.preprocessing import InputColumn, log, soft_log, table
 
 HOUR = "grid_vol_3600"
 SOFTNESS = 0.1
@@ -26,11 +26,11 @@ HOUR_TABLE: tuple[float, ...] = (
 # fmt: on
 
 
-def _soft(feature: str, window_s: float) -> Term:
+def _soft(feature: str, window_s: float) -> InputColumn:
     return soft_log(feature, window_s, HOUR, 3600.0, SOFTNESS)
 
 
-ANCHOR: tuple[tuple[Term, float], ...] = (
+PRIOR_WEIGHTS: tuple[tuple[InputColumn, float], ...] = (
     (_soft("grid_vol_60", 60), 0.30),
     (_soft("grid_vol_300", 300), 0.44),
     (_soft("grid_vol_900", 900), 0.90),

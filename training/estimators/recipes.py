@@ -20,12 +20,12 @@ from sklearn.neural_network import MLPRegressor
 from flows.errors import TrainingError
 from schemas.features import NAMES
 from training.estimators.fitted import Blend, Constant, FixedLinear, Model, Scaled
-from training.estimators.preprocessing import KINDS, Term, Terms, log, raw
-from training.estimators.prior import ANCHOR, HOUR
+from training.estimators.preprocessing import KINDS, InputColumn, Preprocessor, log, raw
+from training.estimators.prior import HOUR, PRIOR_WEIGHTS
 from training.estimators.xgb import XGBoostClassifier
 
 Fit = Model | Blend
-Make = Callable[[list[Term], list[str], "Fitting"], Fit]
+Make = Callable[[list[InputColumn], list[str], "Fitting"], Fit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class Recipe:
     ----------
     name
         The variant's name in reports and manifests.
-    terms
-        Inputs; terms whose features are wholly undefined in the data are left out.
+    inputs
+        Input columns; those whose features are wholly undefined in the data are left out.
     make
-        Builds the unfitted model from usable terms, input columns and the fit at hand.
+        Builds the unfitted model from usable inputs, input columns and the fit at hand.
     baseline
         True for what a model must beat.
     max_rows
@@ -64,7 +64,7 @@ class Recipe:
     """
 
     name: str
-    terms: tuple[Term, ...]
+    inputs: tuple[InputColumn, ...]
     make: Make
     baseline: bool = False
     max_rows: int = 60_000
@@ -77,38 +77,38 @@ class Recipe:
         Raises
         ------
         TrainingError
-            If no term is left.
+            If no input is left.
         """
         known = set(defined)
-        terms = [term for term in self.terms if term.features <= known]
-        if not terms:
+        inputs = [each for each in self.inputs if each.features <= known]
+        if not inputs:
             msg = f"every input of the variant {self.name} is undefined in these data"
             raise TrainingError(msg)
-        needed = set().union(*(term.columns for term in terms))
+        needed = set().union(*(each.columns for each in inputs))
         columns = [name for name in order if name in needed]
-        return self.make(terms, columns, fitting), columns
+        return self.make(inputs, columns, fitting), columns
 
 
 def logistic(strength: float) -> Make:
     """Return a builder of logistic regression with the inverse penalty ``strength``."""
 
-    def make(terms: list[Term], columns: list[str], fitting: Fitting) -> Fit:
+    def make(inputs: list[InputColumn], columns: list[str], fitting: Fitting) -> Fit:
         estimator = LogisticRegression(C=strength, max_iter=500, random_state=fitting.seed)
-        return Model(Terms(terms, columns), estimator)
+        return Model(Preprocessor(inputs, columns), estimator)
 
     return make
 
 
 def _trees(estimator: Callable[[int], Any], calibrate: bool = False) -> Make:
-    def make(terms: list[Term], columns: list[str], fitting: Fitting) -> Fit:
-        return Model(Terms(terms, columns, scale=False), estimator(fitting.seed), calibrate)
+    def make(inputs: list[InputColumn], columns: list[str], fitting: Fitting) -> Fit:
+        return Model(Preprocessor(inputs, columns, scale=False), estimator(fitting.seed), calibrate)
 
     return make
 
 
 def _scaled(estimator: Callable[[int], Any]) -> Make:
-    def make(terms: list[Term], columns: list[str], fitting: Fitting) -> Fit:
-        return Model(Terms(terms, columns), estimator(fitting.seed))
+    def make(inputs: list[InputColumn], columns: list[str], fitting: Fitting) -> Fit:
+        return Model(Preprocessor(inputs, columns), estimator(fitting.seed))
 
     return make
 
@@ -145,35 +145,35 @@ def forest(seed: int) -> RandomForestClassifier:
     )
 
 
-HAR_TERMS = tuple(log(f"grid_vol_{window}") for window in (60, 300, 900, 3600))
+HAR_INPUTS = tuple(log(f"grid_vol_{window}") for window in (60, 300, 900, 3600))
 
 # EWMA over the window's nested parts: weights fall with a half-life of 60 s of tick-free time.
-_EWMA = Term(
+_EWMA = InputColumn(
     "log ewma / hour",
     "log",
     (("grid_vol_60", 0.72), ("grid_vol_300", 0.24), ("grid_vol_900", 0.03), (HOUR, 0.01)),
     ((HOUR, 1.0),),
 )
 
-ANCHOR_HOURS = 24.0
-LOGREG_TERMS: tuple[Term, ...] = tuple(term for term, _weight in ANCHOR)
+PRIOR_HOURS = 24.0
+LOGREG_INPUTS: tuple[InputColumn, ...] = tuple(each for each, _weight in PRIOR_WEIGHTS)
 
 
-def anchored(weights: Mapping[Term, float], worth_hours: float = ANCHOR_HOURS) -> Make:
+def with_prior(weights: Mapping[InputColumn, float], worth_hours: float = PRIOR_HOURS) -> Make:
     """Return a builder of the weighted mean of an own fit's log odds and of given weights'.
 
     The given weights count like ``worth_hours`` of own data: much beside two hours, little beside
     a week.
     """
 
-    def make(terms: list[Term], columns: list[str], fitting: Fitting) -> Fit:
-        inputs = Terms(terms, columns, scale=False)
-        # Terms come out ordered by kind.
-        known = sorted(terms, key=lambda term: KINDS.index(term.kind))
-        prior = Model(inputs, FixedLinear([weights[term] for term in known]))
+    def make(inputs: list[InputColumn], columns: list[str], fitting: Fitting) -> Fit:
+        unscaled = Preprocessor(inputs, columns, scale=False)
+        # Columns come out ordered by kind.
+        known = sorted(inputs, key=lambda each: KINDS.index(each.kind))
+        prior = Model(unscaled, FixedLinear([weights[each] for each in known]))
         own = LogisticRegression(C=0.01, max_iter=500, random_state=fitting.seed)
         share = worth_hours / (worth_hours + fitting.hours)
-        return Blend([Model(Terms(terms, columns), own), prior], [1 - share, share])
+        return Blend([Model(Preprocessor(inputs, columns), own), prior], [1 - share, share])
 
     return make
 
@@ -195,8 +195,8 @@ _LEVELS = {
     "trade_intensity_5",
     "trade_intensity_300",
 }
-TREE_TERMS: tuple[Term, ...] = tuple(raw(name) for name in NAMES if name not in _LEVELS)
-RATIO_TERMS: tuple[Term, ...] = tuple(
+TREE_INPUTS: tuple[InputColumn, ...] = tuple(raw(name) for name in NAMES if name not in _LEVELS)
+RATIO_INPUTS: tuple[InputColumn, ...] = tuple(
     raw(name)
     for name in NAMES
     if "ratio" in name or "imbalance" in name or "share" in name or name.endswith("position")
@@ -207,16 +207,16 @@ CLASSIFIERS: tuple[Recipe, ...] = (
     Recipe("last_minute", (log("grid_vol_60"),), logistic(1.0), baseline=True),
     Recipe("zscore", (log("vol_ratio_60_3600"),), logistic(1.0), baseline=True),
     Recipe("ewma", (_EWMA,), logistic(1.0), baseline=True),
-    Recipe("har", HAR_TERMS, logistic(1.0), baseline=True),
-    Recipe("anchored", LOGREG_TERMS, anchored(dict(ANCHOR)), max_rows=20_000),
-    Recipe("logreg", LOGREG_TERMS, logistic(0.01), max_rows=20_000),
-    Recipe("gbt", TREE_TERMS, _trees(gbt_classic), max_rows=20_000),
-    Recipe("gbt_tuned", RATIO_TERMS, _trees(gbt_tuned), max_rows=30_000),
-    Recipe("rf", TREE_TERMS, _trees(forest, calibrate=True), max_rows=20_000),
-    Recipe("xgb", TREE_TERMS, _trees(lambda seed: XGBoostClassifier(seed=seed)), max_rows=30_000),
+    Recipe("har", HAR_INPUTS, logistic(1.0), baseline=True),
+    Recipe("anchored", LOGREG_INPUTS, with_prior(dict(PRIOR_WEIGHTS)), max_rows=20_000),
+    Recipe("logreg", LOGREG_INPUTS, logistic(0.01), max_rows=20_000),
+    Recipe("gbt", TREE_INPUTS, _trees(gbt_classic), max_rows=20_000),
+    Recipe("gbt_tuned", RATIO_INPUTS, _trees(gbt_tuned), max_rows=30_000),
+    Recipe("rf", TREE_INPUTS, _trees(forest, calibrate=True), max_rows=20_000),
+    Recipe("xgb", TREE_INPUTS, _trees(lambda seed: XGBoostClassifier(seed=seed)), max_rows=30_000),
 )
 
-_FORECAST_TERMS: tuple[Term, ...] = tuple(
+_FORECAST_INPUTS: tuple[InputColumn, ...] = tuple(
     raw(name)
     for name in (
         "log_return_1",
@@ -240,10 +240,10 @@ _FORECAST_TERMS: tuple[Term, ...] = tuple(
 
 FORECASTERS: tuple[Recipe, ...] = (
     Recipe("persistence", (raw("log_return_1"),), _trees(lambda _seed: Constant()), baseline=True),
-    Recipe("ridge", _FORECAST_TERMS, _scaled(lambda _seed: Scaled(Ridge(alpha=10_000.0)))),
+    Recipe("ridge", _FORECAST_INPUTS, _scaled(lambda _seed: Scaled(Ridge(alpha=10_000.0)))),
     Recipe(
         "gbt",
-        _FORECAST_TERMS,
+        _FORECAST_INPUTS,
         _trees(
             lambda seed: Scaled(
                 GradientBoostingRegressor(
@@ -259,7 +259,7 @@ FORECASTERS: tuple[Recipe, ...] = (
     ),
     Recipe(
         "mlp",
-        _FORECAST_TERMS,
+        _FORECAST_INPUTS,
         _scaled(
             lambda seed: Scaled(
                 MLPRegressor(

@@ -93,8 +93,9 @@ def histogram_boosting_to_graph(
 def xgboost_to_graph(dumps: list[Any], prior: float, graph: GraphBuilder, source: str) -> str:
     """Add XGBoost's trees, as dumped to JSON: probability of class 1, (n, 1).
 
-    The source has no undefined values (:class:`training.estimators.preprocessing.Terms` fills
-    them), so that the branch that XGBoost learns for them is never taken.
+    The source has no undefined values
+    (:class:`training.estimators.preprocessing.Preprocessor` fills them), so that the branch that
+    XGBoost learns for them is never taken.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Who may become champion.
+"""Decide whether a candidate may become champion.
 
-A candidate is judged twice, because each judgement alone can be fooled: recipe against recipe on
+A candidate is compared twice, because each comparison alone can mislead: recipe against recipe on
 the same folds (a file may have had a lucky day), and file against file on data that neither was
-trained on (a recipe may do badly with the data that are there now).
+trained on (a recipe may do badly with the newest data).
 """
 
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from training.evaluation.metrics import bootstrap_pr_auc, bootstrap_rmse, pr_auc
 from training.evaluation.results import Comparison, Results, compare
 
 CONFIDENCE = 0.9
-# Fewer blocks of time, however many rows, and a bootstrap over them is a draw of lots.
+# With fewer blocks of time, however many rows they hold, a bootstrap interval means nothing.
 MIN_UNSEEN_BLOCKS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether the candidate becomes champion, and every reason in words."""
+class Decision:
+    """Whether the candidate becomes champion, and the reasons as sentences."""
 
     champion: bool
     reasons: list[str]
@@ -75,8 +75,8 @@ def decide(
     results: Results,
     file_against_file: Callable[[], tuple[Comparison, int]] | None,
     confidence: float = CONFIDENCE,
-) -> Verdict:
-    """Decide.
+) -> Decision:
+    """Return the decision on a candidate.
 
     Parameters
     ----------
@@ -89,15 +89,15 @@ def decide(
     champion
         The present one; None if the target has none.
     file_against_file
-        Compares the two files on unseen rows and says in how many blocks of time these lie; None
-        without champion.
+        Compares the two files on unseen rows and returns the number of blocks of time of these
+        rows; None without champion.
     confidence
         Share of resamples in which the candidate must be better.
     """
     if provenance == "simulated" and serves != "simulated":
-        return Verdict(False, ["trained on simulated data: never champion of a live feed"])
+        return Decision(False, ["trained on simulated data: never champion of a live feed"])
     if champion is not None and not champion.target.asks_the_same(target):
-        return Verdict(
+        return Decision(
             False,
             [
                 f"the champion {champion.ref} predicts something else (its form,"
@@ -108,9 +108,9 @@ def decide(
     good, reason = _against_baseline(candidate, results)
     reasons = [reason]
     if champion is None:
-        return Verdict(good, ["the target has no champion", *reasons])
+        return Decision(good, ["the target has no champion", *reasons])
     if champion.provenance == "simulated" and provenance != "simulated":
-        return Verdict(
+        return Decision(
             good, [f"the champion {champion.ref} is trained on simulated data", *reasons]
         )
     if champion.variant == candidate:
@@ -126,7 +126,7 @@ def decide(
     if blocks < MIN_UNSEEN_BLOCKS:
         good = False
         reasons.append(
-            f"file: only {blocks} blocks of time that neither was trained on, and a verdict takes"
+            f"file: only {blocks} blocks of time that neither was trained on, and a decision takes"
             f" {MIN_UNSEEN_BLOCKS}; record longer"
         )
     else:
@@ -134,11 +134,11 @@ def decide(
         reasons.append(
             f"file: against {champion.ref} on {blocks} unseen blocks of time: {_words(found)}"
         )
-    return Verdict(bool(good), reasons)
+    return Decision(bool(good), reasons)
 
 
 def _against_baseline(candidate: str, results: Results) -> tuple[bool, str]:
-    """Nobody serves who loses to the best baseline on the folds, whoever serves now."""
+    """Require that a candidate beats the best baseline on the folds, whatever the champion is."""
     baseline = results.best(baseline=True)
     if baseline is None or baseline == candidate:
         return True, "no baseline is better"

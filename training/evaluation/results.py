@@ -1,14 +1,13 @@
-"""What the folds say about every variant, as numbers and as the job's last line."""
+"""Measure every variant on the folds, and compare variants with each other."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from flows.numeric.arrays import Float64
+from schemas.training import TrainingResult
 from training.data.dataset import Dataset
 from training.estimators.recipes import Recipe
 from training.evaluation.cross_validation import OutOfFold
@@ -70,7 +69,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All variants, judged on the same rows."""
+    """All variants, evaluated on the same rows."""
 
     kind: str
     prevalence: float | None
@@ -106,7 +105,7 @@ def compare(
     )
 
 
-def judge(dataset: Dataset, scored: OutOfFold, chosen: Sequence[Recipe], kind: str) -> Results:
+def evaluate(dataset: Dataset, scored: OutOfFold, chosen: Sequence[Recipe], kind: str) -> Results:
     """Measure every variant on all folds' test rows together, with intervals."""
     ts_ns = dataset.ts_ns[scored.rows]
     truth = scored.truth
@@ -145,7 +144,7 @@ def judge(dataset: Dataset, scored: OutOfFold, chosen: Sequence[Recipe], kind: s
     return Results(kind, prevalence, results)
 
 
-def summary_line(
+def summarise(
     *,
     target: str,
     version: str | None,
@@ -154,30 +153,30 @@ def summary_line(
     results: Results,
     candidate: str,
     versions: dict[str, str],
-) -> str:
-    """Return the job's last line, JSON.
+) -> TrainingResult:
+    """Return the last line of a run: the candidate's figures, and those of each variant.
 
-    ``pr_auc`` and its relatives are null for a forecast, whose numbers (``rmse``, ``mae``,
-    ``direction``) stand in ``variants``; ``lift`` is the ratio to the best baseline either way,
-    above 1 is better. Undefined numbers are null.
+    ``pr_auc`` and its relatives are None for a forecast, whose figures (``rmse``, ``mae``,
+    ``direction``) stand in ``variants``; ``lift`` is the ratio to the best baseline in both cases,
+    and above 1 is better.
     """
     one = results.variants[candidate]
     event = results.kind == "classification"
     baseline = results.best(baseline=True)
     against = results.compare(candidate, baseline) if baseline is not None else None
-    line = {
-        "target": target,
-        "version": version,
-        "published": published,
-        "champion": champion,
-        "prevalence": results.prevalence,
-        "pr_auc": one.quality if event else None,
-        "pr_auc_ci": one.quality_ci if event else None,
-        "best_baseline": baseline,
-        "best_baseline_pr_auc": results.variants[baseline].quality if baseline and event else None,
-        "lift": against.lift if against else None,
-        "lift_ci": against.lift_ci if against else None,
-        "variants": {
+    return TrainingResult(
+        target=target,
+        version=version,
+        published=published,
+        champion=champion,
+        prevalence=results.prevalence,
+        pr_auc=one.quality if event else None,
+        pr_auc_ci=one.quality_ci if event else None,
+        best_baseline=baseline,
+        best_baseline_pr_auc=results.variants[baseline].quality if baseline and event else None,
+        lift=against.lift if against else None,
+        lift_ci=against.lift_ci if against else None,
+        variants={
             name: {
                 "baseline": two.baseline,
                 "version": versions.get(name),
@@ -189,8 +188,7 @@ def summary_line(
             }
             for name, two in results.variants.items()
         },
-    }
-    return msgspec.json.encode(jsonable(line)).decode()
+    )
 
 
 def _against(results: Results, name: str, baseline: str | None) -> dict[str, Any]:
@@ -198,16 +196,3 @@ def _against(results: Results, name: str, baseline: str | None) -> dict[str, Any
         return {}
     found = results.compare(name, baseline)
     return {"lift": found.lift, "lift_ci": found.lift_ci}
-
-
-def jsonable(value: Any) -> Any:
-    """Return the value with undefined numbers as null, all the way down."""
-    if isinstance(value, dict):
-        return {key: jsonable(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

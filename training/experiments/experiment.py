@@ -13,7 +13,7 @@ from flows.scoring.registry import ModelStore
 from schemas.models import ModelManifest, TargetSpec
 from training.data.dataset import Dataset, thin
 from training.data.splits import Plan
-from training.estimators.export import run
+from training.estimators.export import score_onnx
 from training.estimators.recipes import Recipe, recipes
 from training.evaluation import gate, leaks
 from training.evaluation.cross_validation import (
@@ -27,7 +27,7 @@ from training.evaluation.cross_validation import (
 )
 from training.evaluation.importance import permutation_importances
 from training.evaluation.metrics import block_count
-from training.evaluation.results import Comparison, Results, judge
+from training.evaluation.results import Comparison, Results, evaluate
 from training.publishing.publication import Publication, publish
 from training.publishing.versions import Version, build_version
 from training.reporting.report import ReportInput, files
@@ -40,7 +40,7 @@ Served = tuple[ModelManifest, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ExperimentOptions:
     """What one run is asked to do.
 
     Attributes
@@ -67,12 +67,12 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExperimentResult:
     """What came of a run.
 
     Attributes
     ----------
-    verdict
+    decision
         The gate's words; None where nothing was to be published.
     publication
         What is in the store now; None likewise.
@@ -83,7 +83,7 @@ class Outcome:
     scored: OutOfFold
     versions: dict[str, Version]
     reports: dict[str, dict[str, bytes]]
-    verdict: gate.Verdict | None
+    decision: gate.Decision | None
     publication: Publication | None
 
 
@@ -110,16 +110,16 @@ def steps(chosen: Sequence[Recipe], folds: int) -> int:
     return len(chosen) * (folds + 2) + 3
 
 
-def train(
+def run_experiment(
     dataset: Dataset,
     spec: TargetSpec,
-    options: Options,
+    options: ExperimentOptions,
     *,
     store: ModelStore | None,
     created_ns: int,
     step: Step = lambda _what: None,
     known: Mapping[str, Recipe] | None = None,
-) -> Outcome:
+) -> ExperimentResult:
     """Run everything after the features; publishing comes last and all at once.
 
     Raises
@@ -140,13 +140,13 @@ def train(
 def _train(
     dataset: Dataset,
     spec: TargetSpec,
-    options: Options,
+    options: ExperimentOptions,
     chosen: Sequence[Recipe],
     known: Mapping[str, Recipe],
     store: ModelStore | None,
     created_ns: int,
     step: Step,
-) -> Outcome:
+) -> ExperimentResult:
     candidate = options.models[0]
     dataset.check_finite()
     plan = make_plan(dataset, spec, options.folds, options.embargo_s)
@@ -156,7 +156,7 @@ def _train(
         dataset, spec, judged, plan.folds, seed=options.seed, budget=options.budget, step=step
     )
     step("measures")
-    results = judge(dataset, scored, judged, spec.kind)
+    results = evaluate(dataset, scored, judged, spec.kind)
     check_leaks(dataset, spec, chosen, plan, results, options, step)
     fitted_spec = fit_spec(spec, dataset, plan.holdout.train)
     versions: dict[str, Version] = {}
@@ -189,10 +189,10 @@ def _train(
         )
         parity = f"ONNX within {worst:.1e} of scikit-learn on {len(tested)} test rows"
         notes[recipe.name] = [("Parity", parity)]
-    verdict = None
+    decision = None
     if options.publish and store is not None:
-        verdict = _gate(dataset, plan, versions[candidate], results, options, present)
-        notes[candidate] += [("Gate", reason) for reason in verdict.reasons]
+        decision = _gate(dataset, plan, versions[candidate], results, options, present)
+        notes[candidate] += [("Gate", reason) for reason in decision.reasons]
     for name, version in versions.items():
         step(f"report {name}")
         reports[name] = files(
@@ -208,18 +208,18 @@ def _train(
         )
     baseline = results.best(baseline=True)
     publication = None
-    if verdict is not None and store is not None:
+    if decision is not None and store is not None:
         publication = publish(
             store,
             versions,
             reports,
             candidate=candidate,
             baseline=baseline if baseline in versions else None,
-            champion=verdict.champion,
+            champion=decision.champion,
             in_shadow=present is None or present[0].target.asks_the_same(spec),
             allow_simulated=options.serves == "simulated",
         )
-    return Outcome(fitted_spec, results, scored, versions, reports, verdict, publication)
+    return ExperimentResult(fitted_spec, results, scored, versions, reports, decision, publication)
 
 
 def check_leaks(
@@ -228,7 +228,7 @@ def check_leaks(
     chosen: Sequence[Recipe],
     plan: Plan,
     results: Results,
-    options: Options,
+    options: ExperimentOptions,
     step: Step,
 ) -> None:
     """Ring the alarms that rows alone can ring: too good, and good on shuffled labels."""
@@ -292,9 +292,9 @@ def _gate(
     plan: Plan,
     version: Version,
     results: Results,
-    options: Options,
+    options: ExperimentOptions,
     present: Served | None,
-) -> gate.Verdict:
+) -> gate.Decision:
     spec = version.manifest.target
     champion, champion_bytes = (None, b"") if present is None else present
     if champion is not None and champion.feature_set != version.manifest.feature_set:
@@ -308,7 +308,7 @@ def _gate(
         blocks = block_count(dataset.ts_ns[rows])
         if blocks < gate.MIN_UNSEEN_BLOCKS:
             return Comparison(float("nan"), (float("nan"), float("nan")), 0.0), blocks
-        theirs = run(champion_bytes, dataset.pick(rows, champion.features))
+        theirs = score_onnx(champion_bytes, dataset.pick(rows, champion.features))
         ours = version.fitted.score(dataset, rows)
         truth = labels(spec, dataset.quantity[rows])
         found = gate.compare_files(truth, dataset.ts_ns[rows], ours, theirs, spec.kind)

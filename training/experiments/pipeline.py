@@ -15,13 +15,19 @@ from training.data.sources import read_sources
 from training.data.ticklog import TickLog, take, total
 from training.estimators.recipes import recipes
 from training.evaluation import leaks
-from training.experiments.experiment import Options, Outcome, choose, steps, train
+from training.experiments.experiment import (
+    ExperimentOptions,
+    ExperimentResult,
+    choose,
+    run_experiment,
+    steps,
+)
 
 FUTURE_TICKS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class RunRequest:
+class PipelineRequest:
     """What to learn from, and what.
 
     Attributes
@@ -36,16 +42,16 @@ class RunRequest:
 
     sources: tuple[str, ...]
     spec: TargetSpec
-    options: Options
+    options: ExperimentOptions
     from_ns: int | None = None
     to_ns: int | None = None
     last_s: int | None = None
     row_every_s: float = 1.0
 
 
-def run_once(
-    request: RunRequest, settings: Settings, store: ModelStore | None, bars: Progress
-) -> Outcome:
+def run_pipeline(
+    request: PipelineRequest, settings: Settings, store: ModelStore | None, bars: Progress
+) -> ExperimentResult:
     """Read, compute, learn, prove, publish.
 
     Raises
@@ -73,7 +79,9 @@ def run_once(
     def step(what: str) -> None:
         bars.update(training, advance=1, description=f"training: {what}")
 
-    return train(dataset, request.spec, request.options, store=store, created_ns=now_ns, step=step)
+    return run_experiment(
+        dataset, request.spec, request.options, store=store, created_ns=now_ns, step=step
+    )
 
 
 def check_no_future(logs: list[TickLog]) -> None:

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 if TYPE_CHECKING:  # imports of an extra's client should not cost those of a whole training
-    from training.experiments.experiment import Outcome
+    from training.experiments.experiment import ExperimentResult
 
 EXPERIMENT = "voltick"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -41,7 +41,9 @@ CLIENT_SETTINGS = {
 _CHATTY = ("mlflow", "urllib3")
 
 
-def track(uri: str, outcome: "Outcome", parameters: Mapping[str, Any], candidate: str) -> bool:
+def track(
+    uri: str, outcome: "ExperimentResult", parameters: Mapping[str, Any], candidate: str
+) -> bool:
     """Log a run, its variants' figures, reports and graphs, and register the candidate.
 
     Parameters
@@ -97,7 +99,9 @@ def one_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def _track(uri: str, outcome: "Outcome", parameters: Mapping[str, Any], candidate: str) -> None:
+def _track(
+    uri: str, outcome: "ExperimentResult", parameters: Mapping[str, Any], candidate: str
+) -> None:
     import mlflow
 
     client: Any = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -117,7 +121,7 @@ def _track(uri: str, outcome: "Outcome", parameters: Mapping[str, Any], candidat
     client.set_terminated(run.info.run_id)
 
 
-def _log(client: Any, run: str, outcome: "Outcome", parameters: Mapping[str, Any]) -> None:
+def _log(client: Any, run: str, outcome: "ExperimentResult", parameters: Mapping[str, Any]) -> None:
     from mlflow.entities import Metric, Param
 
     metrics = [
@@ -138,7 +142,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST_PARAMETER else text[: LONGEST_PARAMETER - 1] + "…"
 
 
-def _write(folder: Path, outcome: "Outcome", parameters: Mapping[str, Any]) -> None:
+def _write(folder: Path, outcome: "ExperimentResult", parameters: Mapping[str, Any]) -> None:
     (folder / PARAMETERS_FILE).write_bytes(_json(dict(parameters)))
     for name, version in outcome.versions.items():
         part = folder / name
@@ -153,7 +157,7 @@ def _json(content: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(content), indent=2)
 
 
-def _register(client: Any, run: Any, outcome: "Outcome", candidate: str) -> None:
+def _register(client: Any, run: Any, outcome: "ExperimentResult", candidate: str) -> None:
     from mlflow.exceptions import MlflowException
 
     manifest = outcome.versions[candidate].manifest
@@ -173,7 +177,7 @@ def _register(client: Any, run: Any, outcome: "Outcome", candidate: str) -> None
         f"{run.artifact_uri}/{candidate}",
         run_id=run.run_id,
         tags=tags,
-        description=None if outcome.verdict is None else "; ".join(outcome.verdict.reasons),
+        description=None if outcome.decision is None else "; ".join(outcome.decision.reasons),
         await_creation_for=None,
     )
     if outcome.publication is not None:

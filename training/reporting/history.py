@@ -1,4 +1,4 @@
-"""Figures of every run of continuous training: one JSON line each, only ever appended to."""
+"""History of continuous training: one JSON line per run, appended to a file."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from flows.errors import TrainingError
-from training.evaluation.results import jsonable
+from training.reporting.encoding import encode_json
 
 
 class MetricsHistory:
@@ -30,7 +30,7 @@ class MetricsHistory:
         TrainingError
             The file cannot be written.
         """
-        line = msgspec.json.encode(jsonable(entry)) + b"\n"
+        line = encode_json(entry) + b"\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
@@ -54,5 +54,5 @@ class MetricsHistory:
         return entries
 
     def reset(self) -> None:
-        """Forget all runs."""
+        """Delete the history."""
         self.path.unlink(missing_ok=True)

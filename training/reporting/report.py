@@ -1,12 +1,11 @@
 """The report of one version: a self-contained page, a model card and ``metrics.json``."""
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-import jinja2
 import msgspec
 import numpy as np
 
@@ -14,8 +13,10 @@ from schemas.models import ModelManifest
 from training.data.dataset import Dataset
 from training.evaluation.cross_validation import OutOfFold
 from training.evaluation.metrics import block_length
-from training.evaluation.results import Results, jsonable
+from training.evaluation.results import Results
 from training.reporting import plots
+from training.reporting.encoding import encode_json
+from training.reporting.pages import embedded, render
 
 INTENDED = {
     "classification": "Rank moments by the risk of a burst of volatility in the next"
@@ -31,7 +32,7 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class ReportInput:
-    """What a version's report tells.
+    """Contents of a version's report.
 
     Attributes
     ----------
@@ -58,24 +59,21 @@ def files(given: ReportInput) -> dict[str, bytes]:
     name = given.manifest.variant
     results = given.results
     baseline = results.best(baseline=True)
-    html = _render(
+    html = render(
         "report.html.j2",
         title=f"{given.manifest.ref}: {given.manifest.target.name}",
         summary=_summary(results, name, baseline),
         table=variant_table(results, name),
         folds=fold_table(given.scored, results),
         block_min=block_length(given.dataset.ts_ns[given.scored.rows]) // 60,
-        plots=[
-            {"caption": plot.caption, "png": base64.b64encode(plot.png).decode()}
-            for plot in (_plots(given, baseline) if given.pictures else [])
-        ],
+        plots=embedded(_plots(given, baseline) if given.pictures else []),
         card=card,
     )
     lines = [f"# {given.manifest.ref}", ""] + [f"- **{key}**: {value}" for key, value in card]
     return {
         "report.html": html.encode(),
         "model_card.md": ("\n".join(lines) + "\n").encode(),
-        "metrics.json": msgspec.json.format(msgspec.json.encode(metrics(given)), indent=2) + b"\n",
+        "metrics.json": msgspec.json.format(encode_json(metrics(given)), indent=2) + b"\n",
     }
 
 
@@ -100,8 +98,7 @@ def metrics(given: ReportInput) -> dict[str, Any]:
             found = given.results.compare(name, baseline)
             entry |= {"lift": found.lift, "lift_ci": found.lift_ci, "chance": found.chance}
         made["variants"][name] = entry
-    clean: dict[str, Any] = jsonable(made)
-    return clean
+    return made
 
 
 def variant_table(results: Results, candidate: str) -> dict[str, Any]:
@@ -232,10 +229,10 @@ def _plots(given: ReportInput, baseline: str | None) -> list[plots.Plot]:
     return made
 
 
-def _render(template: str, **values: Any) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("training.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template(template).render(**values)
+def write_reports(folder: Path, reports: Mapping[str, Mapping[str, bytes]]) -> None:
+    """Write each variant's files into a folder of its own."""
+    for name, files_of_variant in reports.items():
+        part = folder / name
+        part.mkdir(parents=True, exist_ok=True)
+        for file, content in files_of_variant.items():
+            (part / file).write_bytes(content)

@@ -26,8 +26,8 @@ from training.data.bars import Bars, read_bars
 from training.data.build import build_dataset
 from training.data.dataset import Dataset, thin
 from training.data.sources import read_sources
-from training.estimators.preprocessing import KINDS, Term, Terms
-from training.estimators.prior import ANCHOR, MINUTES
+from training.estimators.preprocessing import KINDS, InputColumn, Preprocessor
+from training.estimators.prior import MINUTES, PRIOR_WEIGHTS
 from training.evaluation.cross_validation import fit_spec, labels
 
 # So strong a penalty spreads the weight over inputs that say nearly the same.
@@ -45,17 +45,19 @@ class Stamp(StrEnum):
     CLOSE = "close"
 
 
-def fit_weights(dataset: Dataset, spec: TargetSpec, terms: Iterable[Term]) -> dict[Term, float]:
-    """Return the weight of each term in log odds per unit, by a logistic regression on all rows."""
-    known = sorted(terms, key=lambda term: KINDS.index(term.kind))
-    needed = set().union(*(term.columns for term in known))
+def fit_weights(
+    dataset: Dataset, spec: TargetSpec, inputs: Iterable[InputColumn]
+) -> dict[InputColumn, float]:
+    """Return each input's weight in log odds per unit, by a logistic regression on all rows."""
+    known = sorted(inputs, key=lambda each: KINDS.index(each.kind))
+    needed = set().union(*(each.columns for each in known))
     columns = [name for name in NAMES if name in needed]
     rows = thin(np.arange(len(dataset)), MOST_ROWS)
     truth = labels(fit_spec(spec, dataset, np.arange(len(dataset))), dataset.quantity[rows])
-    inputs = Terms(known, columns)
-    values = inputs.fit_transform(dataset.pick(rows, columns))
+    preprocessor = Preprocessor(known, columns)
+    values = preprocessor.fit_transform(dataset.pick(rows, columns))
     fitted = LogisticRegression(C=STRENGTH, max_iter=500).fit(values, truth)
-    weights = (fitted.coef_[0] * inputs.inverse_).tolist()
+    weights = (fitted.coef_[0] * preprocessor.inverse_).tolist()
     return dict(zip(known, weights, strict=True))
 
 
@@ -107,21 +109,21 @@ def main(
         Stamp, typer.Option(help="Whether a bar's time is its opening or its close.")
     ] = Stamp.CLOSE,
 ) -> None:
-    """Fit the anchor's weights on each recording and the hour's table on bars; one JSON line."""
+    """Fit the prior's weights on each recording and the hour's table on bars; one JSON line."""
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
     spec = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
-    terms = [term for term, _weight in ANCHOR]
+    inputs = [each for each, _weight in PRIOR_WEIGHTS]
     weights: dict[str, dict[str, float]] = {}
     for name in source:
         with progress() as bars_shown, threadpool_limits(1):
             bars_shown.add_task(name, total=None)
             dataset = build_dataset(read_sources([name], settings), spec)
-            found = fit_weights(dataset, spec, terms)
-        weights[name] = {term.name: round(found[term], 3) for term in terms}
+            found = fit_weights(dataset, spec, inputs)
+        weights[name] = {each.name: round(found[each], 3) for each in inputs}
     means = {
-        term.name: round(float(np.mean([each[term.name] for each in weights.values()])), 3)
-        for term in terms
+        each.name: round(float(np.mean([found[each.name] for found in weights.values()])), 3)
+        for each in inputs
     }
     table = [] if bars is None else np.round(hour_table(read_bars(bars), stamped), 2).tolist()
     line = {"weights": weights, "mean": means, "hour_table": table}

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-import msgspec
 import numpy as np
 import typer
 from rich.console import Console
@@ -20,8 +19,9 @@ from training.data.sources import read_sources
 from training.data.splits import Fold
 from training.estimators.recipes import Recipe, recipes
 from training.evaluation.cross_validation import OutOfFold, cross_validate
-from training.evaluation.results import Results, jsonable, judge
+from training.evaluation.results import Results, evaluate
 from training.experiments.experiment import choose
+from training.reporting.encoding import encode_json
 from training.reporting.report import variant_table
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -37,7 +37,7 @@ def whole_fold(train: Dataset, test: Dataset) -> tuple[Dataset, Fold]:
     order = np.argsort(np.concatenate([train.ts_ns, test.ts_ns]), kind="stable")
     is_train = order < len(train)
     fold = Fold(
-        "across",
+        "transfer",
         np.flatnonzero(is_train),
         np.flatnonzero(~is_train),
         int(train.ts_ns.max()),
@@ -47,18 +47,18 @@ def whole_fold(train: Dataset, test: Dataset) -> tuple[Dataset, Fold]:
     return both, fold
 
 
-def travel(
+def evaluate_transfer(
     train: Dataset, test: Dataset, spec: TargetSpec, chosen: Sequence[Recipe], seed: int = 0
 ) -> tuple[Dataset, OutOfFold, Results]:
-    """Fit every recipe on all of ``train``, level included, and judge it on all of ``test``."""
+    """Fit every recipe on all of ``train``, level included, and evaluate it on all of ``test``."""
     both, fold = whole_fold(train, test)
     with threadpool_limits(1):
         scored = cross_validate(both, spec, chosen, [fold], seed=seed)
-    return both, scored, judge(both, scored, chosen, spec.kind)
+    return both, scored, evaluate(both, scored, chosen, spec.kind)
 
 
 @app.command()
-def across(
+def transfer(
     train: Annotated[list[str], typer.Option("--train", help="Sources to train on.")],
     test: Annotated[list[str], typer.Option("--test", help="Sources to test on.")],
     definition: Annotated[str, typer.Option(help="relative or absolute.")] = "relative",
@@ -79,7 +79,7 @@ def across(
         for names in (train, test):
             parts.append(build_dataset(read_sources(names, settings), spec))
             bars.advance(task)
-        _, _, results = travel(parts[0], parts[1], spec, chosen)
+        _, _, results = evaluate_transfer(parts[0], parts[1], spec, chosen)
         bars.advance(task)
     show(results, models.split(",")[0])
     best = results.best(baseline=True)
@@ -93,7 +93,7 @@ def across(
             for name, one in results.variants.items()
         },
     }
-    say(msgspec.json.encode(jsonable(line)).decode())
+    say(encode_json(line).decode())
 
 
 def show(results: Results, candidate: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from flows.errors import TrainingError
 from schemas.features import NAMES
 from tests.support.synthetic import random_values
-from training.estimators.export import TOLERANCE, check_parity, run, to_bytes
+from training.estimators.export import TOLERANCE, check_parity, score_onnx, to_bytes
 from training.estimators.recipes import CLASSIFIERS, FORECASTERS, Fitting
 
 
@@ -35,7 +35,7 @@ def test_a_classifier_scores_alike_in_onnx_and_in_scikit_learn(recipe):
     model.fit(picked[:3_000], labels(values)[:3_000])
     onnx_bytes = to_bytes(model, len(columns))
     assert check_parity(recipe.name, model, onnx_bytes, picked) <= TOLERANCE
-    scores = run(onnx_bytes, picked)
+    scores = score_onnx(onnx_bytes, picked)
     assert scores.shape == (4_000,)
     assert ((scores >= 0) & (scores <= 1)).all()
     assert scores.std() > 0
@@ -86,7 +86,7 @@ def test_rows_exactly_on_a_split_and_beside_it_go_the_same_way(name):
             *(np.nextafter(threshold, np.float32(s * np.inf)) for s in (-1, 1)),
         ):
             row = picked[number % len(picked)].copy()
-            row[model.terms.raw_[feature]] = value
+            row[model.preprocessor.raw_[feature]] = value
             rows.append(row)
     assert len(rows) > 100
     assert check_parity(name, model, onnx_bytes, np.stack(rows)) <= TOLERANCE
@@ -99,7 +99,7 @@ def test_rows_without_any_defined_value_get_a_finite_score():
     picked = values[:, [NAMES.index(name) for name in columns]]
     model.fit(picked, labels(values))
     nothing = np.full((3, len(columns)), np.nan, np.float32)
-    assert np.isfinite(run(to_bytes(model, len(columns)), nothing)).all()
+    assert np.isfinite(score_onnx(to_bytes(model, len(columns)), nothing)).all()
 
 
 def test_a_graph_that_says_something_else_is_refused():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from schemas.features import NAMES
-from training.estimators.preprocessing import HISTORY, Terms, log, soft_log
+from training.estimators.preprocessing import HISTORY, Preprocessor, log, soft_log
 from training.estimators.recipes import Fitting, recipes
 
 VOL_PER_SECOND = 1e-5
@@ -36,9 +36,9 @@ def test_a_steady_symbol_looks_the_same_however_long_it_is_known(variant: str) -
 
 
 def test_a_sum_over_more_than_is_known_counts_for_its_whole_window() -> None:
-    terms = Terms([log("grid_vol_900")], ["grid_vol_900", HISTORY], scale=False)
+    preprocessor = Preprocessor([log("grid_vol_900")], ["grid_vol_900", HISTORY], scale=False)
     values = np.array([[2e-3, 3_600.0], [1e-3, 225.0], [2e-3, 900.0]], np.float32)
-    made = terms.fit(values).transform(values)[:, 0]
+    made = preprocessor.fit(values).transform(values)[:, 0]
     assert made == pytest.approx(np.log(2e-3), rel=1e-6)
 
 
@@ -48,6 +48,6 @@ def test_an_input_that_hardly_moves_is_not_blown_up() -> None:
     values = np.full((1_000, 3), 1e-3, np.float32)
     values[:, 0] *= generator.normal(1, 1e-3, 1_000).astype(np.float32)
     values[:, 2] = 3_600.0
-    terms = Terms([soft_log("grid_vol_60", 60, "grid_vol_3600", 3_600, 0.1)], columns)
-    made = terms.fit(values).transform(values)
+    preprocessor = Preprocessor([soft_log("grid_vol_60", 60, "grid_vol_3600", 3_600, 0.1)], columns)
+    made = preprocessor.fit(values).transform(values)
     assert np.abs(made).max() < 0.5

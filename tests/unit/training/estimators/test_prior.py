@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from flows.errors import TrainingError
 from tests.support.captures import FRAMES
 from training.data.bars import Bars, bars_of, read_bars
-from training.estimators.preprocessing import Terms, table
-from training.estimators.prior import ANCHOR, HOUR_TABLE, MINUTES
+from training.estimators.preprocessing import Preprocessor, table
+from training.estimators.prior import HOUR_TABLE, MINUTES, PRIOR_WEIGHTS
 from training.research.fit_prior import Stamp, hour_table
 
 BARS = FRAMES.parent / "candles" / "btc-perp_1m_20211231_20220201.csv.gz"
@@ -29,8 +29,10 @@ def value_at(position: float) -> float:
 @given(st.lists(st.floats(0.0, 1.0, width=32), min_size=2, max_size=50))
 def test_a_table_is_interpolated_around_the_hour(positions: list[float]) -> None:
     rows = np.array(positions, np.float32)[:, None]
-    terms = Terms([table("hour_position", HOUR_TABLE)], ["hour_position"], scale=False)
-    found = terms.fit_transform(rows)[:, 0]
+    preprocessor = Preprocessor(
+        [table("hour_position", HOUR_TABLE)], ["hour_position"], scale=False
+    )
+    found = preprocessor.fit_transform(rows)[:, 0]
     assert found == pytest.approx([value_at(each) for each in rows[:, 0]], abs=1e-5)
 
 
@@ -79,4 +81,4 @@ def test_the_shipped_table_is_what_the_bars_say() -> None:
 
 
 def test_every_anchored_input_raises_the_odds() -> None:
-    assert all(weight > 0 for _term, weight in ANCHOR)
+    assert all(weight > 0 for _term, weight in PRIOR_WEIGHTS)

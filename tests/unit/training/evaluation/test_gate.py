@@ -41,7 +41,7 @@ def results(**qualities):
     return Results("classification", 0.1, made)
 
 
-def verdict(champion, files=BETTER, blocks=20, provenance="recorded", serves="live", **qualities):
+def decision(champion, files=BETTER, blocks=20, provenance="recorded", serves="live", **qualities):
     return decide(
         candidate="logreg",
         target=msgspec.structs.replace(TARGET, level=1.5),
@@ -54,24 +54,24 @@ def verdict(champion, files=BETTER, blocks=20, provenance="recorded", serves="li
 
 
 def test_it_takes_both_recipe_and_file_to_win():
-    assert verdict(manifest()).champion
-    assert not verdict(manifest(), files=WORSE).champion
-    assert not verdict(manifest(), har=0.3, logreg=0.2).champion
+    assert decision(manifest()).champion
+    assert not decision(manifest(), files=WORSE).champion
+    assert not decision(manifest(), har=0.3, logreg=0.2).champion
 
 
 def test_a_lucky_file_is_not_enough():
-    assert not verdict(manifest(), files=LUCKY).champion
+    assert not decision(manifest(), files=LUCKY).champion
 
 
 def test_without_enough_unseen_time_nobody_is_replaced():
-    found = verdict(manifest(), blocks=MIN_UNSEEN_BLOCKS - 1)
+    found = decision(manifest(), blocks=MIN_UNSEEN_BLOCKS - 1)
     assert not found.champion
     assert "9 blocks of time that neither was trained on" in found.reasons[-1]
-    assert verdict(manifest(), blocks=MIN_UNSEEN_BLOCKS).champion
+    assert decision(manifest(), blocks=MIN_UNSEEN_BLOCKS).champion
 
 
 def test_a_weak_champion_is_no_excuse_for_losing_to_the_best_baseline():
-    found = verdict(manifest(variant="zscore"), zscore=0.2, logreg=0.25, har=0.3)
+    found = decision(manifest(variant="zscore"), zscore=0.2, logreg=0.25, har=0.3)
     assert not found.champion
     assert "does not beat the best baseline, har" in found.reasons[0]
 
@@ -80,36 +80,36 @@ def test_a_weak_champion_is_no_excuse_for_losing_to_the_best_baseline():
     "change", [{"horizon_s": 300}, {"definition": "absolute"}, {"lookback_s": 600}, {"version": 2}]
 )
 def test_a_champion_that_predicts_something_else_is_not_compared(change):
-    found = verdict(manifest(target=msgspec.structs.replace(TARGET, **change)))
+    found = decision(manifest(target=msgspec.structs.replace(TARGET, **change)))
     assert not found.champion
     assert "predicts something else" in found.reasons[0]
 
 
 def test_the_same_recipe_is_judged_by_its_file():
-    found = verdict(manifest(variant="logreg"))
+    found = decision(manifest(variant="logreg"))
     assert found.champion
     assert "the same as the champion's" in found.reasons[1]
 
 
 def test_an_unknown_recipe_is_judged_by_its_file():
-    assert verdict(manifest(variant="imported")).champion
-    assert not verdict(manifest(variant="imported"), files=WORSE).champion
+    assert decision(manifest(variant="imported")).champion
+    assert not decision(manifest(variant="imported"), files=WORSE).champion
 
 
 def test_without_champion_the_best_baseline_must_be_beaten():
-    assert verdict(None).champion
-    assert not verdict(None, har=0.3, logreg=0.2).champion
+    assert decision(None).champion
+    assert not decision(None, har=0.3, logreg=0.2).champion
 
 
 @pytest.mark.parametrize(("serves", "champion"), [("live", False), ("simulated", True)])
 def test_a_simulated_candidate_serves_simulated_feeds_only(serves, champion):
-    assert verdict(None, provenance="simulated", serves=serves).champion is champion
+    assert decision(None, provenance="simulated", serves=serves).champion is champion
 
 
 def test_real_data_replace_a_simulated_champion_if_they_beat_the_best_baseline():
     simulated = manifest(provenance="simulated")
-    assert verdict(simulated, files=WORSE).champion
-    assert not verdict(simulated, har=0.3, logreg=0.2).champion
+    assert decision(simulated, files=WORSE).champion
+    assert not decision(simulated, har=0.3, logreg=0.2).champion
 
 
 def test_unseen_rows_keep_clear_of_training_on_both_sides():

@@ -12,21 +12,22 @@ from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.registry import ModelStore
 from schemas.features import INDEX
 from schemas.models import TargetSpec
+from schemas.training import encode_result
 from tests.support.synthetic import dataset
-from training.evaluation.results import summary_line
-from training.experiments.experiment import Options, train
+from training.evaluation.results import summarise
+from training.experiments.experiment import ExperimentOptions, run_experiment
 
 SPIKE = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
 RETURN = TargetSpec(name="forward_return", kind="regression", definition="return")
 CREATED_NS = 1_750_000_000 * NS_PER_S
 
 
-def options(**changes) -> Options:
-    return Options(**{"models": ("logreg",), "folds": 2, "publish": True, **changes})
+def options(**changes) -> ExperimentOptions:
+    return ExperimentOptions(**{"models": ("logreg",), "folds": 2, "publish": True, **changes})
 
 
 def run(data, store, spec=SPIKE, created_ns=CREATED_NS, **changes):
-    return train(data, spec, options(**changes), store=store, created_ns=created_ns)
+    return run_experiment(data, spec, options(**changes), store=store, created_ns=created_ns)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_every_variant_is_published_with_its_report(first):
 def test_the_first_honest_candidate_becomes_champion_beside_the_best_baseline(first):
     store, outcome = first
     aliases = store.aliases("volatility_spike")
-    assert outcome.verdict.champion
+    assert outcome.decision.champion
     assert aliases.champion == outcome.publication.refs["logreg"]
     best = outcome.results.best(baseline=True)
     assert aliases.challengers == [outcome.publication.refs[best]]
@@ -80,14 +81,16 @@ def test_the_report_is_one_page_without_links_to_elsewhere(first):
 def test_the_last_line_names_all_that_is_asked_for(first):
     _, outcome = first
     line = msgspec.json.decode(
-        summary_line(
-            target="volatility_spike",
-            version="x@y",
-            published=True,
-            champion=True,
-            results=outcome.results,
-            candidate="logreg",
-            versions=outcome.publication.refs,
+        encode_result(
+            summarise(
+                target="volatility_spike",
+                version="x@y",
+                published=True,
+                champion=True,
+                results=outcome.results,
+                candidate="logreg",
+                versions=outcome.publication.refs,
+            )
         )
     )
     assert list(line) == [
@@ -103,7 +106,7 @@ def test_the_same_recipe_on_the_same_data_stays_a_challenger(first):
     store, _ = first
     before = store.aliases("volatility_spike").champion
     again = run(dataset(), store, created_ns=CREATED_NS + NS_PER_S)
-    assert not again.verdict.champion
+    assert not again.decision.champion
     assert store.aliases("volatility_spike").champion == before
     assert again.publication.refs["logreg"] in store.aliases("volatility_spike").challengers
 
@@ -112,13 +115,13 @@ def test_a_simulated_model_never_becomes_champion_of_a_live_feed(tmp_path):
     store = ModelStore(tmp_path)
     data = dataclasses.replace(dataset(), provenance="simulated")
     live = run(data, store)
-    assert not live.verdict.champion
-    assert "simulated" in live.verdict.reasons[0]
+    assert not live.decision.champion
+    assert "simulated" in live.decision.reasons[0]
     assert store.aliases("volatility_spike").champion is None
     simulated = run(data, store, created_ns=CREATED_NS + NS_PER_S, serves="simulated")
-    assert simulated.verdict.champion
+    assert simulated.decision.champion
     real = run(dataset(seed=1), store, created_ns=CREATED_NS + 2 * NS_PER_S)
-    assert real.verdict.champion
+    assert real.decision.champion
 
 
 def test_without_publish_nothing_is_written(tmp_path):

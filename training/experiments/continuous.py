@@ -1,0 +1,61 @@
+"""Continuous training: run, record, tidy, wait, again."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from flows.errors import LeakError, VoltickError
+from schemas.training import TrainingResult
+from training.reporting.history import MetricsHistory
+
+Run = Callable[[], tuple[TrainingResult, list[str]]]
+"""Trains once; returns the result and the gate's reasons."""
+
+
+def run_continuously(
+    run: Run,
+    tidy: Callable[[], object] | None,
+    history: MetricsHistory,
+    sources: Sequence[str],
+    *,
+    every_s: float,
+    stop: threading.Event,
+) -> None:
+    """Run until ``stop`` is set, at most once in ``every_s``.
+
+    A run that is refused (too few ticks, a broker that is away) is recorded and tried again at the
+    next turn.
+
+    Parameters
+    ----------
+    tidy
+        Removes old versions after each published run; None to keep all.
+
+    Raises
+    ------
+    LeakError
+        An alarm went off: it is recorded, and training ends.
+    """
+    log = structlog.get_logger()
+    while not stop.is_set():
+        began = time.monotonic()
+        entry: dict[str, Any] = {"ts_ns": time.time_ns(), "sources": list(sources)}
+        try:
+            result, reasons = run()
+        except LeakError as error:
+            history.append(entry | {"error": str(error)})
+            raise
+        except VoltickError as error:
+            entry["error"] = str(error)
+            log.warning("no model this time", cause=str(error))
+        else:
+            entry |= {**msgspec.to_builtins(result), "reasons": reasons}
+            if tidy is not None:
+                tidy()
+        entry["seconds"] = round(time.monotonic() - began, 3)
+        history.append(entry)
+        stop.wait(max(0.0, every_s - (time.monotonic() - began)))
