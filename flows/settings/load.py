@@ -42,6 +42,6 @@ def _refuse_unknown(names: Iterable[str], known: set[str]) -> None:
             and not name.startswith(FOREIGN_PREFIX)
         ):
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "see the settings table in README.md"
+            hint = f"did you mean {near[0]}?" if near else "flows/README.md lists all settings"
             message = f"{name} is not a setting of Voltick; {hint}"
             raise ConfigurationError(message)

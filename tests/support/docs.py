@@ -1,4 +1,4 @@
-"""Generated documentation: the README's tables of settings and metrics, and ``.env.example``.
+"""Generated documentation: the tables of settings and metrics, and ``.env.example``.
 
 ``python -m tests.support.docs`` says what is out of date; with ``--write`` it writes it.
 """
@@ -7,6 +7,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -18,8 +19,16 @@ from flows.settings import Settings, variables
 from serving.monitoring.metrics import ApiMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
+README = ROOT / "README.md"
+CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
+FLOWS = ROOT / "flows" / "README.md"
+FEEDS = ROOT / "flows" / "feeds" / "README.md"
+TRAINING = ROOT / "training" / "README.md"
+SERVING = ROOT / "serving" / "README.md"
+TESTS = ROOT / "tests" / "README.md"
+DOCKER = ROOT / "docker" / "README.md"
+DOCUMENTS = (README, CONTRIBUTING, FLOWS, FEEDS, TRAINING, SERVING, TESTS, DOCKER)
 
 
 def _default(info: FieldInfo) -> str:
@@ -64,7 +73,18 @@ def _metrics(registry: CollectorRegistry) -> Iterator[tuple[str, str, str]]:
             yield metric.name + suffix, metric.type, metric.documentation
 
 
-TABLES: Mapping[str, Callable[[], str]] = {"settings": settings_table, "metrics": metrics_table}
+@dataclass(frozen=True)
+class Table:
+    """A generated table: the document that holds it between its markers, and its maker."""
+
+    document: Path
+    make: Callable[[], str]
+
+
+TABLES: Mapping[str, Table] = {
+    "settings": Table(FLOWS, settings_table),
+    "metrics": Table(FLOWS, metrics_table),
+}
 
 
 def env_example() -> str:
@@ -79,29 +99,32 @@ def env_example() -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def marked(text: str, name: str) -> str:
-    """Return what stands between a table's markers in the README."""
-    begin, end = _markers(name)
-    _, found, rest = text.partition(begin)
-    inside, ended, _ = rest.partition(end)
-    if not found or not ended:
-        message = f"README.md has no {begin} ... {end}"
-        raise ValueError(message)
+def marked(name: str) -> str:
+    """Return what stands between a table's markers in its document."""
+    document = TABLES[name].document
+    _before, inside, _after = _cut(document, document.read_text("utf-8"), name)
     return inside.strip()
 
 
-def with_tables(text: str) -> str:
-    """Return the README's text with every generated table renewed."""
+def with_tables(document: Path) -> str:
+    """Return a document's text with each of its generated tables renewed."""
+    text = document.read_text("utf-8")
     for name, table in TABLES.items():
-        begin, end = _markers(name)
-        before, _, rest = text.partition(begin)
-        _, _, after = rest.partition(end)
-        text = f"{before}{begin}\n{table()}\n{end}{after}"
+        if table.document == document:
+            before, _inside, after = _cut(document, text, name)
+            text = f"{before}\n{table.make()}\n{after}"
     return text
 
 
-def _markers(name: str) -> tuple[str, str]:
-    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+def _cut(document: Path, text: str, name: str) -> tuple[str, str, str]:
+    """Return what stands before, between and after a table's markers, with the markers outside."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, found, rest = text.partition(begin)
+    inside, ended, after = rest.partition(end)
+    if not found or not ended:
+        message = f"{document.relative_to(ROOT)} has no {begin} ... {end}"
+        raise ValueError(message)
+    return before + begin, inside, end + after
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,15 +132,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.support.docs", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write what is out of date")
     write = parser.parse_args(arguments).write
-    wanted = {
-        README: with_tables(README.read_text("utf-8")),
-        ENV_EXAMPLE: env_example(),
-    }
+    wanted = {table.document: with_tables(table.document) for table in TABLES.values()}
+    wanted[ENV_EXAMPLE] = env_example()
     stale = [p for p, text in wanted.items() if not p.exists() or p.read_text("utf-8") != text]
     for path in stale:
         if write:
             path.write_text(wanted[path], "utf-8")
-        sys.stdout.write(f"{path.name}: {'written' if write else 'out of date'}\n")
+        sys.stdout.write(f"{path.relative_to(ROOT)}: {'written' if write else 'out of date'}\n")
     return 1 if stale and not write else 0
 
 

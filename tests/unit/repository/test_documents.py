@@ -1,12 +1,15 @@
 """Every setting, metric, topic and command is documented, once, and as the code has it."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from flows.settings import Settings, load_settings, variables
 from schemas import topics
+from serving.app import create_app
 from tests.support import docs
+from tests.support.api import DEAD_REDIS
 
 PRIVATE = {
     "flows.local.reaper",  # started by the launcher alone
@@ -17,16 +20,42 @@ PRIVATE = {
 }
 
 
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
 @pytest.fixture(scope="module")
-def readme() -> str:
-    return docs.README.read_text("utf-8")
+def documents() -> dict[str, str]:
+    return {_name(path): path.read_text("utf-8") for path in docs.DOCUMENTS}
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(docs.ROOT))
+
+
+def test_every_document_of_the_repository_is_checked_here() -> None:
+    rooms = ("flows", "serving", "training", "schemas", "tests", "docker", ".github")
+    found = {path for room in rooms for path in (docs.ROOT / room).rglob("*.md")}
+    assert found | {docs.README} == set(docs.DOCUMENTS)
+
+
+def test_the_first_page_is_short() -> None:
+    assert len(docs.README.read_text("utf-8").splitlines()) <= 200
+
+
+@pytest.mark.parametrize("path", docs.DOCUMENTS, ids=_name)
+def test_every_link_between_documents_leads_somewhere(path: Path) -> None:
+    targets = [link for link in LINK.findall(path.read_text("utf-8")) if "://" not in link]
+    assert [link for link in targets if not (path.parent / link).exists()] == []
+
+
+def test_the_first_page_leads_to_every_document() -> None:
+    linked = {(docs.ROOT / link).resolve() for link in LINK.findall(docs.README.read_text("utf-8"))}
+    assert set(docs.DOCUMENTS) - {docs.README} <= linked
 
 
 @pytest.mark.parametrize("table", docs.TABLES)
-def test_the_readme_has_the_table_of_the_code(readme: str, table: str) -> None:
-    assert docs.marked(readme, table) == docs.TABLES[table](), (
-        "python -m tests.support.docs --write"
-    )
+def test_a_generated_table_is_what_the_code_says(table: str) -> None:
+    assert docs.marked(table) == docs.TABLES[table].make(), "python -m tests.support.docs --write"
 
 
 def test_env_example_is_what_the_code_generates() -> None:
@@ -55,10 +84,13 @@ def _commands() -> set[str]:
     return found - PRIVATE
 
 
-def test_every_command_is_in_the_readme_and_every_one_there_exists(readme: str) -> None:
-    named = set(re.findall(r"python -m ((?:flows|serving|training|schemas|tests)[\w.]*)", readme))
-    flows = set(re.findall(r"python -m bytewax\.run (flows\.\w+)", readme))
-    assert named == _commands()
+def test_every_command_is_documented_and_every_one_documented_exists(
+    documents: dict[str, str],
+) -> None:
+    text = "\n".join(documents.values())
+    named = set(re.findall(r"python -m ((?:flows|serving|training|schemas|tests)(?:\.\w+)*)", text))
+    flows = set(re.findall(r"python -m bytewax\.run (flows\.\w+)", text))
+    assert named - PRIVATE == _commands()
     assert flows == {
         f"flows.{path.stem}"
         for path in (docs.ROOT / "flows").glob("*.py")
@@ -66,6 +98,19 @@ def test_every_command_is_in_the_readme_and_every_one_there_exists(readme: str) 
     }
 
 
-def test_every_topic_has_its_row(readme: str) -> None:
-    rows = re.findall(r"^\| `([a-z.]+)` \|.*\|.*\|$", readme, re.MULTILINE)
+def test_every_topic_has_its_row(documents: dict[str, str]) -> None:
+    rows = re.findall(r"^\| `([a-z.]+)` \|.*\|.*\|$", documents["flows/README.md"], re.MULTILINE)
     assert sorted(rows) == sorted([*topics.ALL, topics.REDRIVEN])
+
+
+def test_every_call_of_the_api_has_its_row(documents: dict[str, str], tmp_path: Path) -> None:
+    app = create_app(Settings(redis_url=DEAD_REDIS, model_store=tmp_path))
+    described = {
+        f"{method.upper()} {path}"
+        for path, operations in app.openapi()["paths"].items()
+        for method in operations
+    }
+    rows = re.findall(
+        r"^\| `([A-Z]+ /[^`?]*)[^`]*` \|", documents["serving/README.md"], re.MULTILINE
+    )
+    assert sorted(rows) == sorted(described)
