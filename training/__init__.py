@@ -1,1 +1,1 @@
-"""Everything that learns: from ticks to judged, proven and published models."""
+"""Training: from ticks to evaluated, proven and published models."""

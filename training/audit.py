@@ -1,9 +1,9 @@
 """Recompute what was served and compare: ``python -m training.audit --from kafka``.
 
 Reads ``ticks.raw`` as it lies in the broker, runs the flow's own decoding and kernel over it, and
-holds ``predictions``, ``ticks.features`` and ``dead.letters`` against the result: what is missing,
-what is there that should not be, and what is different. Features must be equal bit for bit, scores
-within 1e-6 by the model version that the message names. Only what the flow has committed is judged.
+compares ``predictions``, ``ticks.features`` and ``dead.letters`` with the result: what is missing,
+extra or different. Features must be equal bit for bit, scores within 1e-6 by the model
+version that the message names. Only what the flow has committed is compared.
 """
 
 import time
@@ -48,7 +48,7 @@ def audit(
     group: Annotated[str | None, typer.Option(help="VOLTICK_GROUP by default.")] = None,
     store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
 ) -> None:
-    """Compare what was served with what the log says; end with one line of JSON.
+    """Compare what was served with what the log gives; end with one line of JSON.
 
     Exit codes: 0 all equal; 1 something is missing, extra or different, or cannot be verified.
     """
@@ -93,7 +93,7 @@ def run_audit(
     Parameters
     ----------
     from_ms, to_ms
-        Bounds on the Kafka timestamps of the ticks to judge, milliseconds. The log is read from
+        Bounds on the Kafka timestamps of the ticks to compare, milliseconds. The log is read from
         its beginning either way: what came before decides the features.
 
     Raises
@@ -101,13 +101,14 @@ def run_audit(
     BrokerError
         A topic does not exist or cannot be read.
     TrainingError
-        There is nothing to judge.
+        There is nothing to compare.
     """
     config = settings.kafka_config()
     ends = committed_offsets(config, settings.group, topics.TICKS_RAW)
     if not any(ends.values()):
         msg = (
-            f"group {settings.group} has committed nothing on {topics.TICKS_RAW}: nothing to judge"
+            f"group {settings.group} has committed nothing on {topics.TICKS_RAW}:"
+            " nothing to compare"
         )
         raise TrainingError(msg)
     raw = bars.add_task("features", total=sum(ends.values()))

@@ -1,4 +1,4 @@
-"""Any topic, and any Parquet of ours, as a pandas DataFrame."""
+"""Topics, and Parquet files that this project writes, as pandas DataFrames."""
 
 from pathlib import Path
 from typing import Any

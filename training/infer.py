@@ -15,10 +15,10 @@ from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
-from training.console import command, say
+from training.console import command, progress, say
 from training.data.build import FeatureTable
+from training.data.feature_table import computed_tables, feature_table, write_table
 from training.data.ticklog import TickLog
-from training.features import computed_tables, feature_table, write_table
 
 CHUNK = 16_384
 LINEAGE = 11
@@ -66,8 +66,9 @@ def infer(
     if proven.manifest.feature_set == OWN_FEATURES:
         msg = f"{model} scores bars, not ticks; use python -m training.candles"
         raise ModelRejectedError(msg)
-    tables = computed_tables(source, settings, since, until, "features and scores")
-    whole = pa.concat_tables([score_table(log, table, proven) for log, table in tables])
+    with progress() as bars:
+        tables = computed_tables(source, settings, since, until, "features and scores", bars)
+        whole = pa.concat_tables([score_table(log, table, proven) for log, table in tables])
     write_table(whole, out)
     line = {"out": str(out), "model": model, "rows": len(whole)}
     say(msgspec.json.encode(line).decode())

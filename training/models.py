@@ -196,8 +196,8 @@ def _report(moved: Aliases, before: str | None, *, as_json: bool) -> None:
     if as_json:
         _write_json(moved)
         return
-    was = "" if before == moved.champion else f" (was {before or 'nobody'})"
-    typer.echo(f"{moved.target}: champion {moved.champion or 'nobody'}{was}")
+    was = "" if before == moved.champion else f" (was {before or 'none'})"
+    typer.echo(f"{moved.target}: champion {moved.champion or 'none'}{was}")
     if moved.challengers:
         typer.echo(f"{moved.target}: in shadow {', '.join(moved.challengers)}")
 

@@ -50,7 +50,7 @@ class Definition(StrEnum):
 
 
 class FeedKind(StrEnum):
-    """What kind of feed the store's champions score."""
+    """Kind of feed that the store's champions score."""
 
     LIVE = "live"
     SIMULATED = "simulated"
@@ -79,7 +79,7 @@ def retrain(
         bool, typer.Option("--publish", help="Put the versions into the store; ask the gate.")
     ] = False,
     for_feed: Annotated[
-        FeedKind, typer.Option(help="What kind of feed this store's champions score.")
+        FeedKind, typer.Option(help="Kind of feed that this store's champions score.")
     ] = FeedKind.LIVE,
     horizon_s: Annotated[int, typer.Option(min=1, help="How far ahead, seconds.")] = 60,
     lookback_s: Annotated[
@@ -108,7 +108,7 @@ def retrain(
         str | None, typer.Option(help="Only the newest ticks, such as 6h, up to now.")
     ] = None,
     every: Annotated[
-        str | None, typer.Option(help="Do it again and again, such as 10m apart.")
+        str | None, typer.Option(help="Train continuously, such as every 10m.")
     ] = None,
     keep: Annotated[
         int, typer.Option(min=1, help="With --every: newest versions of each model that stay.")
@@ -123,7 +123,7 @@ def retrain(
         Path | None, typer.Option(help="Also write all reports into this folder.")
     ] = None,
     mlflow: Annotated[
-        str | None, typer.Option(help="Tell the run to this MLflow server as well.")
+        str | None, typer.Option(help="Also log the run to this MLflow server.")
     ] = None,
     store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
 ) -> None:
@@ -170,7 +170,7 @@ def retrain(
     if reset:
         keeper.reset()
     if report is not None:
-        report.mkdir(parents=True, exist_ok=True)  # what cannot be written is known before
+        report.mkdir(parents=True, exist_ok=True)  # fail before training if it cannot be written
     once = partial(_run, request, settings, opened, report, mlflow)
     if every is not None:
         pinned = () if settings.model_version is None else (settings.model_version,)

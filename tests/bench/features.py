@@ -23,9 +23,9 @@ from tests.bench.percentiles import ratio
 from tests.bench.ticklogs import Made
 from training.data.build import FeatureTable, build_dataset, compute_features, quantities
 from training.data.captures import read_capture
+from training.data.feature_table import LABELS
 from training.data.parquet import read_parquet
 from training.data.ticklog import TickLog, take
-from training.features import LABELS
 
 SYMBOLS = 4
 WARMING_TICKS = 2_000

@@ -1,1 +1,1 @@
-"""Served against recomputed: what the flow wrote, compared with its own code run over the log."""
+"""Consistency: what the flow wrote, compared with the same code run over the log again."""

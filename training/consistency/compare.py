@@ -1,4 +1,4 @@
-"""Hold what was served against what the log says, offset by offset."""
+"""Compare what was served with what the log gives, offset by offset."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ CHUNK = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One defect, for people."""
+    """One defect, to show."""
 
     topic: str
     kind: str
@@ -45,15 +45,15 @@ class TopicTally:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether nothing is missing, extra or different."""
         return self.missing == self.extra == self.different == 0
 
 
 @dataclass(slots=True)
 class Account:
-    """Everything found, counted by topic, with some examples of each kind.
+    """All findings, counted by topic, with some examples of each kind.
 
-    ``unverified`` counts scores that nobody can recompute, by model, with the reason.
+    ``unverified`` counts scores that cannot be recomputed, by model, with the reason.
     """
 
     tallies: dict[str, TopicTally] = field(default_factory=dict)
@@ -88,7 +88,7 @@ Decide = tuple[int, int, float, bool | None, bool]  # partition, row, score, dec
 
 
 class Comparison:
-    """Takes a range's expected rows, then everything that was served, then gives the account.
+    """Compares a range's expected rows with everything that was served.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class Comparison:
         self.account = Account({name: TopicTally() for name in watched})
 
     def dead_letter(self, value: bytes) -> None:
-        """Take a message of ``dead.letters``; those of others than the pipeline are none of ours.
+        """Take a message of ``dead.letters``; those of other programs are passed over.
 
         Call for all of them before :meth:`prediction`.
         """

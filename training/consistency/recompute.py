@@ -1,4 +1,4 @@
-"""What the flow must have said about a log: its own steps, run again from the log alone."""
+"""Recompute the outputs of the flow from the log: its own steps, run again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,1 +1,1 @@
-"""From sources to rows: recordings, Parquet and Kafka as tick logs, features and labels."""
+"""Data: sources (recordings, Parquet, Kafka, bars), tick logs, features, labels, splits."""

@@ -1,4 +1,4 @@
-"""From ticks to rows: the flow's own kernel, the flow's own targets."""
+"""From ticks to rows: features by the flow's kernel, labels by the flow's targets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def compute_features(batch: TickBatch, step: Step = lambda _ticks: None) -> Feat
     Parameters
     ----------
     step
-        Told how many ticks were done since the last call.
+        Called with the number of ticks done since the last call.
     """
     count = len(batch)
     state = FeatureState()

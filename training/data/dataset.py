@@ -1,4 +1,4 @@
-"""Rows to learn from: the flow's own features and label quantity, one row a second."""
+"""Rows of a training set: features and the quantity that labels are cut from."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,17 +20,17 @@ class Dataset:
     values
         float32, shape (n, len(NAMES)), NaN where undefined.
     ts_ns
-        int64, shape (n,): effective event time.
+        int64, shape (n,): effective event time, nanoseconds.
     symbol
         int32, shape (n,): index into ``symbols``.
     quantity
-        float64, shape (n,): what the label is cut from (ratio, volatility or return).
+        float64, shape (n,): the quantity that the label is cut from (ratio, volatility or return).
     symbols
         ``venue:symbol``.
     ticks
         How many ticks were read, all symbols together.
     counters
-        Duplicates, late ticks, gaps, restarts and dead letters met on the way.
+        Duplicates, late ticks, gaps, restarts and dead letters found while reading.
     columns
         Names of the columns of ``values``: the feature contract, but for bars.
     """

@@ -1,4 +1,4 @@
-"""A folder of Parquet ticks (what ``flows.archive`` writes, or any with the same columns)."""
+"""A folder of Parquet ticks of the columns in :class:`schemas.ticks.Tick`."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where ticks to learn from come from, by name.
+"""Sources of ticks, by name.
 
 ``FILE.frames.ndjson[.gz]`` a recording, ``FOLDER`` or ``FILE.parquet`` ticks as Parquet,
 ``kafka:ticks.raw`` a topic, ``simulate`` or ``simulate:2h`` a made-up market.
@@ -108,7 +108,7 @@ def read_kafka(
 
 
 def read_simulation(duration_s: int, settings: Settings, end_ns: int) -> TickLog:
-    """Make up a market's past, through the same checks as real ticks."""
+    """Simulate a market's past, decoded by the same checks as real ticks."""
     encode = msgspec.json.Encoder().encode
     symbols = SymbolTable()
     batches: list[TickBatch] = []

@@ -1,4 +1,4 @@
-"""Walk-forward splits: train on what lies before, test on what lies after, nothing in between.
+"""Walk-forward splits: train on earlier rows, test on later ones, with a gap in between.
 
 Time is cut, never rows, and one cut holds for all symbols, so that the same market move is never
 on both sides. Shares are of *active* time, so a hole in the recordings (or the four years between
@@ -47,7 +47,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Folds to judge recipes on, and the newest part of the data to judge the final file on."""
+    """Folds to evaluate recipes on, and a newest part to evaluate the final file on."""
 
     folds: list[Fold]
     holdout: Fold

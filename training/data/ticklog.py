@@ -21,7 +21,7 @@ class TickLog:
     Attributes
     ----------
     name
-        Where they came from, for manifests and reports.
+        Name of the source, for manifests and reports.
     symbols
         The log's own numbering of (venue, symbol).
     dead
@@ -74,7 +74,7 @@ def between(log: TickLog, from_ns: int | None, to_ns: int | None) -> TickLog:
 
 
 def provenance_of(symbols: SymbolTable, otherwise: Provenance) -> Provenance:
-    """Return ``simulated`` if any tick was made up, else what the source is."""
+    """Return ``simulated`` if any tick is of the simulator, else ``otherwise``."""
     return "simulated" if any(venue == Venue.SIMULATOR for venue, _ in symbols.ids) else otherwise
 
 

@@ -1,1 +1,1 @@
-"""Inputs, estimators and their ONNX graphs: what a model is, not how good it is."""
+"""Estimators: input columns, recipes, fitted models and their ONNX graphs."""

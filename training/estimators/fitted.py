@@ -1,7 +1,7 @@
 """Models: a preprocessor, a scikit-learn estimator, and the ONNX graph equal to both."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +19,6 @@ from training.estimators.trees import histogram_boosting_to_graph
 
 _EDGE = 1e-6
 Matrix = npt.NDArray[Any]
-
-
-class Estimator(Protocol):
-    """What a recipe needs of a scikit-learn estimator."""
-
-    def fit(self, X: Float32, y: Matrix) -> object: ...  # noqa: N803, D102
-
-
-class GraphEstimator(Protocol):
-    """An estimator that writes its own ONNX nodes."""
-
-    def to_graph(self, graph: GraphBuilder, source: str) -> str:
-        """Add nodes for the score of ``source`` and return the output's name, (n, 1)."""
 
 
 def logit(probability: Float64) -> Float64:

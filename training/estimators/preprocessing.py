@@ -45,7 +45,7 @@ class InputColumn:
     kind
         ``raw``: the feature itself. ``abs``: its absolute value. ``log``:
         ``log sqrt(sum w x^2) - log sqrt(sum v x^2)`` over ``top`` and ``bottom``; without
-        ``bottom`` only the first. ``table``: what a table says of a position in [0, 1].
+        ``bottom`` only the first. ``table``: a table's value at a position in [0, 1].
     top, bottom
         Contract features with weights; one with weight 1 for a plain log.
     table
@@ -97,7 +97,7 @@ def soft_log(
     """Take ``log sqrt(x^2 / window + softness * o^2 / over window)``, relative to ``o``.
 
     A volatility over a short window is often zero or nearly so, and the logarithm of nearly zero
-    is a large number that says little. Adding a share of the long window's variance bounds it.
+    is a large number without information. Adding a share of the long window's variance bounds it.
     """
     top = ((feature, over_s / window_s), (over, softness))
     return InputColumn(f"log {feature} / {over}, soft", "log", top, ((over, 1.0),))

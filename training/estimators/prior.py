@@ -1,10 +1,10 @@
-"""What other days and markets teach a model whose own data may be a few hours.
+"""The prior: weights from other days and markets, for models with few data of their own.
 
 The inputs of the logistic regression with fixed weights, in log odds per unit. They are what the
 same regression finds on 49 h of a BTC perpetual (2026) and on 48 h of thin ETH spot trading (2021),
 averaged and rounded, and the table of the hour is from 31 days of one-minute bars of a BTC
-perpetual (2022): ``python -m training.research.fit_prior`` finds them again. Everything is relative
-to the symbol's own hour, so it travels.
+perpetual (2022): ``python -m training.research.fit_prior`` fits them. All inputs are relative to
+the symbol's own hour, so the weights hold for other symbols.
 """
 
 from training.estimators.preprocessing import InputColumn, log, soft_log, table

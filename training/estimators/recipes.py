@@ -30,7 +30,7 @@ Make = Callable[[list[InputColumn], list[str], "Fitting"], Fit]
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """What a builder may know of the fit at hand.
+    """Facts about the current fit that a builder may use.
 
     Attributes
     ----------
@@ -55,12 +55,12 @@ class Recipe:
     inputs
         Input columns; those whose features are wholly undefined in the data are left out.
     make
-        Builds the unfitted model from usable inputs, input columns and the fit at hand.
+        Builds the unfitted model from usable inputs, the names of columns and the current fit.
     baseline
-        True for what a model must beat.
+        True for the models that others must beat.
     max_rows
         Training rows are thinned evenly to at most this many: ticks overlap so heavily that more
-        rows add time, not knowledge.
+        rows cost time and add little.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Boosted trees as ONNX's flat table, for the two kinds that no converter writes here.
 
 XGBoost would need a second converter package, and skl2onnx's histogram boosting fails with newer
-protobuf and onnx. Both are a sum of leaves; a comparison in float32 can be said exactly.
+protobuf and onnx. Both are a sum of leaves; a comparison in float32 can be written exactly.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Judge recipes on walk-forward folds: fit on what lies before, score what lies after."""
+"""Walk-forward cross-validation: fit on the rows before a fold, score the rows in it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class FittedVariant:
 
 @dataclass(frozen=True, slots=True)
 class FoldScores:
-    """One fold's test rows, their labels, and what every variant said.
+    """One fold's test rows, their labels, and the scores of every variant.
 
     ``truth`` is bool for an event, float64 for a forecast.
     """

@@ -13,7 +13,8 @@ import numpy as np
 from flows.numeric.arrays import Bool, Float64, Int64
 from flows.numeric.time import NS_PER_S
 from schemas.models import ModelManifest, Provenance, TargetSpec
-from training.evaluation.metrics import bootstrap_pr_auc, bootstrap_rmse, pr_auc
+from training.evaluation.bootstrap import bootstrap
+from training.evaluation.metrics import quality
 from training.evaluation.results import Comparison, Results, compare
 
 CONFIDENCE = 0.9
@@ -52,16 +53,13 @@ def compare_files(
 ) -> Comparison:
     """Compare two files' scores of the same rows, paired by blocks of time."""
     both = {"candidate": candidate, "champion": champion}
-    if kind == "regression":
-        wide = truth.astype(np.float64)
-        draws = bootstrap_rmse(wide, both, ts_ns)
-        quality = {name: float(np.sqrt(np.mean((wide - one) ** 2))) for name, one in both.items()}
-    else:
-        events = truth.astype(np.bool_)
-        draws = bootstrap_pr_auc(events, both, ts_ns)
-        quality = {name: pr_auc(events, one) for name, one in both.items()}
+    draws = bootstrap(kind, truth, both, ts_ns)
     return compare(
-        quality["candidate"], quality["champion"], draws["candidate"], draws["champion"], kind
+        quality(kind, truth, candidate),
+        quality(kind, truth, champion),
+        draws["candidate"],
+        draws["champion"],
+        kind,
     )
 
 

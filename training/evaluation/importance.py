@@ -1,4 +1,4 @@
-"""Permutation importances: what a model loses when one feature tells it nothing."""
+"""Permutation importances: loss of quality when one feature is shuffled."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Three alarms. A model that knows something it cannot know must not leave this building."""
+"""Alarms against models that know something they cannot know."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ Features = Callable[[TickBatch], Float64]
 
 
 def check_too_good(name: str, area: float, prevalence: float) -> None:
-    """Stop at a PR-AUC no honest model of a rare event reaches.
+    """Refuse a PR-AUC that no honest model of a rare event reaches.
 
     Raises
     ------
@@ -37,10 +37,10 @@ def check_too_good(name: str, area: float, prevalence: float) -> None:
 
 
 def check_shuffled(name: str, truth: Bool, fit_and_score: FitAndScore, seed: int = 0) -> float:
-    """Stop if a recipe still ranks labels that carry no information.
+    """Refuse a recipe that ranks labels without information.
 
-    All labels are shuffled once, across training and test rows alike; then nothing is left to
-    learn, unless test rows, their copies or their labels reach the fit.
+    All labels are shuffled once, those of training and test rows together; then nothing can be
+    learned, unless test rows, their copies or their labels reach the fit.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def check_shuffled(name: str, truth: Bool, fit_and_score: FitAndScore, seed: int
 
 
 def check_future(batch: TickBatch, features: Features, names: list[str], cuts: int = 3) -> None:
-    """Stop if a tick changes the features of earlier ticks.
+    """Refuse features that a later tick changes.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def check_future(batch: TickBatch, features: Features, names: list[str], cuts: i
     Raises
     ------
     LeakError
-        Naming the features that saw the future.
+        Naming the features that changed.
     """
     count = len(batch)
     honest = features(batch)

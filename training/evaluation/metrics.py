@@ -1,23 +1,21 @@
-"""Measures of probabilities and forecasts, and their uncertainty.
+"""Measures of probabilities and of forecasts.
 
-Rows overlap heavily: labels of ticks within a minute share most of their future, and volatility
-comes in spells. Intervals that treat rows as independent would be several times too narrow, so
-everything here resamples whole blocks of time.
+Their uncertainty is in :mod:`training.evaluation.bootstrap`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from flows.numeric.arrays import Bool, Float64, Int64
-from flows.numeric.time import NS_PER_S
 
-DRAWS = 400
-LEVEL = 0.95
-BLOCK_S = 1_800
-MIN_BLOCK_S = 300
+
+def quality(kind: str, truth: Bool | Float64, score: Float64) -> float:
+    """Return what variants are ranked by: PR-AUC of an event, RMSE of a forecast."""
+    if kind == "regression":
+        return float(np.sqrt(np.mean((truth - score) ** 2)))
+    return pr_auc(truth.astype(np.bool_), score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,64 +60,6 @@ def weighted_pr_auc(ranking: Ranking, weight: Float64 | None = None) -> float:
 def pr_auc(truth: Bool, score: Float64) -> float:
     """Return average precision of scores, both of shape (n,)."""
     return weighted_pr_auc(rank(truth, score))
-
-
-def block_length(ts_ns: Int64) -> int:
-    """Return seconds of a block: half an hour, less where the data hold fewer than 30 of them.
-
-    At least five minutes: beyond the horizon, and beyond most of a burst.
-    """
-    hours = len(np.unique(ts_ns // (60 * NS_PER_S))) / 60
-    return int(np.clip(hours * 3600 / 30, MIN_BLOCK_S, BLOCK_S))
-
-
-def time_blocks(ts_ns: Int64, block_s: int) -> Int64:
-    """Return the number of the absolute block of time that each row lies in, 0.. without holes.
-
-    All symbols of one interval share a block: they move together.
-    """
-    return np.unique(ts_ns // (block_s * NS_PER_S), return_inverse=True)[1].astype(np.int64)
-
-
-def block_count(ts_ns: Int64) -> int:
-    """Return how many blocks of time rows lie in: what an interval over them rests on."""
-    return int(time_blocks(ts_ns, block_length(ts_ns)).max()) + 1 if len(ts_ns) else 0
-
-
-def block_weights(blocks: Int64, draws: int, seed: int) -> Float64:
-    """Return how often each block is drawn, float64, shape (draws, number of blocks)."""
-    count = int(blocks.max()) + 1
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
-
-
-def bootstrap_pr_auc(
-    truth: Bool,
-    scores: Mapping[str, Float64],
-    ts_ns: Int64,
-    *,
-    block_s: int | None = None,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> dict[str, Float64]:
-    """Return PR-AUC on the same resamples for each variant; draws without a positive are NaN."""
-    blocks = time_blocks(ts_ns, block_s or block_length(ts_ns))
-    weights = block_weights(blocks, draws, seed)
-    made: dict[str, Float64] = {}
-    for name, score in scores.items():
-        ranking = rank(truth, score)
-        made[name] = np.array([weighted_pr_auc(ranking, row[blocks]) for row in weights])
-    return made
-
-
-def interval(values: Float64, level: float = LEVEL) -> tuple[float, float]:
-    """Return the percentile interval of bootstrap draws, NaN draws left out."""
-    usable = values[np.isfinite(values)]
-    if len(usable) == 0:
-        return float("nan"), float("nan")
-    tail = (1 - level) / 2
-    low, high = np.quantile(usable, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 def brier_skill(truth: Bool, score: Float64, climate: float | None = None) -> float:
@@ -211,7 +151,7 @@ def classification_metrics(
     truth, score, alert
         Shape (n,); alerts were decided by thresholds from training folds.
     climate
-        Prevalence in training, what a forecaster without a model would say.
+        Prevalence in training: the constant score of a forecaster without a model.
     """
     counts = confusion(truth, alert)
     both = 0 < truth.sum() < len(truth)
@@ -253,23 +193,3 @@ def regression_metrics(truth: Float64, forecast: Float64) -> dict[str, float]:
         "skill_over_persistence": 1 - (rmse / still) ** 2 if still else float("nan"),
         "direction": float(right.mean()) if moved.any() else float("nan"),
     }
-
-
-def bootstrap_rmse(
-    truth: Float64,
-    forecasts: Mapping[str, Float64],
-    ts_ns: Int64,
-    *,
-    block_s: int | None = None,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> dict[str, Float64]:
-    """Return RMSE on the same resamples for each variant, float64, shape (draws,)."""
-    blocks = time_blocks(ts_ns, block_s or block_length(ts_ns))
-    weights = block_weights(blocks, draws, seed)
-    count = np.bincount(blocks).astype(np.float64)
-    made: dict[str, Float64] = {}
-    for name, forecast in forecasts.items():
-        total = np.bincount(blocks, weights=(truth - forecast) ** 2)
-        made[name] = np.sqrt((weights @ total) / (weights @ count))
-    return made

@@ -10,16 +10,9 @@ from flows.numeric.arrays import Float64
 from schemas.training import TrainingResult
 from training.data.dataset import Dataset
 from training.estimators.recipes import Recipe
+from training.evaluation.bootstrap import block_count, bootstrap, interval
 from training.evaluation.cross_validation import OutOfFold
-from training.evaluation.metrics import (
-    block_count,
-    bootstrap_pr_auc,
-    bootstrap_rmse,
-    classification_metrics,
-    interval,
-    pr_auc,
-    regression_metrics,
-)
+from training.evaluation.metrics import classification_metrics, quality, regression_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +42,7 @@ class VariantResult:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How one variant stands to another.
+    """Quality of one variant relative to another.
 
     Attributes
     ----------
@@ -111,37 +104,31 @@ def evaluate(dataset: Dataset, scored: OutOfFold, chosen: Sequence[Recipe], kind
     truth = scored.truth
     blocks = float(block_count(ts_ns))
     scores = {recipe.name: scored.score(recipe.name) for recipe in chosen}
-    results: dict[str, VariantResult] = {}
-    if kind == "regression":
-        draws = bootstrap_rmse(truth.astype(np.float64), scores, ts_ns)
-    else:
-        draws = bootstrap_pr_auc(truth.astype(np.bool_), scores, ts_ns)
-    for recipe in chosen:
-        name = recipe.name
-        if kind == "regression":
-            metrics = regression_metrics(truth.astype(np.float64), scores[name])
-            quality = metrics["rmse"]
-            by_fold = [
-                regression_metrics(part.truth.astype(np.float64), part.scores[name])["rmse"]
-                for part in scored.folds
-            ]
-        else:
-            metrics = classification_metrics(
-                truth.astype(np.bool_),
-                scores[name],
-                alert=scored.alert(name),
-                climate=scored.climate,
-            )
-            quality = metrics["pr_auc"]
-            by_fold = [
-                pr_auc(part.truth.astype(np.bool_), part.scores[name]) for part in scored.folds
-            ]
-        metrics["time_blocks"] = blocks
-        results[name] = VariantResult(
-            name, recipe.baseline, quality, interval(draws[name]), draws[name], by_fold, metrics
+    draws = bootstrap(kind, truth, scores, ts_ns)
+    results = {
+        recipe.name: VariantResult(
+            name=recipe.name,
+            baseline=recipe.baseline,
+            quality=quality(kind, truth, scores[recipe.name]),
+            quality_ci=interval(draws[recipe.name]),
+            draws=draws[recipe.name],
+            by_fold=[quality(kind, part.truth, part.scores[recipe.name]) for part in scored.folds],
+            metrics={**_metrics(scored, recipe.name, kind), "time_blocks": blocks},
         )
+        for recipe in chosen
+    }
     prevalence = None if kind == "regression" else float(truth.mean())
     return Results(kind, prevalence, results)
+
+
+def _metrics(scored: OutOfFold, variant: str, kind: str) -> dict[str, float]:
+    truth, score = scored.truth, scored.score(variant)
+    if kind == "regression":
+        return regression_metrics(truth.astype(np.float64), score)
+    alert = scored.alert(variant)
+    return classification_metrics(
+        truth.astype(np.bool_), score, alert=alert, climate=scored.climate
+    )
 
 
 def summarise(

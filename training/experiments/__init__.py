@@ -1,1 +1,1 @@
-"""One training run, from rows to judged and perhaps published versions."""
+"""Experiments: from rows to evaluated and perhaps published versions; once or continuously."""

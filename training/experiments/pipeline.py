@@ -1,4 +1,4 @@
-"""One run from sources to outcome."""
+"""The pipeline: read sources, compute rows, run one experiment."""
 
 import time
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ FUTURE_TICKS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class PipelineRequest:
-    """What to learn from, and what.
+    """Sources, target and options of one pipeline run.
 
     Attributes
     ----------
@@ -52,12 +52,12 @@ class PipelineRequest:
 def run_pipeline(
     request: PipelineRequest, settings: Settings, store: ModelStore | None, bars: Progress
 ) -> ExperimentResult:
-    """Read, compute, learn, prove, publish.
+    """Read ticks, compute features and labels, and run the experiment.
 
     Raises
     ------
     VoltickError
-        Whatever the sources, the data, an alarm or the store complain of; nothing is published.
+        The sources, the data, a leak alarm or the store; nothing is published.
     """
     now_ns = time.time_ns()
     chosen = choose(recipes(request.spec.kind), request.options.models)
@@ -85,7 +85,13 @@ def run_pipeline(
 
 
 def check_no_future(logs: list[TickLog]) -> None:
-    """Ring the alarm if the kernel's features look ahead on these very ticks."""
+    """Check that the kernel's features do not look ahead on these ticks.
+
+    Raises
+    ------
+    LeakError
+        They do.
+    """
     for log in logs[:1]:
         part = take(log.batch, slice(0, FUTURE_TICKS))
         leaks.check_future(

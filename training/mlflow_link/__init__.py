@@ -1,1 +1,1 @@
-"""The link to MLflow, an extra: runs told to it, versions fetched from it."""
+"""Link to MLflow, an extra: log runs to it, import versions from it."""

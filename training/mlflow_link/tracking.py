@@ -1,8 +1,8 @@
-"""MLflow as an extra: what a run found, told to a tracking server after it is all decided.
+"""Log a run to an MLflow tracking server, after the decision.
 
 Nothing here can fail a training: an absent package, an unreachable or refusing server is a warning.
-The model store alone decides who serves; the registry's aliases repeat what the gate said of each
-version when it was trained.
+The model store alone decides which version serves; the registry's aliases repeat the gate's
+decision on each version when it was trained.
 """
 
 import contextlib

@@ -1,1 +1,1 @@
-"""Versions with their manifests, and the moves of aliases that put them to work."""
+"""Publishing: versions with their manifests, and moves of the aliases."""

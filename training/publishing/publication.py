@@ -1,4 +1,4 @@
-"""Put proven versions into the store and move the aliases; the only step that leaves traces."""
+"""Put proven versions into the store and move the aliases."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ BY = "training"
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What is in the store now.
+    """Versions that were put into the store.
 
     Attributes
     ----------
     refs
         ``name@version`` by variant.
     champion
-        Whether the candidate serves.
+        Whether the candidate became the champion.
     """
 
     refs: dict[str, str]
@@ -43,14 +43,14 @@ def publish(
 ) -> Publication:
     """Publish every variant, then move the aliases once each.
 
-    Each version appears whole or not at all; a kill in between leaves versions that nobody serves.
+    Each version appears whole or not at all; a kill in between leaves versions without an alias.
     In the champion's shadow score the best baseline and, where the gate refused it, the candidate;
     they replace older versions of themselves; other challengers stay, unless they are broken.
 
     Parameters
     ----------
     champion
-        Whether the candidate is to serve.
+        Whether the candidate becomes the champion.
     in_shadow
         Whether these versions may score beside the champion: they predict the same.
     """

@@ -1,1 +1,1 @@
-"""What people read: reports, plots, tables of the store, the history of runs."""
+"""Reporting: reports, plots, tables of the store, the history of runs."""

@@ -1,4 +1,4 @@
-"""Tables of the model store for people."""
+"""Tables of the model store, for the terminal."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore, StoreEntry
 from schemas.models import Aliases, ModelManifest
 
-# What a list shows of the metrics, the first that a model has.
+# A list shows the first of these metrics that a model has.
 _HEADLINES = ("pr_auc", "rmse", "mae")
 
 
@@ -47,7 +47,7 @@ def list_table(entries: list[StoreEntry], aliases: list[Aliases]) -> Table:
 
 
 def show_table(store: ModelStore, manifest: ModelManifest, role: str) -> Table:
-    """Return what the manifest says, a field a row."""
+    """Return a manifest as a table, one field per row."""
     target = manifest.target
     window = "-"
     if manifest.data_from_ns is not None and manifest.data_to_ns is not None:
@@ -84,7 +84,7 @@ def show_table(store: ModelStore, manifest: ModelManifest, role: str) -> Table:
 
 
 def headline(manifest: ModelManifest) -> str:
-    """Return the metric that a list shows."""
+    """Return the metric shown in a list."""
     for name in _HEADLINES:
         if name in manifest.metrics:
             return f"{name} {manifest.metrics[name]:.4g}"

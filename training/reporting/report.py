@@ -11,8 +11,8 @@ import numpy as np
 
 from schemas.models import ModelManifest
 from training.data.dataset import Dataset
+from training.evaluation.bootstrap import block_length
 from training.evaluation.cross_validation import OutOfFold
-from training.evaluation.metrics import block_length
 from training.evaluation.results import Results
 from training.reporting import plots
 from training.reporting.encoding import encode_json

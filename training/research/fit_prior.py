@@ -1,6 +1,6 @@
-"""Fit the prior's numbers: ``python -m training.research.fit_prior --from REC --bars FILE``.
+"""Fit the prior: ``python -m training.research.fit_prior --from REC --bars FILE``.
 
-What it prints, averaged over recordings and rounded, is in :mod:`training.estimators.prior`.
+Its output, averaged over recordings and rounded, is in :mod:`training.estimators.prior`.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ from training.estimators.preprocessing import KINDS, InputColumn, Preprocessor
 from training.estimators.prior import MINUTES, PRIOR_WEIGHTS
 from training.evaluation.cross_validation import fit_spec, labels
 
-# So strong a penalty spreads the weight over inputs that say nearly the same.
+# A strong penalty spreads the weight over inputs that are nearly the same.
 STRENGTH = 0.001
 MOST_ROWS = 40_000
 PERCENTILE = 90.0
@@ -67,12 +67,12 @@ def hour_table(bars: Bars, stamp: Stamp = Stamp.CLOSE) -> Float64:
     A burst is a bar whose volatility over that of the 60 bars before it is above the 90th
     percentile; variance from the range, ``log(high / low)^2 / (4 log 2)`` (Parkinson 1980). The
     table is the mean of itself and of what is left when the hour is folded to halves and quarters:
-    a minute has few hours to speak from, and what happens at :00 happens at :15 and :30, too.
+    a minute has few hours of data, and what happens at :00 happens at :15 and :30, too.
 
     Raises
     ------
     TrainingError
-        Some minute has no bar to speak from.
+        Some minute has no usable bar.
     """
     variance = np.log(bars.high / bars.low) ** 2 / (4 * np.log(2))
     total = np.cumsum(variance)

@@ -30,8 +30,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def whole_fold(train: Dataset, test: Dataset) -> tuple[Dataset, Fold]:
     """Return both datasets as one, with a fold that trains on the first and tests on the second.
 
-    Rows of the second may be older: what is asked is whether a model travels, not whether it could
-    have been had then.
+    Rows of the second may be older: the question is whether a model transfers, not whether it could
+    have existed then.
     """
     both = join([train, test])
     order = np.argsort(np.concatenate([train.ts_ns, test.ts_ns]), kind="stable")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from flows.numeric.time import NS_PER_S
+from training.evaluation import bootstrap as bs
 from training.evaluation import metrics as ev
 
 
@@ -27,7 +28,7 @@ def test_pr_auc_without_an_event_is_unknown():
 
 def test_blocks_keep_overlapping_rows_together():
     ts = np.array([0, 10, 1_799, 1_800, 9_000], np.int64) * NS_PER_S
-    assert ev.time_blocks(ts, 1_800).tolist() == [0, 0, 0, 1, 2]
+    assert bs.time_blocks(ts, 1_800).tolist() == [0, 0, 0, 1, 2]
 
 
 def test_intervals_by_block_are_wider_than_by_row_where_rows_overlap():
@@ -35,8 +36,8 @@ def test_intervals_by_block_are_wider_than_by_row_where_rows_overlap():
     spells = np.repeat(generator.random(60) < 0.2, 300)
     score = np.repeat(generator.normal(size=60), 300) + spells
     ts = np.arange(len(spells), dtype=np.int64) * 6 * NS_PER_S
-    low, high = ev.interval(ev.bootstrap_pr_auc(spells, {"m": score}, ts)["m"])
-    rows = ev.interval(ev.bootstrap_pr_auc(spells, {"m": score}, ts, block_s=6)["m"])
+    low, high = bs.interval(bs.bootstrap("classification", spells, {"m": score}, ts)["m"])
+    rows = bs.interval(bs.bootstrap("classification", spells, {"m": score}, ts, block_s=6)["m"])
     assert high - low > 3 * (rows[1] - rows[0])
 
 
@@ -45,7 +46,7 @@ def test_resamples_are_paired_between_variants():
     truth = generator.random(2_000) < 0.2
     ts = np.arange(2_000, dtype=np.int64) * 60 * NS_PER_S
     score = generator.normal(size=2_000) + truth
-    draws = ev.bootstrap_pr_auc(truth, {"a": score, "b": 2 * score + 1}, ts)
+    draws = bs.bootstrap("classification", truth, {"a": score, "b": 2 * score + 1}, ts)
     assert np.array_equal(draws["a"], draws["b"])
 
 
@@ -90,6 +91,6 @@ def test_bootstrap_rmse_surrounds_the_rmse():
     generator = np.random.default_rng(0)
     truth = generator.normal(size=5_000)
     ts = np.arange(5_000, dtype=np.int64) * 60 * NS_PER_S
-    draws = ev.bootstrap_rmse(truth, {"zero": np.zeros(5_000)}, ts)["zero"]
-    low, high = ev.interval(draws)
+    draws = bs.bootstrap("regression", truth, {"zero": np.zeros(5_000)}, ts)["zero"]
+    low, high = bs.interval(draws)
     assert low < ev.regression_metrics(truth, np.zeros(5_000))["rmse"] < high
