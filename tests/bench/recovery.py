@@ -2,7 +2,7 @@
 
 *Start*: from the start of the process until a reader has the first committed prediction, for a
 group that is new on a log of a few ticks; beside it a bare pass-through's first message. The parts
-come from lives whose start is timed from within (:mod:`tests.bench.staged`).
+come from runs whose start is timed from within (:mod:`tests.bench.staged`).
 
 *Rebuild*: the flow scores a long log, ends, and starts again behind it; until its first new
 prediction it has to read all of the log that its state depends on. The rate counts from when the
@@ -30,7 +30,7 @@ from tests.bench.models import set_champion
 from tests.bench.percentiles import ratio
 from tests.bench.reading import Arrived, Reader, follow, input_of
 from tests.bench.servers import PIPELINE, Servers, end, servers
-from tests.bench.starts import Life, life_of
+from tests.bench.starts import Start, start_of
 
 STAGED = "tests.bench.staged"
 SYMBOLS = 4
@@ -69,16 +69,16 @@ class _Bench:
         starts, parts, copies = [], [], []
         for number in range(rounds):
             copies.append(self._copy_start(number))
-            starts.append(self._live(f"new-{number}", PIPELINE, 0))
-            parts.append(self._live(f"parts-{number}", STAGED, 0))
+            starts.append(self._run(f"new-{number}", PIPELINE, 0))
+            parts.append(self._run(f"parts-{number}", STAGED, 0))
         self._write(ticks)
-        self._live("rebuild", PIPELINE, 0)
+        self._run("rebuild", PIPELINE, 0)
         rebuilds, readings = [], []
         for _ in range(rounds):
             readings.append(self._reading_rate())
             behind = self._written
             self._write(NEW_TICKS)
-            rebuilds.append(self._live("rebuild", PIPELINE, behind))
+            rebuilds.append(self._run("rebuild", PIPELINE, behind))
         self._reader.close()
         return {
             "start": _start_figures(starts, parts, copies),
@@ -89,7 +89,7 @@ class _Bench:
         fill(self._place.config, _batches(self._ticks, count))
         self._written += count
 
-    def _live(self, group: str, module: str, behind: int) -> Life:
+    def _run(self, group: str, module: str, behind: int) -> Start:
         """Start the flow, time its first prediction from offset ``behind`` on, and end it.
 
         It ends once it has scored the whole log and committed that.
@@ -114,7 +114,7 @@ class _Bench:
                 f"{self._written - behind} predictions",
             )
             end(process)
-        return life_of(
+        return start_of(
             process.stderr, process.started_at, min(seen.values()), wall_minus_monotonic_ns()
         )
 
@@ -159,29 +159,29 @@ class _Bench:
         return rate
 
 
-def _start_figures(starts: list[Life], parts: list[Life], copies: list[float]) -> dict[str, Any]:
-    told = [{**life.stages, "rest": life.first_s - sum(life.stages.values())} for life in parts]
+def _start_figures(starts: list[Start], parts: list[Start], copies: list[float]) -> dict[str, Any]:
+    told = [{**run.stages, "rest": run.first_s - sum(run.stages.values())} for run in parts]
     names = dict.fromkeys(name for each in told for name in each)
     return {
-        "first_prediction": _spread([life.first_s for life in starts]),
-        "ready_to_first": _spread([life.after_ready_s for life in starts]),
+        "first_prediction": _spread([run.first_s for run in starts]),
+        "ready_to_first": _spread([run.after_ready_s for run in starts]),
         "parts_s": {
             name: round(statistics.median(each.get(name, 0.0) for each in told), 3)
             for name in names
         },
         "passthrough_first_copy": _spread(copies),
         "of_passthrough": ratio(
-            statistics.median(life.first_s for life in starts), statistics.median(copies)
+            statistics.median(run.first_s for run in starts), statistics.median(copies)
         ),
     }
 
 
-def _rebuild_figures(rebuilds: list[Life], readings: list[float]) -> dict[str, Any]:
-    rates = [life.rebuilt_per_s for life in rebuilds]
+def _rebuild_figures(rebuilds: list[Start], readings: list[float]) -> dict[str, Any]:
+    rates = [run.rebuilt_per_s for run in rebuilds]
     return {
         "ticks": rebuilds[0].rebuilt,
-        "first_prediction": _spread([life.first_s for life in rebuilds]),
-        "ready_to_first": _spread([life.after_ready_s for life in rebuilds]),
+        "first_prediction": _spread([run.first_s for run in rebuilds]),
+        "ready_to_first": _spread([run.after_ready_s for run in rebuilds]),
         "ticks_per_s": round(statistics.median(rates)),
         "ticks_per_s_min": round(min(rates)),
         "ticks_per_s_max": round(max(rates)),

@@ -51,7 +51,7 @@ def flow() -> Any:
 
 
 def stages(stderr: str, started_at_s: float) -> dict[str, float]:
-    """Return seconds by stage of what a life wrote; ``interpreter`` is what came before all.
+    """Return seconds by stage of what a run wrote; ``interpreter`` is what came before all.
 
     A stage's later calls are added up, except that only the first commit counts.
     """

@@ -12,7 +12,7 @@ _READY = re.compile(r'^.*"event": ?"pipeline ready".*$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Life:
+class Start:
     """One start.
 
     Attributes
@@ -42,8 +42,10 @@ class Life:
         return self.rebuilt / self.after_ready_s
 
 
-def life_of(stderr: str, started_at_s: float, first_ns: int, wall_minus_monotonic_ns: int) -> Life:
-    """Read a life's log.
+def start_of(
+    stderr: str, started_at_s: float, first_ns: int, wall_minus_monotonic_ns: int
+) -> Start:
+    """Read a run's log.
 
     Parameters
     ----------
@@ -65,6 +67,6 @@ def life_of(stderr: str, started_at_s: float, first_ns: int, wall_minus_monotoni
     ready_wall_s = datetime.fromisoformat(told["timestamp"]).timestamp()
     ready_s = ready_wall_s - wall_minus_monotonic_ns / NS_PER_S
     first_s = first_ns / NS_PER_S
-    return Life(
+    return Start(
         first_s - started_at_s, first_s - ready_s, told["rebuild"], stages(stderr, started_at_s)
     )

@@ -1,4 +1,4 @@
-"""Every message must have become exactly one thing, and the twin must agree on which."""
+"""Every message must have become exactly one thing, and the oracle must agree on which."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -59,10 +59,11 @@ def run_account(chain: Chain, messages: Sequence[Outgoing], seed: int, store: St
 
 
 def account_of(log: Sequence[Message], outputs: Outputs, store: Store) -> Account:
-    """Compare outputs with what the twin expects of ``ticks.raw``.
+    """Compare outputs with what the oracle expects of ``ticks.raw``.
 
-    The twin knows no models: a tick is expected as a dead letter where a champion, asked again for
-    the row that was published, has no finite score for it. Its feature row is there all the same.
+    The oracle knows no models: a tick is expected as a dead letter where a champion, asked again
+    for the row that was published, has no finite score for it. Its feature row is there all the
+    same.
     """
     expected = expect(log)
     scored = Expected(dict(expected.rows), dict(expected.letters), expected.duplicates)

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from tests.proof.checker import first_of_each
-from tests.proof.cluster import Broker, Plan, Torment
-from tests.proof.run import Verdict, prove
+from tests.proof.cluster import Broker, Fault, Plan
+from tests.proof.run import Result, prove
 
 
-def prove_spotless(broker: Broker, plan: Plan, folder: Path, torment: Torment) -> Verdict:
+def prove_spotless(broker: Broker, plan: Plan, folder: Path, fault: Fault) -> Result:
     """Run a proof and fail on anything missing, twice, different, misplaced or unexpected."""
     said: list[str] = []
-    verdict = prove(broker, plan, folder, said.append, torment)
+    result = prove(broker, plan, folder, said.append, fault)
     story = "\n".join(said)
-    assert verdict.accidents == [], story
-    assert [str(defect) for defect in first_of_each(verdict.defects)] == [], story
-    assert verdict.inputs >= plan.ticks
-    return verdict
+    assert result.accidents == [], story
+    assert [str(defect) for defect in first_of_each(result.defects)] == [], story
+    assert result.inputs >= plan.ticks
+    return result

@@ -28,7 +28,7 @@ def audit(broker: EmbeddedBroker, group: str, folder: Path, name: str) -> tuple[
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_healthy_run_is_clean_and_what_is_planted_is_found(
+def test_a_healthy_run_is_clean_and_what_is_corrupted_is_found(
     embedded_broker: EmbeddedBroker, group: str, tmp_path: Path
 ) -> None:
     config = embedded_broker.client_config()
@@ -69,7 +69,7 @@ def test_a_healthy_run_is_clean_and_what_is_planted_is_found(
         [Outgoing(row.partition, None, msgspec.json.encode(foreign), 0)],
         topics.TICKS_FEATURES,
     )
-    code, line, said = audit(embedded_broker, group, tmp_path, "planted")
+    code, line, said = audit(embedded_broker, group, tmp_path, "corrupted")
     assert code == 1
     assert line["clean"] is False
     assert line[topics.PREDICTIONS]["extra"] == 1

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.proofs import prove_spotless
 from tests.proof.broker_faults import broker_kill, broker_pause, disk_full
-from tests.proof.cluster import Plan, Scene
+from tests.proof.cluster import Cluster, Plan
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.tools import delete_topics
 
@@ -16,17 +16,17 @@ pytestmark = [pytest.mark.apache, pytest.mark.timeout(420)]
 
 
 @pytest.fixture(scope="module")
-def tormented_kafka(
+def disturbed_kafka(
     kafka_jars: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ApacheKafka]:
-    with ApacheKafka(tmp_path_factory.mktemp("tormented-kafka")) as kafka:
+    with ApacheKafka(tmp_path_factory.mktemp("disturbed-kafka")) as kafka:
         yield kafka
 
 
 @pytest.fixture
-def own_kafka(tormented_kafka: ApacheKafka) -> ApacheKafka:
-    delete_topics(tormented_kafka.client_config())
-    return tormented_kafka
+def own_kafka(disturbed_kafka: ApacheKafka) -> ApacheKafka:
+    delete_topics(disturbed_kafka.client_config())
+    return disturbed_kafka
 
 
 def small(seed: int) -> Plan:
@@ -34,14 +34,14 @@ def small(seed: int) -> Plan:
 
 
 def test_broker_dies_and_stops_answering_under_load(own_kafka: ApacheKafka, tmp_path: Path) -> None:
-    def both(scene: Scene) -> None:
-        broker_pause(scene, asleep_s=4.0)
-        scene.lives.end_all()
-        broker_kill(scene)
+    def both(cluster: Cluster) -> None:
+        broker_pause(cluster, asleep_s=4.0)
+        cluster.incarnations.end_all()
+        broker_kill(cluster)
 
     prove_spotless(own_kafka, small(31), tmp_path, both)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the disk is filled by Linux's file limits")
 def test_full_disk_cuts_a_batch_in_two(own_kafka: ApacheKafka, tmp_path: Path) -> None:
-    prove_spotless(own_kafka, small(32), tmp_path, lambda scene: disk_full(scene, times=1))
+    prove_spotless(own_kafka, small(32), tmp_path, lambda cluster: disk_full(cluster, times=1))

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from flows.connectors.kafka.reader import committed_offsets
 from schemas import topics
 from tests.integration.proofs import prove_spotless
-from tests.proof.cluster import Plan, Scene
+from tests.proof.cluster import Cluster, Plan
 from tests.proof.faults import kill_by_plan, long_sleep, second_instance, zombie
 from tests.proof.feeder import Rhythm
 from tests.proof.soak.run import Plan as SoakPlan
@@ -25,17 +25,17 @@ def small(seed: int, **more: object) -> Plan:
 
 def test_five_sigkills_under_load(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
     plan = Plan(seed=17, kills=5, ticks=12_000, before=4_000, rate_hz=800, oracle_rows=500)
-    verdict = prove_spotless(apache_kafka, plan, tmp_path, kill_by_plan)
-    assert (verdict.kills, verdict.fenced) == (5, 0)
+    result = prove_spotless(apache_kafka, plan, tmp_path, kill_by_plan)
+    assert (result.kills, result.fenced) == (5, 0)
 
 
 def test_older_instances_end_fenced(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
     """One that was paused while another took over, and one that another was started beside."""
 
-    def both(scene: Scene) -> None:
-        zombie(scene)
-        scene.lives.end_all()
-        second_instance(scene)
+    def both(cluster: Cluster) -> None:
+        zombie(cluster)
+        cluster.incarnations.end_all()
+        second_instance(cluster)
 
     prove_spotless(apache_kafka, small(18), tmp_path, both)
 

@@ -58,13 +58,13 @@ def test_the_account_notices_what_is_missing_twice_or_else(scorer, store):
     chain = Chain(scorer)
     assert run_account(chain, messages, 3, store).defects == []
     whole = chain.outputs
-    for planted in (
+    for corrupted in (
         Outputs(whole.predictions[1:], whole.features, whole.dead_letters),
         Outputs([*whole.predictions, whole.predictions[0]], whole.features, whole.dead_letters),
         Outputs(whole.predictions, whole.features[:-1], whole.dead_letters),
         Outputs(whole.predictions, whole.features, whole.dead_letters[1:]),
     ):
-        assert account_of(log, planted, store).defects
+        assert account_of(log, corrupted, store).defects
 
 
 _numbers = st.one_of(

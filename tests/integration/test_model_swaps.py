@@ -13,7 +13,7 @@ from schemas import topics
 from schemas.models import Aliases
 from schemas.predictions import Prediction
 from tests.integration.proofs import prove_spotless
-from tests.proof.cluster import Plan, Scene
+from tests.proof.cluster import Cluster, Plan
 from tests.proof.run import read_outputs
 from tests.support.embedded import EmbeddedBroker
 from tests.support.models import CREATED_NS, tiny
@@ -86,23 +86,23 @@ def test_fifty_swaps_some_broken(embedded_broker: EmbeddedBroker, tmp_path: Path
     broken: list[str] = []
     plan = Plan(61, ticks=8_000, rate_hz=600, oracle_rows=100, uninterrupted=False)
 
-    def swap(scene: Scene) -> None:
-        process = scene.lives.start_whole()
-        store = ModelStore(scene.store)
+    def swap(cluster: Cluster) -> None:
+        process = cluster.incarnations.start_whole()
+        store = ModelStore(cluster.store)
         with Served(embedded_broker, plan.partitions) as served:
             for number in range(SWAPS):
                 ref = publish(store, number)
                 if number % 7 == 3:
-                    damage(scene.store, ref)
+                    damage(cluster.store, ref)
                     broken.append(ref)
-                    set_champion(scene.store, ref)
+                    set_champion(cluster.store, ref)
                     until(lambda ref=ref: ref in process.stderr, f"{ref} to be refused")
                 else:
                     champions.append(ref)
-                    set_champion(scene.store, ref)
+                    set_champion(cluster.store, ref)
                     until(lambda ref=ref: served.everywhere(ref), f"{ref} to serve everywhere")
         assert process.running, process.tail()
-        scene.lives.stop(process)
+        cluster.incarnations.stop(process)
 
     prove_spotless(embedded_broker, plan, tmp_path, swap)
     assert (len(champions), len(broken)) == (43, 7)

@@ -22,7 +22,7 @@ PARTITIONS = 2
 SPECS = {"volatility_spike": SPIKE, "forward_return": RETURN}
 
 
-class Scene:
+class OutcomesFlow:
     """Two partitions of predictions, and the outcomes they must have."""
 
     def __init__(self, broker, group: str, folder: Path, count: int) -> None:
@@ -90,51 +90,51 @@ class Scene:
 
 @pytest.mark.timeout(240)
 def test_every_prediction_gets_its_outcome_once_and_the_flow_ends_cleanly(broker, group, tmp_path):
-    scene = Scene(broker, group, tmp_path, 3000)
-    scene.write(0, 2000)
-    with scene.flow("first") as first:
-        scene.wait_committed(2000)
+    running = OutcomesFlow(broker, group, tmp_path, 3000)
+    running.write(0, 2000)
+    with running.flow("first") as first:
+        running.wait_committed(2000)
         first.terminate()
         assert first.wait_exit(30) == 0, first.tail()
-    scene.write(2000, 3000)
-    with scene.flow("second") as second:
-        scene.wait_committed(3000)
+    running.write(2000, 3000)
+    with running.flow("second") as second:
+        running.wait_committed(3000)
         second.interrupt()
         assert second.wait_exit(30) == 0, second.tail()
-    scene.assert_every_outcome_once()
+    running.assert_every_outcome_once()
 
 
 @pytest.mark.apache
 @pytest.mark.timeout(300)
 def test_nothing_is_missing_or_twice_after_kills(apache_kafka, group, tmp_path):
-    scene = Scene(apache_kafka, group, tmp_path, 12_000)
+    running = OutcomesFlow(apache_kafka, group, tmp_path, 12_000)
     random = np.random.default_rng(5)
-    scene.write(0, 2000)
-    for life in range(4):
-        with scene.flow(f"life-{life}", VOLTICK_BATCH_SIZE="200") as process:
-            before = scene.committed()
-            scene.write(2000 * (life + 1), 2000 * (life + 2))
+    running.write(0, 2000)
+    for number in range(4):
+        with running.flow(f"run-{number}", VOLTICK_BATCH_SIZE="200") as process:
+            before = running.committed()
+            running.write(2000 * (number + 1), 2000 * (number + 2))
             wanted = before + int(random.integers(1, 3000))
-            until(lambda enough=wanted: scene.committed() >= enough, "some progress", 60.0)
+            until(lambda enough=wanted: running.committed() >= enough, "some progress", 60.0)
             process.kill()
-    scene.write(10_000, 12_000)
-    with scene.flow("last"):
-        scene.wait_committed(12_000)
-    scene.assert_every_outcome_once()
+    running.write(10_000, 12_000)
+    with running.flow("last"):
+        running.wait_committed(12_000)
+    running.assert_every_outcome_once()
 
 
 @pytest.mark.timeout(240)
 def test_live_quality_reaches_the_api(embedded_broker, group, valkey, tmp_path):
-    scene = Scene(embedded_broker, group, tmp_path, 3000)
-    scene.write(0, 3000)
-    with scene.flow(REDIS_URL=valkey.url), api(tmp_path, valkey.url) as address:
+    running = OutcomesFlow(embedded_broker, group, tmp_path, 3000)
+    running.write(0, 3000)
+    with running.flow(REDIS_URL=valkey.url), api(tmp_path, valkey.url) as address:
 
         def points(target: str) -> list[dict]:
             answer = httpx.get(f"{address}/quality?target={target}", timeout=10)
             return answer.json()["points"]
 
         until(lambda: points("volatility_spike"), "live quality", 60.0)
-        scene.wait_committed(3000)
+        running.wait_committed(3000)
         until(lambda: points("forward_return"), "live quality of the forecast", 30.0)
         newest = points("volatility_spike")[-1]
         assert [model["role"] for model in newest["models"]] == ["champion", "challenger"]

@@ -104,7 +104,7 @@ def test_a_restart_goes_on_where_the_last_commit_was(broker, group: str, tmp_pat
         assert "rebuild=" in process.stderr
     predictions = decoded(config, topics.PREDICTIONS, Prediction, 400)
     assert len(predictions) == 400
-    # The second life knew the first one's hour: nothing began anew.
+    # The second run knew the first one's hour: nothing began anew.
     assert sum(p.restart for p in predictions.values()) == len(SYMBOLS)
 
 

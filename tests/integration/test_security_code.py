@@ -88,7 +88,7 @@ def modules() -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "planted",
+    "code",
     [
         "import pickle",
         "import joblib.externals as j",
@@ -110,8 +110,8 @@ def modules() -> list[Path]:
         "context.verify_mode = ssl.CERT_NONE",
     ],
 )
-def test_planted_dangers_are_found(planted: str) -> None:
-    assert list(dangers(planted))
+def test_dangers_are_found(code: str) -> None:
+    assert list(dangers(code))
 
 
 def test_harmless_code_is_not_blamed() -> None:

@@ -47,7 +47,7 @@ def test_it_waits_for_enough_ticks_then_trains_again_and_again(
     collect(config, hours=0.1)
     store = ModelStore(tmp_path / "models")
     history = MetricsHistory(tmp_path / "history.ndjson")
-    history.append({"from": "an earlier life"})
+    history.append({"from": "an earlier run"})
     arguments = ["--from", f"kafka:{topics.TICKS_RAW}", "--target", TARGET, "--models", "anchored"]
     often = ["--every", "1s", "--last", "6h", "--reset", "--history", str(history.path)]
     place = ["--publish", "--no-pictures", "--for-feed", "simulated"]

@@ -1,6 +1,6 @@
 """What a tick is to its symbol: on time, late, a duplicate or a new beginning.
 
-The one statement of these rules outside the product, for the twin and for the oracle of features.
+The one statement of these rules outside the product, for the oracles of outputs and of features.
 """
 
 from collections.abc import Hashable

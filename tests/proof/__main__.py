@@ -17,7 +17,7 @@ from tests.proof.run import prove
 from tests.support.embedded import EmbeddedBroker
 from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
 
-Torments = StrEnum("Torments", {name: name for name in CATALOGUE})
+Faults = StrEnum("Faults", {name: name for name in CATALOGUE})
 
 
 class Kind(StrEnum):
@@ -28,34 +28,36 @@ class Kind(StrEnum):
 
 
 def main(
-    seed: Annotated[int, typer.Option(help="Of the input and of the moments to kill.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the input and of the kill points.")] = 1,
     kills: Annotated[int, typer.Option(min=0, help="How many SIGKILLs.")] = 5,
     broker: Annotated[Kind, typer.Option(help="Guarantees are promised on apache.")] = Kind.APACHE,
     partitions: Annotated[int, typer.Option(min=1, max=12)] = 4,
-    torment: Annotated[Torments, typer.Option(help="What is done to it.")] = Torments.kills,
+    fault: Annotated[Faults, typer.Option(help="What happens to it.")] = Faults.kills,
+    torment: Annotated[Faults | None, typer.Option(hidden=True)] = None,
     transaction_timeout: Annotated[int | None, typer.Option(help="Of the pipeline, ms.")] = None,
     ticks: Annotated[int, typer.Option(min=1, help="At least so many inputs.")] = 20_000,
     rate: Annotated[float, typer.Option(min=1, help="Inputs a second while killing.")] = 1_500.0,
     nodes: Annotated[int, typer.Option(min=1, max=3, help="Of Apache Kafka, at least.")] = 1,
     oracle_rows: Annotated[int, typer.Option(help="Feature rows the oracle recomputes.")] = 2_000,
 ) -> None:
-    """Kill the pipeline under load and hold what it wrote against the twin.
+    """Kill the pipeline under load and hold what it wrote against the oracle.
 
     Ends with one JSON line; exit code 1 where anything is missing, twice, different, out of order
-    or in the wrong partition, or where a life did not end as it was to. On the embedded broker
-    aborted transactions stay visible: outputs twice or out of order after a kill are reported but
-    expected there.
+    or in the wrong partition, or where an incarnation did not end as planned. On the embedded
+    broker aborted transactions stay visible: outputs twice or out of order after a kill are
+    reported but expected there.
     """
+    fault = torment or fault  # the option's older name
     begin = time.monotonic()
 
     def say(what: str) -> None:
         sys.stderr.write(f"[{time.monotonic() - begin:6.1f} s] {what}\n")
 
-    entry = CATALOGUE[torment]
+    entry = CATALOGUE[fault]
     folder = Path(tempfile.mkdtemp(prefix="voltick-proof-"))
     plan = Plan(
         seed,
-        kills if torment is Torments.kills else 0,
+        kills if fault is Faults.kills else 0,
         partitions,
         ticks,
         rate_hz=rate,
@@ -67,22 +69,22 @@ def main(
         },
     )
     with _broker(broker, folder, entry, nodes, seed) as server:
-        say(f"seed {seed}: {torment} on {server.kind}; output of every life in {folder}")
+        say(f"seed {seed}: {fault} on {server.kind}; output of every incarnation in {folder}")
         try:
-            verdict = prove(server, plan, folder, say, entry.torment)
+            result = prove(server, plan, folder, say, entry.fault)
         except (AssertionError, TimeoutError, RuntimeError) as broken:
             say(str(broken))
-            _finish(torment, {"seed": seed, "broken": str(broken).partition("\n")[0]}, failed=True)
-        failed = verdict.failed(keeps_guarantees=server.keeps_guarantees)
-    for accident in verdict.accidents:
+            _finish(fault, {"seed": seed, "broken": str(broken).partition("\n")[0]}, failed=True)
+        failed = result.failed(keeps_guarantees=server.keeps_guarantees)
+    for accident in result.accidents:
         say(accident)
-    for defect in first_of_each(verdict.defects):
+    for defect in first_of_each(result.defects):
         say(str(defect))
-    _finish(torment, verdict.line(), failed=failed)
+    _finish(fault, result.line(), failed=failed)
 
 
-def _finish(torment: str, line: dict[str, object], *, failed: bool) -> NoReturn:
-    sys.stdout.write(json.dumps({"torment": torment, **line}) + "\n")
+def _finish(fault: str, line: dict[str, object], *, failed: bool) -> NoReturn:
+    sys.stdout.write(json.dumps({"fault": fault, **line}) + "\n")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -96,7 +98,7 @@ def _broker(kind: Kind, folder: Path, entry: Entry, nodes: int, seed: int) -> Br
         raise typer.Exit(2) from None
     data = folder / "broker"
     data.mkdir()
-    return entry.cluster(data, max(nodes, entry.nodes), seed)
+    return entry.make_broker(data, max(nodes, entry.nodes), seed)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import random
 from confluent_kafka.admin import AdminClient
 
 from schemas import topics
-from tests.proof.cluster import Scene
+from tests.proof.cluster import Cluster
 from tests.proof.faults import error_line
 from tests.support.kafka.apache import ApacheKafka, ApacheNode
 from tests.support.kafka.distant import DistantKafka
@@ -16,101 +16,101 @@ _END_LIMIT_S = 90.0
 _BATCH_BYTES = 16_384
 
 
-def broker_pause(scene: Scene, asleep_s: float = 30.0) -> None:
+def broker_pause(cluster: Cluster, asleep_s: float = 30.0) -> None:
     """SIGSTOP the broker, then let it go on: the pipeline does, too, or ends and says why."""
-    process = scene.lives.start_whole()
-    node = _node(scene)
+    process = cluster.incarnations.start_whole()
+    node = _node(cluster)
     node.pause()
-    scene.lives.wait_idle(asleep_s)
+    cluster.incarnations.wait_idle(asleep_s)
     node.resume()
-    _goes_on_or_says_why(scene, process)
+    _goes_on_or_says_why(cluster, process)
 
 
-def broker_kill(scene: Scene) -> None:
+def broker_kill(cluster: Cluster) -> None:
     """SIGKILL the broker under load and start it again on its data."""
-    process = scene.lives.start_whole()
-    node = _node(scene)
+    process = cluster.incarnations.start_whole()
+    node = _node(cluster)
     node.kill()
-    scene.lives.wait_idle(1.0)
+    cluster.incarnations.wait_idle(1.0)
     node.start()
-    _cluster(scene).wait_ready()
-    _goes_on_or_says_why(scene, process)
+    _nodes_of(cluster).wait_ready()
+    _goes_on_or_says_why(cluster, process)
 
 
-def leader_change(scene: Scene) -> None:
+def leader_change(cluster: Cluster) -> None:
     """SIGKILL, one after another, the nodes that lead a partition; needs three nodes."""
-    process = scene.lives.start_whole()
-    cluster = _cluster(scene)
+    process = cluster.incarnations.start_whole()
+    kafka = _nodes_of(cluster)
     for partition in (0, 1):
-        admin = AdminClient(cluster.client_config())
+        admin = AdminClient(kafka.client_config())
         found = admin.list_topics(topics.TICKS_RAW, timeout=10).topics[topics.TICKS_RAW]
-        node = cluster.nodes[found.partitions[partition].leader - 1]
-        scene.say(f"killing node {node.number}, which leads partition {partition}")
+        node = kafka.nodes[found.partitions[partition].leader - 1]
+        cluster.say(f"killing node {node.number}, which leads partition {partition}")
         node.kill()
         if not process.running:
             error_line(process)
-            process = scene.lives.start()
-        _goes_on_or_says_why(scene, process)
+            process = cluster.incarnations.start()
+        _goes_on_or_says_why(cluster, process)
         node.start()
-        cluster.wait_ready()
+        kafka.wait_ready()
         if not process.running:
-            process = scene.lives.start_whole()
+            process = cluster.incarnations.start_whole()
 
 
-def slow_network(scene: Scene, stalls: int = 3) -> None:
+def slow_network(cluster: Cluster, stalls: int = 3) -> None:
     """Let the nodes be far from each other, and each time one of them out of reach for seconds.
 
     Longer than a broker's session: it may lose its partitions, and the controllers their leader.
     """
-    cluster = _cluster(scene)
-    assert isinstance(cluster, DistantKafka), "the nodes are not far from each other"
-    random_ = random.Random(scene.plan.seed)  # noqa: S311 - repeatable by seed
-    process = scene.lives.start_whole()
-    assert cluster.all_roads_used, "the nodes talk past the proxies"
+    kafka = _nodes_of(cluster)
+    assert isinstance(kafka, DistantKafka), "the nodes are not far from each other"
+    random_ = random.Random(cluster.plan.seed)  # noqa: S311 - repeatable by seed
+    process = cluster.incarnations.start_whole()
+    assert kafka.all_roads_used, "the nodes talk past the proxies"
     for _ in range(stalls):
-        node, seconds = random_.choice(cluster.nodes), random_.uniform(2.0, 8.0)
-        scene.say(f"node {node.number} is out of the others' reach for {seconds:.1f} s")
-        cluster.stall(node, seconds)
-        scene.lives.wait_idle(seconds)
-        _goes_on_or_says_why(scene, process)
+        node, seconds = random_.choice(kafka.nodes), random_.uniform(2.0, 8.0)
+        cluster.say(f"node {node.number} is out of the others' reach for {seconds:.1f} s")
+        kafka.stall(node, seconds)
+        cluster.incarnations.wait_idle(seconds)
+        _goes_on_or_says_why(cluster, process)
         if not process.running:
-            process = scene.lives.start_whole()
+            process = cluster.incarnations.start_whole()
 
 
-def disk_full(scene: Scene, times: int = 2) -> None:
+def disk_full(cluster: Cluster, times: int = 2) -> None:
     """Let the broker write nothing more: it ends; give it room and start it again.
 
     First the input's largest log may not grow, which cuts a batch in two, then no file at all.
     """
-    random_ = random.Random(scene.plan.seed)  # noqa: S311 - repeatable by seed
-    cluster, node = _cluster(scene), _node(scene)
-    process = scene.lives.start_whole()
+    random_ = random.Random(cluster.plan.seed)  # noqa: S311 - repeatable by seed
+    kafka, node = _nodes_of(cluster), _node(cluster)
+    process = cluster.incarnations.start_whole()
     for number in range(times):
         size = 0 if number else node.largest_log(topics.TICKS_RAW) + random_.randrange(_BATCH_BYTES)
-        scene.say(f"no file of the broker may be larger than {size} bytes")
+        cluster.say(f"no file of the broker may be larger than {size} bytes")
         node.fill_disk(size)
         until(lambda: not node.running, "the broker to give up its disk", _END_LIMIT_S)
-        scene.lives.wait_idle(random_.uniform(0.5, 3.0))
+        cluster.incarnations.wait_idle(random_.uniform(0.5, 3.0))
         node.start()
-        cluster.wait_ready()
-        _goes_on_or_says_why(scene, process)
+        kafka.wait_ready()
+        _goes_on_or_says_why(cluster, process)
         if not process.running:
-            process = scene.lives.start_whole()
+            process = cluster.incarnations.start_whole()
 
 
-def _goes_on_or_says_why(scene: Scene, process: Process) -> None:
-    before = scene.progress.total()
-    scene.lives.wait_exit_or_commit(process, before, _END_LIMIT_S)
+def _goes_on_or_says_why(cluster: Cluster, process: Process) -> None:
+    before = cluster.progress.total()
+    cluster.incarnations.wait_exit_or_commit(process, before, _END_LIMIT_S)
     if process.running:
-        scene.say("it went on")
+        cluster.say("it went on")
     else:
-        scene.say(f"it ended: {error_line(process)}")
+        cluster.say(f"it ended: {error_line(process)}")
 
 
-def _cluster(scene: Scene) -> ApacheKafka:
-    assert isinstance(scene.broker, ApacheKafka), "only Apache Kafka can be tormented"
-    return scene.broker
+def _nodes_of(cluster: Cluster) -> ApacheKafka:
+    assert isinstance(cluster.broker, ApacheKafka), "only Apache Kafka has nodes to disturb"
+    return cluster.broker
 
 
-def _node(scene: Scene) -> ApacheNode:
-    return _cluster(scene).nodes[0]
+def _node(cluster: Cluster) -> ApacheNode:
+    return _nodes_of(cluster).nodes[0]

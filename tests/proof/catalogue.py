@@ -1,4 +1,4 @@
-"""Every torment by its name, and the broker that it needs."""
+"""Every fault by its name, and the broker that it needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tests.proof.broker_faults import (
     leader_change,
     slow_network,
 )
-from tests.proof.cluster import Torment
+from tests.proof.cluster import Fault
 from tests.proof.faults import (
     kill_by_plan,
     long_sleep,
@@ -26,7 +26,7 @@ from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.distant import DistantKafka
 
 # Takes an empty folder, how many nodes are wanted, and the seed.
-Cluster = Callable[[Path, int, int], ApacheKafka]
+MakeBroker = Callable[[Path, int, int], ApacheKafka]
 
 
 def near(folder: Path, nodes: int, seed: int) -> ApacheKafka:
@@ -43,7 +43,7 @@ def distant(folder: Path, nodes: int, seed: int) -> ApacheKafka:
 
 @dataclass(frozen=True)
 class Entry:
-    """A torment, and what it needs to make sense.
+    """A fault, and what it needs to make sense.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class Entry:
         Of the pipeline, where nothing else is asked for.
     """
 
-    torment: Torment
+    fault: Fault
     nodes: int = 1
-    cluster: Cluster = near
+    make_broker: MakeBroker = near
     transaction_timeout_ms: int = 60_000
 
 
@@ -71,6 +71,6 @@ CATALOGUE = {
     "broker-pause": Entry(broker_pause),
     "broker-kill": Entry(broker_kill),
     "leader-change": Entry(leader_change, nodes=3),
-    "slow-network": Entry(slow_network, nodes=3, cluster=distant),
+    "slow-network": Entry(slow_network, nodes=3, make_broker=distant),
     "disk-full": Entry(disk_full),
 }

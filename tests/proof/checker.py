@@ -1,4 +1,4 @@
-"""Compare output topics with what the twin expects, message by message."""
+"""Compare output topics with what the oracle expects, message by message."""
 
 import itertools
 from collections import Counter

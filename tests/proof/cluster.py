@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.proof.feeder import Feeder
-from tests.proof.incarnations import Lives
+from tests.proof.incarnations import Incarnations
 from tests.proof.progress import Progress
 from tests.support.embedded import EmbeddedBroker, Valkey
 from tests.support.kafka.apache import ApacheKafka
@@ -20,11 +20,11 @@ class Plan:
     Attributes
     ----------
     ticks
-        At least so many inputs; more are made while the torment goes on.
+        At least so many inputs; more are made while the fault goes on.
     before
         How many of them are there before the first start.
     rate_hz
-        Messages per second during the torment.
+        Messages per second during the fault.
     oracle_rows
         How many feature rows are recomputed by the oracle, drawn by the seed.
     uninterrupted
@@ -45,8 +45,8 @@ class Plan:
 
 
 @dataclass
-class Scene:
-    """What a torment works with; processes that it leaves are killed after it."""
+class Cluster:
+    """What a fault works with; processes that it leaves are killed after it."""
 
     plan: Plan
     broker: Broker
@@ -55,11 +55,11 @@ class Scene:
     store: Path
     feeder: Feeder
     progress: Progress
-    lives: Lives
+    incarnations: Incarnations
     say: Callable[[str], None]
 
 
-Torment = Callable[[Scene], None]
+Fault = Callable[[Cluster], None]
 
 
 def settings_of(

@@ -2,7 +2,7 @@
 
 Decode, features, scores and encoding run in this process, without engine and broker, in rounds of
 fresh state. Every message must become exactly one of prediction, duplicate and dead letter, as the
-twin says, and every output must be valid JSON of finite numbers. Some rounds run twice with other
+oracle says, and every output must be valid JSON of finite numbers. Some rounds run twice with other
 batches: the feature rows must be the same bytes.
 """
 

@@ -1,4 +1,4 @@
-"""Lives of the pipeline: started, watched, ended at a moment of the plan."""
+"""Incarnations of the pipeline: started, watched, ended at a kill point of the plan."""
 
 import contextlib
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.errors import FencedError
-from tests.proof.kill_points import Moment
+from tests.proof.kill_points import KillPoint
 from tests.proof.killable import BLEW, VARIABLE
 from tests.proof.progress import Progress
 from tests.proof.standstill import Standstill
@@ -15,26 +15,26 @@ from tests.support.polling import free_ports, pause, until
 from tests.support.processes import Process, flow
 
 _KILLED = -9
-_LIFE_LIMIT_S = 150.0
+_INCARNATION_LIMIT_S = 150.0
 _FUSE_LIMIT_S = 60.0
 PIPELINE = "flows.pipeline"
 
 
 @dataclass
-class Lives:
+class Incarnations:
     """Starts pipelines one after another in the same place.
 
     Attributes
     ----------
     settings
-        Environment of every life.
+        Environment of every incarnation.
     kills
-        Lives that ended by SIGKILL of ours, from outside or by their fuse.
+        Incarnations that ended by SIGKILL of ours, from outside or by their fuse.
     fenced
-        Lives that we were about to kill when the fence of a younger one ended them.
+        Incarnations that we were about to kill when the fence of a younger one ended them.
     recoveries_s
-        From each start that came to a commit to that commit, seconds; where a torment says so, from
-        what ended the life before.
+        From each start that came to a commit to that commit, seconds; where a fault says so, from
+        what ended the incarnation before.
     standstills_s
         For how long a partition's commit stood still in each handover, seconds.
     accidents
@@ -54,8 +54,8 @@ class Lives:
     _noted: set[Process] = field(default_factory=set)
 
     def start(self, module: str = PIPELINE, options: Sequence[str] = (), **more: str) -> Process:
-        """Start another life; ``options`` are the engine's, ``more`` are settings."""
-        name = f"life-{len(self.started) + 1:03d}"
+        """Start another incarnation; ``options`` are the engine's, ``more`` are settings."""
+        name = f"incarnation-{len(self.started) + 1:03d}"
         process = flow(module, self.folder, {**self.settings, **more}, name, options)
         self.started.append(process)
         return process.start()
@@ -70,27 +70,27 @@ class Lives:
         for process in self.started:
             process.kill()
 
-    def live(self, moment: Moment) -> None:
-        """Go through one life and end it at this moment."""
+    def run_until(self, kill_point: KillPoint) -> None:
+        """Go through one incarnation and end it at this kill point."""
         before = self.progress.total()
         kills, fenced = self.kills, self.fenced
-        if moment.kind == "call":
-            self._burn(moment, before)
-        elif moment.kind == "overlap":
-            self._overlap(moment, before)
+        if kill_point.kind == "call":
+            self._burn(kill_point, before)
+        elif kill_point.kind == "overlap":
+            self._overlap(kill_point, before)
         else:
             process = self.start()
-            if moment.kind == "run":
+            if kill_point.kind == "run":
                 self.watch_until_commit(process, before)
-            pause(moment.after_s)
+            pause(kill_point.after_s)
             self.kill(process)
         ends = f"{self.kills - kills} killed, {self.fenced - fenced} fenced"
-        self.say(f"{moment}: {ends}, {self.progress.total() - before} inputs further")
+        self.say(f"{kill_point}: {ends}, {self.progress.total() - before} inputs further")
 
     def watch_until_commit(
         self, process: Process, before: int, since_s: float | None = None
     ) -> None:
-        """Wait for the life's first commit and note how long that took.
+        """Wait for the incarnation's first commit and note how long that took.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Lives:
         self.note_end(process)
 
     def start_whole(self) -> Process:
-        """Start another life and wait until it has committed on every partition.
+        """Start another incarnation and wait until it has committed on every partition.
 
         One that is paused while it still takes partitions over would go on with that when it wakes
         up, and end the instance that took them in the meantime.
@@ -132,7 +132,7 @@ class Lives:
         until(
             lambda: self.progress.reached(ends) or not all(each.running for each in processes),
             "commits on every partition",
-            _LIFE_LIMIT_S,
+            _INCARNATION_LIMIT_S,
         )
         for process in processes:
             if not process.running:
@@ -146,7 +146,7 @@ class Lives:
             standstill.look(time.monotonic(), self.progress.offsets())
             return not any(each.running for each in older)
 
-        until(ended, "the end of the older processes", _LIFE_LIMIT_S, 0.01)
+        until(ended, "the end of the older processes", _INCARNATION_LIMIT_S, 0.01)
         ends = {partition: offset + 1 for partition, offset in self.progress.offsets().items()}
 
         def whole() -> bool:
@@ -156,7 +156,7 @@ class Lives:
                 each.running for each in younger
             )
 
-        until(whole, "commits on every partition", _LIFE_LIMIT_S, 0.01)
+        until(whole, "commits on every partition", _INCARNATION_LIMIT_S, 0.01)
         for process in younger:
             if not process.running:
                 self.note_end(process)
@@ -167,7 +167,7 @@ class Lives:
         pause(seconds)
 
     def wait_exit_or_commit(
-        self, process: Process, before: int, deadline_s: float = _LIFE_LIMIT_S
+        self, process: Process, before: int, deadline_s: float = _INCARNATION_LIMIT_S
     ) -> None:
         """Wait until the process has ended or committed anything beyond ``before``."""
         until(
@@ -176,30 +176,30 @@ class Lives:
             deadline_s,
         )
 
-    def _overlap(self, moment: Moment, before: int) -> None:
+    def _overlap(self, kill_point: KillPoint, before: int) -> None:
         older = self.start()
         self.watch_until_commit(older, before)
         younger = self.start()
-        pause(moment.after_s)
+        pause(kill_point.after_s)
         self.kill(older, or_fenced=True)
         self.watch_until_commit(younger, self.progress.total())
         self.kill(younger)
 
-    def _burn(self, moment: Moment, before: int) -> None:
-        """Go through a life that ends itself; where its point never comes, that is an accident."""
-        process = self.start("tests.proof.killable", **{VARIABLE: str(moment)})
+    def _burn(self, kill_point: KillPoint, before: int) -> None:
+        """Run an incarnation that ends itself; if its point never comes, note an accident."""
+        process = self.start("tests.proof.killable", **{VARIABLE: str(kill_point)})
         self._watch(process, before)
         with contextlib.suppress(TimeoutError):
             until(lambda: not process.running, "the fuse", _FUSE_LIMIT_S)
-        if process.exit_code == _KILLED and f"{BLEW} {moment.point}" in process.stderr:
+        if process.exit_code == _KILLED and f"{BLEW} {kill_point.point}" in process.stderr:
             self.kills += 1
         else:
             self.note_end(process)
             process.kill()
 
     def _watch(self, process: Process, before: int, since_s: float | None = None) -> bool:
-        """Return whether the life came to a commit."""
-        end = time.monotonic() + _LIFE_LIMIT_S
+        """Return whether the incarnation came to a commit."""
+        end = time.monotonic() + _INCARNATION_LIMIT_S
         begin = process.started_at if since_s is None else since_s
         while process.running and time.monotonic() < end:
             if self.progress.total() > before:
@@ -220,7 +220,7 @@ class Lives:
             self.note_end(process)
 
     def note_end(self, process: Process) -> None:
-        """Note an accident, once a life: it ended otherwise, or does not do what it should."""
+        """Note an accident, once per incarnation: it ended or stands still against the plan."""
         if process in self._noted:
             return
         self._noted.add(process)

@@ -1,4 +1,4 @@
-"""When to kill: a seeded plan that goes through every kind of moment before repeating one."""
+"""When to kill: a seeded plan that goes through every kind of kill point before repeating one."""
 
 import random
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from tests.proof.killable import POINTS
 
 
 @dataclass(frozen=True)
-class Moment:
-    """How one life of the pipeline ends.
+class KillPoint:
+    """How one incarnation of the pipeline ends.
 
     Attributes
     ----------
@@ -47,24 +47,24 @@ _LONGEST_PASSES = {
 }
 
 
-def plan(seed: int, kills: int, partitions: int = 4) -> list[Moment]:
-    """Return moments that together take exactly ``kills`` SIGKILLs, where no fence is faster.
+def plan(seed: int, kills: int, partitions: int = 4) -> list[KillPoint]:
+    """Return kill points that together take exactly ``kills`` SIGKILLs, where no fence is faster.
 
-    Each of them comes in a life under load on so many partitions, each with its own producer.
+    Each is reached in an incarnation under load on so many partitions, each with its own producer.
     """
     random_ = random.Random(seed)  # noqa: S311 - repeatable by seed
-    moments: list[Moment] = []
+    kill_points: list[KillPoint] = []
     left = kills
     bag: list[str] = []
     while left > 0:
         if not bag:
             bag = list(_KINDS)
             random_.shuffle(bag)
-        moment = _moment(random_, bag.pop(), partitions)
-        if moment.kills <= left:
-            moments.append(moment)
-            left -= moment.kills
-    return moments
+        kill_point = _kill_point(random_, bag.pop(), partitions)
+        if kill_point.kills <= left:
+            kill_points.append(kill_point)
+            left -= kill_point.kills
+    return kill_points
 
 
 def naps(seed: int, count: int) -> list[float]:
@@ -73,9 +73,9 @@ def naps(seed: int, count: int) -> list[float]:
     return [random_.uniform(1.0, 60.0) for _ in range(count)]
 
 
-def _moment(random_: random.Random, kind: str, partitions: int) -> Moment:
+def _kill_point(random_: random.Random, kind: str, partitions: int) -> KillPoint:
     if kind in POINTS:
         longest = _LONGEST_PASSES.get(kind, partitions)
-        return Moment("call", kind, random_.randint(1, longest))
+        return KillPoint("call", kind, random_.randint(1, longest))
     longest_s = {"run": 1.5, "start": 4.0, "overlap": 3.0}[kind]
-    return Moment(kind, after_s=random_.uniform(0.0, longest_s))
+    return KillPoint(kind, after_s=random_.uniform(0.0, longest_s))

@@ -1,4 +1,4 @@
-"""One proof from its seed to its verdict."""
+"""One proof from its seed to its result."""
 
 import os
 import statistics
@@ -9,10 +9,10 @@ from pathlib import Path
 from schemas import topics
 from tests.oracle.expectation import Expected, expect
 from tests.proof.checker import Defect, Outputs, check, check_same_bytes
-from tests.proof.cluster import Broker, Plan, Scene, Torment, settings_of
+from tests.proof.cluster import Broker, Cluster, Fault, Plan, settings_of
 from tests.proof.faults import kill_by_plan
 from tests.proof.feeder import Feeder, Rhythm
-from tests.proof.incarnations import Lives
+from tests.proof.incarnations import Incarnations
 from tests.proof.inputs import messages
 from tests.proof.models import publish_models
 from tests.proof.progress import Progress
@@ -24,19 +24,19 @@ from tests.support.kafka.tools import Message, Outgoing, create_topics, fill, re
 from tests.support.processes import Process
 
 CATCH_UP_LIMIT_S = 300.0
-_AFTER_TORMENT = 3_000
+_AFTER_FAULT = 3_000
 
 
 @dataclass
-class Verdict:
+class Result:
     """What a proof found.
 
     Attributes
     ----------
     kills
-        SIGKILLs that reached a life, from outside or by its fuse.
+        SIGKILLs that reached an incarnation, from outside or by its fuse.
     fenced
-        Lives that a fence ended before their SIGKILL.
+        Incarnations that a fence ended before their SIGKILL.
     """
 
     plan: Plan
@@ -83,20 +83,20 @@ def prove(
     plan_: Plan,
     folder: Path,
     say: Callable[[str], None],
-    torment: Torment = kill_by_plan,
-) -> Verdict:
-    """Torment the pipeline on a broker without topics and judge what came out.
+    fault: Fault = kill_by_plan,
+) -> Result:
+    """Expose the pipeline to a fault on a broker without topics and check what came out.
 
-    After the torment one more life comes to the end of its input. Redis is compared then, before
-    anything new can replace what is stale in it, and again after some more input.
+    After the fault one more incarnation reads to the end of its input. Redis is compared then,
+    before anything new can replace what is stale in it, and again after some more input.
 
     Parameters
     ----------
     folder
-        Existing and empty; keeps the output of every life.
+        Existing and empty; keeps the output of every incarnation.
     say
         Takes progress in words.
-    torment
+    fault
         Starts, disturbs and ends pipelines under load.
     """
     config = broker.client_config()
@@ -109,28 +109,28 @@ def prove(
     progress = Progress(config, group, plan_.partitions)
     with Valkey(folder / "valkey") as valkey:
         environment = settings_of(broker, valkey, store, group, plan_.partitions)
-        lives = Lives({**environment, **plan_.settings}, folder, progress, say)
-        scene = Scene(plan_, broker, valkey, folder, store, feeder, progress, lives, say)
+        incarnations = Incarnations({**environment, **plan_.settings}, folder, progress, say)
+        cluster = Cluster(plan_, broker, valkey, folder, store, feeder, progress, incarnations, say)
         feeder.write(plan_.before)
         feeder.start()
         try:
-            torment(scene)
+            fault(cluster)
         except (AssertionError, TimeoutError) as broken:
             # What came out is judged all the same.
-            lives.accidents.append(f"the torment went otherwise: {broken}")
+            incarnations.accidents.append(f"the fault did not go as planned: {broken}")
         finally:
             feeder.stop()
-            lives.end_all()
+            incarnations.end_all()
         before, is_behind = progress.total(), not progress.reached(feeder.counts)
         defects: list[Defect] = []
-        with lives.start() as last:
+        with incarnations.start() as last:
             if is_behind:
-                lives.watch_until_commit(last, before)
-            if _caught_up(scene, last):
+                incarnations.watch_until_commit(last, before)
+            if _caught_up(cluster, last):
                 defects += check_redis(valkey.url, _predictions(config, feeder.total))
                 say("compared Redis with the topic")
-                feeder.write(max(_AFTER_TORMENT, plan_.ticks - feeder.total))
-                _caught_up(scene, last)
+                feeder.write(max(_AFTER_FAULT, plan_.ticks - feeder.total))
+                _caught_up(cluster, last)
             feeder.close()
             progress.close()
             raw = read_topic(config, topics.TICKS_RAW, at_least=feeder.total)
@@ -138,35 +138,35 @@ def prove(
             outputs = read_outputs(broker, expected)
             defects += check_redis(valkey.url, outputs.predictions)
             if not last.running:
-                lives.note_end(last)
-    verdict = Verdict(
+                incarnations.note_end(last)
+    result = Result(
         plan_,
         inputs=len(raw),
-        kills=lives.kills,
-        fenced=lives.fenced,
-        recoveries_s=lives.recoveries_s,
-        standstills_s=lives.standstills_s,
+        kills=incarnations.kills,
+        fenced=incarnations.fenced,
+        recoveries_s=incarnations.recoveries_s,
+        standstills_s=incarnations.standstills_s,
         defects=defects,
-        accidents=lives.accidents,
+        accidents=incarnations.accidents,
     )
-    verdict.defects += judge(expected, outputs, store, plan_)
+    result.defects += judge(expected, outputs, store, plan_)
     if plan_.uninterrupted:
         reference = uninterrupted(raw, expected, plan_.partitions, folder)
-        verdict.defects += check_same_bytes(outputs.features, reference.features)
+        result.defects += check_same_bytes(outputs.features, reference.features)
         say("compared with an uninterrupted run on the same input")
-    return verdict
+    return result
 
 
-def _caught_up(scene: Scene, last: Process) -> bool:
+def _caught_up(cluster: Cluster, last: Process) -> bool:
     """Wait until all input is committed; where it does not come to that, note an accident."""
-    feeder = scene.feeder
+    feeder = cluster.feeder
     try:
-        scene.progress.wait_for(feeder.counts, CATCH_UP_LIMIT_S, lambda: last.running)
+        cluster.progress.wait_for(feeder.counts, CATCH_UP_LIMIT_S, lambda: last.running)
     except TimeoutError as short:
-        scene.say(str(short))
-        scene.lives.note_end(last)
+        cluster.say(str(short))
+        cluster.incarnations.note_end(last)
         return False
-    scene.say(f"caught up with {feeder.total} inputs")
+    cluster.say(f"caught up with {feeder.total} inputs")
     return True
 
 
@@ -176,7 +176,7 @@ def _predictions(config: dict[str, str], inputs: int) -> list[Message]:
 
 
 def judge(expected: Expected, outputs: Outputs, store: Path, plan_: Plan) -> list[Defect]:
-    """Return every defect that the twin, the oracle and the store's models tell."""
+    """Return every defect that the oracle and the store's models tell."""
     return [
         *check(expected, outputs),
         *check_scores(outputs.predictions, outputs.features, Store(store)),
@@ -215,9 +215,9 @@ def uninterrupted(raw: list[Message], expected: Expected, partitions: int, folde
         )
         environment = settings_of(broker, valkey, folder / "models", "uninterrupted", partitions)
         progress = Progress(config, "uninterrupted", partitions)
-        lives = Lives(environment, servers, progress, lambda _: None)
-        with lives.start() as life:
-            lives.watch_until_commit(life, 0)
-            progress.wait_for(ends, CATCH_UP_LIMIT_S, lambda: life.running)
+        incarnations = Incarnations(environment, servers, progress, lambda _: None)
+        with incarnations.start() as incarnation:
+            incarnations.watch_until_commit(incarnation, 0)
+            progress.wait_for(ends, CATCH_UP_LIMIT_S, lambda: incarnation.running)
             progress.close()
             return read_outputs(broker, expected)

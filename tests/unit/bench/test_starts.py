@@ -7,7 +7,7 @@ import pytest
 
 from flows.connectors.kafka.transactions import TransactionalWriter
 from tests.bench.staged import CALLS, MARK, WRITES, stages
-from tests.bench.starts import Life, life_of
+from tests.bench.starts import Start, start_of
 
 READY = json.dumps(
     {
@@ -25,16 +25,16 @@ def stage(name: str, from_s: float, to_s: float) -> str:
     return MARK + json.dumps({"name": name, "from_s": from_s, "to_s": to_s})
 
 
-def test_life_is_timed_from_start_and_from_ready() -> None:
-    life = life_of(f"noise\n{READY}\n", 1.0, 3 * 10**9, WALL_AT_0_NS)
-    assert life == Life(
+def test_start_is_timed_from_start_and_from_ready() -> None:
+    run = start_of(f"noise\n{READY}\n", 1.0, 3 * 10**9, WALL_AT_0_NS)
+    assert run == Start(
         first_s=2.0, after_ready_s=pytest.approx(0.5, abs=1e-6), rebuilt=300, stages={}
     )
 
 
-def test_life_that_was_never_ready_is_refused() -> None:
+def test_start_that_was_never_ready_is_refused() -> None:
     with pytest.raises(ValueError, match="ready"):
-        life_of("error: no broker\n", 1.0, 3 * 10**9, WALL_AT_0_NS)
+        start_of("error: no broker\n", 1.0, 3 * 10**9, WALL_AT_0_NS)
 
 
 def test_stages_are_added_up_but_only_the_first_commit_counts() -> None:
@@ -55,7 +55,7 @@ def test_stages_are_added_up_but_only_the_first_commit_counts() -> None:
 
 
 def test_rebuild_counts_from_ready_on() -> None:
-    assert Life(5.0, 2.5, 1_000, {}).rebuilt_per_s == 400.0
+    assert Start(5.0, 2.5, 1_000, {}).rebuilt_per_s == 400.0
 
 
 def test_pipeline_has_every_call_that_is_timed() -> None:

@@ -1,4 +1,4 @@
-"""A clean run of swaps is found clean, and every planted defect is found."""
+"""A clean run of swaps is found clean, and every defect is found."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_clean_run_has_no_defects() -> None:
         pytest.param([], ["9 missing from offset 0 on"], id="nothing-at-all"),
     ],
 )
-def test_planted_defect_is_found(seen: list[Seen], found: list[str]) -> None:
+def test_defect_is_found(seen: list[Seen], found: list[str]) -> None:
     told = defects(seen, ORDERED, END)
     assert [defect for defect in told if defect in found] == found, told
 

@@ -1,4 +1,4 @@
-"""The twin stands apart from what it judges."""
+"""The oracle stands apart from what it judges."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The twin's own rules, by example."""
+"""The oracle's own rules, by example."""
 
 import msgspec
 import pytest

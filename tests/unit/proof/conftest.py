@@ -1,4 +1,4 @@
-"""A history of some messages, as the twin expects it and as it lies on the topics."""
+"""A history of some messages, as the oracle expects it and as it lies on the topics."""
 
 from collections import Counter
 from itertools import islice

@@ -1,4 +1,4 @@
-"""What plants a defect in a message."""
+"""Corruptions of a message."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The checker can fail: every kind of planted defect is found, and a clean history is clean."""
+"""The checker can fail: every kind of corruption is found, and a clean history is clean."""
 
 import dataclasses
 

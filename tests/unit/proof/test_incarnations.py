@@ -1,4 +1,4 @@
-"""A kill is counted where it was ours; any other end of a life is an accident."""
+"""A kill is counted where it was ours; any other end of an incarnation is an accident."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 
 from flows.errors import FencedError
 from tests.proof import incarnations as module
-from tests.proof.incarnations import Lives
-from tests.proof.kill_points import Moment
+from tests.proof.incarnations import Incarnations
+from tests.proof.kill_points import KillPoint
 from tests.proof.killable import BLEW
 from tests.proof.progress import Progress
 from tests.support.polling import until
@@ -19,7 +19,7 @@ SLEEP = "import time; time.sleep(60)"
 DIES = "import os; os.kill(os.getpid(), 9)"
 BLOWS = f"import os; os.write(2, b'{BLEW} {{}}, pass 9'); os.kill(os.getpid(), 9)"
 FENCED = f"raise SystemExit({FencedError.exit_code})"
-MOMENT = Moment("call", "before_commit", 9)
+KILL_POINT = KillPoint("call", "before_commit", 9)
 
 
 class Still:
@@ -29,23 +29,23 @@ class Still:
         return 0
 
 
-class Played(Lives):
-    """Lives of plain Python in place of the pipeline, by what each is to do."""
+class Played(Incarnations):
+    """Incarnations of plain Python in place of the pipeline, by what each is to do."""
 
     def play(self, *programs: str) -> None:
         self.programs = list(programs)
 
     def start(self, *_arguments: object, **_more: object) -> Process:
-        name = f"life-{len(self.started) + 1:03d}"
+        name = f"incarnation-{len(self.started) + 1:03d}"
         process = Process(["-c", self.programs.pop(0)], self.folder, {}, name)
         self.started.append(process)
         return process.start()
 
 
 @pytest.fixture
-def lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
+def incarnations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
     monkeypatch.setattr(module, "_FUSE_LIMIT_S", 0.1)
-    monkeypatch.setattr(module, "_LIFE_LIMIT_S", 0.1)
+    monkeypatch.setattr(module, "_INCARNATION_LIMIT_S", 0.1)
     said: list[str] = []
     made = Played({}, tmp_path, cast(Progress, Still()), said.append)
     yield made
@@ -57,11 +57,13 @@ def ended(process: Process) -> Process:
     return process
 
 
-def test_life_whose_fuse_blew_is_a_kill(lives: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LIFE_LIMIT_S", 10.0)
-    lives.play(BLOWS.format("before_commit"))
-    lives.live(MOMENT)
-    assert (lives.kills, lives.accidents) == (1, [])
+def test_incarnation_whose_fuse_blew_is_a_kill(
+    incarnations: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_INCARNATION_LIMIT_S", 10.0)
+    incarnations.play(BLOWS.format("before_commit"))
+    incarnations.run_until(KILL_POINT)
+    assert (incarnations.kills, incarnations.accidents) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -73,39 +75,41 @@ def test_life_whose_fuse_blew_is_a_kill(lives: Played, monkeypatch: pytest.Monke
         ("raise SystemExit(1)", "ended with 1"),
     ],
 )
-def test_life_that_does_not_come_to_its_moment_is_an_accident(
-    lives: Played, monkeypatch: pytest.MonkeyPatch, program: str, told: str
+def test_incarnation_that_does_not_come_to_its_kill_point_is_an_accident(
+    incarnations: Played, monkeypatch: pytest.MonkeyPatch, program: str, told: str
 ) -> None:
     if program != SLEEP:
-        monkeypatch.setattr(module, "_LIFE_LIMIT_S", 10.0)
-    lives.play(program)
-    lives.live(MOMENT)
-    assert lives.kills == 0
-    [accident] = lives.accidents
-    assert accident.startswith(f"life-001 {told}")
-    assert not lives.started[0].running
+        monkeypatch.setattr(module, "_INCARNATION_LIMIT_S", 10.0)
+    incarnations.play(program)
+    incarnations.run_until(KILL_POINT)
+    assert incarnations.kills == 0
+    [accident] = incarnations.accidents
+    assert accident.startswith(f"incarnation-001 {told}")
+    assert not incarnations.started[0].running
 
 
-def test_kill_of_a_running_life_is_ours(lives: Played) -> None:
-    lives.play(SLEEP)
-    lives.kill(lives.start())
-    assert (lives.kills, lives.accidents) == (1, [])
+def test_kill_of_a_running_incarnation_is_ours(incarnations: Played) -> None:
+    incarnations.play(SLEEP)
+    incarnations.kill(incarnations.start())
+    assert (incarnations.kills, incarnations.accidents) == (1, [])
 
 
 @pytest.mark.parametrize("program", [DIES, FENCED, "pass"])
-def test_life_that_ended_before_its_kill_is_an_accident(lives: Played, program: str) -> None:
-    lives.play(program)
-    process = ended(lives.start())
-    lives.kill(process)
-    lives.note_end(process)
-    assert lives.kills == lives.fenced == 0
-    assert len(lives.accidents) == 1
+def test_incarnation_that_ended_before_its_kill_is_an_accident(
+    incarnations: Played, program: str
+) -> None:
+    incarnations.play(program)
+    process = ended(incarnations.start())
+    incarnations.kill(process)
+    incarnations.note_end(process)
+    assert incarnations.kills == incarnations.fenced == 0
+    assert len(incarnations.accidents) == 1
 
 
 def test_overlap_that_a_fence_ended_is_not_a_kill(
-    lives: Played, monkeypatch: pytest.MonkeyPatch
+    incarnations: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Lives, "watch_until_commit", lambda *_: None)
-    lives.play(FENCED, SLEEP)
-    lives.live(Moment("overlap", after_s=1.0))
-    assert (lives.kills, lives.fenced, lives.accidents) == (1, 1, [])
+    monkeypatch.setattr(Incarnations, "watch_until_commit", lambda *_: None)
+    incarnations.play(FENCED, SLEEP)
+    incarnations.run_until(KillPoint("overlap", after_s=1.0))
+    assert (incarnations.kills, incarnations.fenced, incarnations.accidents) == (1, 1, [])

@@ -8,7 +8,7 @@ from tests.proof.killable import POINTS
 
 @pytest.mark.parametrize("kills", [0, 1, 5, 11, 100])
 def test_plan_takes_exactly_the_kills_asked_for(kills: int) -> None:
-    assert sum(moment.kills for moment in plan(1, kills)) == kills
+    assert sum(kill_point.kills for kill_point in plan(1, kills)) == kills
 
 
 def test_same_seed_same_plan() -> None:
@@ -16,8 +16,8 @@ def test_same_seed_same_plan() -> None:
     assert plan(7, 20) != plan(8, 20)
 
 
-def test_every_kind_of_moment_comes_before_one_is_repeated() -> None:
-    kinds = [moment.point or moment.kind for moment in plan(3, 12)]
+def test_every_kind_of_kill_point_comes_before_one_is_repeated() -> None:
+    kinds = [kill_point.point or kill_point.kind for kill_point in plan(3, 12)]
     assert set(kinds) == {*POINTS, "run", "start", "overlap"}
 
 

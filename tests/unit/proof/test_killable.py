@@ -42,8 +42,8 @@ def _harmless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confluent_kafka, "Producer", FakeProducer)
 
 
-def live(point: str, passes: int, reads: int = 2) -> FakeProducer:
-    """Go through a life of two reads, two transactions and two reads; return its producer."""
+def go_through(point: str, passes: int, reads: int = 2) -> FakeProducer:
+    """Go through two reads, two transactions and two reads; return the producer."""
     arm(Fuse(point, passes))
     consumer = confluent_kafka.Consumer(*([Input(at), end_of_log(at)] for at in range(reads + 2)))
     producer: Any = confluent_kafka.Producer()
@@ -67,27 +67,27 @@ def _batch(offset: int) -> OutputBatch:
 @pytest.mark.parametrize("point", POINTS)
 def test_fuse_blows_at_its_point_and_says_so(point: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Blown):
-        live(point, 1)
+        go_through(point, 1)
     assert capfd.readouterr().err == f"{BLEW} {point}, pass 1\n"
 
 
 @pytest.mark.parametrize("point", [point for point in POINTS if point != "after_init"])
 def test_fuse_counts_passes(point: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Blown):
-        live(point, 2)
+        go_through(point, 2)
     assert capfd.readouterr().err == f"{BLEW} {point}, pass 2\n"
 
 
 @pytest.mark.parametrize("point", [point for point in POINTS if point != "rebuild"])
 def test_point_that_does_not_come_leaves_the_process_alone(point: str) -> None:
-    assert len(live(point, 3).visible) == 2
+    assert len(go_through(point, 3).visible) == 2
 
 
 def test_rebuild_of_few_reads_ends_the_process_at_the_first_transaction(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(Blown):
-        live("rebuild", 3)
+        go_through("rebuild", 3)
     assert capfd.readouterr().err == f"{BLEW} rebuild, pass 2\n"
 
 

@@ -1,4 +1,4 @@
-"""Scores recomputed from the store: every planted defect is found, and none where there is none."""
+"""Scores recomputed from the store: every corruption is found, and none where there is none."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -102,7 +102,7 @@ def _shadow_off(scores: Scores) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "told"),
+    ("corrupt", "told"),
     [
         (lambda scores: _off(scores, SPIKE), "recomputed"),
         (lambda scores: _off(scores, RETURN), "recomputed"),
@@ -121,14 +121,14 @@ def _shadow_off(scores: Scores) -> None:
         (_swap_with_shadow, "recomputed"),
     ],
 )
-def test_planted_defect_is_found(
-    outputs: Outputs, root: Path, plant: Callable[[Scores], object], told: str
+def test_corruption_is_found(
+    outputs: Outputs, root: Path, corrupt: Callable[[Scores], object], told: str
 ) -> None:
     scores = msgspec.json.decode(outputs.predictions[5].value)["scores"]
-    plant(scores)
-    planted = outputs.predictions[5] = altered(outputs.predictions[5], scores=scores)
+    corrupt(scores)
+    corrupted = outputs.predictions[5] = altered(outputs.predictions[5], scores=scores)
     defects = found(outputs, root)
-    place = msgspec.json.decode(planted.value)
+    place = msgspec.json.decode(corrupted.value)
     assert 1 <= len(defects) <= 3
     assert any(told in each for each in defects), defects
     assert all(f"[{place['partition']}]@{place['offset']}:" in each for each in defects)

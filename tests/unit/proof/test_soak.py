@@ -1,4 +1,4 @@
-"""The soak's judgement can fail: every planted defect is found, and a good hour passes."""
+"""The soak's judgement can fail: every corruption is found, and a good hour passes."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Feature values against the oracle: the kernel's are right, a planted difference is found."""
+"""Feature values against the oracle: the kernel's are right, a corrupted value is found."""
 
 from collections import Counter
 from itertools import islice
@@ -55,24 +55,24 @@ def test_values_of_the_kernel_are_the_oracles(history) -> None:
 
 
 @pytest.mark.parametrize("column", [0, 5, 18, 33, 50])
-def test_planted_difference_is_found(history, column: int) -> None:
+def test_corrupted_value_is_found(history, column: int) -> None:
     expected, published = history
     row = msgspec.json.decode(published[-1].value)
     row["values"][column] = 1.001 * (row["values"][column] or 1.0)
-    planted = [Message(0, 0, 0, None, msgspec.json.encode(row))]
-    assert len(list(check_values(expected, planted, seed=1, rows=len(expected.rows)))) == 1
+    corrupted = [Message(0, 0, 0, None, msgspec.json.encode(row))]
+    assert len(list(check_values(expected, corrupted, seed=1, rows=len(expected.rows)))) == 1
 
 
-def test_planted_difference_at_any_beginning_is_found(history) -> None:
+def test_corrupted_value_at_any_beginning_is_found(history) -> None:
     expected, published = history
     beginnings = {FIRST, RESTART}
     places = [at for at, row in expected.rows.items() if row.verdict in beginnings]
     assert {expected.rows[at].verdict for at in places} == beginnings
-    planted = []
+    corrupted = []
     for message in published:
         row = msgspec.json.decode(message.value)
         if (row["partition"], row["offset"]) in places:
             row["values"][NAMES.index("tick_count_60")] += 1.0
-            planted.append(Message(0, 0, 0, None, msgspec.json.encode(row)))
-    found = check_values(expected, planted, seed=1, rows=0)
+            corrupted.append(Message(0, 0, 0, None, msgspec.json.encode(row)))
+    found = check_values(expected, corrupted, seed=1, rows=0)
     assert sorted(defect.origin for defect in found) == sorted(places)

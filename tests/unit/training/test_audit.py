@@ -1,4 +1,4 @@
-"""The audit finds what was planted into the flow's own output, and nothing in it unplanted."""
+"""The audit finds what was changed in the flow's own output, and nothing where nothing was."""
 
 import json
 from collections.abc import Callable
@@ -165,7 +165,7 @@ def define_feature(message: dict) -> None:
         (topics.DEAD_LETTERS, lambda m: m.update(reason="wrong_type"), "reason wrong_type"),
     ],
 )
-def test_a_planted_difference_is_found(
+def test_a_changed_value_is_found(
     store: ModelStore, topic: str, change: Callable[[dict], None], says: str
 ) -> None:
     raw = raw_log()

@@ -1,4 +1,4 @@
-"""Each alarm catches a planted leak and stays silent without one."""
+"""Each alarm catches a leak and stays silent without one."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def test_the_shifted_rolling_deviation_is_caught_as_too_good():
     area = pr_auc(truth, feature[known])
     assert area > 0.95
     with pytest.raises(LeakError, match="shifted by one row"):
-        check_too_good("planted", area, float(truth.mean()))
+        check_too_good("leaking", area, float(truth.mean()))
 
 
 def test_the_true_forward_label_passes():
@@ -51,7 +51,7 @@ def test_a_common_event_may_be_ranked_well():
     check_too_good("common", 0.95, 0.6)
 
 
-def planted(overlap: bool):
+def shuffled_scores(overlap: bool):
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(3_000, 5))
     truth = generator.random(3_000) < 0.1
@@ -68,11 +68,11 @@ def planted(overlap: bool):
 
 def test_test_rows_in_the_training_part_are_caught_by_shuffled_labels():
     with pytest.raises(LeakError, match="on shuffled labels"):
-        check_shuffled("overlap", *planted(True))
+        check_shuffled("overlap", *shuffled_scores(True))
 
 
 def test_shuffled_labels_fall_to_prevalence_in_an_honest_run():
-    assert check_shuffled("honest", *planted(False)) < 4
+    assert check_shuffled("honest", *shuffled_scores(False)) < 4
 
 
 def test_labels_encoded_into_a_feature_are_caught_by_shuffled_labels():

@@ -6,7 +6,7 @@ import pytest
 
 from tests.proof.checker import KINDS, Defect, Kind
 from tests.proof.cluster import Plan
-from tests.proof.run import Verdict
+from tests.proof.run import Result
 
 KEYS = (
     "seed",
@@ -25,17 +25,17 @@ KEYS = (
 COUNTED = ("missing", "twice", "different", "out_of_order", "accidents")
 
 
-def verdict(*kinds: Kind, accidents: int = 0) -> Verdict:
-    made = Verdict(Plan(7), inputs=9, kills=3, fenced=1, recoveries_s=[1.0, 4.0, 2.0])
-    made.defects = [Defect(kind, "predictions", (0, 1), "planted") for kind in kinds]
-    made.accidents = ["life-001 ended with -9"] * accidents
+def result(*kinds: Kind, accidents: int = 0) -> Result:
+    made = Result(Plan(7), inputs=9, kills=3, fenced=1, recoveries_s=[1.0, 4.0, 2.0])
+    made.defects = [Defect(kind, "predictions", (0, 1), "corrupted") for kind in kinds]
+    made.accidents = ["incarnation-001 ended with -9"] * accidents
     return made
 
 
 def test_nothing_found_is_no_failure() -> None:
     for keeps in (True, False):
-        assert not verdict().failed(keeps_guarantees=keeps)
-    line = json.loads(json.dumps(verdict().line()))
+        assert not result().failed(keeps_guarantees=keeps)
+    line = json.loads(json.dumps(result().line()))
     assert tuple(line) == KEYS
     assert {name: line[name] for name in COUNTED} == dict.fromkeys(COUNTED, 0)
     assert (line["seed"], line["kills"], line["fenced"], line["inputs"]) == (7, 3, 1, 9)
@@ -44,7 +44,7 @@ def test_nothing_found_is_no_failure() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_defect_of_any_kind_fails_where_guarantees_are_kept(kind: Kind) -> None:
-    found = verdict(kind)
+    found = result(kind)
     assert found.failed(keeps_guarantees=True)
     name = "different" if kind == "wrong_partition" else kind
     line = found.line()
@@ -54,11 +54,11 @@ def test_one_defect_of_any_kind_fails_where_guarantees_are_kept(kind: Kind) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_them_only_what_aborted_transactions_show_is_allowed(kind: Kind) -> None:
     allowed = kind in {"twice", "out_of_order"}
-    assert verdict(kind).failed(keeps_guarantees=False) is not allowed
-    assert verdict("twice", kind, "out_of_order").failed(keeps_guarantees=False) is not allowed
+    assert result(kind).failed(keeps_guarantees=False) is not allowed
+    assert result("twice", kind, "out_of_order").failed(keeps_guarantees=False) is not allowed
 
 
 def test_an_accident_fails_anywhere() -> None:
     for keeps in (True, False):
-        assert verdict(accidents=1).failed(keeps_guarantees=keeps)
-    assert verdict(accidents=1).line()["accidents"] == 1
+        assert result(accidents=1).failed(keeps_guarantees=keeps)
+    assert result(accidents=1).line()["accidents"] == 1
