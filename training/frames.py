@@ -73,8 +73,9 @@ def feature_frame(values: list[bytes]) -> pd.DataFrame:
     return pd.concat([frame, pd.DataFrame(matrix, columns=list(NAMES))], axis=1)
 
 
-def parquet_frame(path: Path) -> pd.DataFrame:
+def parquet_frame(path: Path | str) -> pd.DataFrame:
     """Read a Parquet file, or all of a folder in order of name."""
+    path = Path(path)
     files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
     if not files:
         msg = f"{path} holds no Parquet file"
