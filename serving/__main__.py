@@ -24,7 +24,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Server(uvicorn.Server):
-    """Ends open event streams first, which would never end by themselves; a signal is no error."""
+    """Closes open event streams before it waits for requests; a signal is no error."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)

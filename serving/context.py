@@ -1,4 +1,4 @@
-"""What the routes share, made once per application."""
+"""The parts that the routes share, made once per application."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is done to every request: measured, and answered with security headers.
+"""Middleware of every request: metrics, security headers, and an answer for unexpected errors.
 
 Plain ASGI, since a middleware that buffers would stop event streams.
 """
@@ -71,7 +71,7 @@ class Measure:
 
         async def send_measured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # Paths that lead nowhere share one label: anyone can invent more of them.
+                # Unknown paths share one label: a client can ask for any number of them.
                 route = getattr(scope.get("route"), "path", "unmatched")
                 method = scope["method"] if route != "unmatched" else "any"
                 self._metrics.requests.labels(method, route, message["status"]).inc()
@@ -82,7 +82,7 @@ class Measure:
 
 
 class CatchAll:
-    """Answers 500 in the one shape for what nobody foresaw; the cause goes to the log alone."""
+    """Answers 500 in the one shape for an unexpected error; its cause goes to the log alone."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -102,8 +102,8 @@ class CatchAll:
         try:
             await self._app(scope, receive, send_watched)
         except Exception as error:
-            # Whatever it was, the client gets an answer, and the others are still served. The
-            # message may hold addresses or secrets, so only its kind is for the client.
+            # The client gets an answer and the others are still served. The message may hold
+            # addresses or secrets, so it goes to the log and not to the client.
             # As plain text: loggers that show local variables would show settings, and take long.
             trace = "".join(traceback.format_exception(error))
             structlog.get_logger().error("request failed", path=scope["path"], cause=trace)

@@ -1,4 +1,4 @@
-"""Reading request bodies of bounded size."""
+"""Request bodies of bounded size."""
 
 from fastapi import Request
 

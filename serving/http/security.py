@@ -1,4 +1,4 @@
-"""Who may change state: holders of the configured token, nobody where there is none."""
+"""The check of the token that requests need which change state."""
 
 import hashlib
 import hmac

@@ -63,7 +63,7 @@ class QualityResponse(msgspec.Struct, frozen=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One thing the service needs, and what is wrong with it."""
+    """The state of one thing that the service needs."""
 
     ok: bool
     detail: str
@@ -121,7 +121,7 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelsResponse(msgspec.Struct, frozen=True):
-    """The store's versions, newest first, and who serves."""
+    """The store's versions, newest first, and each target's aliases."""
 
     models: list[ModelSummary]
     aliases: dict[str, Aliases]
@@ -174,18 +174,18 @@ class PredictResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChampionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The version that shall serve, ``name@version``."""
+    """The version to serve, ``name@version``."""
 
     model: str
 
 
 class ShadowRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The versions that shall score in the champion's shadow; empty for none."""
+    """The versions to score in the champion's shadow; empty for none."""
 
     models: list[str]
 
 
 class AliasesResponse(msgspec.Struct, frozen=True):
-    """Who serves a target after the move."""
+    """A target's champion and challengers after the move."""
 
     aliases: Aliases

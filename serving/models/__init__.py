@@ -1,1 +1,4 @@
-"""Which model answers a request, and how a request becomes feature rows."""
+"""The models that answer a request, and the feature rows that a request holds.
+
+Both block: routes call them in a thread.
+"""

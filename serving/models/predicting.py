@@ -1,4 +1,4 @@
-"""Feature rows from a request body: every value checked against the contract, none made up."""
+"""Feature rows from a request body; every value is checked against the contract."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Which model answers for a target, loaded and proved; all of it blocking file work."""
+"""The models that answer requests, loaded from the store; all of it is blocking file work."""
 
 import threading
 from collections.abc import Hashable, Sequence

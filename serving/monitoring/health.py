@@ -1,4 +1,4 @@
-"""The four things that must hold for a score to be relied on."""
+"""The checks behind ``GET /health``: models, Kafka, Redis, fresh ticks."""
 
 import asyncio
 

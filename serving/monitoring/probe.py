@@ -1,4 +1,4 @@
-"""Whether Kafka answers."""
+"""A check that the Kafka broker answers."""
 
 import asyncio
 import time
@@ -66,4 +66,4 @@ class BrokerProbe:
 
 
 def _ignore(_error: object) -> None:
-    """Failures are seen by the call that fails."""
+    """Drop what librdkafka reports; the call that fails raises."""

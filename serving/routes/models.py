@@ -41,7 +41,7 @@ _MAX_BODY_BYTES = 64 << 10
 
 @router.get("/models", responses=answers(ModelsResponse, examples.MODELS, 503))
 def list_models(context: Shared) -> Response:
-    """Return every version in the store, newest first, and who serves."""
+    """Return every version in the store, newest first, with its role."""
     store = context.models.store
     aliases = {target: store.aliases(target) for target in store.targets()}
     summaries = [

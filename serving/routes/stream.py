@@ -42,7 +42,7 @@ class EventStream(Response):
             watcher = asyncio.create_task(_watch(receive, client))
             try:
                 await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                await self._pump(client, send)
+                await self._send_chunks(client, send)
             except TimeoutError:
                 self._context.metrics.stream_evicted.inc()
             finally:
@@ -53,7 +53,7 @@ class EventStream(Response):
             async with asyncio.timeout(1.0):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _pump(self, client: Subscriber, send: Send) -> None:
+    async def _send_chunks(self, client: Subscriber, send: Send) -> None:
         chunk = b"retry: 2000\n: connected\n\n"
         while True:
             async with asyncio.timeout(STALLED_S):

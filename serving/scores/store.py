@@ -18,7 +18,7 @@ from schemas.quality import QualityPoint
 from serving.http.problems import RedisUnavailableError
 
 READ_TIMEOUT_S = 2.0
-# A limit that fires later than this tells of a busy loop, not of a silent Redis.
+# A limit that fires later than this was delayed by a busy loop, not by a silent Redis.
 LATE_S = 0.2
 ATTEMPTS = 5
 MAX_CONNECTIONS = 32
@@ -52,7 +52,7 @@ async def _answer(read: Callable[[], Awaitable[T]]) -> T:
     """Return what Redis answers within the limit.
 
     A loop that is busy with a thousand requests can let the limit pass while the answer lies in
-    the socket. The limit then fires late, too, and the question is asked again.
+    the socket. The limit then fires late as well, and the read is repeated.
     """
     loop = asyncio.get_running_loop()
     for _attempt in range(ATTEMPTS):
@@ -136,9 +136,9 @@ class ScoreStore:
             flight = asyncio.ensure_future(read())
             self._flights[key] = flight
             flight.add_done_callback(lambda _done: self._flights.pop(key, None))
-            # Everyone who waits may have gone when it fails: nobody is left to be told.
+            # All readers may have hung up when it fails: its exception is then retrieved here.
             flight.add_done_callback(lambda done: done.cancelled() or done.exception())
-        # A reader who hangs up must not cancel the read of the others.
+        # A reader that hangs up must not cancel the read of the others.
         result: T = await asyncio.shield(flight)
         return result
 
