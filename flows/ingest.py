@@ -19,7 +19,7 @@ from flows.feeds.base import Feed
 from flows.feeds.processor import MAX_FRAMES, FrameProcessor
 from flows.feeds.registry import open_feed, parse_speed
 from flows.runtime.exactly_once import launch
-from flows.runtime.process import end_process, guarded
+from flows.runtime.process import end_on_error, end_process
 from flows.settings import Settings
 from schemas import topics
 
@@ -70,7 +70,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
             settings.feed_spacing_us,
         ),
     )
-    messages = op.map("parse", frames, guarded(parse))
+    messages = op.map("parse", frames, end_on_error(parse))
     op.output("ticks", messages, ProducerSink(kafka, ending.delivered))
     return dataflow
 

@@ -1,7 +1,8 @@
-"""``python -m bytewax.run flows.outcomes``: what became of each prediction (wiring only).
+"""``python -m bytewax.run flows.outcomes``: join predictions with outcomes (wiring only).
 
-source -> judge -> sink, one batch of one partition at a time. Reads ``predictions`` alone; an
-outcome belongs to the input offset that made it known, and is written in one transaction with it.
+source -> outcome join -> sink, one batch of one partition at a time. Reads ``predictions`` alone.
+An outcome belongs to the input offset that made it known, and is written in one transaction with
+it.
 """
 
 import atexit
@@ -15,11 +16,11 @@ from flows.connectors.redis import QualityWriter
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.monitoring.quality import QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
-from flows.runtime.exactly_once import Ends, launch, serve_metrics
-from flows.runtime.process import guarded
+from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
+from flows.runtime.process import end_on_error
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
-from flows.stages.outcome_join import DEFAULT_SPAN, JudgeStep, Publish, Specs, span_of
+from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin, Publish, Specs, span_of
 from flows.targets import Realizer
 from schemas import topics
 
@@ -44,28 +45,28 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     """
     # Its own group: it has its own position, and its own transactional producers.
     group = f"{settings.group}-outcomes"
-    ends = Ends(settings, group, topics.PREDICTIONS, WRITTEN, stop)
+    endpoints = Endpoints(settings, group, topics.PREDICTIONS, WRITTEN, stop)
     metrics = QualityMetrics()
     serve_metrics(metrics, settings.metrics_port)
     store = ModelStore(settings.model_store)
     specs = Specs(store.manifest, (ModelRejectedError, ModelStoreError))
     spans = {DEFAULT_SPAN} | {span_of(manifest.target) for manifest in store.manifests()}
     Realizer(*DEFAULT_SPAN)  # compiles, or loads what is compiled, before anything is read
-    judge = JudgeStep(specs, spans, QualityMonitor(), metrics, _publisher(settings))
+    join = OutcomeJoin(specs, spans, QualityMonitor(), metrics, _publisher(settings))
     dataflow = Dataflow("voltick_outcomes")
     raw = op.input(
         "predictions",
         dataflow,
-        ends.source(lambda partition, lag: metrics.lag.labels(partition).set(lag)),
+        endpoints.source(lambda partition, lag: metrics.lag.labels(partition).set(lag)),
     )
-    judged = op.map("judge", raw, guarded(judge))
-    op.output("write", judged, ends.sink(lambda _commit: None))
-    ends.watch()
+    joined = op.map("outcome_join", raw, end_on_error(join))
+    op.output("write", joined, endpoints.sink(lambda _commit: None))
+    endpoints.watch()
     structlog.get_logger().info(
         "outcomes ready",
         brokers=settings.kafka_bootstrap_servers,
         group=group,
-        rebuild=ends.rebuild,
+        rebuild=endpoints.rebuild,
     )
     return dataflow
 

@@ -19,8 +19,8 @@ from flows.errors import ModelRejectedError
 from flows.features import warm_up
 from flows.local.launcher import ensure_services
 from flows.monitoring.metrics import PipelineMetrics
-from flows.runtime.exactly_once import Ends, launch, serve_metrics
-from flows.runtime.process import guarded
+from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
+from flows.runtime.process import end_on_error
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
@@ -52,7 +52,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     VoltickError
         The broker, the log or the model store does not allow it.
     """
-    ends = Ends(settings, settings.group, topics.TICKS_RAW, WRITTEN, stop)
+    endpoints = Endpoints(settings, settings.group, topics.TICKS_RAW, WRITTEN, stop)
     metrics = PipelineMetrics()
     serve_metrics(metrics, settings.metrics_port)
     scorer = _scorer(settings)
@@ -65,7 +65,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
             for batch in commit.batches:
                 latest.put(batch.latest)
 
-    source = ends.source(lambda partition, lag: metrics.lag.labels(partition).set(lag))
+    source = endpoints.source(lambda partition, lag: metrics.lag.labels(partition).set(lag))
     decode = DecodeStep(topics.TICKS_RAW, frozenset(settings.allowed_symbols), metrics)
     encode = EncodeStep(
         topics.TICKS_RAW,
@@ -77,17 +77,17 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     )
     dataflow = Dataflow("voltick_pipeline")
     raw = op.input("ticks", dataflow, source)
-    decoded = op.map("decode", raw, guarded(decode))
-    featured = op.map("features", decoded, guarded(FeatureStep(metrics)))
-    scored = op.map("score", featured, guarded(ScoreStep(scorer, metrics)))
-    encoded = op.map("encode", scored, guarded(encode))
-    op.output("write", encoded, ends.sink(on_commit))
-    ends.watch()
+    decoded = op.map("decode", raw, end_on_error(decode))
+    featured = op.map("features", decoded, end_on_error(FeatureStep(metrics)))
+    scored = op.map("score", featured, end_on_error(ScoreStep(scorer, metrics)))
+    encoded = op.map("encode", scored, end_on_error(encode))
+    op.output("write", encoded, endpoints.sink(on_commit))
+    endpoints.watch()
     structlog.get_logger().info(
         "pipeline ready",
         brokers=settings.kafka_bootstrap_servers,
         group=settings.group,
-        rebuild=ends.rebuild,
+        rebuild=endpoints.rebuild,
     )
     return dataflow
 

@@ -11,6 +11,11 @@ DUPLICATE, LATE, RESTART, GAP, WARM = 1, 2, 4, 8, 16
 """What the features found about a tick; bits of ``FeatureRows.flags``."""
 
 
+def partition_key(partition: int) -> str:
+    """Return the engine's name of a partition; the engine orders partitions by name."""
+    return f"{partition:05d}"
+
+
 @dataclass(frozen=True, slots=True)
 class RawBatch:
     """A run of messages of one partition, in offset order, undecoded.

@@ -74,15 +74,15 @@ def decode(
         timestamps_ms = np.array(raw.timestamps_ms, np.int64)[positions]
     columns = _columns(ticks, offsets)
     limit = _time_limit(ticks, timestamps_ms)
-    verdicts = _verdicts(ticks, columns, limit, allowed)
-    bad = np.logical_or.reduce([mask for _reason, mask in verdicts])
+    defects = _defects(ticks, columns, limit, allowed)
+    bad = np.logical_or.reduce([mask for _reason, mask in defects])
     if bad.any():
         payloads = raw.values if positions is None else [raw.values[at] for at in positions]
         for at in np.flatnonzero(bad).tolist():
-            reason = next(reason for reason, mask in verdicts if mask[at])
+            reason = next(reason for reason, mask in defects if mask[at])
             detail = _explain(reason, ticks[at], int(timestamps_ms[at]))
-            dead.append(_letter(raw, topic, int(offsets[at]), payloads[at], reason, detail))
-        dead.sort(key=lambda letter: letter.offset or 0)
+            dead.append(_dead_letter(raw, topic, int(offsets[at]), payloads[at], reason, detail))
+        dead.sort(key=lambda dead_letter: dead_letter.offset or 0)
         good = ~bad
         ticks = [ticks[at] for at in np.flatnonzero(good).tolist()]
         columns = {name: column[good] for name, column in columns.items()}
@@ -124,7 +124,7 @@ def _decode_messages(
             ticks.append(outcome)
             positions.append(at)
         else:
-            dead.append(_letter(raw, topic, raw.offsets[at], value, *outcome))
+            dead.append(_dead_letter(raw, topic, raw.offsets[at], value, *outcome))
     return ticks, positions, dead
 
 
@@ -205,7 +205,7 @@ def _time_limit(ticks: list[Tick], timestamps_ms: Int64) -> Int64:
         return np.array([w if r is None else r for r, w in pairs], np.int64)
 
 
-def _verdicts(
+def _defects(
     ticks: list[Tick], columns: dict[str, np.ndarray], limit: Int64, allowed: frozenset[str]
 ) -> list[tuple[Reason, Bool]]:
     """Return a mask per reason, first the one that counts where several hold."""
@@ -213,7 +213,7 @@ def _verdicts(
     time_ns = columns["ts_event_ns"]
     # Not "event > limit + 5 s": the limit is foreign and may be the largest number there is.
     ahead = np.maximum(time_ns, ANCIENT_NS) - MAX_AHEAD_NS > limit
-    verdicts = [
+    defects = [
         (Reason.BAD_PRICE, ~_usable(price) | _unusable(bid) | _unusable(ask)),
         (Reason.CROSSED_BOOK, bid > ask),
         (
@@ -225,8 +225,8 @@ def _verdicts(
     ]
     if allowed:
         foreign = np.array([t.symbol not in allowed for t in ticks], np.bool_)
-        verdicts.append((Reason.UNKNOWN_SYMBOL, foreign))
-    return verdicts
+        defects.append((Reason.UNKNOWN_SYMBOL, foreign))
+    return defects
 
 
 def _usable(price: Float64) -> Bool:
@@ -277,7 +277,7 @@ def _symbol_ids(ticks: list[Tick], symbols: SymbolTable) -> Int32:
         return np.array([symbols.intern(t.venue, t.symbol) for t in ticks], np.int32)
 
 
-def _letter(
+def _dead_letter(
     raw: RawBatch, topic: str, offset: int, payload: bytes, reason: Reason, detail: str
 ) -> DeadLetter:
     return DeadLetter(

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from flows.codec.batch import NO_TRADE_ID, SymbolTable, TickBatch
-from flows.features import GAP, LATE, RESTART, WARM, FeatureRows
+from flows.codec.batch import GAP, LATE, NO_TRADE_ID, RESTART, WARM, SymbolTable, TickBatch
+from flows.codec.rows import FeatureRows, TargetScores
 from flows.numeric.arrays import Bool, Float32, Int64, UInt8
-from flows.scoring.scorer import TargetScores
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.features import FEATURE_SET
 from schemas.predictions import Prediction, TargetScore
@@ -25,7 +24,7 @@ from schemas.predictions import Prediction, TargetScore
 _ENCODER = msgspec.json.Encoder()
 _ARRAYS = orjson.OPT_SERIALIZE_NUMPY
 _FLAGS = LATE | RESTART | GAP | WARM
-_BESIDE_PAYLOAD_BYTES = 16 * 1024  # a letter's other fields, and what Kafka adds to a message
+_BESIDE_PAYLOAD_BYTES = 16 * 1024  # the other fields, and what Kafka adds to a message
 
 
 @dataclass(slots=True)
@@ -125,31 +124,34 @@ def feature_rows(
     return Messages(rows, list(map(b"".join, zip(*pieces, strict=False))))
 
 
-def dead_letters(letters: Iterable[DeadLetter], limit: int | None = None) -> list[bytes]:
+def encode_dead_letters(found: Iterable[DeadLetter], limit: int | None = None) -> list[bytes]:
     """Encode dead letters.
 
     Parameters
     ----------
     limit
-        Most bytes of a message, if any. A payload that makes it longer is cut, and the letter says
-        so: a message may be as large as it compresses well, and must not stop the flow by that.
-        Whole it is where the letter says that it came from.
+        Most bytes of a message, if any. A payload that makes it longer is cut, and ``detail`` says
+        so: a message of any size may arrive compressed, and must not stop the flow. The whole
+        payload stays at the message's origin.
     """
     if limit is None:
-        return [_ENCODER.encode(letter) for letter in letters]
+        return [_ENCODER.encode(each) for each in found]
     longest = (limit - _BESIDE_PAYLOAD_BYTES) // 4 * 3
-    return [_ENCODER.encode(_cut(letter, longest)) for letter in letters]
+    return [_ENCODER.encode(_cut(each, longest)) for each in found]
 
 
-def _cut(letter: DeadLetter, longest: int) -> DeadLetter:
-    size = len(letter.payload)
+def _cut(dead_letter: DeadLetter, longest: int) -> DeadLetter:
+    size = len(dead_letter.payload)
     if size <= longest:
-        return letter
-    detail = f"{letter.detail} (first {longest} of {size} bytes)"
-    return msgspec.structs.replace(letter, detail=detail, payload=letter.payload[:longest])
+        return dead_letter
+    return msgspec.structs.replace(
+        dead_letter,
+        detail=f"{dead_letter.detail} (first {longest} of {size} bytes)",
+        payload=dead_letter.payload[:longest],
+    )
 
 
-def unscorable_letters(
+def unscorable_dead_letters(
     batch: TickBatch,
     unscorable: Sequence[tuple[int, str]],
     offsets: Sequence[int],
@@ -157,11 +159,11 @@ def unscorable_letters(
     topic: str,
 ) -> list[DeadLetter]:
     """Return dead letters for rows without a finite score; ``offsets`` are the raw batch's."""
-    letters = []
+    found = []
     for row, detail in unscorable:
         offset = int(batch.offset[row])
         payload = payloads[int(np.searchsorted(offsets, offset))]
-        letters.append(
+        found.append(
             DeadLetter(
                 reason=Reason.UNSCORABLE,
                 detail=detail,
@@ -171,7 +173,7 @@ def unscorable_letters(
                 offset=offset,
             )
         )
-    return letters
+    return found
 
 
 def _numbers(column: npt.NDArray[np.generic]) -> list[bytes]:

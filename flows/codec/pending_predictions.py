@@ -13,8 +13,8 @@ from schemas.predictions import Prediction
 
 
 @dataclass(frozen=True, slots=True)
-class ModelScores:
-    """Who scored one target: the champion, and challengers by ``name@version``."""
+class ScoredBy:
+    """The models that scored one target: the champion, and challengers by ``name@version``."""
 
     target: str
     model: str
@@ -28,18 +28,18 @@ class ModelScores:
         return f"{self.model}@{self.version}"
 
 
-Lineup = tuple[ModelScores, ...]
+ModelSet = tuple[ScoredBy, ...]
 
 
 @dataclass(slots=True)
-class Lineups:
-    """Small integers for the line-ups that predictions name; one per partition."""
+class ModelSetTable:
+    """Small integers for the sets of models that predictions name; one per partition."""
 
-    known: list[Lineup] = field(default_factory=list)
+    known: list[ModelSet] = field(default_factory=list)
     _numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def intern(self, prediction: Prediction) -> int:
-        """Return the number of the line-up that made this prediction."""
+        """Return the number of the set of models that made this prediction."""
         # Once per message: plain strings, since hashing them costs nothing the second time.
         named: list[str] = []
         for target, own in prediction.scores.items():
@@ -50,7 +50,7 @@ class Lineups:
             number = self._numbers[key] = len(self.known)
             self.known.append(
                 tuple(
-                    ModelScores(target, own.model, own.version, own.variant, tuple(own.shadow))
+                    ScoredBy(target, own.model, own.version, own.variant, tuple(own.shadow))
                     for target, own in prediction.scores.items()
                 )
             )
@@ -67,11 +67,11 @@ class PredictionBatch:
         On ``predictions``.
     origin_partition, origin_offset
         Where in ``ticks.raw`` the tick came from.
-    lineup
-        Number of the line-up.
+    model_set
+        Number of the set of models in the partition's table.
     scores
-        float64, shape (n, widest line-up): per target the champion's score and then its
-        challengers', NaN beyond a line-up's end.
+        float64, shape (n, scores of the largest set): per target the champion's score and then its
+        challengers', NaN beyond the end of a smaller set.
     """
 
     offset: Int64
@@ -85,7 +85,7 @@ class PredictionBatch:
     origin_partition: Int32
     origin_offset: Int64
     feature_set: Int32
-    lineup: Int32
+    model_set: Int32
     scores: Float64
 
     def __len__(self) -> int:
@@ -93,7 +93,7 @@ class PredictionBatch:
 
 
 def decode_predictions(
-    values: Sequence[bytes], offsets: Sequence[int], symbols: SymbolTable, lineups: Lineups
+    values: Sequence[bytes], offsets: Sequence[int], symbols: SymbolTable, models: ModelSetTable
 ) -> tuple[PredictionBatch, list[tuple[int, str]]]:
     """Turn messages into columns.
 
@@ -112,7 +112,7 @@ def decode_predictions(
             broken.append((offset, str(error)))
         else:
             kept.append(offset)
-    numbers = [lineups.intern(each) for each in found]
+    numbers = [models.intern(each) for each in found]
     return (
         PredictionBatch(
             offset=np.array(kept, np.int64),
@@ -126,7 +126,7 @@ def decode_predictions(
             origin_partition=np.array([each.partition for each in found], np.int32),
             origin_offset=np.array([each.offset for each in found], np.int64),
             feature_set=np.array([each.feature_set for each in found], np.int32),
-            lineup=np.array(numbers, np.int32),
+            model_set=np.array(numbers, np.int32),
             scores=_scores(found),
         ),
         broken,
@@ -153,8 +153,8 @@ class _Chunk:
     left: int
 
 
-class Pending:
-    """The predictions of one partition that still wait, by running number.
+class PendingPredictions:
+    """The predictions of one partition whose truth is not known yet, by running number.
 
     The number of a prediction is how many came before it in this run.
     """
@@ -179,7 +179,7 @@ class Pending:
         return first
 
     def take(self, numbers: Int64) -> list[tuple[PredictionBatch, Int64, Int64]]:
-        """Return predictions and let go of them.
+        """Remove predictions and return them.
 
         Parameters
         ----------

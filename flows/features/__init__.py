@@ -2,20 +2,10 @@
 
 import numpy as np
 
-from flows.codec.batch import DUPLICATE, GAP, LATE, NO_TRADE_ID, RESTART, WARM, TickBatch
-from flows.features.state import NOTHING_HELD, FeatureRows, FeatureState
+from flows.codec.batch import NO_TRADE_ID, TickBatch
+from flows.features.state import NOTHING_HELD, FeatureState
 
-__all__ = [
-    "DUPLICATE",
-    "GAP",
-    "LATE",
-    "NOTHING_HELD",
-    "RESTART",
-    "WARM",
-    "FeatureRows",
-    "FeatureState",
-    "warm_up",
-]
+__all__ = ["NOTHING_HELD", "FeatureState", "warm_up"]
 
 
 def warm_up() -> None:

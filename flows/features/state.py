@@ -4,19 +4,18 @@ Python does here what happens seldom (it sizes the arrays and moves rings); the 
 ``kernel`` does what happens for every tick.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from flows.codec.batch import TickBatch
+from flows.codec.rows import FeatureRows
 from flows.features import layout as at
 from flows.features.buffers import Buffers
 from flows.features.emit import FACTORS
 from flows.features.kernel import kernel
 from flows.features.types import COLUMN_DTYPES, Columns, Memory, Output
-from flows.numeric.arrays import Float32, Float64, Int64, UInt8
+from flows.numeric.arrays import Float64, Int64
 from schemas.features import FEATURES
 
 SMALLEST_REGION = 64
@@ -29,7 +28,6 @@ SPARE_FACTOR, SPARE_ROWS = 8, 1024
 """A region shrinks that has more than this many times the rows in use, and more rows than this."""
 
 NOTHING_HELD = 2**63 - 1
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class _Ring(NamedTuple):
@@ -49,40 +47,6 @@ _RINGS = (
     _Ring(2, at.BAR_START, at.BAR_MASK, at.BAR_DROP, at.BAR, True),
     _Ring(3, at.RECENT_BAR_START, at.RECENT_BAR_MASK, at.BTAIL300, at.BAR, True),
 )
-
-
-@dataclass(frozen=True)
-class FeatureRows:
-    """One row per tick of a batch, in its order.
-
-    Attributes
-    ----------
-    values64
-        float64, shape (n, len(FEATURES)), NaN where undefined. A duplicate's row is all NaN and
-        must not be output.
-    flags
-        uint8, shape (n,): the sum of ``DUPLICATE``, ``LATE``, ``RESTART`` (the symbol's memory
-        began anew with this tick; so it did with its first), ``GAP`` and ``WARM``.
-    mid
-        float64, shape (n,): mid price, NaN for a duplicate.
-    ts_effective_ns
-        int64, shape (n,): the newest time of the symbol so far.
-    rebuild_from
-        A run that starts at this offset or an earlier one reaches the state after this batch.
-        ``NOTHING_HELD``, which is above any offset, while no symbol is in memory: use the lesser
-        of it and the batch's next offset.
-    """
-
-    values64: Float64
-    flags: UInt8
-    mid: Float64
-    ts_effective_ns: Int64
-    rebuild_from: int
-
-    @cached_property
-    def values(self) -> Float32:
-        """``values64`` as the models take it: float32, same shape, overflow held at the limits."""
-        return np.clip(self.values64, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
 
 
 class FeatureState:

@@ -32,7 +32,6 @@ _HISTOGRAM = slice(0, 2 * _BINS)
 _RELIABILITY = slice(2 * _BINS, 2 * _BINS + 3 * RELIABILITY_BINS)
 _SQUARES = 2 * _BINS + 3 * RELIABILITY_BINS
 _CLASSIFIER_WIDTH = _SQUARES + 1
-_FORECAST_WIDTH = 5
 
 
 class FirstOfSecond:
@@ -65,15 +64,15 @@ class FirstOfSecond:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Evaluated:
     """Predictions of one model for one target whose truth is known now.
 
     Attributes
     ----------
     ts_event_ns
-        int64, shape (n,): when they were made.
+        int64, shape (n,): event time of the prediction.
     scores
-        float64, shape (n,): what the model said.
+        float64, shape (n,): the model's probability or forecast.
     truths
         float64, shape (n,): 0 or 1 for an event, else the realized value.
     """
@@ -89,7 +88,7 @@ class Judged:
 
 
 def classifier_sums(scores: Float64, truths: Float64) -> Float64:
-    """Fold probabilities and what happened into the vector that figures are computed from.
+    """Fold probabilities and truths into the vector that figures are computed from.
 
     Parameters
     ----------
@@ -223,7 +222,7 @@ class _Target:
 
 
 class QualityMonitor:
-    """Rolling figures of every model of every target, judged on the same predictions.
+    """Rolling figures of every model of every target, all over the same predictions.
 
     Not safe for use by several threads at once.
 
@@ -240,29 +239,29 @@ class QualityMonitor:
         self._interval_ns = interval_s * NS_PER_S
         self._targets: dict[str, _Target] = {}
 
-    def observe(self, judged: Judged) -> None:
+    def observe(self, evaluated: Evaluated) -> None:
         """Add predictions. Times more than a window older than the newest start the window anew.
 
         So an old recording can follow a new one.
         """
-        if len(judged.scores) == 0:
+        if len(evaluated.scores) == 0:
             return
-        target = self._target(judged)
-        model = target.models.get(judged.model)
+        target = self._target(evaluated)
+        model = target.models.get(evaluated.model)
         if model is None:
-            model = target.models[judged.model] = _Model(judged.role, judged.variant)
-        if judged.role == "champion":
+            model = target.models[evaluated.model] = _Model(evaluated.role, evaluated.variant)
+        if evaluated.role == "champion":
             for other in target.models.values():
                 other.role = "challenger"
-        model.role = judged.role
-        model.variant = judged.variant or model.variant
-        fold = classifier_sums if judged.kind == "classification" else forecast_sums
-        minutes = judged.ts_event_ns // (MINUTE_S * NS_PER_S)
+        model.role = evaluated.role
+        model.variant = evaluated.variant or model.variant
+        fold = classifier_sums if evaluated.kind == "classification" else forecast_sums
+        minutes = evaluated.ts_event_ns // (MINUTE_S * NS_PER_S)
         first = target.newest_ns // (MINUTE_S * NS_PER_S) - self._minutes + 1
         for minute in np.unique(minutes).tolist():
             if minute >= first:
                 chosen = minutes == minute
-                model.add(minute, fold(judged.scores[chosen], judged.truths[chosen]))
+                model.add(minute, fold(evaluated.scores[chosen], evaluated.truths[chosen]))
 
     def points(self) -> list[QualityPoint]:
         """Return a point for each target whose event time has moved on by the interval."""
@@ -273,13 +272,13 @@ class QualityMonitor:
                 found.append(self._point(name, target))
         return found
 
-    def _target(self, judged: Judged) -> _Target:
-        newest_ns = int(judged.ts_event_ns.max())
-        target = self._targets.get(judged.target)
+    def _target(self, evaluated: Evaluated) -> _Target:
+        newest_ns = int(evaluated.ts_event_ns.max())
+        target = self._targets.get(evaluated.target)
         window_ns = self._minutes * MINUTE_S * NS_PER_S
         if target is None or newest_ns < target.newest_ns - window_ns:
-            target = _Target(judged.kind, newest_ns, newest_ns)
-            self._targets[judged.target] = target
+            target = _Target(evaluated.kind, newest_ns, newest_ns)
+            self._targets[evaluated.target] = target
         if newest_ns > target.newest_ns:
             target.newest_ns = newest_ns
             first = newest_ns // (MINUTE_S * NS_PER_S) - self._minutes + 1

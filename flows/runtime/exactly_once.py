@@ -1,4 +1,4 @@
-"""What every exactly-once flow has in common, from its settings to its two ends (wiring only)."""
+"""What all exactly-once flows share: settings to source and sink (wiring only)."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -7,13 +7,13 @@ from bytewax.dataflow import Dataflow
 
 from flows import logs
 from flows.codec.batch import RawBatch
+from flows.codec.outputs import OutputBatch
 from flows.connectors.engine_errors import FailFastSink, FailFastSource
 from flows.connectors.kafka.admin import ensure_topics
 from flows.connectors.kafka.positions import plan_all
 from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
 from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
-from flows.connectors.outputs import OutputBatch
 from flows.errors import VoltickError
 from flows.monitoring.served import ServedMetrics
 from flows.runtime.ports import check_port
@@ -35,14 +35,14 @@ def launch(
     build: Callable[[Settings, threading.Event], Dataflow],
     prepare: Callable[[Settings], Settings] = lambda settings: settings,
 ) -> Dataflow:
-    """Return the dataflow for this process's environment; end the process with one line if none.
+    """Return the dataflow for this process's environment; on an error end with one line.
 
     Parameters
     ----------
     build
         Makes it from the settings and the event that stops its sources.
     prepare
-        Starts what is missing and returns the settings with it; signals are then its to handle.
+        Starts missing services and returns the settings that name them; it then handles signals.
     """
     try:
         settings = load_settings()
@@ -58,7 +58,7 @@ def launch(
         raise SystemExit(exit_code_of(error)) from None
 
 
-class Ends:
+class Endpoints:
     """Source and sink of one input topic; the broker is asked, nothing is read or written yet.
 
     Parameters
@@ -68,7 +68,7 @@ class Ends:
     topic
         The input.
     topics
-        All topics that must be there, the input among them.
+        All topics that must exist, the input among them.
     stop
         When set, the source ends.
 
@@ -138,7 +138,7 @@ class Ends:
         return FailFastSink(sink, end_process)
 
     def watch(self) -> None:
-        """From now on, end the process where it stands still while there is input."""
+        """Start the watchdog, which ends the process when there is input and no progress."""
         calm_collector()
         limit_s = STALL_BEYOND_TRANSACTION_S + self._settings.transaction_timeout_ms / 1000
         watch(self._config, self._topic, self._partitions, self._progress, limit_s, end_process)

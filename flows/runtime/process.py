@@ -1,8 +1,8 @@
 """How a dataflow's process ends: in one clear line, at once, and never with a Rust backtrace.
 
-The engine answers an exception with a panic of its worker and some sixty lines. Whatever reaches
-its rim is therefore reported here and the process ended without unwinding: what was committed is
-out, what was not is done again by the next run.
+The engine answers an exception with a panic of its worker and some sixty lines. An error in
+a step, a source or a sink is therefore reported here, and the process ends without unwinding: what
+was committed is out, what was not is done again by the next run.
 """
 
 import gc
@@ -44,13 +44,13 @@ def report(error: BaseException) -> None:
 
 
 def end_process(error: BaseException) -> NoReturn:
-    """Report an error and end the process, from whichever thread; the first one is heard."""
-    _ENDING.acquire()  # never released: whoever comes second waits for the end
+    """Report an error and end the process, from any thread; only the first error is reported."""
+    _ENDING.acquire()  # never released: a second thread waits here until the process has ended
     report(error)
     os._exit(exit_code_of(error))
 
 
-def guarded(step: Callable[[_In], _Out]) -> Callable[[_In], _Out]:
+def end_on_error(step: Callable[[_In], _Out]) -> Callable[[_In], _Out]:
     """Wrap a step of the dataflow so that an error in it ends the process."""
 
     def call(item: _In) -> _Out:
@@ -63,7 +63,7 @@ def guarded(step: Callable[[_In], _Out]) -> Callable[[_In], _Out]:
 
 
 def explain_engine_panics() -> None:
-    """Report in one line when the engine itself gives up, as it does when its cluster breaks."""
+    """Report an engine panic in one line; it happens when another process of its cluster ends."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if kind.__name__ != "PanicException":
@@ -79,7 +79,7 @@ def explain_engine_panics() -> None:
 
 
 def calm_collector() -> None:
-    """Let Python look for reference cycles rarely, and never among what start-up made.
+    """Run the garbage collector rarely, and never over objects made at start-up.
 
     Batches are made of thousands of small objects and of no cycles; with the collector's defaults
     a fifth of the flow's time goes into walking over them in vain.

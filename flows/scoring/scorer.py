@@ -7,12 +7,13 @@ two batches, swaps to a new set once it is complete; a background thread loads a
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
+from flows.codec.rows import TargetScores
 from flows.errors import ModelRejectedError
-from flows.numeric.arrays import Bool, Float32, Float64
+from flows.numeric.arrays import Float32
 from flows.scoring.registry import ModelStore
 from flows.scoring.serving_models import (
     ModelOverride,
@@ -21,39 +22,10 @@ from flows.scoring.serving_models import (
     ServingModelsBuilder,
     TargetModels,
 )
-from schemas.models import ModelManifest, TargetKind
+from schemas.models import ModelManifest
 
 # How often the store is looked at, seconds: well below the two within which a swap is promised.
 POLL_INTERVAL_S = 0.25
-
-
-@dataclass(frozen=True)
-class TargetScores:
-    """One target's scores for one batch.
-
-    Attributes
-    ----------
-    manifest
-        Of the champion that scored.
-    scores
-        float64, shape (n,): probabilities in [0, 1], or the forecast.
-    threshold
-        Scores at or above it are a decision; None for a forecast.
-    shadow
-        Challengers' scores by ``name@version``, each float64, shape (n,).
-    """
-
-    target: str
-    kind: TargetKind
-    manifest: ModelManifest
-    scores: Float64
-    threshold: float | None
-    shadow: dict[str, Float64] = field(default_factory=dict)
-
-    @property
-    def decisions(self) -> Bool | None:
-        """Where the score is at or above the threshold, shape (n,); None for a forecast."""
-        return None if self.threshold is None else self.scores >= self.threshold
 
 
 @dataclass(frozen=True)

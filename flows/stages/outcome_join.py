@@ -1,4 +1,4 @@
-"""The step of ``flows.outcomes``: predictions in, predictions beside their truth out."""
+"""The step of ``flows.outcomes``: join each prediction with its realized value."""
 
 import math
 import threading
@@ -9,18 +9,17 @@ import msgspec
 import numpy as np
 import structlog
 
-from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.batch import RawBatch, SymbolTable, partition_key
+from flows.codec.outputs import OutputBatch, Records
 from flows.codec.pending_predictions import (
-    Lineup,
-    Lineups,
-    ModelScores,
-    Pending,
+    ModelSet,
+    ModelSetTable,
+    PendingPredictions,
     PredictionBatch,
+    ScoredBy,
     decode_predictions,
 )
-from flows.connectors.kafka.source import partition_key
-from flows.connectors.outputs import OutputBatch, Records
-from flows.monitoring.quality import FirstOfSecond, Judged, QualityMonitor
+from flows.monitoring.quality import Evaluated, FirstOfSecond, QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
 from flows.numeric.arrays import Float64, Int64
 from flows.targets import Realized, Realizer, truth
@@ -42,19 +41,19 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def span_of(spec: TargetSpec) -> Span:
-    """Return the horizon and lookback that a target is judged by."""
+    """Return the horizon and lookback of a target's label, seconds."""
     return spec.horizon_s, spec.lookback_s
 
 
 class Specs:
-    """The target that a model was made for, by ``name@version``; asked of the store once each.
+    """The target that each model was trained for, by ``name@version``, read from the store once.
 
     Parameters
     ----------
     manifest_of
-        ``ModelStore.manifest``; what it raises says that the model is not known.
+        Reads a model's manifest, as ``ModelStore.manifest`` does.
     unknown
-        The errors that say so.
+        What ``manifest_of`` raises where the model is not known.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class Specs:
         self._specs: dict[str, TargetSpec | None] = {}
 
     def __call__(self, ref: str) -> TargetSpec | None:
-        """Return the target, None where predictions of this model cannot be judged."""
+        """Return the target, None where predictions of this model cannot be evaluated."""
         if ref not in self._specs:
             self._specs[ref] = self._load(ref)
         return self._specs[ref]
@@ -91,11 +90,11 @@ class _Horizon:
     def __init__(self, span: Span) -> None:
         self.span = span
         self.realizer = Realizer(*span)
-        self.pending = Pending()
+        self.pending = PendingPredictions()
         self.counted: dict[str, FirstOfSecond] = {}
 
     def push(self, batch: PredictionBatch) -> "list[_Known]":
-        """Fold a batch in; return what it makes known, by batch and line-up."""
+        """Fold a batch in; return what it makes known, by batch and set of models."""
         self.pending.add(batch)
         realized = self.realizer.update(
             offset=batch.offset,
@@ -108,9 +107,9 @@ class _Horizon:
         )
         known = []
         for source, rows, places in self.pending.take(realized.number):
-            for lineup in np.unique(source.lineup[rows]).tolist():
-                chosen = source.lineup[rows] == lineup
-                known.append(_Known(source, rows[chosen], places[chosen], lineup, realized))
+            for model_set in np.unique(source.model_set[rows]).tolist():
+                chosen = source.model_set[rows] == model_set
+                known.append(_Known(source, rows[chosen], places[chosen], model_set, realized))
         return known
 
 
@@ -119,7 +118,7 @@ class _Partition:
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self.symbols = SymbolTable()
-        self.lineups = Lineups()
+        self.models = ModelSetTable()
         self.horizons = [_Horizon(span) for span in spans]
 
     @property
@@ -129,7 +128,7 @@ class _Partition:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Predictions of one batch and one line-up whose truth came to be known.
+    """Predictions of one batch and one set of models whose truth came to be known.
 
     ``rows`` are theirs in ``batch`` and ``places`` theirs in ``realized``, int64, shape (m,).
     """
@@ -137,23 +136,23 @@ class _Known:
     batch: PredictionBatch
     rows: Int64
     places: Int64
-    lineup: int
+    model_set: int
     realized: Realized
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """One target of a line-up: its first score column; realized value and truth, shape (m,)."""
+    """One target of a set of models: its first score column; value and truth, shape (m,)."""
 
-    models: ModelScores
+    models: ScoredBy
     kind: TargetKind
     column: int
     value: Float64
     truth: Float64
 
 
-class JudgeStep:
-    """Raw batches of ``predictions`` to outcomes.
+class OutcomeJoin:
+    """Join predictions with the values realized after them: raw batches to outcomes.
 
     Shared by the workers of a process; holds one state per partition, and one window of live
     quality for all of them.
@@ -161,10 +160,10 @@ class JudgeStep:
     Parameters
     ----------
     spec_of
-        The target that a model was made for; None where it cannot be judged.
+        The target that a model was trained for; None where it has no outcomes.
     spans
-        Horizons and lookbacks to judge by, seconds. Fixed for a run, so that the state is a
-        function of the log: targets of another span are judged after the next start.
+        Horizons and lookbacks of the labels, seconds. Fixed for a run, so that the state is a
+        function of the log: targets of another span have outcomes after the next start.
     publish
         Called with each new point of live quality; must be quick.
     """
@@ -186,11 +185,11 @@ class JudgeStep:
         self._partitions: dict[int, _Partition] = {}
 
     def __call__(self, raw: RawBatch) -> tuple[str, OutputBatch]:
-        """Judge what this batch makes known; the key names its partition."""
+        """Return the outcomes that this batch makes known; the key names its partition."""
         state = self._partitions.get(raw.partition)
         if state is None:
             state = self._partitions[raw.partition] = _Partition(self._spans)
-        records = self._judge(raw, state) if raw.values else []
+        records = self._join(raw, state) if raw.values else []
         return partition_key(raw.partition), OutputBatch(
             partition=raw.partition,
             next_offset=raw.next_offset,
@@ -201,24 +200,24 @@ class JudgeStep:
             oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
         )
 
-    def _judge(self, raw: RawBatch, state: _Partition) -> list[Records]:
-        batch, broken = decode_predictions(raw.values, raw.offsets, state.symbols, state.lineups)
+    def _join(self, raw: RawBatch, state: _Partition) -> list[Records]:
+        batch, broken = decode_predictions(raw.values, raw.offsets, state.symbols, state.models)
         self._count(raw, len(batch), broken)
         names = list(state.symbols.ids)
-        judged: list[Judged] = []
+        evaluated: list[Evaluated] = []
         messages: list[Message] = []
         for horizon in state.horizons:
             for known in horizon.push(batch):
-                targets = self._targets(state.lineups.known[known.lineup], known, horizon.span)
+                targets = self._targets(state.models.known[known.model_set], known, horizon.span)
                 if not targets:
                     continue
-                judged += _judged(targets, known, horizon.counted)
+                evaluated += _evaluated(targets, known, horizon.counted)
                 found = _outcomes(targets, known, names, batch)
                 messages += found
                 if raw.emit:
                     self._metrics.outcomes.inc(len(found))
                     self._metrics.dropped.inc(len(known.rows) - len(found))
-        self._watch(judged, show=raw.emit)
+        self._watch(evaluated, show=raw.emit)
         if not messages:
             return []
         # In the order of what made them known, then of the predictions themselves.
@@ -243,10 +242,10 @@ class JudgeStep:
                 "not a prediction", partition=raw.partition, offset=offset, cause=problem
             )
 
-    def _targets(self, lineup: Lineup, known: _Known, span: Span) -> list[_Target]:
+    def _targets(self, models: ModelSet, known: _Known, span: Span) -> list[_Target]:
         targets = []
         column = 0
-        for own in lineup:
+        for own in models:
             spec = self._spec_of(own.ref)
             if spec is not None and span_of(spec) == span:
                 value = known.realized.values(spec)[known.places]
@@ -254,9 +253,9 @@ class JudgeStep:
             column += 1 + len(own.shadow)
         return targets
 
-    def _watch(self, judged: list[Judged], *, show: bool) -> None:
+    def _watch(self, evaluated: list[Evaluated], *, show: bool) -> None:
         with self._lock:
-            for each in judged:
+            for each in evaluated:
                 self._monitor.observe(each)
             points = self._monitor.points() if show else []
             for point in points:
@@ -265,9 +264,9 @@ class JudgeStep:
             self._publish(points)
 
 
-def _judged(
+def _evaluated(
     targets: list[_Target], known: _Known, counted: dict[str, FirstOfSecond]
-) -> list[Judged]:
+) -> list[Evaluated]:
     found = []
     batch = known.batch
     for target in targets:
@@ -281,7 +280,7 @@ def _judged(
         for at, ref in enumerate((own.ref, *own.shadow)):
             scores = batch.scores[rows, target.column + at]
             found.append(
-                Judged(
+                Evaluated(
                     target=own.target,
                     kind=target.kind,
                     model=ref,

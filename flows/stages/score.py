@@ -10,22 +10,31 @@ from operator import itemgetter
 
 import numpy as np
 
-from flows.codec.batch import RawBatch, SymbolTable, TickBatch
+from flows.codec.batch import (
+    DUPLICATE,
+    GAP,
+    LATE,
+    RESTART,
+    RawBatch,
+    SymbolTable,
+    TickBatch,
+    partition_key,
+)
 from flows.codec.decode import decode
 from flows.codec.encode import (
     Messages,
     SymbolText,
-    dead_letters,
+    encode_dead_letters,
     feature_rows,
     predictions,
-    unscorable_letters,
+    unscorable_dead_letters,
 )
-from flows.connectors.kafka.source import partition_key
-from flows.connectors.outputs import Latest, OutputBatch, Records
-from flows.features import DUPLICATE, GAP, LATE, RESTART, FeatureRows, FeatureState
+from flows.codec.outputs import Latest, OutputBatch, Records
+from flows.codec.rows import FeatureRows, TargetScores
+from flows.features import FeatureState
 from flows.monitoring.metrics import PipelineMetrics
 from flows.numeric.arrays import Int64
-from flows.scoring.scorer import Scorer, TargetScores
+from flows.scoring.scorer import Scorer
 from schemas import topics
 from schemas.dead_letters import DeadLetter
 
@@ -127,7 +136,7 @@ class ScoreStep:
         self._metrics = metrics
 
     def __call__(self, featured: Featured) -> Scored:
-        """Score one batch with one line-up of models."""
+        """Score one batch with one set of models."""
         for swap in self._scorer.poll():
             self._metrics.swaps.labels(swap.target).inc()
         rows = featured.rows
@@ -205,13 +214,13 @@ class EncodeStep:
         dead = decoded.dead
         if unscorable:
             raw = decoded.raw
-            dead = dead + unscorable_letters(
+            dead = dead + unscorable_dead_letters(
                 ticks, unscorable, raw.offsets, raw.values, self._topic
             )
-            dead.sort(key=lambda letter: letter.offset or 0)
+            dead.sort(key=lambda each: each.offset or 0)
         output.add_dead(dead, self._dead_letter_bytes)
-        for letter in dead:
-            self._metrics.dead_letters.labels(letter.reason.value).inc()
+        for each in dead:
+            self._metrics.dead_letters.labels(each.reason.value).inc()
 
 
 @dataclass(slots=True)
@@ -232,7 +241,7 @@ class _Builder:
     ) -> None:
         numbers = ticks.symbol_id[messages.rows].tolist()
         last = dict(zip(numbers, range(len(numbers)), strict=True))  # later rows replace earlier
-        # Venues share a symbol's place: there, too, the later row is the one to show.
+        # A symbol of two venues has one entry: the later row counts there too.
         newest = {
             text.names[number]: row for number, row in sorted(last.items(), key=itemgetter(1))
         }
@@ -246,9 +255,9 @@ class _Builder:
             for name, row in newest.items()
         ]
 
-    def add_dead(self, letters: list[DeadLetter], limit: int | None) -> None:
-        if letters:
-            offsets = np.array([letter.offset for letter in letters], np.int64)
-            keys: list[bytes | None] = [None] * len(letters)
-            values = dead_letters(letters, limit)
+    def add_dead(self, dead: list[DeadLetter], limit: int | None) -> None:
+        if dead:
+            offsets = np.array([each.offset for each in dead], np.int64)
+            keys: list[bytes | None] = [None] * len(dead)
+            values = encode_dead_letters(dead, limit)
             self.records.append(Records(topics.DEAD_LETTERS, offsets, keys, values))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flows.codec.batch import RawBatch
-from flows.connectors.outputs import OutputBatch
+from flows.codec.outputs import OutputBatch
 from flows.features import warm_up
 from flows.monitoring.metrics import PipelineMetrics
 from flows.runtime.process import calm_collector

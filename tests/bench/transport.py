@@ -11,10 +11,10 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+from flows.codec.outputs import OutputBatch
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.source import PartitionReader, reader_config
 from flows.connectors.kafka.transactions import Target, TransactionalWriter
-from flows.connectors.outputs import OutputBatch
 from schemas import topics
 from tests.bench.percentiles import summary_ms
 from tests.support.polling import pause

@@ -10,7 +10,7 @@ from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.predictions import Prediction
 from tests.fuzz.chain import Chain, as_log, batches
-from tests.oracle.expectation import Expected, ExpectedLetter, Origin, expect
+from tests.oracle.expectation import Expected, ExpectedDeadLetter, Origin, expect
 from tests.proof.checker import Defect, Outputs, check
 from tests.proof.scores import Store, check_scores, unscorable
 from tests.support.kafka.tools import Message, Outgoing
@@ -66,12 +66,12 @@ def account_of(log: Sequence[Message], outputs: Outputs, store: Store) -> Accoun
     same.
     """
     expected = expect(log)
-    scored = Expected(dict(expected.rows), dict(expected.letters), expected.duplicates)
+    scored = Expected(dict(expected.rows), dict(expected.dead_letters), expected.duplicates)
     payloads = {(message.partition, message.offset): message.value for message in log}
     for origin in unscorable(outputs.features, store) & expected.rows.keys():
         del scored.rows[origin]
-        letter = ExpectedLetter(frozenset({Reason.UNSCORABLE}), payloads[origin])
-        scored.letters[origin] = letter
+        letter = ExpectedDeadLetter(frozenset({Reason.UNSCORABLE}), payloads[origin])
+        scored.dead_letters[origin] = letter
     without = Outputs(outputs.predictions, [], outputs.dead_letters)
     defects = [
         *check(scored, without, with_features=False),

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.codec.batch import RawBatch
-from flows.connectors.outputs import OutputBatch
-from flows.features import DUPLICATE
+from flows.codec.batch import DUPLICATE, RawBatch
+from flows.codec.outputs import OutputBatch
 from flows.monitoring.metrics import PipelineMetrics
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore

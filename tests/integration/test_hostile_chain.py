@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.codec.encode import dead_letters
+from flows.codec.encode import encode_dead_letters
 from flows.numeric.time import NS_PER_S
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.predictions import FeatureRow, Prediction
@@ -161,11 +161,11 @@ def test_a_dead_letter_fits_its_topic(size):
     limit = 1_048_588
     payload = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     letter = DeadLetter(reason=Reason.TOO_LARGE, detail="d", payload=payload, offset=1)
-    [made] = dead_letters([letter], limit)
+    [made] = encode_dead_letters([letter], limit)
     assert len(made) < limit
     found = msgspec.json.decode(made, type=DeadLetter)
     assert payload.startswith(found.payload)
     if found.payload != payload:
         assert size > 700_000
         assert found.detail == f"d (first {len(found.payload)} of {size} bytes)"
-    assert dead_letters([letter]) == [msgspec.json.encode(letter)]
+    assert encode_dead_letters([letter]) == [msgspec.json.encode(letter)]

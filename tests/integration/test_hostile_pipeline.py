@@ -69,7 +69,7 @@ def test_hostile_messages_are_each_accounted_for(
     with flow("flows.pipeline", tmp_path, settings) as process:
         process.wait_for_log("pipeline ready", 60)
         letters = read_topic(
-            config, topics.DEAD_LETTERS, at_least=len(expected.letters), deadline_s=90
+            config, topics.DEAD_LETTERS, at_least=len(expected.dead_letters), deadline_s=90
         )
         outputs = Outputs(
             read_topic(config, topics.PREDICTIONS, at_least=len(expected.rows)),

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from flows.codec.batch import partition_key
+from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.admin import ensure_topics
 from flows.connectors.kafka.positions import Start, plan_all
 from flows.connectors.kafka.reader import read_tail, read_topic
-from flows.connectors.kafka.source import CommittedSource, partition_key
+from flows.connectors.kafka.source import CommittedSource
 from flows.connectors.kafka.transactions import Target, TransactionalWriter
-from flows.connectors.outputs import OutputBatch, Records
 from flows.errors import BrokerError, FencedError
 from schemas import topics
 from tests.support.kafka import tools

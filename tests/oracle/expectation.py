@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from schemas.features import FEATURE_SET, WARM_AFTER_S
 from schemas.ticks import Tick
-from tests.oracle.order import PartitionOrder, Verdict
+from tests.oracle.order import Decision, PartitionOrder
 from tests.oracle.time import NS_PER_S
 from tests.oracle.validity import Reasons, validate
 from tests.support.kafka.tools import Message
@@ -20,7 +20,7 @@ class ExpectedRow:
 
     tick: Tick
     key: bytes
-    verdict: Verdict
+    decision: Decision
     effective_ns: int
     mid: float
     warm: bool
@@ -36,9 +36,9 @@ class ExpectedRow:
             "price": tick.price,
             "mid": self.mid,
             "warm": self.warm,
-            "late": self.verdict is Verdict.LATE,
+            "late": self.decision is Decision.LATE,
             "gap": tick.gap,
-            "restart": self.verdict in {Verdict.FIRST, Verdict.RESTART},
+            "restart": self.decision in {Decision.FIRST, Decision.RESTART},
             "feature_set": FEATURE_SET,
             "partition": origin[0],
             "offset": origin[1],
@@ -59,7 +59,7 @@ class ExpectedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedLetter:
+class ExpectedDeadLetter:
     """A refused message: one on ``dead.letters``."""
 
     reasons: Reasons
@@ -71,13 +71,13 @@ class Expected:
     """What the outputs must contain, by (partition, offset) on ``ticks.raw``."""
 
     rows: dict[Origin, ExpectedRow] = field(default_factory=dict)
-    letters: dict[Origin, ExpectedLetter] = field(default_factory=dict)
+    dead_letters: dict[Origin, ExpectedDeadLetter] = field(default_factory=dict)
     duplicates: set[Origin] = field(default_factory=set)
 
     @property
     def inputs(self) -> int:
         """How many messages were judged."""
-        return len(self.rows) + len(self.letters) + len(self.duplicates)
+        return len(self.rows) + len(self.dead_letters) + len(self.duplicates)
 
 
 def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Expected:
@@ -94,19 +94,19 @@ def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Exp
         origin = (message.partition, message.offset)
         tick = validate(message.value, message.timestamp_ms, allowed)
         if not isinstance(tick, Tick):
-            expected.letters[origin] = ExpectedLetter(tick, message.value)
+            expected.dead_letters[origin] = ExpectedDeadLetter(tick, message.value)
             continue
         order = partitions.setdefault(message.partition, PartitionOrder())
-        verdict, effective_ns, started_ns = order.judge(
+        decision, effective_ns, started_ns = order.decide(
             (tick.venue, tick.symbol), tick.ts_event_ns, tick.trade_id
         )
-        if verdict is Verdict.DUPLICATE:
+        if decision is Decision.DUPLICATE:
             expected.duplicates.add(origin)
             continue
         expected.rows[origin] = ExpectedRow(
             tick=tick,
             key=tick.symbol.encode(),
-            verdict=verdict,
+            decision=decision,
             effective_ns=effective_ns,
             mid=_mid(tick),
             warm=effective_ns - started_ns >= WARM_AFTER_S * NS_PER_S,

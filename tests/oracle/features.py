@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.features import FEATURES, INDEX, MEMORY_S, WARM_AFTER_S
-from tests.oracle.order import PartitionOrder, Verdict
+from tests.oracle.order import Decision, PartitionOrder
 from tests.oracle.time import NS_PER_S
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ MEMORY_NS = MEMORY_S * NS_PER_S
 NAN = math.nan
 DUPLICATE, LATE, RESTART, GAP, WARM = 1, 2, 4, 8, 16
 FLAGS = {
-    Verdict.FIRST: RESTART,
-    Verdict.ON_TIME: 0,
-    Verdict.LATE: LATE,
-    Verdict.RESTART: RESTART,
-    Verdict.DUPLICATE: DUPLICATE,
+    Decision.FIRST: RESTART,
+    Decision.ON_TIME: 0,
+    Decision.LATE: LATE,
+    Decision.RESTART: RESTART,
+    Decision.DUPLICATE: DUPLICATE,
 }
 COUNTED = {
-    Verdict.LATE: "late",
-    Verdict.RESTART: "restarts",
-    Verdict.DUPLICATE: "duplicates",
+    Decision.LATE: "late",
+    Decision.RESTART: "restarts",
+    Decision.DUPLICATE: "duplicates",
 }
 
 
@@ -259,12 +259,12 @@ class Oracle:
 
     def _judge(self, symbol, ts, trade_id):
         """Return the flag and the effective time, with the memory brought up to the tick."""
-        verdict, effective, _ = self.order.judge(symbol, ts, None if trade_id < 0 else trade_id)
-        if verdict in {Verdict.FIRST, Verdict.RESTART}:
+        decision, effective, _ = self.order.decide(symbol, ts, None if trade_id < 0 else trade_id)
+        if decision in {Decision.FIRST, Decision.RESTART}:
             self.memories[symbol] = []
-        if verdict in COUNTED:
-            self.counters[COUNTED[verdict]] += 1
-        return FLAGS[verdict], effective
+        if decision in COUNTED:
+            self.counters[COUNTED[decision]] += 1
+        return FLAGS[decision], effective
 
     def update(self, batch: "TickBatch", only_last: bool = False):
         """Return values (n, F), flags (n,), mid (n,), effective time (n,).

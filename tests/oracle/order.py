@@ -14,7 +14,7 @@ MEMORY_NS = MEMORY_S * NS_PER_S
 LATE_LIMIT_NS = LATE_LIMIT_S * NS_PER_S
 
 
-class Verdict(Enum):
+class Decision(Enum):
     """What became of a valid tick."""
 
     FIRST = "first"
@@ -75,8 +75,8 @@ class PartitionOrder:
     bounds: dict[Hashable, _Bounds] = field(default_factory=dict)
     minute: int | None = None
 
-    def judge(self, key: Hashable, now: int, trade_id: int | None) -> tuple[Verdict, int, int]:
-        """Return the verdict, the effective time and the start of memory, both in ns.
+    def decide(self, key: Hashable, now: int, trade_id: int | None) -> tuple[Decision, int, int]:
+        """Return the decision, the effective time and the start of memory, both in ns.
 
         Parameters
         ----------
@@ -90,22 +90,22 @@ class PartitionOrder:
         if memory is None:
             self.memories[key] = _Memory(now, now, trade_id, now)
             self.bounds[key] = _Bounds(now, trade_id)
-            return Verdict.FIRST, now, now
+            return Decision.FIRST, now, now
         self.bounds[key] = self.bounds[key].after(now, trade_id)
         newest = memory.newest_ns
         if now > newest + MEMORY_NS or now < newest - LATE_LIMIT_NS:
             self.memories[key] = _Memory(now, now, trade_id, now)
-            return Verdict.RESTART, now, now
+            return Decision.RESTART, now, now
         effective = max(newest, now)
         if trade_id is not None:
             last = memory.last_id
             if last is not None and trade_id <= last and effective - memory.last_id_ns <= MEMORY_NS:
-                return Verdict.DUPLICATE, newest, memory.started_ns
+                return Decision.DUPLICATE, newest, memory.started_ns
             memory.last_id = trade_id
             memory.last_id_ns = effective
         memory.newest_ns = effective
-        verdict = Verdict.LATE if now < newest else Verdict.ON_TIME
-        return verdict, effective, memory.started_ns
+        decision = Decision.LATE if now < newest else Decision.ON_TIME
+        return decision, effective, memory.started_ns
 
     def _forget(self, now: int) -> None:
         minute = now // NS_PER_MINUTE

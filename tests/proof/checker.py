@@ -134,7 +134,7 @@ def _check_features(expected: Expected, messages: Iterable[Message]) -> Iterator
 
 def _check_letters(expected: Expected, messages: Iterable[Message]) -> Iterator[Defect]:
     topic = topics.DEAD_LETTERS
-    book = _Book(topic, expected.letters)
+    book = _Book(topic, expected.dead_letters)
     for message in messages:
         found, defect = _decoded(message, DeadLetter, topic)
         if defect:
@@ -145,7 +145,7 @@ def _check_letters(expected: Expected, messages: Iterable[Message]) -> Iterator[
             continue
         origin = (found.partition, found.offset)
         yield from book.enter(origin, message)
-        letter = expected.letters.get(origin)
+        letter = expected.dead_letters.get(origin)
         if letter is None:
             continue
         yield from _check_key(topic, origin, message.key, None)

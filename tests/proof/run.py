@@ -187,7 +187,7 @@ def judge(expected: Expected, outputs: Outputs, store: Path, plan_: Plan) -> lis
 def read_outputs(broker: Broker, expected: Expected | None = None) -> Outputs:
     """Read the three output topics to their ends; wait for as many as are expected."""
     config = broker.client_config()
-    rows, letters = (len(expected.rows), len(expected.letters)) if expected else (0, 0)
+    rows, letters = (len(expected.rows), len(expected.dead_letters)) if expected else (0, 0)
     return Outputs(
         read_topic(config, topics.PREDICTIONS, at_least=rows),
         read_topic(config, topics.TICKS_FEATURES, at_least=rows),

@@ -13,7 +13,7 @@ from schemas.features import INDEX, MEMORY_S, NAMES
 from schemas.predictions import FeatureRow
 from tests.oracle.expectation import Expected, ExpectedRow, Origin
 from tests.oracle.features import Seen, row_of
-from tests.oracle.order import Verdict
+from tests.oracle.order import Decision
 from tests.oracle.time import NS_PER_S
 from tests.proof.checker import Defect
 from tests.support.feature_checks import RELATIVE, scale_of
@@ -23,7 +23,7 @@ from tests.support.kafka.tools import Message
 _ROUNDING = 2.0**-23
 _LARGEST = float(np.finfo(np.float32).max)
 _KEPT_NS = (MEMORY_S + 100) * NS_PER_S
-_BEGINNINGS = {Verdict.FIRST, Verdict.RESTART}
+_BEGINNINGS = {Decision.FIRST, Decision.RESTART}
 
 
 def check_values(
@@ -70,7 +70,7 @@ def _choose(expected: Expected, seed: int, rows: int) -> set[Origin]:
     random_ = random.Random(seed)  # noqa: S311 - repeatable by seed
     everything = sorted(expected.rows)
     chosen = set(random_.sample(everything, min(rows, len(everything))))
-    return chosen | {at for at, row in expected.rows.items() if row.verdict in _BEGINNINGS}
+    return chosen | {at for at, row in expected.rows.items() if row.decision in _BEGINNINGS}
 
 
 def _published(features: Iterable[Message], chosen: set[Origin]) -> dict[Origin, list[float]]:
@@ -89,7 +89,7 @@ def _recomputed(expected: Expected, chosen: set[Origin]) -> Iterator[tuple[Origi
     for origin, row in sorted(expected.rows.items()):
         tick = row.tick
         key = (origin[0], tick.venue, tick.symbol)
-        if row.verdict in _BEGINNINGS:
+        if row.decision in _BEGINNINGS:
             memories[key] = []
         memory = memories[key]
         memory.append(_seen(row))

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.features import DUPLICATE, FeatureState
+from flows.codec.batch import DUPLICATE
+from flows.features import FeatureState
 from schemas.features import FEATURES
 from tests.support.feature_checks import assert_same_bits
 from tests.support.hostile import long_log, short_logs

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from flows.codec.batch import RawBatch, SymbolTable, TickBatch
+from flows.codec.batch import DUPLICATE, RawBatch, SymbolTable, TickBatch
 from flows.codec.decode import decode
-from flows.features import DUPLICATE, FeatureRows, FeatureState
+from flows.codec.rows import FeatureRows
+from flows.features import FeatureState
 from flows.numeric.arrays import Bool, Float32, Float64, Int32, Int64
 from flows.numeric.time import NS_PER_HOUR
 from schemas.dead_letters import Reason

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.codec.batch import TickBatch
+from flows.codec.batch import DUPLICATE, WARM, TickBatch
 from flows.errors import TrainingError
-from flows.features import DUPLICATE, WARM, FeatureState
+from flows.features import FeatureState
 from flows.numeric.arrays import Bool, Float32, Float64, Int64
 from flows.numeric.time import NS_PER_S
 from flows.targets import quantity

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.progress import Progress
 
-from flows.features import GAP, LATE, RESTART, WARM
+from flows.codec.batch import GAP, LATE, RESTART, WARM
 from flows.settings import Settings
 from flows.targets import label_columns
 from schemas.features import FEATURE_SET, NAMES

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
+from flows.codec.batch import partition_key
+from flows.codec.outputs import OutputBatch
 from flows.connectors.kafka.client import ClientConfig
-from flows.connectors.kafka.source import partition_key
 from flows.connectors.kafka.transactions import Commit, Target, TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
-from flows.connectors.outputs import OutputBatch
 
 # Enough to keep the thread busy; more would only add latency under backlog.
 QUEUED_BATCHES = 8

@@ -14,7 +14,7 @@ from typing import Any
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from flows.codec.batch import RawBatch
+from flows.codec.batch import RawBatch, partition_key
 from flows.connectors.kafka.client import ClientConfig, client_config
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.watchdog import Progress
@@ -32,11 +32,6 @@ _OUT_OF_LOG = {
     KafkaError.OFFSET_OUT_OF_RANGE,
 }
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001
-
-
-def partition_key(partition: int) -> str:
-    """Return the engine's name of a partition; the engine orders partitions by name."""
-    return f"{partition:05d}"
 
 
 def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:

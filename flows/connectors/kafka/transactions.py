@@ -22,6 +22,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.client import (
     BatchProducer,
     ClientConfig,
@@ -31,7 +32,6 @@ from flows.connectors.kafka.client import (
 )
 from flows.connectors.kafka.positions import committed, encode_metadata
 from flows.connectors.kafka.retry import is_passing, retried
-from flows.connectors.outputs import OutputBatch, Records
 from flows.errors import BrokerError, FencedError
 
 ABORT_LIMIT = 3

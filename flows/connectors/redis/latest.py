@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import redis
 from redis.exceptions import NoScriptError
 
-from flows.connectors.outputs import Latest
+from flows.codec.outputs import Latest
 from flows.connectors.redis.script import WRITE_LATEST
 from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
 from flows.numeric.time import NS_PER_MS

@@ -6,9 +6,9 @@ import msgspec
 import structlog
 
 from flows.codec.batch import RawBatch
+from flows.codec.outputs import Latest
 from flows.connectors.kafka.client import ClientConfig
 from flows.connectors.kafka.reader import read_tail
-from flows.connectors.outputs import Latest
 from flows.connectors.redis.latest import LatestWriter
 from flows.errors import VoltickError
 from schemas import topics

@@ -9,16 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from flows.codec.batch import NO_TRADE_ID, SymbolTable, TickBatch
+from flows.codec.batch import GAP, LATE, NO_TRADE_ID, RESTART, WARM, SymbolTable, TickBatch
 from flows.codec.encode import (
     SymbolText,
-    dead_letters,
+    encode_dead_letters,
     feature_rows,
     predictions,
-    unscorable_letters,
+    unscorable_dead_letters,
 )
-from flows.features import GAP, LATE, RESTART, WARM, FeatureRows
-from flows.scoring.scorer import TargetScores
+from flows.codec.rows import FeatureRows, TargetScores
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.features import FEATURE_SET, FEATURES
 from schemas.models import ModelManifest, TargetSpec
@@ -185,7 +184,7 @@ def test_a_row_without_a_finite_score_is_told_apart_and_never_written(bad: float
     assert [each.offset for each in found] == [100, 104, 106]
     assert [each.scores["spike"].decision for each in found] == [False, True, True]
     payloads = [b"a", b"b", b"c", b"d"]
-    [letter] = unscorable_letters(batch, unscorable, batch.offset, payloads, "ticks.raw")
+    [letter] = unscorable_dead_letters(batch, unscorable, batch.offset, payloads, "ticks.raw")
     assert (letter.reason, letter.offset, letter.payload) == (Reason.UNSCORABLE, 102, b"b")
 
 
@@ -251,5 +250,5 @@ def test_new_symbols_are_learned_between_batches():
 
 def test_dead_letters_keep_their_bytes():
     letter = DeadLetter(reason=Reason.NOT_JSON, detail="d", payload=b"\xff\x00", offset=3)
-    [value] = dead_letters([letter])
+    [value] = encode_dead_letters([letter])
     assert msgspec.json.decode(value, type=DeadLetter) == letter

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.codec.batch import SymbolTable
-from flows.codec.pending_predictions import Lineups, Pending, decode_predictions
+from flows.codec.pending_predictions import ModelSetTable, PendingPredictions, decode_predictions
 from schemas.predictions import TargetScore
 from tests.support.api import prediction
 
@@ -19,17 +19,17 @@ def own(score: float, model: str = "a", **shadow: float) -> TargetScore:
 def decoded(made, first_offset=0):
     values = [msgspec.json.encode(each) for each in made]
     offsets = list(range(first_offset, first_offset + len(made)))
-    return decode_predictions(values, offsets, SymbolTable(), Lineups())
+    return decode_predictions(values, offsets, SymbolTable(), ModelSetTable())
 
 
 def test_columns_hold_what_the_messages_say():
-    symbols, lineups = SymbolTable(), Lineups()
+    symbols, models = SymbolTable(), ModelSetTable()
     made = [
         prediction("A", offset=7, late=True, scores={"spike": own(0.1, z=0.2), "move": own(-1.0)}),
         prediction("B", offset=9, gap=True, restart=True, scores={"spike": own(0.3, "b")}),
     ]
     values = [msgspec.json.encode(each) for each in made]
-    batch, broken = decode_predictions(values, [100, 102], symbols, lineups)
+    batch, broken = decode_predictions(values, [100, 102], symbols, models)
     assert broken == []
     assert batch.offset.tolist() == [100, 102]
     assert batch.origin_offset.tolist() == [7, 9]
@@ -38,7 +38,7 @@ def test_columns_hold_what_the_messages_say():
     assert batch.restart.tolist() == [False, True]
     assert batch.mid.tolist() == [100.25, 100.25]
     np.testing.assert_array_equal(batch.scores, [[0.1, 0.2, -1.0], [0.3, np.nan, np.nan]])
-    first, second = (lineups.known[number] for number in batch.lineup)
+    first, second = (models.known[number] for number in batch.model_set)
     assert [(each.target, each.ref, each.shadow) for each in first] == [
         ("spike", "a@1", ("z",)),
         ("move", "a@1", ()),
@@ -49,20 +49,22 @@ def test_columns_hold_what_the_messages_say():
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b"\xff", b'{"symbol": 1}'])
 def test_what_is_no_prediction_is_named_and_the_rest_is_kept(value):
     good = msgspec.json.encode(prediction(offset=3))
-    batch, broken = decode_predictions([good, value, good], [5, 6, 7], SymbolTable(), Lineups())
+    batch, broken = decode_predictions(
+        [good, value, good], [5, 6, 7], SymbolTable(), ModelSetTable()
+    )
     assert batch.offset.tolist() == [5, 7]
     assert [offset for offset, _why in broken] == [6]
 
 
 def test_nothing_decodes_to_nothing():
-    batch, broken = decode_predictions([], [], SymbolTable(), Lineups())
+    batch, broken = decode_predictions([], [], SymbolTable(), ModelSetTable())
     assert len(batch) == 0
     assert broken == []
 
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.randoms(use_true_random=False))
 def test_everything_is_taken_once_in_any_order(sizes, random):
-    pending = Pending()
+    pending = PendingPredictions()
     total = 0
     for size in sizes:
         batch, _broken = decoded([prediction(offset=total + at) for at in range(size)], total)
@@ -85,7 +87,7 @@ def test_everything_is_taken_once_in_any_order(sizes, random):
 
 
 def test_one_that_waits_for_long_keeps_its_own_batch_and_no_later_one():
-    pending = Pending()
+    pending = PendingPredictions()
     silent, _broken = decoded([prediction(offset=0), prediction(offset=1)])
     pending.add(silent)
     pending.take(np.array([1], np.int64))

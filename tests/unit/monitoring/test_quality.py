@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from flows.monitoring.quality import (
+    Evaluated,
     FirstOfSecond,
-    Judged,
     QualityMonitor,
     classifier_figures,
     classifier_sums,
@@ -29,8 +29,8 @@ def sample(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return scores, (random.random(count) < scores).astype(np.float64)
 
 
-def judged(seconds, scores, truths, **fields) -> Judged:
-    return Judged(
+def evaluated(seconds, scores, truths, **fields) -> Evaluated:
+    return Evaluated(
         **{
             "target": "spike",
             "kind": "classification",
@@ -114,7 +114,7 @@ def test_window_holds_the_last_minutes_whatever_the_batches(seed, cuts):
     start = 0
     for size in cuts:
         part = slice(start, start + size)
-        monitor.observe(judged(seconds[part], scores[part], truths[part]))
+        monitor.observe(evaluated(seconds[part], scores[part], truths[part]))
         start += size
     point = only_point(monitor)
     kept = seconds // 60 > seconds[-1] // 60 - 5
@@ -128,18 +128,18 @@ def test_window_holds_the_last_minutes_whatever_the_batches(seed, cuts):
 
 def test_points_come_once_an_interval():
     monitor = QualityMonitor(interval_s=5)
-    monitor.observe(judged([0], [0.5], [1]))
+    monitor.observe(evaluated([0], [0.5], [1]))
     assert len(monitor.points()) == 1
-    monitor.observe(judged([4], [0.5], [1]))
+    monitor.observe(evaluated([4], [0.5], [1]))
     assert monitor.points() == []
-    monitor.observe(judged([5], [0.5], [1]))
+    monitor.observe(evaluated([5], [0.5], [1]))
     assert only_point(monitor).models[0].count == 3
 
 
 def test_models_stand_side_by_side_champion_first():
     monitor = QualityMonitor()
-    monitor.observe(judged([0], [0.5], [1], model="z@1"))
-    monitor.observe(judged([0], [0.1], [1], model="a@1", role="challenger", variant=None))
+    monitor.observe(evaluated([0], [0.5], [1], model="z@1"))
+    monitor.observe(evaluated([0], [0.1], [1], model="a@1", role="challenger", variant=None))
     models = only_point(monitor).models
     assert [(each.model, each.role) for each in models] == [
         ("z@1", "champion"),
@@ -149,26 +149,26 @@ def test_models_stand_side_by_side_champion_first():
 
 def test_former_champion_steps_back_and_is_forgotten_after_the_window():
     monitor = QualityMonitor(window_s=120)
-    monitor.observe(judged([0], [0.5], [1], model="old@1"))
-    monitor.observe(judged([60], [0.5], [1], model="new@1"))
+    monitor.observe(evaluated([0], [0.5], [1], model="old@1"))
+    monitor.observe(evaluated([60], [0.5], [1], model="new@1"))
     roles = {each.model: each.role for each in only_point(monitor).models}
     assert roles == {"new@1": "champion", "old@1": "challenger"}
-    monitor.observe(judged([180], [0.5], [1], model="new@1"))
+    monitor.observe(evaluated([180], [0.5], [1], model="new@1"))
     assert [each.model for each in only_point(monitor).models] == ["new@1"]
 
 
 def test_late_truth_finds_its_minute_and_too_late_is_left_out():
     monitor = QualityMonitor(window_s=120)
-    monitor.observe(judged([150], [0.5], [1]))
-    monitor.observe(judged([100, 30], [0.5, 0.5], [1, 1]))
+    monitor.observe(evaluated([150], [0.5], [1]))
+    monitor.observe(evaluated([100, 30], [0.5, 0.5], [1, 1]))
     assert only_point(monitor).models[0].count == 2
 
 
 def test_old_recording_after_a_new_one_starts_the_window_anew():
     monitor = QualityMonitor(window_s=120)
-    monitor.observe(judged([100_000], [0.5], [1]))
+    monitor.observe(evaluated([100_000], [0.5], [1]))
     assert monitor.points()
-    monitor.observe(judged([0, 1], [0.5, 0.5], [1, 0]))
+    monitor.observe(evaluated([0, 1], [0.5, 0.5], [1, 0]))
     assert only_point(monitor).models[0].count == 2
 
 
@@ -179,10 +179,10 @@ def test_metrics_show_the_newest_figures_and_drop_what_is_gone():
         labels = {"target": "spike", "model": model, "role": "champion"}
         return metrics.registry.get_sample_value(f"voltick_quality_{name}", labels)
 
-    monitor.observe(judged([0, 1], [0.9, 0.1], [1, 0]))
+    monitor.observe(evaluated([0, 1], [0.9, 0.1], [1, 0]))
     metrics.show(only_point(monitor))
     assert value("pr_auc", "a@1") == 1.0
-    monitor.observe(judged([100], [0.9], [1], model="b@1"))
+    monitor.observe(evaluated([100], [0.9], [1], model="b@1"))
     metrics.show(only_point(monitor))
     assert value("pr_auc", "a@1") is None
     assert value("count", "b@1") == 1

@@ -7,7 +7,7 @@ from flows.numeric.time import NS_PER_S
 from schemas.dead_letters import Reason
 from schemas.ticks import Tick
 from tests.oracle.expectation import expect
-from tests.oracle.order import Verdict
+from tests.oracle.order import Decision
 from tests.support.kafka.tools import Message
 
 T0 = 1_750_000_000 * NS_PER_S
@@ -18,19 +18,19 @@ def tick(at_s: float, trade_id: int | None = None, **fields: object) -> Tick:
     return Tick(ts_event_ns=T0 + round(at_s * NS_PER_S), trade_id=trade_id, **whole)
 
 
-def verdicts(ticks: list[Tick]) -> list[Verdict]:
+def decisions(ticks: list[Tick]) -> list[Decision]:
     raw = [
         Message(0, offset, -1, b"k", msgspec.json.encode(each)) for offset, each in enumerate(ticks)
     ]
     expected = expect(raw)
     return [
-        expected.rows[0, offset].verdict if (0, offset) in expected.rows else Verdict.DUPLICATE
+        expected.rows[0, offset].decision if (0, offset) in expected.rows else Decision.DUPLICATE
         for offset in range(len(ticks))
     ]
 
 
-FIRST, ON_TIME, LATE = Verdict.FIRST, Verdict.ON_TIME, Verdict.LATE
-RESTART, DUPLICATE = Verdict.RESTART, Verdict.DUPLICATE
+FIRST, ON_TIME, LATE = Decision.FIRST, Decision.ON_TIME, Decision.LATE
+RESTART, DUPLICATE = Decision.RESTART, Decision.DUPLICATE
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ RESTART, DUPLICATE = Verdict.RESTART, Verdict.DUPLICATE
     ],
 )
 def test_verdicts(ticks, wanted) -> None:
-    assert verdicts([tick(*each) for each in ticks]) == wanted
+    assert decisions([tick(*each) for each in ticks]) == wanted
 
 
 def test_symbol_silent_for_a_day_is_forgotten_in_another_minute() -> None:
     other = {"symbol": "ETH-USD"}
     nearly = [tick(0, 1), tick(86_400, 1, **other), tick(10, 1)]
-    assert verdicts(nearly) == [FIRST, FIRST, DUPLICATE]
+    assert decisions(nearly) == [FIRST, FIRST, DUPLICATE]
     longer = [tick(0, 1), tick(86_401, 1, **other), tick(10, 1)]
-    assert verdicts(longer) == [FIRST, FIRST, FIRST]
+    assert decisions(longer) == [FIRST, FIRST, FIRST]
 
 
 def test_silent_since_the_latest_time_that_any_run_may_hold() -> None:
@@ -67,7 +67,7 @@ def test_silent_since_the_latest_time_that_any_run_may_hold() -> None:
     begun = [FIRST, DUPLICATE, RESTART, RESTART]
     for silent_s, last in ((86_300, DUPLICATE), (86_400, DUPLICATE), (86_401, FIRST)):
         other = tick(5000 + silent_s, 1, symbol="ETH-USD")
-        assert verdicts([*wrong_clock, other, tick(101, 11)]) == [*begun, FIRST, last]
+        assert decisions([*wrong_clock, other, tick(101, 11)]) == [*begun, FIRST, last]
 
 
 def test_warm_after_five_minutes_of_memory() -> None:
@@ -94,8 +94,8 @@ def test_warm_after_five_minutes_of_memory() -> None:
 def test_bad_messages_become_letters_with_their_reason(value, timestamp_ms, reason) -> None:
     expected = expect([Message(0, 3, timestamp_ms, None, value)])
     assert not expected.rows
-    assert reason in expected.letters[0, 3].reasons
-    assert expected.letters[0, 3].payload == value
+    assert reason in expected.dead_letters[0, 3].reasons
+    assert expected.dead_letters[0, 3].payload == value
 
 
 def test_symbols_outside_the_list_are_refused() -> None:

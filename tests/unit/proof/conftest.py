@@ -54,7 +54,7 @@ def outputs(expected: Expected) -> Outputs:
             row.key,
             FeatureRow(**row.feature_fields(origin), values=values),
         )
-    for origin, letter in sorted(expected.letters.items()):
+    for origin, letter in sorted(expected.dead_letters.items()):
         dead = DeadLetter(
             reason=min(letter.reasons),
             detail="d",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from flows.codec.rows import TargetScores
 from flows.scoring.registry import ModelStore
-from flows.scoring.scorer import Scorer, TargetScores
+from flows.scoring.scorer import Scorer
 from tests.fuzz.account import Account, run_account
 from tests.fuzz.chain import Chain, baseline_scorer
 from tests.fuzz.messages import hostile_messages

@@ -5,7 +5,7 @@ from itertools import islice
 
 from schemas.dead_letters import Reason
 from tests.oracle.expectation import Expected, expect
-from tests.oracle.order import Verdict
+from tests.oracle.order import Decision
 from tests.proof.inputs import OTHER_VENUE, VENUE, messages
 from tests.support.kafka.tools import Message
 
@@ -27,14 +27,14 @@ def test_same_seed_same_messages() -> None:
 
 def test_every_verdict_and_reason_occurs() -> None:
     expected = judged(1, 20_000)
-    counts = Counter(row.verdict for row in expected.rows.values())
-    assert set(counts) == set(Verdict) - {Verdict.DUPLICATE}
+    counts = Counter(row.decision for row in expected.rows.values())
+    assert set(counts) == set(Decision) - {Decision.DUPLICATE}
     assert expected.duplicates
-    reasons = {reason for letter in expected.letters.values() for reason in letter.reasons}
+    reasons = {reason for letter in expected.dead_letters.values() for reason in letter.reasons}
     elsewhere = {Reason.UNKNOWN_SYMBOL, Reason.BROKEN_FRAME, Reason.UNSCORABLE}
     assert reasons == set(Reason) - elsewhere
     assert expected.inputs == 20_000
-    assert len(expected.letters) < 600
+    assert len(expected.dead_letters) < 600
     assert any(row.warm for row in expected.rows.values())
     assert {origin[0] for origin in expected.rows} == {0, 1, 2, 3}
 

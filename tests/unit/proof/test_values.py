@@ -7,18 +7,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.batch import DUPLICATE, RawBatch, SymbolTable
 from flows.codec.decode import decode
-from flows.features import DUPLICATE, FeatureState
+from flows.features import FeatureState
 from schemas.features import NAMES
 from schemas.predictions import FeatureRow
 from tests.oracle.expectation import Expected, expect
-from tests.oracle.order import Verdict
+from tests.oracle.order import Decision
 from tests.proof.inputs import messages
 from tests.proof.values import check_values
 from tests.support.kafka.tools import Message
 
-FIRST, RESTART = Verdict.FIRST, Verdict.RESTART
+FIRST, RESTART = Decision.FIRST, Decision.RESTART
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,8 @@ def test_corrupted_value_is_found(history, column: int) -> None:
 def test_corrupted_value_at_any_beginning_is_found(history) -> None:
     expected, published = history
     beginnings = {FIRST, RESTART}
-    places = [at for at, row in expected.rows.items() if row.verdict in beginnings]
-    assert {expected.rows[at].verdict for at in places} == beginnings
+    places = [at for at, row in expected.rows.items() if row.decision in beginnings]
+    assert {expected.rows[at].decision for at in places} == beginnings
     corrupted = []
     for message in published:
         row = msgspec.json.decode(message.value)

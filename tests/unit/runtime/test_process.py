@@ -17,7 +17,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from flows.connectors.engine_errors import FailFastSink, FailFastSource
 from flows.errors import FencedError
-from flows.runtime.process import end_process, guarded, stop_on_signals
+from flows.runtime.process import end_process, end_on_error, stop_on_signals
 
 WHERE = {where!r}
 STOP = threading.Event()
@@ -65,7 +65,7 @@ def flow():
     stop_on_signals(STOP)
     made = Dataflow("probe")
     stream = op.input("in", made, FailFastSource(Source(), end_process))
-    stream = op.map("map", stream, guarded(step))
+    stream = op.map("map", stream, end_on_error(step))
     op.output("out", stream, FailFastSink(Sink(), end_process))
     return made
 """

@@ -13,7 +13,7 @@ from flows.codec.batch import RawBatch
 from flows.errors import ModelRejectedError
 from flows.monitoring.quality import QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
-from flows.stages.outcome_join import DEFAULT_SPAN, JudgeStep, Specs, span_of
+from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin, Specs, span_of
 from schemas.models import TargetSpec
 from schemas.predictions import Outcome, Prediction
 from tests.support.outcomes import expected, stream
@@ -25,8 +25,8 @@ MODELS = {"spike": "s@1", "calm": "c@1", "move": "m@1"}
 SPECS = {"s@1": SPIKE, "c@1": CALM, "m@1": MOVE}
 
 
-def step(monitor=None, spec_of=SPECS.get, publish=lambda _points: None) -> JudgeStep:
-    return JudgeStep(
+def step(monitor=None, spec_of=SPECS.get, publish=lambda _points: None) -> OutcomeJoin:
+    return OutcomeJoin(
         spec_of, [DEFAULT_SPAN], monitor or QualityMonitor(), QualityMetrics(), publish
     )
 
@@ -45,10 +45,10 @@ def batches(made: list[Prediction], cuts: Iterable[int], first: int = 0, emit_fr
         )
 
 
-def run(judge: JudgeStep, raws: Iterable[RawBatch]) -> list[tuple[int, Outcome]]:
+def run(join: OutcomeJoin, raws: Iterable[RawBatch]) -> list[tuple[int, Outcome]]:
     found = []
     for raw in raws:
-        _key, output = judge(raw)
+        _key, output = join(raw)
         for records in output.records:
             assert records.topic == "outcomes"
             outcomes = [msgspec.json.decode(value, type=Outcome) for value in records.values]
@@ -109,9 +109,9 @@ def test_rebuild_from_moves_on():
 
 
 def _outputs(made):
-    judge = step()
+    join = step()
     for raw in batches(made, range(0, len(made), 500)):
-        yield judge(raw)
+        yield join(raw)
 
 
 def test_batch_without_messages_only_commits():
@@ -126,9 +126,9 @@ def test_messages_that_are_no_predictions_are_counted_and_passed_over():
     values = [msgspec.json.encode(each) for each in made]
     values[10:10] = [b"{", b"null"]
     metrics = QualityMetrics()
-    judge = JudgeStep(SPECS.get, [DEFAULT_SPAN], QualityMonitor(), metrics, lambda _points: None)
+    join = OutcomeJoin(SPECS.get, [DEFAULT_SPAN], QualityMonitor(), metrics, lambda _points: None)
     raw = RawBatch(0, values, list(range(302)), [0] * 302, next_offset=302)
-    found = run(judge, [raw])
+    found = run(join, [raw])
     assert metrics.registry.get_sample_value("voltick_outcomes_unreadable_total") == 2
     assert {outcome.offset for _known, outcome in found} == set(expected(made, SPECS))
 

@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from flows.codec.batch import DUPLICATE
 from flows.errors import ModelRejectedError, TrainingError
-from flows.features import DUPLICATE
 from flows.scoring.baseline import build_zscore
 from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.registry import ModelStore

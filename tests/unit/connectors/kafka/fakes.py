@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException
 
-from flows.connectors.outputs import OutputBatch, Records
+from flows.codec.outputs import OutputBatch, Records
 
 
 class FakeMessage:

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from flows.codec.batch import partition_key
 from flows.connectors.kafka.sink import QUEUED_BATCHES, PartitionWriter, TransactionalSink
-from flows.connectors.kafka.source import partition_key
 from flows.connectors.kafka.transactions import Target, TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
 from flows.errors import BrokerError

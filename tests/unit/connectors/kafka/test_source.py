@@ -5,8 +5,9 @@ import threading
 import pytest
 from confluent_kafka import KafkaError
 
+from flows.codec.batch import partition_key
 from flows.connectors.kafka.positions import Start
-from flows.connectors.kafka.source import PartitionReader, partition_key
+from flows.connectors.kafka.source import PartitionReader
 from flows.connectors.kafka.watchdog import Progress
 from flows.errors import BrokerError, LogTrimmedError
 from tests.unit.connectors.kafka.fakes import FakeConsumer, FakeMessage, end_of_log

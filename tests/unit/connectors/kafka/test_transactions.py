@@ -3,8 +3,8 @@
 import pytest
 from confluent_kafka import KafkaError
 
+from flows.codec.outputs import Latest
 from flows.connectors.kafka.transactions import ABORT_LIMIT, Target, TransactionalWriter
-from flows.connectors.outputs import Latest
 from flows.errors import BrokerError, FencedError
 from tests.unit.connectors.kafka.fakes import FakeProducer, failure, output, values
 

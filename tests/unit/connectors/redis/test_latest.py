@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from flows.connectors.outputs import Latest
+from flows.codec.outputs import Latest
 from flows.connectors.redis.latest import LatestWriter, NewestPredictions
 from flows.connectors.redis.writer import connect
 from schemas import topics
