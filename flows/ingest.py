@@ -103,7 +103,7 @@ class _Parse:
 
     def __call__(self, batch: FrameBatch) -> Outgoing:
         if self._processor is None:
-            self._processor = FrameProcessor(batch.parser)
+            self._processor = FrameProcessor.of(batch.feed)
             if self._loops:
                 self._processor.track_loops()
         messages = self._processor.process(batch.frames, batch.loop_number)

@@ -17,6 +17,8 @@ class FeedName(StrEnum):
 
     AUTO = "auto"
     COINBASE_EXCHANGE = "coinbase-exchange"
+    COINBASE_ADVANCED = "coinbase-advanced"
+    BINANCE = "binance"
     SIMULATE = "simulate"
 
 

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from flows.connectors.kafka.client import client_config, produce_all
 from flows.errors import BrokerError, VoltickError
-from flows.feeds.base import Feed, Frame, Parser
+from flows.feeds.base import Feed, Frame
 from flows.feeds.pacing import Pacing
 
 ONE_PARTITION = "feed"
@@ -25,11 +25,11 @@ _FLUSH_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class FrameBatch:
-    """Frames of one poll and the parser that has read all frames before them."""
+    """Frames of one poll, in order, and the feed that they came from."""
 
     frames: list[Frame]
     loop_number: int
-    parser: Parser
+    feed: Feed
 
 
 class FeedSource(FixedPartitionedSource[FrameBatch, None]):
@@ -100,14 +100,13 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
         pacing: Pacing,
     ) -> None:
         self._feed = feed
-        self._parser = None if feed is None else feed.parser()
         self._max_frames = max_frames
         self._stop = stop
         self._failed = failed
         self._pacing = pacing
 
     def next_batch(self) -> list[FrameBatch]:
-        if self._feed is None or self._parser is None or self._stop.is_set():
+        if self._feed is None or self._stop.is_set():
             raise StopIteration
         if self._pacing.wait_s:
             return []
@@ -118,7 +117,7 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
             raise StopIteration from None
         if frames:
             self._pacing.note_turn()
-            return [FrameBatch(frames, self._feed.loop_number, self._parser)]
+            return [FrameBatch(frames, self._feed.loop_number, self._feed)]
         if self._feed.finished:
             raise StopIteration
         return []

@@ -21,11 +21,15 @@ class Frame(msgspec.Struct, gc=False, omit_defaults=True):
     fresh
         True on the first frame of a new connection after an old one: what came between is lost.
         False also where a recording does not tell connections apart.
+    after_loss
+        True if frames are known to be missing just before this one: a damaged part of a recording,
+        or frames that a full queue did not take.
     """
 
     ts_recv_ns: int | None
     text: str = msgspec.field(name="frame")
     fresh: bool = False
+    after_loss: bool = False
 
 
 class ParsedFrame(msgspec.Struct, gc=False):
@@ -45,6 +49,13 @@ class ParsedFrame(msgspec.Struct, gc=False):
         Symbol and id of its newest trade, from a heartbeat.
     warning
         A complaint of the venue, one sentence for the log.
+    complete
+        The ticks come from a channel that promises every trade: a skipped id is a loss.
+    replayed
+        The newest trade from before the subscription, which the venue sends again.
+    sent_ns
+        The venue's clock when it sent the frame, nanoseconds since the UNIX epoch; None where only
+        the ticks have times.
     """
 
     ticks: Sequence[Tick] = ()
@@ -53,6 +64,9 @@ class ParsedFrame(msgspec.Struct, gc=False):
     lost: bool = False
     last_trade: tuple[str, int] | None = None
     warning: str | None = None
+    complete: bool = False
+    replayed: Tick | None = None
+    sent_ns: int | None = None
 
 
 class Parser(Protocol):
@@ -76,6 +90,10 @@ class Feed(Protocol):
         One of :class:`schemas.feeds.Venue`: which parser reads the frames.
     simulated
         True if the market is made up.
+    live
+        True if the feed begins when it is opened: what came before was missed.
+    marked
+        True if the first frame of each later connection is known as such (``Frame.fresh``).
     loop_number
         How often a repeating recording has started over, as of the newest :meth:`poll`.
     finished
@@ -85,6 +103,8 @@ class Feed(Protocol):
     name: str
     venue: str
     simulated: bool
+    live: bool
+    marked: bool
     loop_number: int
     finished: bool
 
@@ -120,14 +140,6 @@ def dead_frame(venue: str, frame: Frame, detail: str) -> ParsedFrame:
     return ParsedFrame(dead=[broken(venue, frame.text, detail)])
 
 
-def all_finite(tick: Tick) -> bool:
-    """Return whether no number of a tick is NaN or infinite (venues send numbers as strings)."""
-    total = (
-        tick.price
-        + (tick.size or 0.0)
-        + (tick.bid or 0.0)
-        + (tick.ask or 0.0)
-        + (tick.bid_size or 0.0)
-        + (tick.ask_size or 0.0)
-    )
-    return total - total == 0.0
+def bad_price(venue: str, payload: str | bytes) -> DeadLetter:
+    """Wrap a trade whose price is NaN or infinite (venues send numbers as text)."""
+    return broken(venue, payload, "the price is NaN or infinite", Reason.BAD_PRICE)

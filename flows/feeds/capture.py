@@ -26,12 +26,27 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """First line of a recording."""
+    """First line of a recording.
+
+    Attributes
+    ----------
+    format
+        ``frames/1``.
+    venue
+        One of :class:`schemas.feeds.Venue`.
+    source
+        What was recorded, for people.
+    note
+        Whatever the person who recorded it wants to say.
+    marked
+        True if the first frame of each connection after the first is marked ``fresh``.
+    """
 
     format: str
     venue: str
     source: str = ""
     note: str = ""
+    marked: bool = False
 
 
 class CaptureReader:

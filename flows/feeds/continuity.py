@@ -1,34 +1,109 @@
 """Decide whether ticks were lost before a tick, and whether it is new.
 
-Where ticks carry trade ids, the ids decide: a jump is a gap, contiguous ids prove that nothing is
-missing, whatever happened to the connection. Where they do not, a reconnect or a lost message marks
-the next tick of every symbol seen before.
+A gap is a known loss, never a mere skip of ids on a channel that coalesces:
 
-Right after a reconnect a venue repeats what it has already sent: ticks of a symbol are dropped
-until the first id above the newest known one. At any other time an id that does not rise is passed
-on; the consumer counts it as a duplicate.
+- a channel that promises every trade skips an id (Coinbase ``matches`` and ``market_trades``,
+  Binance ``trade``);
+- a new connection follows an old one, or messages of a connection are missing, and the next id of
+  the symbol does not follow its newest one (without ids: in any case);
+- a heartbeat named an id that had not come when the next heartbeat came, and never came;
+- in a recording that does not mark its connections, an id is skipped across a silence;
+- the feed has just begun, so that nobody knows what came before.
+
+A gap that belongs to a tick which is dropped stays with the symbol until its next tick.
+
+An id that was admitted before is a repeat and is dropped: venues send trades again after a
+reconnect. An older id that was not admitted before is passed on as it is.
 """
 
 import msgspec
 
 from flows.feeds.base import ParsedFrame
-from flows.numeric.time import NS_PER_HOUR
+from flows.numeric.time import NS_PER_HOUR, NS_PER_S
 from schemas.ticks import Tick
 
 MEMORY_NS = NS_PER_HOUR
 """Beyond this a lower id is a new numbering, not a repeat; the features' memory is as long."""
 
+SILENCE_NS = 5 * NS_PER_S
+"""A live client gives a connection up after this time without any message."""
+
+SILENCE_RATIO = 20
+"""A silence is also this many times the usual time between two frames: by chance alone, trades of
+a Poisson process are so far apart once in e^20 times."""
+
+_SMOOTHING = 1 / 64
+_HOLES = 256
+
+
+class Silence:
+    """Recognise, by the times of a recording's frames, that its connection was silent.
+
+    Heartbeats come every second, so where there are any, every longer silence counts.
+    """
+
+    def __init__(self) -> None:
+        self._last_ns: int | None = None
+        self._mean_ns = 0.0
+        self._spacings = 0
+        self._heartbeats = False
+
+    def ends_with(self, ts_ns: int, *, heartbeat: bool = False) -> bool:
+        """Return whether a silence lies before the frame of this time; note the frame."""
+        last_ns, self._last_ns = self._last_ns, ts_ns
+        self._heartbeats = self._heartbeats or heartbeat
+        if last_ns is None or ts_ns <= last_ns:
+            return False
+        spacing_ns = ts_ns - last_ns
+        limit_ns = 0.0 if self._heartbeats else SILENCE_RATIO * self._mean_ns
+        if (self._heartbeats or self._spacings) and spacing_ns > max(SILENCE_NS, limit_ns):
+            return True
+        self._spacings += 1
+        weight = max(_SMOOTHING, 1.0 / self._spacings)
+        self._mean_ns += weight * (spacing_ns - self._mean_ns)
+        return False
+
 
 class _Track(msgspec.Struct, gc=False):
-    """The newest tick of one symbol."""
+    """The newest tick of one symbol, and what is still open.
+
+    Attributes
+    ----------
+    ts_event_ns
+        None while only a heartbeat or an old trade has named an id.
+    breaks, silences
+        How many there had been when the newest tick came.
+    announced
+        Id in the newest heartbeat, if it was ahead of the ticks.
+    overdue
+        Id that had been announced by one heartbeat and had not come at the next.
+    owed
+        A tick that carried a gap was dropped.
+    holes
+        First and last id of each range that was skipped, the newest ranges last.
+    """
 
     trade_id: int | None
+    first_id: int | None
     ts_event_ns: int | None
     breaks: int
+    silences: int
+    announced: int | None = None
+    overdue: int | None = None
+    owed: bool = False
+    holes: list[tuple[int, int]] = []
 
 
 class Continuity:
     """Continuity of all symbols of one feed.
+
+    Parameters
+    ----------
+    begins
+        True for a feed that begins now: the first tick of each symbol is marked, because what came
+        before it was missed.
+    marked
+        False for a recording that does not mark where a new connection begins.
 
     Attributes
     ----------
@@ -40,58 +115,147 @@ class Continuity:
         Heartbeats that named a newer trade than the newest tick.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, begins: bool = False, marked: bool = True) -> None:
         self.gaps = 0
         self.repeats = 0
         self.behind = 0
+        self._begins = begins
+        self._silence = None if marked else Silence()
         self._tracks: dict[str, _Track] = {}
         self._breaks = 0
-        self._resuming: set[str] = set()
+        self._silences = 0
 
-    def observe(self, frame: ParsedFrame) -> None:
-        """Note what a frame says of the connection; to be called before its ticks are admitted."""
-        if frame.reconnected:
-            self._resuming = set(self._tracks)
-        if frame.reconnected or frame.lost:
+    def observe(
+        self, frame: ParsedFrame, ts_recv_ns: int | None = None, *, lost: bool = False
+    ) -> None:
+        """Note what a frame says of the connection; to be called before its ticks are admitted.
+
+        Parameters
+        ----------
+        ts_recv_ns
+            When the frame arrived, nanoseconds since the UNIX epoch; None if not known.
+        lost
+            Frames are known to be missing just before this one, whatever it says itself.
+        """
+        if self._silence is not None:
+            ts_ns = ts_recv_ns
+            if ts_ns is None and frame.ticks:
+                ts_ns = frame.ticks[0].ts_event_ns
+            heartbeat = frame.last_trade is not None
+            if ts_ns is not None and self._silence.ends_with(ts_ns, heartbeat=heartbeat):
+                self._silences += 1
+        if frame.reconnected or frame.lost or lost:
             self._breaks += 1
         if frame.last_trade is not None:
             self._heartbeat(*frame.last_trade)
 
-    def admit(self, tick: Tick) -> Tick | None:
-        """Return the tick, marked if there is a gap before it, or None for a repeat."""
+    def fill_in(self, tick: Tick, *, complete: bool) -> Tick | None:
+        """Return a trade from before the subscription if it is new for a symbol seen before.
+
+        For another symbol it only names the id that the next trade must follow.
+        """
         track = self._tracks.get(tick.symbol)
+        new = tick.trade_id
         if track is None:
-            self._tracks[tick.symbol] = _Track(tick.trade_id, tick.ts_event_ns, self._breaks)
-            return tick
-        known, new = track.trade_id, tick.trade_id
+            if new is not None:
+                self._tracks[tick.symbol] = self._anchor(new)
+            return None
+        if track.ts_event_ns is None or track.trade_id is None or new is None:
+            return None
+        return self.admit(tick, complete=complete) if new > track.trade_id else None
+
+    def admit(self, tick: Tick, *, complete: bool = False) -> Tick | None:
+        """Return the tick, marked if there is a gap before it, or None for a repeat.
+
+        Parameters
+        ----------
+        complete
+            Whether the tick's channel promises every trade.
+        """
+        track = self._tracks.get(tick.symbol)
+        new = tick.trade_id
+        if track is None:
+            self._tracks[tick.symbol] = _Track(
+                new, new, tick.ts_event_ns, self._breaks, self._silences
+            )
+            return self._mark(tick) if self._begins or tick.gap else tick
+        known = track.trade_id
         if known is None or new is None:
-            gap = track.breaks != self._breaks
-        elif new > known:
-            gap = new != known + 1
-        elif tick.symbol not in self._resuming:
-            return tick
+            gap = track.breaks != self._breaks or (track.ts_event_ns is None and self._begins)
         elif track.ts_event_ns is None:
-            gap = False  # known from heartbeats alone, so this one is new
-        elif abs(tick.ts_event_ns - track.ts_event_ns) <= MEMORY_NS:
+            gap = self._begins or (complete and new > known + 1)
+            track.first_id = new
+        elif new > known:
+            gap = new != known + 1 and self._is_loss(track, new, complete=complete)
+            if new != known + 1:
+                track.holes = [*track.holes[1 - _HOLES :], (known + 1, new - 1)]
+        elif abs(tick.ts_event_ns - track.ts_event_ns) > MEMORY_NS:
+            gap = True  # a new numbering
+            track.first_id, track.holes = new, []
+        elif self._is_repeat(track, new):
             self.repeats += 1
+            track.owed = track.owed or tick.gap
             return None
         else:
-            gap = True
-        if self._resuming:
-            self._resuming.discard(tick.symbol)
+            return self._mark(tick) if tick.gap else tick
         if new is not None:
             track.trade_id = new
+            if track.first_id is None:
+                track.first_id = new
+            if track.overdue is not None and new >= track.overdue:
+                track.overdue = None
         track.ts_event_ns = tick.ts_event_ns
-        track.breaks = self._breaks
-        if not gap:
+        track.breaks, track.silences = self._breaks, self._silences
+        if not (gap or track.owed or tick.gap):
             return tick
+        track.owed = False
+        return self._mark(tick)
+
+    def _is_loss(self, track: _Track, new: int, *, complete: bool) -> bool:
+        """Return whether skipped ids before a new one are a known loss."""
+        return (
+            complete
+            or track.breaks != self._breaks
+            or track.silences != self._silences
+            or (track.overdue is not None and new > track.overdue)
+        )
+
+    def _is_repeat(self, track: _Track, trade_id: int) -> bool:
+        """Return whether an id at or below the newest one has come before."""
+        if track.first_id is not None and trade_id < track.first_id:
+            return track.breaks != self._breaks  # what a venue sends again after a reconnect
+        return not _fill(track.holes, trade_id)
+
+    def _mark(self, tick: Tick) -> Tick:
         self.gaps += 1
-        return msgspec.structs.replace(tick, gap=True)
+        return tick if tick.gap else msgspec.structs.replace(tick, gap=True)
+
+    def _anchor(self, trade_id: int) -> _Track:
+        return _Track(trade_id, None, None, self._breaks, self._silences)
 
     def _heartbeat(self, symbol: str, trade_id: int) -> None:
         track = self._tracks.get(symbol)
-        if track is None or track.trade_id is None:
+        if track is None:
             # The newest trade at the subscription: what follows must continue it.
-            self._tracks[symbol] = _Track(trade_id, None, self._breaks)
-        elif trade_id > track.trade_id:
-            self.behind += 1  # the next tick's id says whether it was lost or is on its way
+            self._tracks[symbol] = self._anchor(trade_id)
+            return
+        known = track.trade_id
+        if known is None:
+            return
+        if trade_id <= known:
+            track.announced = None
+            return
+        self.behind += 1
+        if track.announced is not None and track.announced > known:
+            track.overdue = track.announced
+        track.announced = trade_id
+
+
+def _fill(holes: list[tuple[int, int]], trade_id: int) -> bool:
+    """Return whether an id lies in a hole, and take it out."""
+    for index, (low, high) in enumerate(holes):
+        if low <= trade_id <= high:
+            rest = [(low, trade_id - 1), (trade_id + 1, high)]
+            holes[index : index + 1] = [(first, last) for first, last in rest if first <= last]
+            return True
+    return False

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
-from flows.feeds.base import Feed, Frame, Parser
+from flows.feeds.base import Feed, Frame, ParsedFrame, Parser
+from flows.feeds.clock import ClockWatch
 from flows.feeds.continuity import Continuity
 from flows.feeds.loop import LoopShift
 from flows.feeds.pacing import Pacing
 from schemas.dead_letters import DeadLetter
+from schemas.ticks import Tick
 
 MAX_PAYLOAD_BYTES = 500_000
 """Of a dead letter: in base64 it must fit into a broker's usual limit of one megabyte."""
@@ -55,19 +57,38 @@ class FrameProcessor:
     Ingest, runs that end and training all read frames through this class, so that a recording
     gives the same ticks everywhere.
 
+    Parameters
+    ----------
+    parser
+        Of the feed's venue, new.
+    live, marked
+        See :class:`flows.feeds.base.Feed`.
+
     Attributes
     ----------
     counts
         Of everything so far.
     """
 
-    def __init__(self, parser: Parser) -> None:
+    def __init__(self, parser: Parser, *, live: bool = False, marked: bool = True) -> None:
         self.counts = Counts()
         self._parser = parser
-        self._continuity = Continuity()
+        self._continuity = Continuity(begins=live, marked=marked)
+        self._observe_all = not marked
+        self._clock = ClockWatch(parser.venue) if live else None
         self._loops: LoopShift | None = None
         self._encode = msgspec.json.Encoder().encode
         self._keys: dict[str, bytes] = {}
+
+    @classmethod
+    def of(cls, feed: Feed) -> "FrameProcessor":
+        """Return a new processor for a feed's frames."""
+        return cls(feed.parser(), live=feed.live, marked=feed.marked)
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """Seconds by which this host's clock is ahead of the venue's; None if not measured."""
+        return None if self._clock is None else self._clock.offset_s
 
     def track_loops(self) -> None:
         """Measure the first loop, so that later ones can be shifted; before the first frame."""
@@ -76,26 +97,25 @@ class FrameProcessor:
     def process(self, frames: Sequence[Frame], loop_number: int = 0) -> Messages:
         """Return the messages of some frames, all of one loop, in order."""
         counts, continuity, loops = self.counts, self._continuity, self._loops
-        parse, admit, encode, keys = self._parser.parse, continuity.admit, self._encode, self._keys
+        parse, admit, append = self._parser.parse, continuity.admit, self._append
         out = Messages()
         ticks = out.ticks
         tick_frames = dead_frames = 0
         for frame in frames:
             parsed = parse(frame)
-            if parsed.reconnected or parsed.lost or parsed.last_trade is not None:
-                continuity.observe(parsed)
+            self._note_connection(frame, parsed)
             if parsed.ticks:
                 tick_frames += 1
+                complete = parsed.complete
                 for made in parsed.ticks:
-                    tick = admit(made if loops is None else loops.shift(made, loop_number))
-                    if tick is None:
-                        continue
-                    key = keys.get(tick.symbol)
-                    if key is None:
-                        key = keys[tick.symbol] = tick.symbol.encode()
-                    ticks.append((key, encode(tick)))
+                    tick = made if loops is None else loops.shift(made, loop_number)
+                    append(ticks, admit(tick, complete=complete))
             elif parsed.dead:
                 dead_frames += 1
+            elif parsed.replayed is not None:
+                made = parsed.replayed
+                tick = made if loops is None else loops.shift(made, loop_number)
+                tick_frames += append(ticks, continuity.fill_in(tick, complete=parsed.complete))
             if parsed.dead:
                 out.dead.extend(self._dead_letter(each) for each in parsed.dead)
             if parsed.warning is not None:
@@ -109,6 +129,27 @@ class FrameProcessor:
         counts.gaps = continuity.gaps
         counts.repeats = continuity.repeats
         return out
+
+    def _note_connection(self, frame: Frame, parsed: ParsedFrame) -> None:
+        """Tell continuity and clock what a frame says beside its ticks."""
+        lost = parsed.lost or frame.after_loss
+        if parsed.reconnected or lost or parsed.last_trade is not None or self._observe_all:
+            self._continuity.observe(parsed, frame.ts_recv_ns, lost=lost)
+        if self._clock is not None and frame.ts_recv_ns is not None:
+            if parsed.sent_ns is not None:
+                self._clock.note(frame.ts_recv_ns, parsed.sent_ns)
+            elif parsed.ticks:
+                self._clock.note(frame.ts_recv_ns, parsed.ticks[-1].ts_event_ns)
+
+    def _append(self, messages: list[tuple[bytes, bytes]], tick: Tick | None) -> bool:
+        """Append a tick's message, if there is one; return whether there is."""
+        if tick is None:
+            return False
+        key = self._keys.get(tick.symbol)
+        if key is None:
+            key = self._keys[tick.symbol] = tick.symbol.encode()
+        messages.append((key, self._encode(tick)))
+        return True
 
     def _dead_letter(self, dead: DeadLetter) -> tuple[bytes, bytes]:
         if len(dead.payload) > MAX_PAYLOAD_BYTES:

@@ -43,10 +43,14 @@ class RecordingFeed:
         self.name = f"{feed.name}, recorded to {path}"
         self.venue = feed.venue
         self.simulated = feed.simulated
+        self.live = feed.live
+        self.marked = feed.marked
         self.loop_number = 0
         self.finished = False
         self._feed = feed
-        header = Header(format=FORMAT, venue=feed.venue, source=feed.name, note=note)
+        header = Header(
+            format=FORMAT, venue=feed.venue, source=feed.name, note=note, marked=feed.marked
+        )
         self._writer = CaptureWriter(path, header)
 
     def parser(self) -> Parser:

@@ -1,20 +1,35 @@
 """Open feeds by name."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
 from flows.errors import FeedError
 from flows.feeds.base import Feed
-from flows.feeds.coinbase_exchange.client import URL, CoinbaseExchangeFeed, reachable
+from flows.feeds.binance.client import open_binance
+from flows.feeds.coinbase_advanced.client import open_advanced
+from flows.feeds.coinbase_exchange.client import URL, open_exchange
 from flows.feeds.replay import ReplayFeed
 from flows.feeds.simulator.feed import SimulatedFeed
+from flows.feeds.websocket import WebSocketFeed, reachable
 from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName
 
+_LIVE: Mapping[str, Callable[[Sequence[str], str | None], WebSocketFeed]] = {
+    FeedName.COINBASE_EXCHANGE: open_exchange,
+    FeedName.COINBASE_ADVANCED: open_advanced,
+    FeedName.BINANCE: open_binance,
+}
 
-def choose(spec: str, feed_url: str | None, probe: Callable[[str], bool] = reachable) -> str:
+
+def choose(
+    spec: str,
+    feed_url: str | None,
+    probe: Callable[[str], bool] = reachable,
+    *,
+    may_simulate: bool = True,
+) -> str:
     """Return the feed that ``auto`` means here and now; any other name as it is.
 
     Parameters
@@ -25,9 +40,14 @@ def choose(spec: str, feed_url: str | None, probe: Callable[[str], bool] = reach
         Address of the live feed, None for the venue's own.
     probe
         Returns whether an address answers.
+    may_simulate
+        Whether the simulator may take the place of a live feed that does not answer: only where
+        the ticks end with this run. Otherwise the live feed is waited for.
     """
     if spec != FeedName.AUTO:
         return spec
+    if not may_simulate:
+        return FeedName.COINBASE_EXCHANGE
     url = feed_url or URL
     if probe(url):
         return FeedName.COINBASE_EXCHANGE
@@ -67,7 +87,6 @@ def open_feed(
     speed: float | None = 1.0,
     loop: bool = False,
     duration_s: float | None = None,
-    probe: Callable[[str], bool] = reachable,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Feed:
     """Open a feed by name.
@@ -75,7 +94,8 @@ def open_feed(
     Parameters
     ----------
     spec
-        ``auto``, ``coinbase-exchange``, ``simulate`` or ``replay:FILE``.
+        One of :class:`schemas.feeds.FeedName` or ``replay:FILE``; ``auto`` is the live feed of
+        Coinbase Exchange.
     symbols
         Symbols of a live or simulated feed.
     feed_url
@@ -88,8 +108,6 @@ def open_feed(
         Of a replay: start over at the end.
     duration_s
         Of a replay or the simulator: end after this many seconds.
-    probe
-        Returns whether an address answers, for ``auto``.
     now_ns
         Where the simulator's event time begins, nanoseconds since the UNIX epoch.
 
@@ -100,12 +118,12 @@ def open_feed(
     CaptureError
         The recording cannot be read.
     """
-    chosen = choose(spec, feed_url, probe)
+    chosen = choose(spec, feed_url, may_simulate=False)
     if chosen.startswith(REPLAY_PREFIX):
         path = Path(chosen.removeprefix(REPLAY_PREFIX))
         return ReplayFeed(path, speed=speed, loop=loop, duration_s=duration_s)
-    if chosen == FeedName.COINBASE_EXCHANGE:
-        return CoinbaseExchangeFeed(symbols, feed_url or URL)
+    if chosen in _LIVE:
+        return _LIVE[chosen](symbols, feed_url)
     if chosen == FeedName.SIMULATE:
         return SimulatedFeed(
             symbols,

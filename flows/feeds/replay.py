@@ -47,7 +47,7 @@ class ReplayFeed:
         See :class:`flows.feeds.capture.CaptureReader`; also for a venue without a parser.
     """
 
-    simulated = False
+    live = False
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class ReplayFeed:
         self._reader = CaptureReader(path)
         self.venue = self._reader.header.venue
         self.simulated = self.venue == Venue.SIMULATOR
+        self.marked = self._reader.header.marked
         if self.venue not in VENUES:
             self._reader.close()
             message = (
@@ -107,7 +108,7 @@ class ReplayFeed:
 
     def parser(self) -> Parser:
         """Return a parser that knows the recording's opening."""
-        return parser_for(self.venue, self._opening)
+        return parser_for(self.venue, self._opening, marked=self.marked)
 
     def poll(self, max_frames: int) -> list[Frame]:
         """Return the frames that are due, at most ``max_frames``."""

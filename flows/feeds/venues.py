@@ -12,13 +12,11 @@ from schemas.feeds import VENUES, Venue
 
 _PARSERS: dict[str, Callable[[], Parser]] = {
     Venue.BINANCE: BinanceParser,
-    Venue.COINBASE_ADVANCED: AdvancedParser,
-    Venue.COINBASE_EXCHANGE: ExchangeParser,
     Venue.SIMULATOR: TickParser,
 }
 
 
-def parser_for(venue: str, opening: Iterable[str] = ()) -> Parser:
+def parser_for(venue: str, opening: Iterable[str] = (), *, marked: bool = True) -> Parser:
     """Return a new parser for a venue.
 
     Parameters
@@ -27,6 +25,8 @@ def parser_for(venue: str, opening: Iterable[str] = ()) -> Parser:
         One of :class:`schemas.feeds.Venue`.
     opening
         The first frames of a recording; empty for a live feed.
+    marked
+        False for a recording that does not mark where a new connection begins.
 
     Raises
     ------
@@ -35,6 +35,8 @@ def parser_for(venue: str, opening: Iterable[str] = ()) -> Parser:
     """
     if venue == Venue.COINBASE_ADVANCED:
         return AdvancedParser(trades=subscribes_to_trades(opening))
+    if venue == Venue.COINBASE_EXCHANGE:
+        return ExchangeParser(marked=marked)
     make = _PARSERS.get(venue)
     if make is None:
         message = f"unknown venue {venue!r}; known are {', '.join(VENUES)}"

@@ -94,7 +94,7 @@ def run_until_end(
     announce(settings, served, api=api)
 
     sender = Sender(config)
-    ingest = FrameProcessor(feed.parser())
+    ingest = FrameProcessor(feed.parser(), marked=feed.marked)  # its broker knows no ticks before
     if settings.replay_loop:
         ingest.track_loops()
     began = time.monotonic()

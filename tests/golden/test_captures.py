@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from flows.feeds.base import Frame
+from flows.feeds.capture import CaptureReader
 from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import ReplayFeed
 from schemas.ticks import Tick
@@ -22,7 +23,7 @@ COUNTS = {
     "coinbase-advanced_btc_20251201_10min": (3_996, 3_996, 3_996, 0),
     "coinbase-advanced_btc_20260404_15min": (3_108, 3_108, 3_108, 0),
     "coinbase-advanced_btc_20260404_2h": (17_251, 17_251, 17_251, 0),
-    "coinbase-exchange_10pairs_20210417_31s": (9_946, 107, 107, 0),
+    "coinbase-exchange_10pairs_20210417_31s": (9_946, 99, 99, 0),
     "coinbase-exchange_btc_20251112_165s": (2_827, 2_824, 2_824, 2),
     "coinbase-exchange_eth_20210701_48h": (41_616, 41_616, 41_616, 0),
 }
@@ -30,7 +31,7 @@ COUNTS = {
 
 def replay(name: str) -> tuple[FrameProcessor, list[Tick]]:
     feed = ReplayFeed(capture(name))
-    ingest = FrameProcessor(feed.parser())
+    ingest = FrameProcessor.of(feed)
     decode = msgspec.json.Decoder(Tick).decode
     ticks: list[Tick] = []
     while not feed.finished:
@@ -73,11 +74,25 @@ def test_every_tick_is_plausible(name: str) -> None:
         assert jumps == [tick.gap for tick in own[1:] if tick.trade_id is not None]
 
 
-@pytest.mark.parametrize(
-    "name", ["coinbase-exchange_10pairs_20210417_31s", "coinbase-exchange_btc_20251112_165s"]
-)
-def test_trades_lie_within_the_venues_own_quotes(name: str) -> None:
+def test_every_match_of_a_session_is_a_tick_once() -> None:
+    """Beside them two tickers that came before the acknowledgement of ``matches``."""
+    name = "coinbase-exchange_10pairs_20210417_31s"
+    with CaptureReader(capture(name)) as reader:
+        frames = [json.loads(frame.text) for block in reader.blocks() for frame in block]
+    sent = [
+        (frame["product_id"], frame["trade_id"], {"sell": 1, "buy": -1}[frame["side"]])
+        for frame in frames
+        if frame["type"] == "match"
+    ]
     _, ticks = replay(name)
+    made = [(tick.symbol, tick.trade_id, tick.side) for tick in ticks]
+    assert len(sent) == 97
+    assert [each for each in made if each in set(sent)] == sent
+    assert len(made) - len(sent) == 2
+
+
+def test_trades_lie_within_the_venues_own_quotes() -> None:
+    _, ticks = replay("coinbase-exchange_btc_20251112_165s")
     for tick in ticks:
         assert tick.bid is not None
         assert tick.ask is not None

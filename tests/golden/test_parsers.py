@@ -17,12 +17,13 @@ NAMES = [
     "coinbase-advanced-ticker",
     "coinbase-advanced-trades",
     "coinbase-exchange",
+    "coinbase-exchange-matches",
 ]
 
 
 def replay(path: Path) -> tuple[dict[str, int], list[dict[str, object]], list[DeadLetter]]:
     feed = ReplayFeed(path)
-    ingest = FrameProcessor(feed.parser())
+    ingest = FrameProcessor.of(feed)
     ticks: list[dict[str, object]] = []
     dead: list[DeadLetter] = []
     while not feed.finished:

@@ -35,9 +35,9 @@ class Connection:
         """Send an object."""
         self.raw(json.dumps(message, separators=(",", ":")))
 
-    def ack(self) -> None:
-        """Acknowledge the subscription."""
-        names = ("ticker", "heartbeat")
+    def ack(self, *names: str) -> None:
+        """Acknowledge the subscription to these channels; to ticker and heartbeat if none."""
+        names = names or ("ticker", "heartbeat")
         channels = [{"name": name, "product_ids": self.symbols} for name in names]
         self.send({"type": "subscriptions", "channels": channels})
 
@@ -58,6 +58,24 @@ class Connection:
                 "time": time.isoformat().replace("+00:00", "Z"),
                 "trade_id": trade_id,
                 "last_size": "0.1",
+            }
+        )
+
+    def match(self, trade_id: int, symbol: str = "BTC-USD", kind: str = "match") -> None:
+        """Send a trade; its time follows from its id."""
+        time = START + timedelta(milliseconds=100 * trade_id)
+        self.send(
+            {
+                "type": kind,
+                "trade_id": trade_id,
+                "maker_order_id": "a",
+                "taker_order_id": "b",
+                "side": "sell",
+                "size": "0.1",
+                "price": "100.5",
+                "product_id": symbol,
+                "sequence": 10 * trade_id,
+                "time": time.isoformat().replace("+00:00", "Z"),
             }
         )
 

@@ -24,7 +24,7 @@ def read_capture(path: Path) -> TickLog:
     """
     feed = ReplayFeed(path)
     try:
-        processor = FrameProcessor(feed.parser())
+        processor = FrameProcessor.of(feed)
         symbols = SymbolTable()
         batches: list[TickBatch] = []
         offset = 0

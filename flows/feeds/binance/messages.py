@@ -20,24 +20,29 @@ class Combined(msgspec.Struct, gc=False, frozen=True):
 
 
 class Trade(msgspec.Struct, gc=False, frozen=True):
-    """One trade. ``m``: the buyer was the maker, so the taker sold."""
+    """One trade. ``m``: the buyer was the maker, so the taker sold; ``E``: the venue's clock."""
 
     s: Symbol
-    t: TradeId
     p: float
-    q: float
     T: int
-    m: bool
+    t: TradeId | None = None
+    q: float | None = None
+    m: bool | None = None
+    E: int | None = None
 
 
 class BookTicker(msgspec.Struct, gc=False, frozen=True):
     """The best quotes, at every change; without a time of their own."""
 
     s: Symbol
-    b: float
-    B: float
-    a: float
-    A: float
+    b: float | None = None
+    B: float | None = None
+    a: float | None = None
+    A: float | None = None
+
+
+OPTIONAL_TRADE_NUMBERS = ("t", "q", "E")
+OPTIONAL_QUOTE_NUMBERS = ("b", "B", "a", "A")
 
 
 class Kind(msgspec.Struct, gc=False, frozen=True):

@@ -1,9 +1,9 @@
 """The best quotes of an order book kept from its changes."""
 
 import heapq
+from math import inf
 
-Quote = tuple[float | None, float | None, float | None, float | None]
-"""Bid, ask, and the quantities at them."""
+from flows.feeds.quotes import Quote
 
 _SLACK = 1024
 
@@ -19,7 +19,9 @@ class _Side:
         self._heap: list[float] = []
 
     def set(self, price: float, quantity: float) -> None:
-        if quantity == 0.0:
+        if not 0.0 < price < inf:
+            return
+        if not 0.0 < quantity < inf:
             self._levels.pop(price, None)
             return
         if price not in self._levels:

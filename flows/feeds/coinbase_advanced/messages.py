@@ -27,10 +27,10 @@ class Trade(msgspec.Struct, gc=False, frozen=True):
     """One trade; ``side`` is the maker's."""
 
     product_id: Symbol
-    trade_id: Number
     price: float
-    size: float
     time: str
+    trade_id: Number | None = None
+    size: float | None = None
     side: str = ""
 
 
@@ -115,6 +115,9 @@ Message = (
     | HeartbeatsMessage
     | CandlesMessage
 )
+
+OPTIONAL_TICKER_NUMBERS = ("best_bid", "best_ask", "best_bid_quantity", "best_ask_quantity")
+OPTIONAL_TRADE_NUMBERS = ("trade_id", "size")
 
 KNOWN_CHANNELS = frozenset(
     ("ticker", "market_trades", "l2_data", "subscriptions", "heartbeats", "candles")

@@ -24,10 +24,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from flows.feeds.base import Frame, ParsedFrame, all_finite, broken, dead_frame
-from flows.feeds.coinbase_advanced.book import Book, Quote
+from flows.feeds.base import Frame, ParsedFrame, bad_price, broken, dead_frame
+from flows.feeds.coinbase_advanced.book import Book
 from flows.feeds.coinbase_advanced.messages import (
     KNOWN_CHANNELS,
+    OPTIONAL_TICKER_NUMBERS,
+    OPTIONAL_TRADE_NUMBERS,
     AnyMessage,
     BookMessage,
     HeartbeatsMessage,
@@ -40,8 +42,10 @@ from flows.feeds.coinbase_advanced.messages import (
     Trade,
     TradesMessage,
 )
+from flows.feeds.lenient import decode_leniently
+from flows.feeds.quotes import NO_QUOTE, Quote, positive_or_none, stated_quote
 from flows.feeds.timestamps import IsoTime
-from schemas.dead_letters import DeadLetter, Reason
+from schemas.dead_letters import DeadLetter
 from schemas.decoding import UNREADABLE
 from schemas.feeds import Venue
 from schemas.ticks import Side, Tick
@@ -50,7 +54,6 @@ VENUE = Venue.COINBASE_ADVANCED.value
 TRADES_CHANNEL = "market_trades"
 
 _TAKER_OF_MAKER: dict[str, Side] = {"BUY": -1, "SELL": 1}
-_NO_QUOTE: Quote = (None, None, None, None)
 
 
 class AdvancedParser:
@@ -73,7 +76,7 @@ class AdvancedParser:
         self._decode_trade = msgspec.json.Decoder(Trade, strict=False).decode
         self._time = IsoTime()
         self._trades = trades
-        self._quotes: dict[str, Quote | Book] = {}
+        self._quotes: dict[str, Quote] = {}
         self._books: dict[str, Book] = {}
         self._sequence = 0
         self._complete = False
@@ -84,6 +87,8 @@ class AdvancedParser:
         reconnected = frame.fresh
         if reconnected:
             self._forget_connection()
+        elif frame.after_loss:
+            self._forget_quotes()
         try:
             message = self._decode(frame.text)
         except msgspec.ValidationError as error:
@@ -112,6 +117,7 @@ class AdvancedParser:
             self._follow_book(message)
         elif type(message) is HeartbeatsMessage:
             self._complete = True
+            return ParsedFrame(sent_ns=self._sent_ns(message.timestamp))
         elif type(message) is SubscriptionsMessage:
             asked = {name for e in message.events for name, ids in e.subscriptions.items() if ids}
             self._trades = self._trades or TRADES_CHANNEL in asked
@@ -132,60 +138,66 @@ class AdvancedParser:
             return dead_frame(VENUE, frame, f"timestamp: {error}")
         ticks = []
         for entry in entries:
+            quote = stated_quote(
+                entry.best_bid, entry.best_ask, entry.best_bid_quantity, entry.best_ask_quantity
+            )
+            if quote is not None:
+                self._quotes[entry.product_id] = quote
+            if self._trades:
+                continue
+            if entry.price - entry.price != 0.0:
+                dead.append(bad_price(VENUE, msgspec.json.encode(entry)))
+                continue
+            bid, ask, bid_size, ask_size = quote or NO_QUOTE
             tick = Tick(
                 symbol=entry.product_id,
                 venue=VENUE,
                 ts_event_ns=ts_event_ns,
                 price=entry.price,
                 ts_recv_ns=frame.ts_recv_ns,
-                bid=entry.best_bid,
-                ask=entry.best_ask,
-                bid_size=entry.best_bid_quantity,
-                ask_size=entry.best_ask_quantity,
+                bid=bid,
+                ask=ask,
+                bid_size=bid_size,
+                ask_size=ask_size,
                 sequence=sequence or None,
             )
-            if not all_finite(tick):
-                dead.append(_not_finite(msgspec.json.encode(entry)))
-                continue
-            self._quotes[entry.product_id] = (tick.bid, tick.ask, tick.bid_size, tick.ask_size)
             ticks.append(tick)
-        if self._trades:
-            return ParsedFrame(dead=dead) if dead else self._control
-        return ParsedFrame(ticks, dead)
+        return ParsedFrame(ticks, dead) if ticks or dead else self._control
 
     def _market_trades(
         self, frame: Frame, sequence: int, trades: Sequence[Trade], dead: list[DeadLetter]
     ) -> ParsedFrame:
         self._trades = True
         ticks = []
-        for trade in sorted(trades, key=_trade_id):
+        oldest_first = list(reversed(trades))  # also where the venue gives no ids
+        oldest_first.sort(key=_trade_id)
+        for trade in oldest_first:
+            if trade.price - trade.price != 0.0:
+                dead.append(bad_price(VENUE, msgspec.json.encode(trade)))
+                continue
             try:
                 ts_event_ns = self._time.ns(trade.time)
             except ValueError as error:
                 dead.append(broken(VENUE, msgspec.json.encode(trade), f"time: {error}"))
                 continue
-            known = self._quotes.get(trade.product_id, _NO_QUOTE)
-            bid, ask, bid_size, ask_size = known.quote() if isinstance(known, Book) else known
+            bid, ask, bid_size, ask_size = self._quotes.get(trade.product_id, NO_QUOTE)
             tick = Tick(
                 symbol=trade.product_id,
                 venue=VENUE,
                 ts_event_ns=ts_event_ns,
                 price=trade.price,
                 ts_recv_ns=frame.ts_recv_ns,
-                size=trade.size,
+                size=positive_or_none(trade.size),
                 side=_TAKER_OF_MAKER.get(trade.side, 0),
                 bid=bid,
                 ask=ask,
                 bid_size=bid_size,
                 ask_size=ask_size,
-                trade_id=trade.trade_id,
+                trade_id=trade.trade_id or None,
                 sequence=sequence or None,
             )
-            if all_finite(tick):
-                ticks.append(tick)
-            else:
-                dead.append(_not_finite(msgspec.json.encode(trade)))
-        return ParsedFrame(ticks, dead)
+            ticks.append(tick)
+        return ParsedFrame(ticks, dead, complete=True)
 
     def _follow(self, sequence: int) -> tuple[bool, bool]:
         """Note the message's number; return whether messages were lost, and if it restarted."""
@@ -195,16 +207,24 @@ class AdvancedParser:
             self._sequence = sequence
             return False, True
         if self._complete and last > 0 and sequence > last + 1:
-            self._quotes.clear()
-            self._books.clear()
+            self._forget_quotes()
             return True, False
         return False, False
 
     def _forget_connection(self) -> None:
         self._sequence = 0
         self._complete = False
+        self._forget_quotes()
+
+    def _forget_quotes(self) -> None:
         self._quotes.clear()
         self._books.clear()
+
+    def _sent_ns(self, timestamp: str) -> int | None:
+        try:
+            return self._time.ns(timestamp)
+        except ValueError:
+            return None
 
     def _follow_book(self, message: BookMessage) -> None:
         for event in message.events:
@@ -215,10 +235,9 @@ class AdvancedParser:
                 continue  # changes of a book that was never seen whole
             for level in event.updates:
                 book.set(level.side, level.price_level, level.new_quantity)
-            bid, ask, _, _ = book.quote()
-            if bid is not None and ask is not None and bid > ask:
-                continue  # mid-change; the older quote is the better one
-            self._quotes[event.product_id] = book
+            quote = stated_quote(*book.quote())
+            if quote is not None:  # otherwise between two changes: keep the older
+                self._quotes[event.product_id] = quote
 
     def _unknown_or_broken(self, frame: Frame, detail: str) -> ParsedFrame:
         try:
@@ -237,8 +256,7 @@ class AdvancedParser:
         elif message.channel == TRADES_CHANNEL:
             result = self._rescue_trades(frame, message, detail)
         else:
-            self._quotes.clear()
-            self._books.clear()  # a change was lost
+            self._forget_quotes()  # a change was lost
             result = dead_frame(VENUE, frame, detail)
         return msgspec.structs.replace(result, lost=lost, reconnected=restarted)
 
@@ -252,7 +270,7 @@ class AdvancedParser:
                 continue
             for part in parts:
                 try:
-                    entries.append(self._decode_ticker(part))
+                    entries.append(self._ticker_entry(part))
                 except UNREADABLE as error:
                     dead.append(broken(VENUE, part, str(error)))
         if not entries:
@@ -269,12 +287,24 @@ class AdvancedParser:
                 continue
             for part in parts:
                 try:
-                    trades.append(self._decode_trade(part))
+                    trades.append(self._trade(part))
                 except UNREADABLE as error:
                     dead.append(broken(VENUE, part, str(error)))
         if not trades and not dead:
             return dead_frame(VENUE, frame, detail)
         return self._market_trades(frame, message.sequence_num, trades, dead)
+
+    def _ticker_entry(self, part: msgspec.Raw) -> TickerEntry:
+        try:
+            return self._decode_ticker(part)
+        except msgspec.ValidationError:
+            return decode_leniently(part, TickerEntry, OPTIONAL_TICKER_NUMBERS)
+
+    def _trade(self, part: msgspec.Raw) -> Trade:
+        try:
+            return self._decode_trade(part)
+        except msgspec.ValidationError:
+            return decode_leniently(part, Trade, OPTIONAL_TRADE_NUMBERS)
 
 
 def subscribes_to_trades(texts: Iterable[str]) -> bool:
@@ -297,8 +327,4 @@ def subscribes_to_trades(texts: Iterable[str]) -> bool:
 
 
 def _trade_id(trade: Trade) -> int:
-    return trade.trade_id
-
-
-def _not_finite(payload: bytes) -> DeadLetter:
-    return broken(VENUE, payload, "a number is NaN or infinite", Reason.BAD_PRICE)
+    return trade.trade_id or 0

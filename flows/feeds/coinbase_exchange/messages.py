@@ -17,7 +17,11 @@ class _Message(msgspec.Struct, gc=False, frozen=True, tag_field="type"):
 
 
 class Ticker(_Message, frozen=True, tag="ticker"):
-    """One per trade. ``side`` is the taker's; recordings of 2021 have no quoted sizes."""
+    """The newest trade with the quotes after it; ``side`` is the taker's.
+
+    A cascade of matches gives one message, so ``trade_id`` skips. Recordings of 2021 have no quoted
+    sizes. An empty side of the book is ``""`` or ``"0"``.
+    """
 
     product_id: Symbol
     price: float
@@ -32,11 +36,32 @@ class Ticker(_Message, frozen=True, tag="ticker"):
     best_ask_size: float | None = None
 
 
+class _Match(_Message, frozen=True):
+    """One trade; ``side`` is the maker's."""
+
+    product_id: Symbol
+    price: float
+    time: str
+    trade_id: TradeId | None = None
+    sequence: TradeId | None = None
+    side: str = ""
+    size: float | None = None
+
+
+class Match(_Match, frozen=True, tag="match"):
+    """A trade as it happens: every trade of a product."""
+
+
+class LastMatch(_Match, frozen=True, tag="last_match"):
+    """The newest trade from before the subscription."""
+
+
 class Heartbeat(_Message, frozen=True, tag="heartbeat"):
-    """One a second and product."""
+    """One a second and product; a ``last_trade_id`` of 0 names none."""
 
     product_id: Symbol
     last_trade_id: TradeId | None = None
+    time: str = ""
 
 
 class Error(_Message, frozen=True, tag="error"):
@@ -46,16 +71,20 @@ class Error(_Message, frozen=True, tag="error"):
     reason: str = ""
 
 
+class Channel(msgspec.Struct, gc=False, frozen=True):
+    """A channel of an acknowledgement and its products."""
+
+    name: str
+    product_ids: list[str]
+
+
 class Subscriptions(_Message, frozen=True, tag="subscriptions"):
-    """The acknowledgement."""
+    """The acknowledgement: all that the connection is subscribed to by now.
 
+    ``channels`` is a list of :class:`Channel`.
+    """
 
-class Match(_Message, frozen=True, tag="match"):
-    """The trade again that ``ticker`` reports, with the maker's side."""
-
-
-class LastMatch(_Message, frozen=True, tag="last_match"):
-    """A trade from before the subscription."""
+    channels: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class Snapshot(_Message, frozen=True, tag="snapshot"):
@@ -67,6 +96,18 @@ class L2Update(_Message, frozen=True, tag="l2update"):
 
 
 Message = Ticker | L2Update | Match | Heartbeat | LastMatch | Snapshot | Subscriptions | Error
+
+OPTIONAL_NUMBERS = (
+    "trade_id",
+    "sequence",
+    "last_size",
+    "size",
+    "best_bid",
+    "best_ask",
+    "best_bid_size",
+    "best_ask_size",
+    "last_trade_id",
+)
 
 
 class AnyMessage(msgspec.Struct, gc=False, frozen=True):

@@ -29,6 +29,8 @@ class SimulatedFeed:
 
     venue = VENUE
     simulated = True
+    live = True
+    marked = True
 
     def __init__(
         self,

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from flows.feeds.binance.parse import BinanceParser, normalise
+from flows.feeds.binance.parse import BinanceParser
 from schemas.dead_letters import Reason
 from tests.unit.feeds.support import frame, ticks
 
@@ -15,38 +15,12 @@ def trade(trade_id: int = 1, symbol: str = "BTCUSDT", **changes: Any) -> dict[st
     return {**made, **changes}
 
 
-def quote(bid: str = "99", ask: str = "101", symbol: str = "BTCUSDT") -> dict[str, Any]:
+def quote(bid: object = "99", ask: object = "101", symbol: str = "BTCUSDT") -> dict[str, Any]:
     return {"u": 1, "s": symbol, "b": bid, "B": "5", "a": ask, "A": "6"}
 
 
 def combined(data: object, stream: str) -> dict[str, Any]:
     return {"stream": stream, "data": data}
-
-
-@pytest.mark.parametrize(
-    ("symbol", "expected"),
-    [
-        ("BTCUSDT", "BTC-USDT"),
-        ("BTCUSDC", "BTC-USDC"),
-        ("BTCFDUSD", "BTC-FDUSD"),
-        ("BTCTUSD", "BTC-TUSD"),
-        ("BNBBUSD", "BNB-BUSD"),
-        ("BNBUSD", "BNB-USD"),
-        ("BTCUSD", "BTC-USD"),
-        ("ETHBTC", "ETH-BTC"),
-        ("BLZETH", "BLZ-ETH"),
-        ("ADABNB", "ADA-BNB"),
-        ("BTCEUR", "BTC-EUR"),
-        ("BTCTRY", "BTC-TRY"),
-        ("1INCHUSDT", "1INCH-USDT"),
-        ("USDTTRY", "USDT-TRY"),
-        ("FOOBAR", None),
-        ("USDT", None),
-        ("", None),
-    ],
-)
-def test_symbols_are_split_before_their_quote_asset(symbol: str, expected: str | None) -> None:
-    assert normalise(symbol) == expected
 
 
 def test_a_buyer_who_was_the_maker_means_that_the_taker_sold() -> None:
@@ -69,6 +43,23 @@ def test_the_newest_quote_of_the_same_symbol_is_joined_and_none_before_it() -> N
     parser = BinanceParser()
     made = ticks(parser, quote("1", "2", "ETHUSDT"), trade(1), quote(), quote("98"), trade(2))
     assert [(tick.bid, tick.ask) for tick in made] == [(None, None), (98.0, 101.0)]
+
+
+def test_a_crossed_quote_leaves_the_older_one() -> None:
+    parser = BinanceParser()
+    [tick] = ticks(parser, quote(), quote("102"), trade())
+    assert (tick.bid, tick.ask) == (99.0, 101.0)
+    [tick] = ticks(BinanceParser(), quote("102"), trade())
+    assert (tick.bid, tick.ask) == (None, None)
+
+
+def test_trades_promise_completeness() -> None:
+    assert BinanceParser().parse(frame(trade())).complete
+
+
+def test_an_id_of_zero_is_none_and_an_unknown_maker_no_side() -> None:
+    [tick] = ticks(BinanceParser(), trade(0, m=None))
+    assert (tick.trade_id, tick.side) == (None, 0)
 
 
 def test_quotes_do_not_outlive_the_connection() -> None:
@@ -119,8 +110,8 @@ def test_an_error_answer_is_a_warning(message: dict[str, Any]) -> None:
         (trade(T=2**62), Reason.BROKEN_FRAME),
         (trade(t=-1), Reason.BROKEN_FRAME),
         (trade(symbol="FOOBAR"), Reason.UNKNOWN_SYMBOL),
-        (combined(quote(bid="nan"), "btcusdt@bookTicker"), Reason.BAD_PRICE),
-        (combined({"s": "BTCUSDT"}, "btcusdt@bookTicker"), Reason.BROKEN_FRAME),
+        (combined(quote(bid=True), "btcusdt@bookTicker"), Reason.BROKEN_FRAME),
+        (combined({"b": "1"}, "btcusdt@bookTicker"), Reason.BROKEN_FRAME),
         (combined("?", "btcusdt@trade"), Reason.BROKEN_FRAME),
     ],
 )
@@ -128,3 +119,9 @@ def test_a_broken_frame_is_a_dead_letter(message: object, reason: Reason) -> Non
     parsed = BinanceParser().parse(frame(message))
     assert not parsed.ticks
     assert [letter.reason for letter in parsed.dead] == [reason]
+
+
+def test_symbols_that_were_asked_for_are_known() -> None:
+    parser = BinanceParser({"ARBUSD": "ARB-USD"})
+    [tick] = ticks(parser, trade(symbol="ARBUSD"))
+    assert tick.symbol == "ARB-USD"

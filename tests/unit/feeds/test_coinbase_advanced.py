@@ -89,6 +89,27 @@ def test_trades_of_a_frame_come_oldest_first() -> None:
     assert [tick.trade_id for tick in ticks(AdvancedParser(), trades(9, 8, 7))] == [7, 8, 9]
 
 
+def test_trades_without_ids_come_oldest_first_too() -> None:
+    made = trades(3, 2, 1)
+    for each, price in zip(made["events"][0]["trades"], ("30", "20", "10"), strict=True):
+        each["trade_id"] = "0"
+        each["price"] = price
+    found = ticks(AdvancedParser(), made)
+    assert [(tick.price, tick.trade_id) for tick in found] == [(10, None), (20, None), (30, None)]
+
+
+def test_market_trades_promise_every_trade_and_ticker_does_not() -> None:
+    assert [parsed.complete for parsed in parse(AdvancedParser(), ticker(), trades(1))] == [
+        False,
+        True,
+    ]
+
+
+def test_heartbeats_tell_the_venues_clock() -> None:
+    [parsed] = parse(AdvancedParser(), message("heartbeats", 1))
+    assert parsed.sent_ns == 1_700_000_000_500_000_000
+
+
 def test_the_makers_side_is_turned_into_the_takers() -> None:
     made = ticks(
         AdvancedParser(), trades(1, side="BUY"), trades(2, side="SELL"), trades(3, side="")
@@ -132,9 +153,30 @@ def test_changes_of_a_book_never_seen_whole_say_nothing() -> None:
     assert quote_after(trades(1), book("update", ("bid", "98", "1"))) == (None, None)
 
 
-def test_a_crossed_book_is_not_quoted() -> None:
-    crossing = book("update", ("bid", "103", "1"))
-    assert quote_after(trades(1), ticker(), SNAPSHOT, ticker(), crossing) == (99.0, 101.0)
+CROSSING = book("update", ("bid", "103", "1"))
+
+
+def test_a_crossed_book_leaves_the_older_quote() -> None:
+    assert quote_after(trades(1), SNAPSHOT, CROSSING) == (98.0, 102.0)
+    assert quote_after(trades(1), ticker(), SNAPSHOT, ticker(), CROSSING) == (99.0, 101.0)
+    uncrossed = book("update", ("offer", "102", "0"), ("offer", "104", "1"))
+    assert quote_after(trades(1), SNAPSHOT, CROSSING, uncrossed) == (103.0, 104.0)
+
+
+def test_a_book_that_is_crossed_from_the_start_gives_no_quote() -> None:
+    crossed = book("snapshot", ("bid", "98", "1"), ("offer", "97", "1"))
+    assert quote_after(trades(1), crossed) == (None, None)
+
+
+def test_a_crossed_ticker_leaves_the_older_quote() -> None:
+    assert quote_after(trades(1), ticker(), ticker(bid="102")) == (99.0, 101.0)
+
+
+def test_levels_that_say_nothing_do_not_spoil_the_book() -> None:
+    odd = book("update", ("bid", "nan", "1"), ("bid", "0", "1"), ("offer", "-1", "1"))
+    assert quote_after(trades(1), SNAPSHOT, odd) == (98.0, 102.0)
+    gone = book("update", ("bid", "98", "nan"), ("offer", "102", "-3"))
+    assert quote_after(trades(1), SNAPSHOT, gone) == (97.0, None)
 
 
 def test_quotes_do_not_outlive_the_connection() -> None:

@@ -1,0 +1,90 @@
+"""Split the venue's symbols, which have no separator, into base and quote asset.
+
+A live feed knows what it has asked for. For a recording there is only the text, and the rule is:
+
+1. Candidates are the splits whose quote asset the venue uses.
+2. If the base of exactly one candidate is an asset of the venue, that one is meant: ``BNBUSD`` is
+   BNB in USD and not "BN" in BUSD, ``BTCFDUSD`` is BTC in FDUSD and not "BTCFD" in USD.
+3. If the bases of several are, the text is ambiguous: ``ARBUSD`` was AR in BUSD on binance.com and
+   is ARB in USD on Binance.US. It is refused.
+4. If the base of none is (new assets are listed every week), the longest quote asset is meant,
+   unless that is USD, which is the end of many other names, or the base is itself a pair
+   (``BTCUSDTUSD``). Those are refused too.
+"""
+
+from collections.abc import Mapping
+
+_QUOTE_NAMES = """
+ARS AUD BIDR BKRW BNB BRL BTC BUSD BVND COP CZK DAI DOGE DOT ETH EUR EURI FDUSD GBP IDR IDRT JPY
+MXN NGN PAX PLN RLUSD RON RUB SOL TRX TRY TUSD UAH USD USD1 USDC USDP USDS USDT UST VAI XRP ZAR
+"""
+
+QUOTE_ASSETS = frozenset(_QUOTE_NAMES.split())
+"""Assets that the venue quotes or has quoted others in."""
+
+# AEUR would read every name in A as a pair of its own: ADAEUR is ADA in EUR.
+_PAIRS: Mapping[str, str] = {
+    "BTCAEUR": "BTC-AEUR",
+    "ETHAEUR": "ETH-AEUR",
+    "EURAEUR": "EUR-AEUR",
+}
+
+_BASE_NAMES = """
+1INCH AAVE ACA ACE ACH ACM ACT ACX ADA AERGO AEUR AEVO AGIX AGLD AI AION AIXBT AKRO ALCX ALGO ALICE
+ALPACA ALPHA ALPINE ALT AMB AMP ANIME ANKR ANT APE API3 APPC APT AR ARB ARDR ARK ARKM ARN ARPA ASR
+AST ASTR ATA ATM ATOM AUCTION AUD AUDIO AUTO AVA AVAX AXL AXS BADGER BAKE BAL BANANA BAND BAR BAT
+BB BCC BCD BCH BCHA BCHABC BCHSV BCPT BDOT BEAM BEAMX BEAR BEL BETA BETH BFUSD BICO BIFI BIGTIME
+BKRW BLUR BLZ BNB BNSOL BNT BNX BOME BOND BONK BQX BRD BROCCOLI714 BSV BSW BTC BTCST BTG BTS
+BTT BTTC BULL BURGER BUSD BZRX C98 CAKE CATI CDT CELO CELR CETUS CFX CGPT CHESS CHR CHZ CITY CKB
+CLOUD CLV CMT CND COCOS COMBO COMP COOKIE COS COTI COVER COW CREAM CRV CTK CTSI CTXC CVC CVP CVX
+CYBER D DAI DAR DASH DATA DCR DEGO DENT DEXE DF DGB DGD DIA DLT DNT DOCK DODO DOGE DOGS DOT DREP
+DUSK DYDX DYM EDO EDU EGLD EIGEN ELF ENA ENG ENJ ENS EOS EPIC EPS EPX ERD ERN ETC ETH ETHFI ETHW
+EUR EURI EVX EZ FARM FDUSD FET FIDA FIL FIO FIRO FIS FLM FLOKI FLOW FLUX FOR FORTH FRONT FTM FTT
+FUEL FUN FXS G GAL GALA GAS GBP GFT GHST GLM GLMR GMT GMX GNO GNS GNT GO GRS GRT GTC GTO GVT GXS
+HARD HBAR HC HEGIC HFT HIFI HIGH HIVE HMSTR HNT HOOK HOT HSR HUMA HYPER ICN ICP ICX ID IDEX ILV IMX
+INIT INJ INS IO IOST IOTA IOTX IQ IRIS JASMY JOE JST JTO JUP JUV KAIA KAITO KAVA KDA KEEP KERNEL
+KEY KLAY KMD KMNO KNC KP3R KSM LAYER LAZIO LDO LEND LEVER LINA LINK LISTA LIT LOKA LOOM LPT LQTY
+LRC LSK LTC LTO LUM LUN LUNA LUNC MAGIC MANA MANTA MASK MATIC MAV MBL MBOX MC MCO MDA MDT MDX ME
+MEME METIS MFT MINA MIR MITH MKR MLN MOB MOD MOVE MOVR MTH MTL MUBARAK MULTI NANO NAS NAV NBS NCASH
+NEAR NEBL NEIRO NEO NEXO NFP NIL NKN NMR NOT NPXS NTRN NU NULS NXPC NXS OAX OCEAN OG OGN OM OMG
+OMNI ONDO ONE ONG ONT OOKI OP ORCA ORDI ORN OSMO OST OXT PAX PAXG PDA PENDLE PENGU PEOPLE PEPE PERL
+PERP PHA PHB PHX PIVX PIXEL PLA PNT PNUT POA POE POL POLS POLY POLYX POND PORTAL PORTO POWR PPT
+PROM PROS PSG PUNDIX PYR PYTH QI QKC QLC QNT QSP QTUM QUICK RAD RARE RAY RCN RDN RDNT RED REEF REI
+REN RENBTC RENDER REP REQ REZ RGT RIF RLC RLUSD RNDR RON RONIN ROSE RPL RPX RSR RUNE RVN S SAGA
+SALT SAND SANTOS SC SCR SCRT SEI SFP SHELL SHIB SIGN SKL SKY SLF SLP SNGLS SNM SNT SNX SOL SOLV
+SPARTA SPELL SRM SSV STEEM STG STMX STO STORJ STORM STPT STRAT STRAX STRK STX SUB SUI SUN SUPER
+SUSD SUSHI SWRV SXP SXT SYN SYRUP SYS T TAO TCT TFUEL THE THETA TIA TKO TLM TNB TNSR TNT TOMO TON
+TORN TRB TRIBE TRIG TROY TRU TRUMP TRX TST TURBO TURTLE TUSD TUT TVK TWT UFT UMA UNFI UNI USD1 USDC
+USDE USDP USDS USDSB USDT UST USTC USUAL UTK VAI VANA VANRY VELODROME VEN VET VGX VIA VIB VIBE VIC
+VIDT VIRTUAL VITE VOXEL VTHO W WABI WAN WAVES WAXP WBETH WBTC WCT WIF WIN WING WINGS WLD WLFI WNXM
+WOO WPR WRX WTC XAI XEC XEM XLM XMR XNO XRP XTZ XUSD XVG XVS XZC YFI YFII YGG YOYO ZEC ZEN ZIL ZK
+ZRO ZRX
+"""
+
+BASE_ASSETS = frozenset(_BASE_NAMES.split())
+"""Assets that the venue has listed; the rule needs those that end as a quote asset begins."""
+
+
+def split_pair(symbol: str) -> str | None:
+    """Return ``BTC-USDT`` for ``BTCUSDT``; None where the quote asset is unknown or ambiguous."""
+    if symbol in _PAIRS:
+        return _PAIRS[symbol]
+    splits = _splits(symbol)
+    known = [split for split in splits if split[0] in BASE_ASSETS]
+    if len(known) > 1 or not splits:
+        return None
+    base, quote = known[0] if known else splits[0]
+    if not known and (quote == "USD" or _is_pair(base)):
+        return None
+    return f"{base}-{quote}"
+
+
+def _splits(symbol: str) -> list[tuple[str, str]]:
+    """Return base and quote asset of each candidate, the longest quote asset first."""
+    return [
+        (symbol[:at], symbol[at:]) for at in range(1, len(symbol)) if symbol[at:] in QUOTE_ASSETS
+    ]
+
+
+def _is_pair(text: str) -> bool:
+    return any(base in BASE_ASSETS for base, _quote in _splits(text))

@@ -1,0 +1,45 @@
+"""Quotes and quantities as a venue states them, with null for what it does not state."""
+
+from math import inf
+
+Quote = tuple[float | None, float | None, float | None, float | None]
+"""Bid, ask, and the quantities at them; None for what is not known."""
+
+NO_QUOTE: Quote = (None, None, None, None)
+
+
+def positive_or_none(value: float | None) -> float | None:
+    """Return a price or quantity; None for 0, NaN, an infinite or a negative number.
+
+    Venues write such a number, or none at all, where they have nothing to say.
+    """
+    return value if value is not None and 0.0 < value < inf else None
+
+
+def stated_quote(
+    bid: float | None, ask: float | None, bid_size: float | None, ask_size: float | None
+) -> Quote | None:
+    """Return the quote that a message states; None for a crossed one, with the bid above the ask.
+
+    A side without a usable price has no quantity either. A quote is crossed where it was taken
+    between two changes of the book: the older one is the better one then.
+    """
+    if (
+        bid is not None
+        and ask is not None
+        and bid_size is not None
+        and ask_size is not None
+        and 0.0 < bid <= ask < inf
+        and 0.0 < bid_size < inf
+        and 0.0 < ask_size < inf
+    ):
+        return bid, ask, bid_size, ask_size
+    bid, ask = positive_or_none(bid), positive_or_none(ask)
+    if bid is not None and ask is not None and bid > ask:
+        return None
+    return (
+        bid,
+        ask,
+        None if bid is None else positive_or_none(bid_size),
+        None if ask is None else positive_or_none(ask_size),
+    )

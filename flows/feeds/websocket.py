@@ -1,0 +1,309 @@
+"""Live feed over a WebSocket: a reading thread that fills a bounded queue.
+
+The thread connects, subscribes, answers pings, gives a silent connection up, and reconnects without
+end after a growing, jittered wait. The first frame after a reconnect is marked ``fresh``.
+
+If the queue is full the thread waits a moment, so that a short hold-up of the reader costs nothing;
+then it drops what arrives, counts it, and marks the next frame that fits (``after_loss``), so that
+memory is bounded and no loss is silent.
+
+What differs between venues is in a :class:`flows.feeds.protocol.VenueProtocol`, which does no I/O.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+import websocket
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_result,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_exponential,
+    wait_random_exponential,
+)
+
+from flows.errors import FeedError
+from flows.feeds.base import Frame, Parser
+from flows.feeds.protocol import Limits, VenueProtocol
+
+_DATA = (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY)
+
+
+class WebSocketFeed:
+    """Feed of live frames; connects when made and keeps trying until closed.
+
+    Parameters
+    ----------
+    protocol
+        Of the venue.
+    symbols
+        What to subscribe to; one that the venue refuses is left out with a warning.
+    url
+        WebSocket address.
+    limits
+        See :class:`flows.feeds.protocol.Limits`.
+    clock_ns
+        Receive times, nanoseconds since the UNIX epoch.
+
+    Attributes
+    ----------
+    connections
+        How often a connection was established.
+    dropped
+        Frames that a full queue did not take.
+    """
+
+    simulated = False
+    live = True
+    marked = True
+
+    def __init__(
+        self,
+        protocol: VenueProtocol,
+        symbols: Sequence[str],
+        url: str,
+        *,
+        limits: Limits | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.venue = protocol.venue
+        self.name = f"live {self.venue} at {url}"
+        self.loop_number = 0
+        self.finished = False
+        self.connections = 0
+        self.dropped = 0
+        self._protocol = protocol
+        self._symbols = tuple(symbols)
+        self._url = url
+        self._limits = limits or Limits()
+        self._clock_ns = clock_ns
+        self._refused: dict[str, str] = {}
+        self._fresh = False
+        self._after_loss = False
+        self._received = False
+        self._heard = False
+        self._resubscribe_s: float | None = None
+        self._sent_s = 0.0
+        self._error: FeedError | None = None
+        self._queue: queue.Queue[Frame] = queue.Queue(self._limits.queue_frames)
+        self._stop = threading.Event()
+        self._socket: Any = None
+        self._log = structlog.get_logger().bind(feed=self.venue)
+        self._thread = threading.Thread(target=self._run, name=self.venue, daemon=True)
+        self._thread.start()
+
+    @property
+    def queued(self) -> int:
+        """Frames that wait to be taken."""
+        return self._queue.qsize()
+
+    def parser(self) -> Parser:
+        """Return a new parser of this venue."""
+        return self._protocol.parser()
+
+    def poll(self, max_frames: int) -> list[Frame]:
+        """Return the frames that have arrived, at most ``max_frames``."""
+        frames: list[Frame] = []
+        take = self._queue.get_nowait
+        try:
+            for _ in range(max_frames):
+                frames.append(take())
+        except queue.Empty:
+            pass
+        if not frames and self._error is not None:
+            raise self._error
+        if not frames and not self._thread.is_alive() and not self._stop.is_set():
+            message = f"the client of {self.venue} has ended; its log says why"
+            raise FeedError(message)
+        return frames
+
+    def close(self) -> None:
+        """Disconnect and end the thread."""
+        self.finished = True
+        self._stop.set()
+        connection = self._socket
+        if connection is not None:
+            connection.abort()
+        self._thread.join(self._limits.connect_s)
+
+    def _run(self) -> None:
+        half, longest_half = self._limits.backoff_s / 2, self._limits.backoff_cap_s / 2
+        Retrying(
+            retry=retry_if_result(lambda _reason: True),  # an exception is a defect and ends it
+            wait=wait_exponential(half, longest_half) + wait_random_exponential(half, longest_half),
+            sleep=sleep_using_event(self._stop),
+            stop=stop_when_event_set(self._stop),
+            after=self._count_anew,
+            before_sleep=self._warn,
+            retry_error_callback=lambda _state: None,
+        )(self._connect)
+
+    def _connect(self) -> str:
+        """Connect, read until the connection fails, and return why it did."""
+        self._received = False
+        try:
+            return self._session()
+        except (OSError, websocket.WebSocketException) as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self._disconnect()
+            self._fresh = self._heard
+
+    def _count_anew(self, state: RetryCallState) -> None:
+        """Let waits start from the first again after a connection that carried data."""
+        if self._received:
+            state.attempt_number = 1
+
+    def _warn(self, state: RetryCallState) -> None:
+        reason = None if state.outcome is None else state.outcome.result()
+        event = "connection lost" if self._heard else "no connection yet: trying again"
+        wait_s = round(state.upcoming_sleep, 3)
+        self._log.warning(event, url=self._url, reason=reason, retry_in_s=wait_s)
+
+    def _session(self) -> str:
+        """Read one connection until it fails, and return why it did."""
+        limits = self._limits
+        connection = self._socket = websocket.create_connection(
+            self._url,
+            timeout=limits.connect_s,
+            enable_multithread=True,
+            skip_utf8_validation=True,
+        )
+        connection.settimeout(min(1.0, limits.silence_s / 4))
+        self.connections += 1
+        self._subscribe(connection)
+        heard_s = pinged_s = time.monotonic()
+        while not self._stop.is_set():
+            data = None
+            try:
+                opcode, data = connection.recv_data(control_frame=True)
+            except websocket.WebSocketTimeoutException:
+                opcode = None
+            now_s = time.monotonic()
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                return f"closed by the venue{_close_reason(bytes(data or b''))}"
+            if opcode in _DATA:
+                heard_s = now_s
+                leave = self._take(bytes(data or b""))
+                if leave is not None:
+                    return leave
+            elif opcode is not None and not self._protocol.heartbeats:
+                heard_s = now_s  # a pong, or the venue's own ping
+            elif now_s - heard_s > limits.silence_s:
+                return f"no message for {limits.silence_s:g} s"
+            if self._resubscribe_s is not None and now_s >= self._resubscribe_s:
+                self._subscribe(connection)
+            if now_s - pinged_s > limits.ping_s:
+                pinged_s = now_s
+                connection.ping()
+        return "stopped"
+
+    def _subscribe(self, connection: Any) -> None:
+        self._resubscribe_s = None
+        wanted = [symbol for symbol in self._symbols if symbol not in self._refused]
+        for request in self._protocol.requests(wanted):
+            wait_s = self._sent_s + 1.0 / self._protocol.messages_per_s - time.monotonic()
+            self._stop.wait(max(wait_s, 0.0))
+            connection.send(request)
+            self._sent_s = time.monotonic()
+        self._log.info("subscribed", url=self._url, symbols=",".join(wanted))
+
+    def _take(self, data: bytes) -> str | None:
+        """Queue a message and do what it asks; return why to leave, if it asks for that."""
+        text = data.decode("utf-8", "backslashreplace")
+        received_ns = self._clock_ns()
+        self._heard = True
+        self._enqueue(Frame(received_ns, text, fresh=self._fresh))
+        notice = self._protocol.notice(text)
+        if notice is None:
+            # A connection that is acknowledged and then closed does not shorten the next wait.
+            self._received = True
+            return None
+        if notice.acknowledged:
+            self._resubscribe_s = None
+        if notice.refused is not None:
+            self._leave_out(notice.refused)
+        return notice.leave
+
+    def _enqueue(self, frame: Frame) -> None:
+        frame.after_loss = self._after_loss
+        try:
+            if self._after_loss:
+                self._queue.put_nowait(frame)
+            else:
+                self._queue.put(frame, timeout=self._limits.queue_wait_s)
+        except queue.Full:
+            self._drop()
+            return
+        if self._after_loss:
+            self._log.warning("frames are taken again", dropped=self.dropped)
+        self._fresh = self._after_loss = False
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        if not self._after_loss:
+            self._after_loss = True
+            self._log.warning(
+                "frames are dropped, and a gap marked: they are not taken from the queue fast"
+                " enough",
+                queue_frames=self._limits.queue_frames,
+            )
+
+    def _leave_out(self, words: str) -> None:
+        """Leave out the symbols that the venue refuses; end where none is left."""
+        left = [symbol for symbol in self._symbols if symbol not in self._refused]
+        refused = self._protocol.refused(words, left)
+        if not refused:
+            return
+        for symbol in refused:
+            self._refused[symbol] = words
+            self._log.warning("symbol left out", symbol=symbol, reason=words)
+        if len(self._refused) < len(self._symbols):
+            # In case the request was refused as a whole.
+            self._resubscribe_s = time.monotonic() + self._limits.answer_s
+            return
+        reasons = "; ".join(dict.fromkeys(self._refused.values()))
+        message = (
+            f"{self.venue} refuses every symbol asked for ({reasons}); set VOLTICK_SYMBOLS to"
+            " products it trades"
+        )
+        self._error = FeedError(message)
+        self._stop.set()
+
+    def _disconnect(self) -> None:
+        connection, self._socket = self._socket, None
+        if connection is not None:
+            connection.shutdown()
+
+
+def reachable(url: str, timeout_s: float = 3.0) -> bool:
+    """Return whether a WebSocket server answers at an address within some seconds."""
+    answered = threading.Event()
+
+    def attempt() -> None:
+        try:
+            connection: Any = websocket.create_connection(url, timeout=timeout_s)
+        except (OSError, websocket.WebSocketException):
+            return
+        answered.set()
+        connection.shutdown()
+
+    # In a thread, since resolving a name can take longer than any timeout of the socket.
+    thread = threading.Thread(target=attempt, name="probe", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    return answered.is_set()
+
+
+def _close_reason(payload: bytes) -> str:
+    """Return the code and the words of a close frame, for the log."""
+    if len(payload) < 2:  # no code
+        return ""
+    words = payload[2:].decode("utf-8", "replace")
+    return f" ({int.from_bytes(payload[:2], 'big')}{': ' if words else ''}{words})"
