@@ -16,6 +16,8 @@ An id that was admitted before is a repeat and is dropped: venues send trades ag
 reconnect. An older id that was not admitted before is passed on as it is.
 """
 
+from math import inf
+
 import msgspec
 
 from flows.feeds.base import ParsedFrame
@@ -32,36 +34,48 @@ SILENCE_RATIO = 20
 """A silence is also this many times the usual time between two frames: by chance alone, trades of
 a Poisson process are so far apart once in e^20 times."""
 
-_SMOOTHING = 1 / 64
+_SPACINGS = 64
+_LEARN_EVERY = 8
 _HOLES = 256
 
 
 class Silence:
     """Recognise, by the times of a recording's frames, that its connection was silent.
 
-    Heartbeats come every second, so where there are any, every longer silence counts.
+    What is usual is the mean of the last spacings that were no silence, some dozens. Heartbeats
+    come every second, so where there are any, every silence of some seconds counts.
     """
 
     def __init__(self) -> None:
         self._last_ns: int | None = None
-        self._mean_ns = 0.0
-        self._spacings = 0
         self._heartbeats = False
+        self._sum_ns = 0
+        self._spacings = 0
+        self._limit_ns: float = inf  # nothing to compare with yet
 
     def ends_with(self, ts_ns: int, *, heartbeat: bool = False) -> bool:
         """Return whether a silence lies before the frame of this time; note the frame."""
         last_ns, self._last_ns = self._last_ns, ts_ns
-        self._heartbeats = self._heartbeats or heartbeat
+        if heartbeat and not self._heartbeats:
+            self._heartbeats, self._limit_ns = True, SILENCE_NS
         if last_ns is None or ts_ns <= last_ns:
             return False
         spacing_ns = ts_ns - last_ns
-        limit_ns = 0.0 if self._heartbeats else SILENCE_RATIO * self._mean_ns
-        if (self._heartbeats or self._spacings) and spacing_ns > max(SILENCE_NS, limit_ns):
+        if spacing_ns > self._limit_ns:
             return True
+        self._sum_ns += spacing_ns
         self._spacings += 1
-        weight = max(_SMOOTHING, 1.0 / self._spacings)
-        self._mean_ns += weight * (spacing_ns - self._mean_ns)
+        if self._spacings % _LEARN_EVERY == 0 or self._limit_ns == inf:
+            self._learn()
         return False
+
+    def _learn(self) -> None:
+        mean_ns = self._sum_ns / self._spacings
+        if not self._heartbeats:
+            self._limit_ns = max(SILENCE_NS, SILENCE_RATIO * mean_ns)
+        if self._spacings >= _SPACINGS:  # what is older counts half
+            self._sum_ns //= 2
+            self._spacings //= 2
 
 
 class _Track(msgspec.Struct, gc=False):
@@ -102,8 +116,6 @@ class Continuity:
     begins
         True for a feed that begins now: the first tick of each symbol is marked, because what came
         before it was missed.
-    marked
-        False for a recording that does not mark where a new connection begins.
 
     Attributes
     ----------
@@ -115,35 +127,39 @@ class Continuity:
         Heartbeats that named a newer trade than the newest tick.
     """
 
-    def __init__(self, *, begins: bool = False, marked: bool = True) -> None:
+    def __init__(self, *, begins: bool = False) -> None:
         self.gaps = 0
         self.repeats = 0
         self.behind = 0
         self._begins = begins
-        self._silence = None if marked else Silence()
+        self._silence = Silence()
         self._tracks: dict[str, _Track] = {}
         self._breaks = 0
         self._silences = 0
 
-    def observe(
-        self, frame: ParsedFrame, ts_recv_ns: int | None = None, *, lost: bool = False
-    ) -> None:
-        """Note what a frame says of the connection; to be called before its ticks are admitted.
+    def note_time(self, ts_recv_ns: int | None, frame: ParsedFrame) -> None:
+        """Note when a frame of a recording arrived; to be called before its ticks are admitted.
 
         Parameters
         ----------
         ts_recv_ns
-            When the frame arrived, nanoseconds since the UNIX epoch; None if not known.
+            Nanoseconds since the UNIX epoch; None where only the ticks have times.
+        """
+        if ts_recv_ns is None:
+            if not frame.ticks:
+                return
+            ts_recv_ns = frame.ticks[0].ts_event_ns
+        if self._silence.ends_with(ts_recv_ns, heartbeat=frame.last_trade is not None):
+            self._silences += 1
+
+    def observe(self, frame: ParsedFrame, *, lost: bool = False) -> None:
+        """Note what a frame says of the connection; to be called before its ticks are admitted.
+
+        Parameters
+        ----------
         lost
             Frames are known to be missing just before this one, whatever it says itself.
         """
-        if self._silence is not None:
-            ts_ns = ts_recv_ns
-            if ts_ns is None and frame.ticks:
-                ts_ns = frame.ticks[0].ts_event_ns
-            heartbeat = frame.last_trade is not None
-            if ts_ns is not None and self._silence.ends_with(ts_ns, heartbeat=heartbeat):
-                self._silences += 1
         if frame.reconnected or frame.lost or lost:
             self._breaks += 1
         if frame.last_trade is not None:

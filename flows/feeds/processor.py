@@ -73,8 +73,8 @@ class FrameProcessor:
     def __init__(self, parser: Parser, *, live: bool = False, marked: bool = True) -> None:
         self.counts = Counts()
         self._parser = parser
-        self._continuity = Continuity(begins=live, marked=marked)
-        self._observe_all = not marked
+        self._continuity = Continuity(begins=live)
+        self._note_time = None if marked else self._continuity.note_time
         self._clock = ClockWatch(parser.venue) if live else None
         self._loops: LoopShift | None = None
         self._encode = msgspec.json.Encoder().encode
@@ -98,12 +98,18 @@ class FrameProcessor:
         """Return the messages of some frames, all of one loop, in order."""
         counts, continuity, loops = self.counts, self._continuity, self._loops
         parse, admit, append = self._parser.parse, continuity.admit, self._append
+        note_time, clock = self._note_time, self._clock
         out = Messages()
         ticks = out.ticks
         tick_frames = dead_frames = 0
         for frame in frames:
             parsed = parse(frame)
-            self._note_connection(frame, parsed)
+            if frame.after_loss or parsed.reconnected or parsed.lost or parsed.last_trade:
+                continuity.observe(parsed, lost=frame.after_loss)
+            if note_time is not None:
+                note_time(frame.ts_recv_ns, parsed)
+            if clock is not None:
+                _note_clock(clock, frame.ts_recv_ns, parsed)
             if parsed.ticks:
                 tick_frames += 1
                 complete = parsed.complete
@@ -130,17 +136,6 @@ class FrameProcessor:
         counts.repeats = continuity.repeats
         return out
 
-    def _note_connection(self, frame: Frame, parsed: ParsedFrame) -> None:
-        """Tell continuity and clock what a frame says beside its ticks."""
-        lost = parsed.lost or frame.after_loss
-        if parsed.reconnected or lost or parsed.last_trade is not None or self._observe_all:
-            self._continuity.observe(parsed, frame.ts_recv_ns, lost=lost)
-        if self._clock is not None and frame.ts_recv_ns is not None:
-            if parsed.sent_ns is not None:
-                self._clock.note(frame.ts_recv_ns, parsed.sent_ns)
-            elif parsed.ticks:
-                self._clock.note(frame.ts_recv_ns, parsed.ticks[-1].ts_event_ns)
-
     def _append(self, messages: list[tuple[bytes, bytes]], tick: Tick | None) -> bool:
         """Append a tick's message, if there is one; return whether there is."""
         if tick is None:
@@ -157,6 +152,16 @@ class FrameProcessor:
             payload = dead.payload[:MAX_PAYLOAD_BYTES]
             dead = msgspec.structs.replace(dead, detail=detail, payload=payload)
         return (dead.venue or "").encode(), self._encode(dead)
+
+
+def _note_clock(clock: ClockWatch, ts_recv_ns: int | None, parsed: ParsedFrame) -> None:
+    """Compare the clocks by a frame that says when the venue sent it, or when it traded."""
+    if ts_recv_ns is None:
+        return
+    if parsed.sent_ns is not None:
+        clock.note(ts_recv_ns, parsed.sent_ns)
+    elif parsed.ticks:
+        clock.note(ts_recv_ns, parsed.ticks[-1].ts_event_ns)
 
 
 def run_feed(

@@ -25,6 +25,7 @@ from flows.feeds.coinbase_exchange.messages import (
     Channel,
     Error,
     Heartbeat,
+    L2Update,
     LastMatch,
     Match,
     Message,
@@ -93,6 +94,8 @@ class ExchangeParser:
             return self._ticker(frame, message)  # type: ignore[arg-type]
         if kind is Match or kind is LastMatch:
             return self._match(frame, message)  # type: ignore[arg-type]
+        if kind is L2Update:
+            return self._control
         if isinstance(message, Heartbeat):
             return self._heartbeat(message)
         if isinstance(message, Subscriptions):

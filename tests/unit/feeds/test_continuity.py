@@ -184,7 +184,7 @@ def test_a_trade_from_before_the_subscription_names_what_must_follow() -> None:
 def test_a_skip_across_a_silence_of_an_unmarked_recording(
     spacings_s: list[float], silence_s: float, heartbeats: bool, gap: bool, received: bool
 ) -> None:
-    continuity = Continuity(marked=False)
+    continuity = Continuity()
     now_ns, number, admitted = 10**18, 1, None
     for spacing_s in [0.0, *spacings_s, silence_s]:
         now_ns += int(spacing_s * NS_PER_S)
@@ -193,7 +193,8 @@ def test_a_skip_across_a_silence_of_an_unmarked_recording(
         made = tick(number, ts=now_ns)
         beat = heartbeat(number - 1) if heartbeats else ParsedFrame()
         frame = msgspec.structs.replace(beat, ticks=[made])
-        continuity.observe(frame, now_ns if received else None)
+        continuity.observe(frame)
+        continuity.note_time(now_ns if received else None, frame)
         admitted = continuity.admit(made)
     assert admitted is not None
     assert admitted.gap == gap
@@ -201,11 +202,13 @@ def test_a_skip_across_a_silence_of_an_unmarked_recording(
 
 def test_a_silence_is_no_gap_where_ids_follow_or_connections_are_marked() -> None:
     for marked, skip, gap in ((False, 1, False), (False, 2, True), (True, 2, False)):
-        continuity = Continuity(marked=marked)
+        continuity = Continuity()
         for number in range(20):
-            continuity.observe(ParsedFrame(), number * NS_PER_S)
+            if not marked:
+                continuity.note_time(number * NS_PER_S, ParsedFrame())
             continuity.admit(tick(number + 1))
-        continuity.observe(ParsedFrame(), 1_000 * NS_PER_S)
+        if not marked:
+            continuity.note_time(1_000 * NS_PER_S, ParsedFrame())
         admitted = continuity.admit(tick(20 + skip))
         assert admitted is not None
         assert admitted.gap == gap
