@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.dead_letters import DeadLetter, Reason
-from schemas.ticks import Tick
+from schemas.ticks import Int64, Tick
 
 
 class Frame(msgspec.Struct, gc=False, omit_defaults=True):
@@ -26,7 +26,7 @@ class Frame(msgspec.Struct, gc=False, omit_defaults=True):
         or frames that a full queue did not take.
     """
 
-    ts_recv_ns: int | None
+    ts_recv_ns: Int64 | None
     text: str = msgspec.field(name="frame")
     fresh: bool = False
     after_loss: bool = False

@@ -18,7 +18,7 @@ from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.capture import FORMAT, CaptureWriter, Header
 from flows.feeds.processor import IDLE_S, MAX_FRAMES
 from flows.feeds.registry import open_feed
-from schemas.feeds import FeedName
+from schemas.feeds import FEEDS, FeedName
 
 
 class RecordingFeed:
@@ -64,6 +64,7 @@ class RecordingFeed:
         frames = self._feed.poll(max_frames)
         for frame in frames:
             self._writer.write(frame)
+        self._writer.flush()
         self.loop_number = self._feed.loop_number
         if not frames and self._feed.finished:
             self.close()
@@ -73,8 +74,10 @@ class RecordingFeed:
         """Finish the file and close the other feed."""
         if not self.finished:
             self.finished = True
-            self._writer.close()
-            self._feed.close()
+            try:
+                self._writer.close()
+            finally:
+                self._feed.close()
 
 
 def record(
@@ -99,7 +102,9 @@ def record(
 
 def main(
     out: Annotated[Path, typer.Argument(help="New file, usually NAME.frames.ndjson.gz.")],
-    feed: Annotated[str, typer.Option(help="A feed's name.")] = FeedName.COINBASE_EXCHANGE.value,
+    feed: Annotated[
+        str, typer.Option(help=f"One of {', '.join(FEEDS)}, or replay:FILE.")
+    ] = FeedName.COINBASE_EXCHANGE.value,
     symbols: Annotated[str, typer.Option(help="Comma-separated.")] = "BTC-USD,ETH-USD",
     feed_url: Annotated[str | None, typer.Option(help="Another WebSocket address.")] = None,
     duration: Annotated[float | None, typer.Option(help="Seconds; until Ctrl-C if unset.")] = None,
@@ -107,10 +112,11 @@ def main(
 ) -> None:
     """Record a feed's frames."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
-        source = open_feed(feed, symbols=symbols.split(","), feed_url=feed_url)
+        names = [name.strip() for name in symbols.split(",") if name.strip()]
+        source = open_feed(feed, symbols=names, feed_url=feed_url)
         count = record(RecordingFeed(source, out, note), stop, duration)
     except VoltickError as error:
         sys.stderr.write(f"{error}\n")

@@ -89,21 +89,17 @@ class ReplayFeed:
         blocks: list[list[Frame]] = []
         first_ns = None
         count = 0
-        rest = self._blocks
-        try:
-            for block in self._blocks:
-                blocks.append(block)
-                count += len(block)
-                times = [frame.ts_recv_ns for frame in block if frame.ts_recv_ns is not None]
-                if first_ns is None and times:
-                    first_ns = times[0]
-                if count >= OPENING_FRAMES:
-                    break
-                if first_ns is not None and times and times[-1] - first_ns > OPENING_S * NS_PER_S:
-                    break
-        except CaptureError as error:
-            rest = _breaks_off(error)  # where it does: what comes before is played
-        self._blocks = itertools.chain(blocks, rest)
+        for block in self._blocks:
+            blocks.append(block)
+            count += len(block)
+            times = [frame.ts_recv_ns for frame in block if frame.ts_recv_ns is not None]
+            if first_ns is None and times:
+                first_ns = times[0]
+            if count >= OPENING_FRAMES:
+                break
+            if first_ns is not None and times and times[-1] - first_ns > OPENING_S * NS_PER_S:
+                break
+        self._blocks = itertools.chain(blocks, self._blocks)
         return [frame.text for block in blocks for frame in block][:OPENING_FRAMES]
 
     def parser(self) -> Parser:
@@ -154,12 +150,6 @@ class ReplayFeed:
         """Close the file and end the feed."""
         self.finished = True
         self._reader.close()
-
-
-def _breaks_off(error: CaptureError) -> Iterator[list[Frame]]:
-    """Return blocks of which the first raises."""
-    yield from ()
-    raise error
 
 
 class _Pace:

@@ -1,3 +1,4 @@
+import json
 import threading
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from flows.errors import CaptureError, FeedError
 from flows.feeds.capture import CaptureReader, CaptureWriter, Header
 from flows.feeds.coinbase_exchange.client import URL
 from flows.feeds.record import RecordingFeed, record
+from flows.feeds.record import main as record_command
 from flows.feeds.registry import choose, open_feed, parse_speed
 from flows.feeds.replay import ReplayFeed
 from flows.feeds.simulator.feed import SimulatedFeed
@@ -51,6 +53,7 @@ def test_feeds_open_by_name(tmp_path: Path) -> None:
     replay = open_feed(f"replay:{path}", speed=None)
     assert isinstance(replay, ReplayFeed)
     assert replay.venue == "binance"
+    replay.close()
     simulated = open_feed("simulate", symbols=("A-USD",), now_ns=lambda: 5)
     assert isinstance(simulated, SimulatedFeed)
     assert simulated.simulated
@@ -109,6 +112,17 @@ def test_a_recorded_feed_replays_as_it_was(tmp_path: Path) -> None:
         assert reader.header.venue == "simulator"
         assert reader.header.note == "a test"
         assert [frame for block in reader.blocks() for frame in block] == seen
+
+
+def test_the_recorder_takes_symbols_with_spaces_and_marks_connections(tmp_path: Path) -> None:
+    path = tmp_path / "x.frames.ndjson.gz"
+    record_command(
+        path, feed="simulate", symbols=" A-USD, B-USD ,", feed_url=None, duration=1.0, note=""
+    )
+    with CaptureReader(path) as reader:
+        assert reader.header.marked
+        texts = [frame.text for block in reader.blocks() for frame in block]
+    assert {json.loads(text)["symbol"] for text in texts} == {"A-USD", "B-USD"}
 
 
 def test_recording_ends_with_the_feed_by_request_or_when_time_is_up(tmp_path: Path) -> None:

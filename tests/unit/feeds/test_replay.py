@@ -1,16 +1,34 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from flows.errors import CaptureError
+from flows.feeds import replay
 from flows.feeds.base import Frame
-from flows.feeds.capture import CaptureWriter, Header
+from flows.feeds.capture import CaptureReader, CaptureWriter, Header
 from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import MAX_PAUSE_S, ReplayFeed
 from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick
 from tests.unit.feeds.support import decoded, frame
+
+
+@pytest.fixture(autouse=True)
+def readers_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what a test has left open in the middle of a recording."""
+    opened: list[CaptureReader] = []
+
+    def reader(path: Path) -> CaptureReader:
+        opened.append(CaptureReader(path))
+        return opened[-1]
+
+    monkeypatch.setattr(replay, "CaptureReader", reader)
+    yield
+    for each in opened:
+        each.close()
 
 
 class Clock:
@@ -186,20 +204,19 @@ def test_an_unknown_venue_is_refused_with_the_known_ones(tmp_path: Path) -> None
         ReplayFeed(path)
 
 
-def test_a_recording_that_breaks_off_fails_when_it_gets_there(tmp_path: Path) -> None:
+def test_a_recording_that_breaks_off_plays_what_it_has(tmp_path: Path) -> None:
     frames = [Frame(i, json.dumps({"type": "x", "n": i * 7919 % 10007})) for i in range(60_000)]
     data = write(tmp_path / "x.gz", frames).read_bytes()
     cut = tmp_path / "cut.gz"
     cut.write_bytes(data[:-1000])
     feed = ReplayFeed(cut)
-    assert len(feed.poll(1_000)) == 1_000
-
-    def drain() -> None:
-        while feed.poll(10_000):
-            pass
-
-    with pytest.raises(CaptureError, match="truncated"):
-        drain()
+    got: list[Frame] = []
+    with structlog.testing.capture_logs() as logs:
+        while not feed.finished:
+            got += feed.poll(10_000)
+    assert len(got) > 59_000
+    assert got == frames[: len(got)]
+    assert [entry["log_level"] for entry in logs] == ["warning"]
 
 
 def test_a_recording_that_breaks_off_in_its_opening_plays_what_it_has(tmp_path: Path) -> None:
@@ -208,8 +225,20 @@ def test_a_recording_that_breaks_off_in_its_opening_plays_what_it_has(tmp_path: 
     path.write_text(path.read_text()[:-5])
     feed = ReplayFeed(path)
     assert feed.poll(1_000) == frames[:-1]
-    with pytest.raises(CaptureError, match="may be truncated"):
-        feed.poll(1_000)
+    assert feed.poll(1_000) == []
+    assert feed.finished
+
+
+def test_a_lost_line_of_a_recording_is_a_gap(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.ndjson", [ticker(7 + i, i, i * NS_PER_S) for i in range(6)])
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:3], "damaged\n", *lines[4:]]))
+    feed = ReplayFeed(path)
+    made = decoded(FrameProcessor.of(feed).process(feed.poll(99)))
+    feed.close()
+    assert [(tick.trade_id, tick.gap) for tick in made] == [
+        (7, False), (8, False), (10, True), (11, False), (12, False),
+    ]  # fmt: skip
 
 
 def test_simulated_recordings_are_known_as_such(tmp_path: Path) -> None:
