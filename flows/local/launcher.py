@@ -83,7 +83,8 @@ def resolve_feed(settings: Settings) -> Callable[[Settings], Settings]:
     def ask() -> str:
         from flows.feeds.registry import choose  # a client's imports, beside the servers' start
 
-        return choose(settings.feed, settings.feed_url)
+        embedded = settings.kafka_bootstrap_servers is None
+        return choose(settings.feed, settings.feed_url, may_simulate=embedded)
 
     pool = ThreadPoolExecutor(1)
     answer = pool.submit(ask)

@@ -66,13 +66,6 @@ def test_a_recording_of_an_unknown_venue(tmp_path: Path) -> None:
     assert "'kraken'" in replayed(path, tmp_path)
 
 
-def test_a_truncated_recording(tmp_path: Path) -> None:
-    whole = write_capture(tmp_path / "own.gz", [exchange_ticker(n) for n in range(3000)])
-    cut = tmp_path / "cut.gz"
-    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    assert "truncated" in replayed(cut, tmp_path)
-
-
 def test_a_damaged_recording(tmp_path: Path) -> None:
     path = tmp_path / "damaged.gz"
     path.write_bytes(gzip.compress(b"")[:5])

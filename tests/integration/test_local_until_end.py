@@ -50,7 +50,7 @@ def test_a_recording_is_scored_to_its_last_tick(tmp_path: Path) -> None:
         '{"type":"subscriptions","channels":[]}',
         *ticks[:400],
         "no json at all",
-        '{"type":"match","product_id":"BTC-USD"}',
+        '{"type":"l2update","product_id":"BTC-USD"}',
         *ticks[400:],
     ]
     summary = replay(write_capture(tmp_path / "own.gz", frames), tmp_path)

@@ -19,8 +19,17 @@ def test_auto_is_replaced_by_what_it_is_here(
     monkeypatch: pytest.MonkeyPatch, reachable: bool, feed: str
 ) -> None:
     real = registry.choose
-    monkeypatch.setattr(registry, "choose", lambda spec, url: real(spec, url, lambda _: reachable))
+
+    def choose(spec: str, url: str | None, *, may_simulate: bool) -> str:
+        return real(spec, url, lambda _: reachable, may_simulate=may_simulate)
+
+    monkeypatch.setattr(registry, "choose", choose)
     assert resolve_feed(Settings())(Settings(partitions=7)) == Settings(partitions=7, feed=feed)
+
+
+def test_auto_is_never_the_simulator_on_a_broker_that_outlives_the_run() -> None:
+    settings = Settings(kafka_bootstrap_servers="127.0.0.1:1")
+    assert resolve_feed(settings)(settings).feed == "coinbase-exchange"
 
 
 def test_a_named_feed_is_not_asked_about() -> None:
