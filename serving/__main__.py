@@ -56,6 +56,7 @@ def serve(app: FastAPI, listener: socket.socket, log_level: str) -> None:
         log_config=None,
         log_level=log_level,
         access_log=False,
+        proxy_headers=False,  # the application decides which proxies are believed
         server_header=False,
         timeout_graceful_shutdown=3,
         timeout_keep_alive=30,

@@ -12,6 +12,8 @@ from flows.settings import Settings
 from serving.context import Context
 from serving.http import documents, problems
 from serving.http.middleware import CatchAll, Measure, SecurityHeaders
+from serving.http.paths import Head, Paths
+from serving.http.proxies import TrustedProxies
 from serving.models.served import ServedModels
 from serving.monitoring.metrics import ApiMetrics
 from serving.monitoring.probe import BrokerProbe
@@ -52,6 +54,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
     )
     app.state.context = context
     problems.install(app)
@@ -70,7 +74,10 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(CatchAll)
     app.add_middleware(Measure, metrics=context.metrics)
+    app.add_middleware(Head)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Paths, root_path=settings.api_root_path)
+    app.add_middleware(TrustedProxies, trusted=settings.trusted_proxies)
     return app
 
 

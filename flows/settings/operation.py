@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
+from flows.settings.types import Networks, RootPath
+
 
 class OperationSettings(BaseModel):
     """All-in-one runs, API, metrics and logs."""
@@ -43,6 +45,17 @@ class OperationSettings(BaseModel):
         None,
         alias="VOLTICK_API_TOKEN",
         description="Bearer token for requests that change state; unset: they are refused.",
+    )
+    api_root_path: RootPath = Field(
+        "",
+        alias="VOLTICK_API_ROOT_PATH",
+        description="Path under which a proxy publishes the API, such as `/voltick`.",
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        alias="VOLTICK_TRUSTED_PROXIES",
+        description="Addresses or networks of proxies whose `X-Forwarded-For`, `-Proto` and"
+        " `-Prefix` the API believes, comma-separated; `*` for all.",
     )
     metrics_port: int = Field(
         0,

@@ -1,5 +1,6 @@
 """The shapes a setting's value can have, each refusing what it cannot use with a reason."""
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from schemas.feeds import FEEDS, REPLAY_PREFIX
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]]+)(:(?P<port>\d{1,5}))?")
 
 
@@ -120,6 +122,25 @@ def _replay_speed(value: str) -> str:
     return value
 
 
+def _root_path(value: str) -> str:
+    path = value.rstrip("/")
+    if path and _PATH.fullmatch(path) is None:
+        message = "a path starts with / and holds letters, digits and . _ ~ - between its slashes"
+        raise ValueError(message)
+    return path
+
+
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if value != "*":
+            try:
+                ipaddress.ip_network(value)
+            except ValueError as error:
+                message = f"{value!r} is no address, no network and not *: {error}"
+                raise ValueError(message) from None
+    return values
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 SomeNames = Annotated[tuple[str, ...], BeforeValidator(_split_some)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
@@ -129,6 +150,8 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 FeedSpec = Annotated[str, AfterValidator(_feed_spec)]
 WebSocketUrl = Annotated[str, AfterValidator(_websocket_url)]
 ReplaySpeed = Annotated[str, AfterValidator(_replay_speed)]
+RootPath = Annotated[str, AfterValidator(_root_path)]
+Networks = Annotated[Names, AfterValidator(_networks)]
 
 
 def plain_value(value: object) -> str:

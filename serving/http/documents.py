@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from schemas.features import FEATURES
@@ -38,6 +38,7 @@ _PROBLEMS = {
     404: "Not known",
     409: "The move is refused",
     413: "The body is too large",
+    415: "The body is compressed",
     422: "A parameter or value is not usable; the message names it",
     503: "Something that the answer needs is not there; the message says which",
 }
@@ -68,7 +69,7 @@ def content(body: type[msgspec.Struct], example: object = None) -> dict[str, Any
 
 
 def install(app: FastAPI) -> None:
-    """Let ``/openapi.json`` describe the API's own messages."""
+    """Let ``/openapi.json`` describe the API's own messages, under the root path of the request."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -77,6 +78,14 @@ def install(app: FastAPI) -> None:
 
     # FastAPI's documented way to extend the document.
     app.openapi = document  # type: ignore[method-assign]
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def description(request: Request) -> Response:
+        root_path = request.scope.get("root_path", "")
+        servers = {"servers": [{"url": root_path}]} if root_path else {}
+        return Response(
+            msgspec.json.encode({**document(), **servers}), media_type="application/json"
+        )
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

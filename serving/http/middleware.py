@@ -10,6 +10,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.http.paths import ASKED_METHOD, route_path
 from serving.http.problems import error_response
 from serving.http.views import ErrorBody
 from serving.monitoring.metrics import ApiMetrics
@@ -42,7 +43,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = _DOCS_POLICY if scope["path"].startswith("/docs") else _POLICY
+        policy = _DOCS_POLICY if route_path(scope).startswith("/docs") else _POLICY
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -72,8 +73,9 @@ class Measure:
         async def send_measured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 # Unknown paths share one label: a client can ask for any number of them.
-                route = getattr(scope.get("route"), "path", "unmatched")
-                method = scope["method"] if route != "unmatched" else "any"
+                route = getattr(scope.get("route"), "path", "unmatched").replace(":path}", "}")
+                asked = scope.get(ASKED_METHOD, scope["method"])
+                method = asked if route != "unmatched" else "any"
                 self._metrics.requests.labels(method, route, message["status"]).inc()
                 self._metrics.latency.labels(route).observe(time.perf_counter() - started)
             await send(message)

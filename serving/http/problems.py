@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from flows.errors import ModelRejectedError, ModelStoreError
+from serving.http.paths import parameter
 from serving.http.views import ErrorBody, ErrorResponse
 
 
@@ -89,11 +90,14 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for this class alone
     status = HTTPStatus(error.status_code)
     message = {
-        404: f"no such path: {request.url.path}",
+        404: f"no such path: {parameter(request.url.path)}",
         405: f"{request.method} is not possible here",
     }.get(status, str(error.detail))
     code = status.phrase.lower().replace(" ", "_").replace("'", "")
-    return error_response(status, ErrorBody(code, message), error.headers)
+    headers = dict(error.headers or {})
+    if "GET" in headers.get("Allow", ""):
+        headers["Allow"] += ", HEAD"
+    return error_response(status, ErrorBody(code, message), headers)
 
 
 async def _on_invalid_request(_request: Request, error: Exception) -> Response:

@@ -11,8 +11,12 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     Raises
     ------
     ApiError
-        413 as soon as it is known to be larger than ``limit_bytes``.
+        415 where it is compressed; 413 as soon as it is known to be larger than ``limit_bytes``.
     """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        message = f"the body is encoded by {encoding!r}; send it as plain JSON"
+        raise ApiError(415, "unsupported_encoding", message)
     chunks = []
     size = 0
     async for chunk in request.stream():

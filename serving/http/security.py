@@ -17,17 +17,16 @@ def require_token(request: Request) -> None:
     ApiError
         403 where no token is configured, 401 where the request's is missing or wrong.
     """
-    expected = context_of(request).settings.api_token
-    if expected is None or not expected.get_secret_value():
+    token = context_of(request).settings.api_token
+    expected = "" if token is None else token.get_secret_value().strip()
+    if not expected:
         raise ApiError(
             403,
             "changes_disabled",
             "requests that change state are refused: set VOLTICK_API_TOKEN to allow them",
         )
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    # Digests are of equal length, so the comparison tells nothing about the token's.
-    matches = hmac.compare_digest(_digest(given.strip()), _digest(expected.get_secret_value()))
-    if scheme.lower() != "bearer" or not matches:
+    if scheme.lower() != "bearer" or not _is_equal(given.strip(" \t"), expected):
         raise ApiError(
             401,
             "unauthorized",
@@ -36,5 +35,18 @@ def require_token(request: Request) -> None:
         )
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+def _is_equal(given: str, expected: str) -> bool:
+    """Compare a header's value with the token, in a time that tells nothing about the token.
+
+    A header is decoded as Latin-1, whatever was sent; clients encode what is not ASCII as UTF-8 or
+    as Latin-1.
+    """
+    sent = _digest(given.encode("latin-1", "replace"))
+    as_utf8 = hmac.compare_digest(sent, _digest(expected.encode("utf-8", "surrogateescape")))
+    as_latin1 = hmac.compare_digest(sent, _digest(expected.encode("latin-1", "backslashreplace")))
+    return as_utf8 or as_latin1
+
+
+def _digest(value: bytes) -> bytes:
+    # Digests are of equal length, so comparing them does not tell how long the token is.
+    return hashlib.sha256(value).digest()

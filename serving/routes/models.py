@@ -7,13 +7,16 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import structlog
 from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import BeforeValidator
 
 from flows.errors import ModelRejectedError
 from flows.scoring import promotion
+from schemas.decoding import UNREADABLE
 from schemas.models import Aliases
 from serving.context import Context, context_of
 from serving.http import examples
 from serving.http.documents import answers, takes
+from serving.http.paths import parameter
 from serving.http.problems import ApiError, json_response
 from serving.http.requests import read_body
 from serving.http.security import require_token
@@ -30,8 +33,12 @@ router = APIRouter(tags=["models"])
 moves = APIRouter(tags=["models"], dependencies=[Depends(require_token)])
 
 Shared = Annotated[Context, Depends(context_of)]
-Target = Annotated[str, Path(max_length=64, description="Name of a target.")]
-Ref = Annotated[str, Path(max_length=200, description="`name@version`.")]
+Target = Annotated[
+    str, BeforeValidator(parameter), Path(max_length=64, description="Name of a target.")
+]
+Ref = Annotated[
+    str, BeforeValidator(parameter), Path(max_length=200, description="`name@version`.")
+]
 Role = Literal["champion", "challenger", "none"]
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -79,7 +86,7 @@ def show_model(context: Shared, ref: Ref) -> Response:
 @moves.post(
     "/models/{target}/champion",
     responses=answers(
-        AliasesResponse, examples.ALIASES_RESPONSE, 400, 401, 403, 404, 409, 413, 422, 503
+        AliasesResponse, examples.ALIASES_RESPONSE, 400, 401, 403, 404, 409, 413, 415, 422, 503
     ),
     openapi_extra={**takes(ChampionRequest, examples.CHAMPION_REQUEST), **_TOKEN},
 )
@@ -122,7 +129,7 @@ async def roll_back(context: Shared, request: Request, target: Target) -> Respon
 @moves.post(
     "/models/{target}/shadow",
     responses=answers(
-        AliasesResponse, examples.ALIASES_RESPONSE, 400, 401, 403, 404, 409, 413, 422, 503
+        AliasesResponse, examples.ALIASES_RESPONSE, 400, 401, 403, 404, 409, 413, 415, 422, 503
     ),
     openapi_extra={**takes(ShadowRequest, examples.SHADOW_REQUEST), **_TOKEN},
 )
@@ -166,7 +173,7 @@ async def _decoded(request: Request, kind: type[Body]) -> Body:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise ApiError(422, "invalid_request", str(error)) from None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ApiError(400, "not_json", f"the body is not JSON: {error}") from None
 
 

@@ -1,10 +1,11 @@
 """The live page and the API's documentation; every file is served from here."""
 
+from http import HTTPStatus
 from pathlib import Path
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
@@ -15,15 +16,23 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def page() -> FileResponse:
-    """Serve the live page."""
+async def page(request: Request) -> Response:
+    """Serve the live page; its links are relative, so its address ends with a slash."""
+    if not request.scope["raw_path"].endswith(b"/"):
+        return RedirectResponse(f"{request.scope['root_path']}/", HTTPStatus.PERMANENT_REDIRECT)
     return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/docs")
-async def docs() -> FileResponse:
+async def docs() -> Response:
     """Serve the documentation of the API."""
     return FileResponse(STATIC / "docs.html", headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/docs/")
+async def docs_with_slash() -> Response:
+    """Lead to the documentation, whose links are relative to the address without a slash."""
+    return RedirectResponse("../docs", HTTPStatus.PERMANENT_REDIRECT)
 
 
 def mount_files(app: FastAPI) -> None:

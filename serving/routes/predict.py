@@ -23,7 +23,7 @@ Shared = Annotated[Context, Depends(context_of)]
 
 @router.post(
     "/predict",
-    responses=answers(PredictResponse, examples.PREDICT, 400, 404, 413, 422, 503),
+    responses=answers(PredictResponse, examples.PREDICT, 400, 404, 413, 415, 422, 503),
     openapi_extra=takes(PredictRequest, examples.PREDICT_REQUEST),
 )
 async def predict(

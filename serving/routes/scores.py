@@ -4,19 +4,29 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BeforeValidator
 
 from schemas.predictions import Prediction
 from serving.context import Context, context_of, is_simulated
 from serving.http import examples
 from serving.http.documents import answers
+from serving.http.paths import parameter
 from serving.http.problems import ApiError, json_response
 from serving.http.views import HistoryResponse, QualityResponse, ScoresResponse, ScoreView
+
+MAX_SYMBOL = 200
 
 router = APIRouter(tags=["scores"])
 
 Shared = Annotated[Context, Depends(context_of)]
 Symbol = Annotated[
-    str, Path(min_length=1, max_length=64, description="Normalised pair, such as `BTC-USD`.")
+    str,
+    BeforeValidator(parameter),
+    Path(
+        min_length=1,
+        max_length=MAX_SYMBOL,
+        description="Pair as the feed names it, such as `BTC-USD`; a slash may be escaped or not.",
+    ),
 ]
 Target = Annotated[
     str | None, Query(description="Target; by default the first that is configured.")
@@ -31,17 +41,9 @@ async def all_scores(context: Shared) -> Response:
     return json_response(ScoresResponse(views, is_simulated(predictions)))
 
 
-@router.get("/scores/{symbol}", responses=answers(ScoreView, examples.SCORE, 404, 503))
-async def score(context: Shared, symbol: Symbol) -> Response:
-    """Return the latest prediction of one symbol, with its age."""
-    prediction = await context.scores.latest(symbol)
-    if prediction is None:
-        raise unknown_symbol(symbol)
-    return json_response(view_of(prediction, context))
-
-
+# Before the route of the score, whose symbol could hold the word.
 @router.get(
-    "/scores/{symbol}/history", responses=answers(HistoryResponse, examples.HISTORY, 404, 503)
+    "/scores/{symbol:path}/history", responses=answers(HistoryResponse, examples.HISTORY, 404, 503)
 )
 async def history(
     context: Shared,
@@ -53,6 +55,15 @@ async def history(
     if points is None:
         raise unknown_symbol(symbol)
     return json_response(HistoryResponse(symbol, points))
+
+
+@router.get("/scores/{symbol:path}", responses=answers(ScoreView, examples.SCORE, 404, 503))
+async def score(context: Shared, symbol: Symbol) -> Response:
+    """Return the latest prediction of one symbol, with its age."""
+    prediction = await context.scores.latest(symbol)
+    if prediction is None:
+        raise unknown_symbol(symbol)
+    return json_response(view_of(prediction, context))
 
 
 @router.get("/quality", responses=answers(QualityResponse, examples.QUALITY, 404, 503))

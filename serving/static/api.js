@@ -1,7 +1,10 @@
 // The REST calls and the event stream.
 
+// The API's root as the browser sees it, whatever proxy lies between.
+const ROOT = new URL("..", import.meta.url);
+
 export async function get(path) {
-  const response = await fetch(path, { headers: { Accept: "application/json" } });
+  const response = await fetch(new URL(path, ROOT), { headers: { Accept: "application/json" } });
   const body = await response.json();
   if (!response.ok && !body.checks) throw new Error(body.error?.message ?? response.statusText);
   return body;
@@ -11,7 +14,7 @@ export async function get(path) {
 export function follow(onScore, onState) {
   let source = null;
   const open = () => {
-    source = new EventSource("/stream");
+    source = new EventSource(new URL("stream", ROOT));
     source.addEventListener("open", () => onState(true));
     source.addEventListener("score", (event) => onScore(JSON.parse(event.data)));
     source.addEventListener("error", () => {

@@ -45,7 +45,7 @@ async function select(symbol) {
 
 async function loadHistory(symbol, limit) {
   try {
-    const { points } = await get(`/scores/${encodeURIComponent(symbol)}/history?limit=${limit}`);
+    const { points } = await get(`scores/${encodeURIComponent(symbol)}/history?limit=${limit}`);
     const state = states.get(symbol);
     if (!state) return;
     const newest = points.at(-1)?.ts_scored_ns ?? 0;
@@ -58,7 +58,7 @@ async function loadHistory(symbol, limit) {
 
 async function loadScores() {
   const known = new Set(states.keys());
-  const { scores, simulated } = await get("/scores");
+  const { scores, simulated } = await get("scores");
   for (const view of scores) take(view, Date.now() - view.age_ms);
   byId("simulated").hidden = !simulated;
   if (selected === null && scores.length) select(scores[0].symbol);
@@ -142,14 +142,14 @@ byId("target").addEventListener("change", (event) => {
 window.addEventListener("resize", () => { dirty = true; });
 
 async function loadQuality() {
-  if (target.name) showQuality((await get(`/quality?target=${encodeURIComponent(target.name)}&limit=1`)).points);
+  if (target.name) showQuality((await get(`quality?target=${encodeURIComponent(target.name)}&limit=1`)).points);
 }
 
 themed();
-repeat(async () => showVersion(await get("/version")), 5000);
+repeat(async () => showVersion(await get("version")), 5000);
 repeat(loadScores, 5000);
-repeat(async () => showHealth(await get("/health")), 5000, showUnreachable);
-repeat(async () => showModels((await get("/models")).models), 15000);
+repeat(async () => showHealth(await get("health")), 5000, showUnreachable);
+repeat(async () => showModels((await get("models")).models), 15000);
 repeat(loadQuality, 5000);
 follow(
   (prediction) => {

@@ -38,7 +38,10 @@ def running(app: FastAPI) -> Iterator[str]:
     listener.setblocking(False)
     port = listener.getsockname()[1]
     server = Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1), app
+        uvicorn.Config(
+            app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=1
+        ),
+        app,
     )
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True
