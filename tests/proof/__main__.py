@@ -13,6 +13,7 @@ import typer
 from tests.proof.catalogue import CATALOGUE, Entry
 from tests.proof.checker import first_of_each
 from tests.proof.cluster import Broker, Plan
+from tests.proof.feeder import FeederKind
 from tests.proof.run import prove
 from tests.support.embedded import EmbeddedBroker
 from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
@@ -37,6 +38,10 @@ def main(
     transaction_timeout: Annotated[int | None, typer.Option(help="Of the pipeline, ms.")] = None,
     ticks: Annotated[int, typer.Option(min=1, help="At least so many inputs.")] = 20_000,
     rate: Annotated[float, typer.Option(min=1, help="Inputs a second while killing.")] = 1_500.0,
+    feeder: Annotated[
+        FeederKind | None,
+        typer.Option(help="Producer of the input.", show_default="idempotent, or as a fault needs"),
+    ] = None,
     nodes: Annotated[int, typer.Option(min=1, max=3, help="Of Apache Kafka, at least.")] = 1,
     oracle_rows: Annotated[int, typer.Option(help="Feature rows the oracle recomputes.")] = 2_000,
 ) -> None:
@@ -62,6 +67,7 @@ def main(
         ticks,
         rate_hz=rate,
         oracle_rows=oracle_rows,
+        feeder=feeder or entry.feeder,
         settings={
             "VOLTICK_TRANSACTION_TIMEOUT_MS": str(
                 transaction_timeout or entry.transaction_timeout_ms

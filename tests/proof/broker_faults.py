@@ -9,6 +9,7 @@ from tests.proof.cluster import Cluster
 from tests.proof.faults import error_line
 from tests.support.kafka.apache import ApacheKafka, ApacheNode
 from tests.support.kafka.distant import DistantKafka
+from tests.support.kafka.lost_answers import AnswerLosingKafka
 from tests.support.polling import until
 from tests.support.processes import Process
 
@@ -96,6 +97,17 @@ def disk_full(cluster: Cluster, times: int = 2) -> None:
         _goes_on_or_says_why(cluster, process)
         if not process.running:
             process = cluster.incarnations.start_whole()
+
+
+def lost_answers(cluster: Cluster, times: int = 5) -> None:
+    """Lose answers to the feeder, which sends again what is written already; kill in between."""
+    kafka = _nodes_of(cluster)
+    assert isinstance(kafka, AnswerLosingKafka), "nothing lies between feeder and broker"
+    for _ in range(times):
+        process = cluster.incarnations.start_whole()
+        kafka.proxy.wait_lost(kafka.proxy.lose_one())
+        cluster.incarnations.wait_idle(0.5)
+        cluster.incarnations.kill(process)
 
 
 def _goes_on_or_says_why(cluster: Cluster, process: Process) -> None:

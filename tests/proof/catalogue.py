@@ -9,6 +9,7 @@ from tests.proof.broker_faults import (
     broker_pause,
     disk_full,
     leader_change,
+    lost_answers,
     slow_network,
 )
 from tests.proof.cluster import Fault
@@ -22,8 +23,10 @@ from tests.proof.faults import (
     second_instance,
     zombies,
 )
+from tests.proof.feeder import FeederKind
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.distant import DistantKafka
+from tests.support.kafka.lost_answers import AnswerLosingKafka
 
 # Takes an empty folder, how many nodes are wanted, and the seed.
 MakeBroker = Callable[[Path, int, int], ApacheKafka]
@@ -41,6 +44,12 @@ def distant(folder: Path, nodes: int, seed: int) -> ApacheKafka:
     return DistantKafka(folder, seed)
 
 
+def losing_answers(folder: Path, nodes: int, seed: int) -> ApacheKafka:
+    """Return one node whose answers to the feeder get lost when told so."""
+    del nodes, seed
+    return AnswerLosingKafka(folder)
+
+
 @dataclass(frozen=True)
 class Entry:
     """A fault, and what it needs to make sense.
@@ -49,13 +58,14 @@ class Entry:
     ----------
     nodes
         At least so many.
-    transaction_timeout_ms
-        Of the pipeline, where nothing else is asked for.
+    feeder, transaction_timeout_ms
+        Of the input and of the pipeline, where nothing else is asked for.
     """
 
     fault: Fault
     nodes: int = 1
     make_broker: MakeBroker = near
+    feeder: FeederKind = FeederKind.IDEMPOTENT
     transaction_timeout_ms: int = 60_000
 
 
@@ -73,4 +83,5 @@ CATALOGUE = {
     "leader-change": Entry(leader_change, nodes=3),
     "slow-network": Entry(slow_network, nodes=3, make_broker=distant),
     "disk-full": Entry(disk_full),
+    "lost-answers": Entry(lost_answers, make_broker=losing_answers, feeder=FeederKind.PLAIN),
 }

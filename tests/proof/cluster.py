@@ -1,10 +1,10 @@
-"""The servers and helpers of one proof, handed to whatever torments the pipeline."""
+"""The servers and helpers of one proof, handed to whatever disturbs the pipeline."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.proof.feeder import Feeder
+from tests.proof.feeder import Feeder, FeederKind
 from tests.proof.incarnations import Incarnations
 from tests.proof.progress import Progress
 from tests.support.embedded import EmbeddedBroker, Valkey
@@ -31,6 +31,8 @@ class Plan:
         Compare all feature rows bit for bit with an undisturbed run on the same input.
     settings
         More settings of the pipeline.
+    feeder
+        What kind of producer writes the input.
     """
 
     seed: int
@@ -42,6 +44,7 @@ class Plan:
     oracle_rows: int = 2_000
     uninterrupted: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
+    feeder: FeederKind = FeederKind.IDEMPOTENT
 
 
 @dataclass

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from typing import Self
 
@@ -51,6 +52,16 @@ class Rhythm:
         return self.burst_hz if self.bursts(elapsed_s) else self.base_hz
 
 
+class FeederKind(StrEnum):
+    """What becomes of a batch whose acknowledgement does not come: it is sent again.
+
+    ``plain``: it may lie in the log twice, or behind younger ones. ``idempotent``: once, in order.
+    """
+
+    IDEMPOTENT = "idempotent"
+    PLAIN = "plain"
+
+
 class Feeder:
     """Writes messages in a rhythm.
 
@@ -60,15 +71,21 @@ class Feeder:
         Of the client.
     messages
         What to write, without end.
+    kind
+        Of the producer.
     """
 
     def __init__(
-        self, config: Mapping[str, str], messages: Iterator[Outgoing], rhythm: Rhythm
+        self,
+        config: Mapping[str, str],
+        messages: Iterator[Outgoing],
+        rhythm: Rhythm,
+        kind: FeederKind = FeederKind.IDEMPOTENT,
     ) -> None:
         self.counts: Counter[int] = Counter()
         self._messages = messages
         self._rhythm = rhythm
-        self._filler = Filler(config)
+        self._filler = Filler(config, idempotent=kind is FeederKind.IDEMPOTENT)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
 

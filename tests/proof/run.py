@@ -2,6 +2,7 @@
 
 import os
 import statistics
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,18 @@ from tests.proof.inputs import messages
 from tests.proof.models import publish_models
 from tests.proof.progress import Progress
 from tests.proof.redis_state import check_redis
+from tests.proof.repeats import Content, lost, noted, overtaken, repeats
 from tests.proof.scores import Store, check_scores
 from tests.proof.values import check_values
 from tests.support.embedded import EmbeddedBroker, Valkey
-from tests.support.kafka.tools import Message, Outgoing, create_topics, fill, read_topic
+from tests.support.kafka.tools import (
+    Message,
+    Outgoing,
+    create_topics,
+    end_offsets,
+    fill,
+    read_topic,
+)
 from tests.support.processes import Process
 
 CATCH_UP_LIMIT_S = 300.0
@@ -37,12 +46,16 @@ class Result:
         SIGKILLs that reached an incarnation, from outside or by its fuse.
     fenced
         Incarnations that a fence ended before their SIGKILL.
+    repeats, overtaken
+        What the feeder's retries did to the log, see ``tests.proof.repeats``.
     """
 
     plan: Plan
     inputs: int
     kills: int = 0
     fenced: int = 0
+    repeats: int = 0
+    overtaken: int = 0
     recoveries_s: list[float] = field(default_factory=list)
     standstills_s: list[float] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
@@ -60,6 +73,9 @@ class Result:
             "kills": self.kills,
             "fenced": self.fenced,
             "inputs": self.inputs,
+            "feeder": self.plan.feeder.value,
+            "repeats": self.repeats,
+            "overtaken": self.overtaken,
             "missing": self.count("missing"),
             "twice": self.count("twice"),
             "different": self.count("different") + self.count("wrong_partition"),
@@ -105,7 +121,9 @@ def prove(
     store = folder / "models"
     publish_models(store)
     rhythm = Rhythm.averaging(plan_.rate_hz)
-    feeder = Feeder(config, messages(plan_.seed, plan_.partitions), rhythm)
+    handed_over: Counter[Content] = Counter()
+    inputs = noted(messages(plan_.seed, plan_.partitions), handed_over)
+    feeder = Feeder(broker.producer_config(), inputs, rhythm, plan_.feeder)
     progress = Progress(config, group, plan_.partitions)
     with Valkey(folder / "valkey") as valkey:
         environment = settings_of(broker, valkey, store, group, plan_.partitions)
@@ -132,6 +150,8 @@ def prove(
                 feeder.write(max(_AFTER_FAULT, plan_.ticks - feeder.total))
                 _caught_up(cluster, last)
             feeder.close()
+            # Repeats lie behind what was counted.
+            _caught_up(cluster, last)
             progress.close()
             raw = read_topic(config, topics.TICKS_RAW, at_least=feeder.total)
             expected = expect(raw)
@@ -148,7 +168,11 @@ def prove(
         standstills_s=incarnations.standstills_s,
         defects=defects,
         accidents=incarnations.accidents,
+        repeats=repeats(raw, handed_over),
+        overtaken=overtaken(raw, expected.duplicates),
     )
+    if not_there := lost(raw, handed_over):
+        result.accidents.append(f"{not_there} messages of the feeder are not in the log")
     result.defects += judge(expected, outputs, store, plan_)
     if plan_.uninterrupted:
         reference = uninterrupted(raw, expected, plan_.partitions, folder)
@@ -159,9 +183,12 @@ def prove(
 
 def _caught_up(cluster: Cluster, last: Process) -> bool:
     """Wait until all input is committed; where it does not come to that, note an accident."""
-    feeder = cluster.feeder
+    feeder, config = cluster.feeder, cluster.broker.client_config()
+    written = end_offsets(config, topics.TICKS_RAW, cluster.plan.partitions)
+    # The embedded broker tells ends that are too low.
+    ends = {part: max(written[part][1], count) for part, count in feeder.counts.items()}
     try:
-        cluster.progress.wait_for(feeder.counts, CATCH_UP_LIMIT_S, lambda: last.running)
+        cluster.progress.wait_for(ends, CATCH_UP_LIMIT_S, lambda: last.running)
     except TimeoutError as short:
         cluster.say(str(short))
         cluster.incarnations.note_end(last)

@@ -103,6 +103,10 @@ class EmbeddedBroker(Server):
         """Return what a librdkafka client needs to connect."""
         return {"bootstrap.servers": self.bootstrap}
 
+    def producer_config(self) -> dict[str, str]:
+        """Return what a producer of input needs to connect: the same."""
+        return self.client_config()
+
     def environment(self) -> dict[str, str]:
         """Return the product's settings that point it at this broker."""
         return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap}

@@ -1,4 +1,4 @@
-"""Apache Kafka (KRaft) on loopback without Docker: one node or three, to be tormented.
+"""Apache Kafka (KRaft) on loopback without Docker: one node or three, to be disturbed.
 
 Children die with the thread that started them (see ``polling.die_with_parent``), so start
 clusters from the main thread.
@@ -213,6 +213,10 @@ class ApacheKafka:
         """Return what a librdkafka client needs to connect."""
         secure = self.security.client_config() if self.security else {}
         return {"bootstrap.servers": self.bootstrap, **secure}
+
+    def producer_config(self) -> dict[str, str]:
+        """Return what a producer of input needs to connect: the same."""
+        return self.client_config()
 
     def environment(self) -> dict[str, str]:
         """Return the product's settings that point it at this cluster."""

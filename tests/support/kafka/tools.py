@@ -138,16 +138,24 @@ def delete_topics(config: Config, names: Iterable[str] | None = None) -> None:
 
 
 class Filler:
-    """An idempotent producer that writes messages to given partitions and checks each delivery."""
+    """A producer that writes messages to given partitions and checks each delivery.
 
-    def __init__(self, config: Config, topic: str = topics.TICKS_RAW) -> None:
+    Parameters
+    ----------
+    idempotent
+        Whether what it sends again is written once, and in order.
+    """
+
+    def __init__(
+        self, config: Config, topic: str = topics.TICKS_RAW, *, idempotent: bool = True
+    ) -> None:
         self.topic = topic
         self.delivered = 0
         self._failures: list[str] = []
         self._producer = Producer(
             {
                 **config,
-                "enable.idempotence": True,
+                "enable.idempotence": idempotent,
                 "linger.ms": 2,
                 "queue.buffering.max.messages": 1_000_000,
                 "message.timeout.ms": 300_000,
@@ -163,6 +171,10 @@ class Filler:
             for message in chunk:
                 self._write_one(message)
             self._producer.poll(0)
+
+    def poll(self) -> None:
+        """Take in what is delivered by now."""
+        self._producer.poll(0)
 
     def _write_one(self, message: Outgoing) -> None:
         while True:
