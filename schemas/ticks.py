@@ -62,9 +62,24 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Candle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One closed bar on ``candles``; prices in quote currency.
+    """One message on ``candles``: what was traded in [ts_open_ns, ts_open_ns + interval_s).
 
-    ``volume`` is in base currency and null where no trade of the bar had a size.
+    Attributes
+    ----------
+    ts_open_ns
+        Start, nanoseconds since the UNIX epoch, a multiple of the interval.
+    open, high, low, close
+        Prices in quote currency, in the order of the log.
+    tick_count
+        Ticks in it, > 0.
+    volume
+        Traded quantity in base currency; null where no tick had a size.
+    vwap
+        Volume-weighted mean price of the ticks with a size; null where the volume is null or 0.
+    gap
+        True where ticks were lost before one of its ticks.
+    partition, closed_offset
+        Which message of ``ticks.raw`` closed it.
     """
 
     symbol: Symbol
@@ -77,3 +92,7 @@ class Candle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     close: float
     tick_count: int
     volume: float | None = None
+    vwap: float | None = None
+    gap: bool = False
+    partition: int | None = None
+    closed_offset: int | None = None

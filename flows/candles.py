@@ -1,0 +1,61 @@
+"""``python -m bytewax.run flows.candles``: ticks to candles of 1 s and 1 min (wiring only).
+
+source -> build -> sink, one batch of one partition at a time. Reads ``ticks.raw`` alone and writes
+``candles``; a candle belongs to the input offset that closed it, and is written in one transaction
+with it: exactly once, like the pipeline's predictions.
+"""
+
+import threading
+
+import structlog
+from bytewax import operators as op
+from bytewax.dataflow import Dataflow
+
+from flows.monitoring.candle_metrics import CandleMetrics
+from flows.runtime.exactly_once import Ends, launch, serve_metrics
+from flows.runtime.process import guarded
+from flows.settings import Settings
+from flows.stages.candles import CandleStage
+from schemas import topics
+
+WRITTEN = (topics.TICKS_RAW, topics.CANDLES)
+
+
+def flow() -> Dataflow:
+    """Return the flow for the settings of this process's environment.
+
+    Ends the process with one line where that is not possible.
+    """
+    return launch(build)
+
+
+def build(settings: Settings, stop: threading.Event) -> Dataflow:
+    """Return the dataflow; the broker is asked, nothing is read or written yet.
+
+    Raises
+    ------
+    VoltickError
+        The broker or the log does not allow it.
+    """
+    # Its own group: it has its own position, and its own transactional producers.
+    group = f"{settings.group}-candles"
+    ends = Ends(settings, group, topics.TICKS_RAW, WRITTEN, stop)
+    metrics = CandleMetrics()
+    serve_metrics(metrics, settings.metrics_port)
+    stage = CandleStage(frozenset(settings.allowed_symbols), metrics)
+    dataflow = Dataflow("voltick_candles")
+    raw = op.input(
+        "ticks",
+        dataflow,
+        ends.source(lambda partition, lag: metrics.lag.labels(partition).set(lag)),
+    )
+    candles = op.map("build", raw, guarded(stage))
+    op.output("write", candles, ends.sink(lambda _commit: None))
+    ends.watch()
+    structlog.get_logger().info(
+        "candles ready",
+        brokers=settings.kafka_bootstrap_servers,
+        group=group,
+        rebuild=ends.rebuild,
+    )
+    return dataflow

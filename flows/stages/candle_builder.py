@@ -1,0 +1,243 @@
+"""Build candles from one partition's ticks: a function of its log alone.
+
+A candle covers [open, open + interval) of event time, cut at multiples of the interval since the
+UNIX epoch. A tick counts in the candle of its own event time. What is a duplicate or a restart is
+what the features say (:class:`flows.features.FeatureState`), so candles and predictions agree.
+
+A candle is closed, and written once, by the first message of the partition after which it can no
+longer change:
+
+- a tick of its symbol whose event time is ``GRACE_NS`` or more past the candle's end;
+- a tick with which the symbol restarts (a jump of its clock), which closes all its candles;
+- any message whose Kafka timestamp lies ``IDLE_MS`` past that of the symbol's last tick: the
+  symbol fell silent.
+
+A tick older than its symbol's newest counts while its candle is open. Afterwards it is left out and
+counted as late: a candle that was written is never changed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from flows.numeric.time import NS_PER_S
+from schemas.ticks import Candle
+
+INTERVALS_S = (1, 60)
+"""Lengths of the candles, seconds."""
+
+GRACE_NS = 5 * NS_PER_S
+"""How long a candle waits for late ticks, in its symbol's event time."""
+
+IDLE_MS = 1000 * max(INTERVALS_S) + GRACE_NS // 1_000_000
+"""Silence, in Kafka timestamps, after which a symbol's candles are closed without a tick of its."""
+
+NO_TIMESTAMP_MS = -1
+NOTHING_OPEN = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class CandleTick:
+    """What a candle takes from a tick.
+
+    Attributes
+    ----------
+    offset, log_ms
+        Of the tick's message: its offset and its Kafka timestamp, milliseconds, -1 for none.
+    size
+        Quantity in base currency; None where the venue does not say.
+    gap, restart
+        What the features found: ticks were lost just before; the symbol's memory began anew.
+    """
+
+    series: tuple[str, str]
+    offset: int
+    log_ms: int
+    ts_event_ns: int
+    price: float
+    size: float | None
+    gap: bool
+    restart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A finished candle, and the input offset that closed it."""
+
+    offset: int
+    candle: Candle
+
+
+@dataclass(slots=True)
+class _Bar:
+    first_offset: int
+    open: float
+    high: float
+    low: float
+    close: float
+    tick_count: int = 0
+    volume: float | None = None
+    notional: float = 0.0
+    gap: bool = False
+
+    def add(self, tick: CandleTick) -> None:
+        price, size = tick.price, tick.size
+        if price > self.high:
+            self.high = price
+        if price < self.low:
+            self.low = price
+        self.close = price
+        self.tick_count += 1
+        self.gap = self.gap or tick.gap
+        if size is not None:
+            self.volume = size if self.volume is None else self.volume + size
+            self.notional += price * size
+
+
+@dataclass(slots=True)
+class _Series:
+    """The open candles of a (venue, symbol); each interval has its dict by opening time."""
+
+    newest_ns: int
+    last_log_ms: int
+    deadline_ms: int | None = None
+    bars: dict[int, dict[int, _Bar]] = field(
+        default_factory=lambda: {interval_s: {} for interval_s in INTERVALS_S}
+    )
+    closed_until_ns: dict[int, int] = field(
+        default_factory=lambda: dict.fromkeys(INTERVALS_S, -(2**63))
+    )
+
+
+class CandleBuilder:
+    """All open candles of one partition. Not safe for use by several threads at once.
+
+    Parameters
+    ----------
+    partition
+        Which partition of ``ticks.raw``.
+    """
+
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+        self._series: dict[tuple[str, str], _Series] = {}
+        self._deadlines: list[tuple[int, tuple[str, str]]] = []
+        self.late = 0
+        """Ticks so far that came after their candle was closed."""
+
+    @property
+    def rebuild_from(self) -> int:
+        """Offset of the oldest tick in an open candle; ``NOTHING_OPEN`` where there is none."""
+        return min(
+            (
+                bar.first_offset
+                for series in self._series.values()
+                for bars in series.bars.values()
+                for bar in bars.values()
+            ),
+            default=NOTHING_OPEN,
+        )
+
+    def update(self, ticks: Iterable[CandleTick]) -> list[Closed]:
+        """Add ticks in offset order; return the candles that they close, in the order written."""
+        closed: list[Closed] = []
+        for tick in ticks:
+            if tick.log_ms != NO_TIMESTAMP_MS:
+                self._close_silent(tick, closed)
+            self._add(tick, closed)
+        return closed
+
+    def _add(self, tick: CandleTick, closed: list[Closed]) -> None:
+        series = self._series.get(tick.series)
+        if series is not None and tick.restart:
+            self._close(tick.series, series, None, tick.offset, closed)
+        if series is None or tick.restart:
+            series = self._series[tick.series] = _Series(tick.ts_event_ns, tick.log_ms)
+        series.newest_ns = max(series.newest_ns, tick.ts_event_ns)
+        series.last_log_ms = tick.log_ms
+        self._watch(tick.series, series)
+        is_late = False
+        for interval_s, bars in series.bars.items():
+            open_ns = tick.ts_event_ns - tick.ts_event_ns % (interval_s * NS_PER_S)
+            if open_ns < series.closed_until_ns[interval_s]:
+                is_late = True
+                continue
+            bar = bars.get(open_ns)
+            if bar is None:
+                price = tick.price
+                bar = bars[open_ns] = _Bar(tick.offset, price, price, price, price)
+            bar.add(tick)
+        self.late += is_late
+        self._close(tick.series, series, series.newest_ns - GRACE_NS, tick.offset, closed)
+
+    def _watch(self, name: tuple[str, str], series: _Series) -> None:
+        """Have the series looked at once it may have fallen silent."""
+        if series.last_log_ms == NO_TIMESTAMP_MS:
+            return
+        deadline_ms = series.last_log_ms + IDLE_MS
+        if series.deadline_ms is None or deadline_ms < series.deadline_ms:
+            series.deadline_ms = deadline_ms
+            heappush(self._deadlines, (deadline_ms, name))
+
+    def _close_silent(self, tick: CandleTick, closed: list[Closed]) -> None:
+        """Close the candles of the series that fell silent before this message."""
+        silent: list[tuple[str, str]] = []
+        while self._deadlines and self._deadlines[0][0] <= tick.log_ms:
+            deadline_ms, name = heappop(self._deadlines)
+            series = self._series[name]
+            if series.deadline_ms != deadline_ms:  # an earlier one was set meanwhile, or a restart
+                continue
+            series.deadline_ms = None
+            if series.last_log_ms + IDLE_MS > tick.log_ms:
+                self._watch(name, series)
+            elif series.last_log_ms != NO_TIMESTAMP_MS:
+                silent.append(name)
+        for name in sorted(silent):
+            self._close(name, self._series[name], None, tick.offset, closed)
+
+    def _close(
+        self,
+        name: tuple[str, str],
+        series: _Series,
+        until_ns: int | None,
+        offset: int,
+        closed: list[Closed],
+    ) -> None:
+        """Close the candles that end at ``until_ns`` or before; all of them where it is None."""
+        for interval_s, bars in series.bars.items():
+            interval_ns = interval_s * NS_PER_S
+            due = sorted(
+                open_ns for open_ns in bars if until_ns is None or open_ns + interval_ns <= until_ns
+            )
+            for open_ns in due:
+                candle = self._candle(name, interval_s, open_ns, bars.pop(open_ns), offset)
+                closed.append(Closed(offset, candle))
+            if until_ns is not None:
+                border_ns = until_ns - until_ns % interval_ns
+            elif due:
+                border_ns = due[-1] + interval_ns
+            else:
+                continue
+            known_ns = series.closed_until_ns[interval_s]
+            series.closed_until_ns[interval_s] = max(known_ns, border_ns)
+
+    def _candle(
+        self, name: tuple[str, str], interval_s: int, open_ns: int, bar: _Bar, offset: int
+    ) -> Candle:
+        venue, symbol = name
+        return Candle(
+            symbol=symbol,
+            venue=venue,
+            ts_open_ns=open_ns,
+            interval_s=interval_s,
+            open=bar.open,
+            high=bar.high,
+            low=bar.low,
+            close=bar.close,
+            tick_count=bar.tick_count,
+            volume=bar.volume,
+            vwap=bar.notional / bar.volume if bar.volume else None,
+            gap=bar.gap,
+            partition=self._partition,
+            closed_offset=offset,
+        )

@@ -1,0 +1,119 @@
+"""The stage of ``flows.candles``: raw ticks in, finished candles out."""
+
+import msgspec
+import numpy as np
+
+from flows.codec.batch import DUPLICATE, GAP, RESTART, RawBatch, SymbolTable, TickBatch
+from flows.codec.decode import decode
+from flows.connectors.kafka.source import partition_key
+from flows.connectors.outputs import OutputBatch, Records
+from flows.features import FeatureRows, FeatureState
+from flows.monitoring.candle_metrics import CandleMetrics
+from flows.numeric.arrays import Int64
+from flows.stages.candle_builder import CandleBuilder, CandleTick, Closed
+from schemas import topics
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class _Partition:
+    """All state of one partition."""
+
+    def __init__(self, partition: int) -> None:
+        self.symbols = SymbolTable()
+        # Says what is a duplicate, a gap or a restart, so that candles and predictions agree.
+        self.features = FeatureState()
+        self.builder = CandleBuilder(partition)
+        self.late = 0
+
+
+class CandleStage:
+    """Raw batches of ``ticks.raw`` to candles.
+
+    A message that is no usable tick is left out: ``flows.pipeline`` makes the dead letter of it.
+
+    Parameters
+    ----------
+    allowed
+        See :func:`flows.codec.decode.decode`.
+    """
+
+    def __init__(self, allowed: frozenset[str], metrics: CandleMetrics) -> None:
+        self._allowed = allowed
+        self._metrics = metrics
+        self._partitions: dict[int, _Partition] = {}
+
+    def __call__(self, raw: RawBatch) -> tuple[str, OutputBatch]:
+        """Add one batch; the key names its partition."""
+        state = self._partitions.get(raw.partition)
+        if state is None:
+            state = self._partitions[raw.partition] = _Partition(raw.partition)
+        ticks, dead = decode(raw, state.symbols, topics.TICKS_RAW, self._allowed)
+        features = state.features.update(ticks)
+        closed = state.builder.update(candle_ticks(raw, ticks, features, state.symbols))
+        if raw.emit:
+            self._count(raw, len(dead), closed, state)
+        state.late = state.builder.late
+        return partition_key(raw.partition), OutputBatch(
+            partition=raw.partition,
+            next_offset=raw.next_offset,
+            rebuild_from=min(features.rebuild_from, state.builder.rebuild_from, raw.next_offset),
+            caught_up=raw.caught_up,
+            emit=raw.emit,
+            records=[_records(closed)] if closed and raw.emit else [],
+            oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
+        )
+
+    def _count(
+        self, raw: RawBatch, unusable: int, closed: list[Closed], state: _Partition
+    ) -> None:
+        self._metrics.ticks.inc(len(raw.values))
+        self._metrics.unusable.inc(unusable)
+        self._metrics.late.inc(state.builder.late - state.late)
+        for one in closed:
+            self._metrics.candles.labels(one.candle.interval_s).inc()
+
+
+def candle_ticks(
+    raw: RawBatch, ticks: TickBatch, features: FeatureRows, symbols: SymbolTable
+) -> list[CandleTick]:
+    """Return the usable ticks of a batch, without duplicates, as candles take them."""
+    rows = np.flatnonzero((features.flags & DUPLICATE) == 0)
+    names = list(symbols.ids)
+    columns = zip(
+        ticks.symbol_id[rows].tolist(),
+        ticks.offset[rows].tolist(),
+        _timestamps_ms(raw, ticks.offset[rows]).tolist(),
+        ticks.ts_event_ns[rows].tolist(),
+        ticks.price[rows].tolist(),
+        ticks.size[rows].tolist(),
+        features.flags[rows].tolist(),
+        strict=True,
+    )
+    return [
+        CandleTick(
+            series=names[number],
+            offset=offset,
+            log_ms=log_ms,
+            ts_event_ns=ts_event_ns,
+            price=price,
+            size=size if size == size else None,  # NaN where the tick has none
+            gap=bool(flags & GAP),
+            restart=bool(flags & RESTART),
+        )
+        for number, offset, log_ms, ts_event_ns, price, size, flags in columns
+    ]
+
+
+def _timestamps_ms(raw: RawBatch, offsets: Int64) -> Int64:
+    places = np.searchsorted(np.asarray(raw.offsets, np.int64), offsets)
+    return np.asarray(raw.timestamps_ms, np.int64)[places]
+
+
+def _records(closed: list[Closed]) -> Records:
+    return Records(
+        topic=topics.CANDLES,
+        offsets=np.array([one.offset for one in closed], np.int64),
+        keys=[one.candle.symbol.encode() for one in closed],
+        values=[_ENCODER.encode(one.candle) for one in closed],
+    )

@@ -1,0 +1,72 @@
+"""A run that starts at ``rebuild_from`` writes the candles that the whole run would have written."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.codec.batch import RawBatch, SymbolTable
+from flows.features import FeatureState
+from flows.stages.candle_builder import CandleBuilder
+from flows.stages.candles import candle_ticks
+from tests.support.hostile import long_log, short_logs
+from tests.support.ticks import cut
+
+SYMBOLS = 8
+
+
+class Run:
+    """One start of the flow over a log, from an offset on."""
+
+    def __init__(self, log, log_ms) -> None:
+        self._log, self._log_ms = log, log_ms
+        self._features, self._builder = FeatureState(), CandleBuilder(0)
+        self._symbols = SymbolTable()
+        for number in range(SYMBOLS):
+            self._symbols.intern("venue", f"S{number}")
+
+    def read(self, start, stop):
+        """Return the candles that these ticks close, and ``rebuild_from`` afterwards."""
+        part = cut(self._log, start, stop)
+        raw = RawBatch(
+            partition=0,
+            values=[b""] * (stop - start),
+            offsets=part.offset.tolist(),
+            timestamps_ms=self._log_ms[start:stop],
+            next_offset=stop,
+        )
+        rows = self._features.update(part)
+        closed = self._builder.update(candle_ticks(raw, part, rows, self._symbols))
+        return closed, min(rows.rebuild_from, self._builder.rebuild_from, stop)
+
+
+def assert_rebuilds(log, log_ms, committed):
+    whole = Run(log, log_ms)
+    _, rebuild_from = whole.read(0, committed)
+    expected, _ = whole.read(committed, len(log))
+    rebuilt = Run(log, log_ms)
+    rebuilt.read(rebuild_from, committed)
+    found, _ = rebuilt.read(committed, len(log))
+    assert found == expected
+
+
+def clock(steps_ms):
+    return np.cumsum(steps_ms).tolist()
+
+
+@settings(max_examples=200)
+@given(log=short_logs(), data=st.data())
+def test_short_hostile_logs_rebuild(log, data):
+    steps = st.sampled_from([0, 5, 1_000, 61_000, 66_000, 700_000])
+    log_ms = clock([data.draw(steps) for _ in range(len(log))])
+    assert_rebuilds(log, log_ms, data.draw(st.integers(1, len(log))))
+
+
+@pytest.mark.parametrize("trouble", [0.0, 0.05, 0.3])
+def test_long_hostile_logs_rebuild(trouble):
+    for seed in range(3):
+        log = long_log(seed, 600, 1 + seed, trouble, 0.7)
+        rng = np.random.default_rng(seed)
+        log_ms = clock(rng.choice([1, 200, 1_000, 20_000, 66_000], len(log)))
+        for committed in rng.integers(1, len(log), 15).tolist():
+            assert_rebuilds(log, log_ms, committed)
