@@ -19,6 +19,7 @@ counted as late: a candle that was written is never changed.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from flows.numeric.time import NS_PER_S
 from schemas.ticks import Candle
@@ -36,14 +37,15 @@ NO_TIMESTAMP_MS = -1
 NOTHING_OPEN = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class CandleTick:
+class CandleTick(NamedTuple):
     """What a candle takes from a tick.
 
     Attributes
     ----------
     offset, log_ms
         Of the tick's message: its offset and its Kafka timestamp, milliseconds, -1 for none.
+    newest_ns
+        Newest event time of the tick's symbol so far, this tick included.
     size
         Quantity in base currency; None where the venue does not say.
     gap, restart
@@ -54,6 +56,7 @@ class CandleTick:
     offset: int
     log_ms: int
     ts_event_ns: int
+    newest_ns: int
     price: float
     size: float | None
     gap: bool
@@ -70,7 +73,7 @@ class Closed:
 
 @dataclass(slots=True)
 class _Bar:
-    first_offset: int
+    depends_on: int
     open: float
     high: float
     low: float
@@ -101,6 +104,8 @@ class _Series:
     newest_ns: int
     last_log_ms: int
     deadline_ms: int | None = None
+    next_end_ns: int = NOTHING_OPEN
+    """The earliest end of an open candle."""
     bars: dict[int, dict[int, _Bar]] = field(
         default_factory=lambda: {interval_s: {} for interval_s in INTERVALS_S}
     )
@@ -127,10 +132,10 @@ class CandleBuilder:
 
     @property
     def rebuild_from(self) -> int:
-        """Offset of the oldest tick in an open candle; ``NOTHING_OPEN`` where there is none."""
+        """Offset that the oldest open candle depends on; ``NOTHING_OPEN`` where there is none."""
         return min(
             (
-                bar.first_offset
+                bar.depends_on
                 for series in self._series.values()
                 for bars in series.bars.values()
                 for bar in bars.values()
@@ -138,37 +143,48 @@ class CandleBuilder:
             default=NOTHING_OPEN,
         )
 
-    def update(self, ticks: Iterable[CandleTick]) -> list[Closed]:
-        """Add ticks in offset order; return the candles that they close, in the order written."""
+    def update(self, ticks: Iterable[CandleTick], depends_on: int) -> list[Closed]:
+        """Add ticks in offset order; return the candles that they close, in the order written.
+
+        Parameters
+        ----------
+        depends_on
+            Offset from which a run must start to see these ticks as this one does: with the same
+            duplicates, restarts and newest times.
+        """
         closed: list[Closed] = []
         for tick in ticks:
             if tick.log_ms != NO_TIMESTAMP_MS:
                 self._close_silent(tick, closed)
-            self._add(tick, closed)
+            self._add(tick, depends_on, closed)
         return closed
 
-    def _add(self, tick: CandleTick, closed: list[Closed]) -> None:
+    def _add(self, tick: CandleTick, depends_on: int, closed: list[Closed]) -> None:
         series = self._series.get(tick.series)
         if series is not None and tick.restart:
             self._close(tick.series, series, None, tick.offset, closed)
         if series is None or tick.restart:
-            series = self._series[tick.series] = _Series(tick.ts_event_ns, tick.log_ms)
-        series.newest_ns = max(series.newest_ns, tick.ts_event_ns)
+            series = self._series[tick.series] = _Series(tick.newest_ns, tick.log_ms)
+        series.newest_ns = tick.newest_ns
         series.last_log_ms = tick.log_ms
         self._watch(tick.series, series)
         is_late = False
         for interval_s, bars in series.bars.items():
-            open_ns = tick.ts_event_ns - tick.ts_event_ns % (interval_s * NS_PER_S)
-            if open_ns < series.closed_until_ns[interval_s]:
+            interval_ns = interval_s * NS_PER_S
+            open_ns = tick.ts_event_ns - tick.ts_event_ns % interval_ns
+            end_ns = open_ns + interval_ns
+            if end_ns <= tick.newest_ns - GRACE_NS or end_ns <= series.closed_until_ns[interval_s]:
                 is_late = True
                 continue
             bar = bars.get(open_ns)
             if bar is None:
                 price = tick.price
-                bar = bars[open_ns] = _Bar(tick.offset, price, price, price, price)
+                bar = bars[open_ns] = _Bar(depends_on, price, price, price, price)
+                series.next_end_ns = min(series.next_end_ns, end_ns)
             bar.add(tick)
         self.late += is_late
-        self._close(tick.series, series, series.newest_ns - GRACE_NS, tick.offset, closed)
+        if series.next_end_ns <= series.newest_ns - GRACE_NS:
+            self._close(tick.series, series, series.newest_ns - GRACE_NS, tick.offset, closed)
 
     def _watch(self, name: tuple[str, str], series: _Series) -> None:
         """Have the series looked at once it may have fallen silent."""
@@ -212,14 +228,17 @@ class CandleBuilder:
             for open_ns in due:
                 candle = self._candle(name, interval_s, open_ns, bars.pop(open_ns), offset)
                 closed.append(Closed(offset, candle))
-            if until_ns is not None:
-                border_ns = until_ns - until_ns % interval_ns
-            elif due:
-                border_ns = due[-1] + interval_ns
-            else:
-                continue
-            known_ns = series.closed_until_ns[interval_s]
-            series.closed_until_ns[interval_s] = max(known_ns, border_ns)
+            if until_ns is None:
+                newest_open_ns = series.newest_ns - series.newest_ns % interval_ns
+                series.closed_until_ns[interval_s] = newest_open_ns + interval_ns
+        series.next_end_ns = min(
+            (
+                open_ns + interval_s * NS_PER_S
+                for interval_s, bars in series.bars.items()
+                for open_ns in bars
+            ),
+            default=NOTHING_OPEN,
+        )
 
     def _candle(
         self, name: tuple[str, str], interval_s: int, open_ns: int, bar: _Bar, offset: int

@@ -7,7 +7,7 @@ from flows.codec.batch import DUPLICATE, GAP, RESTART, RawBatch, SymbolTable, Ti
 from flows.codec.decode import decode
 from flows.connectors.kafka.source import partition_key
 from flows.connectors.outputs import OutputBatch, Records
-from flows.features import FeatureRows, FeatureState
+from flows.features import NOTHING_HELD, FeatureRows, FeatureState
 from flows.monitoring.candle_metrics import CandleMetrics
 from flows.numeric.arrays import Int64
 from flows.stages.candle_builder import CandleBuilder, CandleTick, Closed
@@ -25,6 +25,7 @@ class _Partition:
         self.features = FeatureState()
         self.builder = CandleBuilder(partition)
         self.late = 0
+        self.rebuild_from = NOTHING_HELD
 
 
 class CandleStage:
@@ -50,23 +51,24 @@ class CandleStage:
             state = self._partitions[raw.partition] = _Partition(raw.partition)
         ticks, dead = decode(raw, state.symbols, topics.TICKS_RAW, self._allowed)
         features = state.features.update(ticks)
-        closed = state.builder.update(candle_ticks(raw, ticks, features, state.symbols))
+        # What the state before this batch depends on, its ticks depend on, too.
+        depends_on = min(state.rebuild_from, *raw.offsets[:1])
+        closed = state.builder.update(candle_ticks(raw, ticks, features, state.symbols), depends_on)
+        state.rebuild_from = min(features.rebuild_from, raw.next_offset)
         if raw.emit:
             self._count(raw, len(dead), closed, state)
         state.late = state.builder.late
         return partition_key(raw.partition), OutputBatch(
             partition=raw.partition,
             next_offset=raw.next_offset,
-            rebuild_from=min(features.rebuild_from, state.builder.rebuild_from, raw.next_offset),
+            rebuild_from=min(state.rebuild_from, state.builder.rebuild_from),
             caught_up=raw.caught_up,
             emit=raw.emit,
             records=[_records(closed)] if closed and raw.emit else [],
             oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
         )
 
-    def _count(
-        self, raw: RawBatch, unusable: int, closed: list[Closed], state: _Partition
-    ) -> None:
+    def _count(self, raw: RawBatch, unusable: int, closed: list[Closed], state: _Partition) -> None:
         self._metrics.ticks.inc(len(raw.values))
         self._metrics.unusable.inc(unusable)
         self._metrics.late.inc(state.builder.late - state.late)
@@ -85,6 +87,7 @@ def candle_ticks(
         ticks.offset[rows].tolist(),
         _timestamps_ms(raw, ticks.offset[rows]).tolist(),
         ticks.ts_event_ns[rows].tolist(),
+        features.ts_effective_ns[rows].tolist(),
         ticks.price[rows].tolist(),
         ticks.size[rows].tolist(),
         features.flags[rows].tolist(),
@@ -96,12 +99,13 @@ def candle_ticks(
             offset=offset,
             log_ms=log_ms,
             ts_event_ns=ts_event_ns,
+            newest_ns=newest_ns,
             price=price,
             size=size if size == size else None,  # NaN where the tick has none
             gap=bool(flags & GAP),
             restart=bool(flags & RESTART),
         )
-        for number, offset, log_ms, ts_event_ns, price, size, flags in columns
+        for number, offset, log_ms, ts_event_ns, newest_ns, price, size, flags in columns
     ]
 
 

@@ -25,15 +25,19 @@ def candles(log, grace_s: int, idle_ms: int, intervals_s: tuple[int, ...]):
     for message in log:
         for name in sorted(known):
             one = known[name]
-            if min(message.log_ms, one.last_log_ms) >= 0:
-                if message.log_ms - one.last_log_ms >= idle_ms:
-                    written += _close(name, one, lambda _end: True, message.offset)
+            known_times = min(message.log_ms, one.last_log_ms) >= 0
+            if known_times and message.log_ms - one.last_log_ms >= idle_ms and one.ticks:
+                written += _close(name, one, lambda _end: True, message.offset)
+                for interval_s in intervals_s:
+                    interval_ns = interval_s * SECOND_NS
+                    end_ns = one.newest_ns // interval_ns * interval_ns + interval_ns
+                    one.borders[interval_s] = max(one.borders.get(interval_s, end_ns), end_ns)
         one = known.get(message.series)
         if one is not None and message.restart:
             written += _close(message.series, one, lambda _end: True, message.offset)
         if one is None or message.restart:
-            one = known[message.series] = _Series(message.ts_event_ns, message.log_ms)
-        one.newest_ns = max(one.newest_ns, message.ts_event_ns)
+            one = known[message.series] = _Series(message.newest_ns, message.log_ms)
+        one.newest_ns = message.newest_ns
         one.last_log_ms = message.log_ms
         missed = False
         for interval_s in intervals_s:

@@ -13,6 +13,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from pydantic.fields import FieldInfo
 
+from flows.monitoring.candle_metrics import CandleMetrics
 from flows.monitoring.metrics import PipelineMetrics
 from flows.monitoring.quality_metrics import QualityMetrics
 from flows.settings import Settings, variables
@@ -57,6 +58,7 @@ def metrics_table() -> str:
     registries = {
         "pipeline": PipelineMetrics().registry,
         "outcomes": QualityMetrics().registry,
+        "candles": CandleMetrics().registry,
         "API": ApiMetrics().registry,
     }
     lines = ["| Metric | Kind | Of | Meaning |", "|---|---|---|---|"]

@@ -21,13 +21,24 @@ BTC = ("binance", "BTC-USDT")
 ETH = ("binance", "ETH-USDT")
 
 
-def tick(offset, at_s, price=100.0, size=1.0, log_s=None, series=BTC, gap=False, restart=False):
+def tick(
+    offset,
+    at_s,
+    price=100.0,
+    size=1.0,
+    log_s=None,
+    series=BTC,
+    gap=False,
+    restart=False,
+    newest_s=None,
+):
     log_ms = int(1000 * (at_s if log_s is None else log_s))
     return CandleTick(
         series=series,
         offset=offset,
         log_ms=log_ms,
         ts_event_ns=START_NS + int(at_s * S),
+        newest_ns=START_NS + int((at_s if newest_s is None else newest_s) * S),
         price=price,
         size=size,
         gap=gap,
@@ -54,8 +65,8 @@ def of_a_second(closed: list[Closed]) -> list[Closed]:
 def test_a_candle_holds_its_ticks_and_closes_after_the_grace():
     builder = CandleBuilder(3)
     log = [tick(0, 0.1, 10.0, 2.0), tick(1, 0.5, 12.0, None, gap=True), tick(2, 0.9, 9.0, 1.0)]
-    assert builder.update([*log, tick(3, 5.9)]) == []
-    [closed] = of_a_second(builder.update([tick(4, 6.0)]))
+    assert builder.update([*log, tick(3, 5.9)], 0) == []
+    [closed] = of_a_second(builder.update([tick(4, 6.0)], 0))
     candle = closed.candle
     assert closed.offset == candle.closed_offset == 4
     assert (candle.partition, candle.ts_open_ns, candle.tick_count) == (3, START_NS, 3)
@@ -65,44 +76,45 @@ def test_a_candle_holds_its_ticks_and_closes_after_the_grace():
 
 def test_a_late_tick_counts_while_its_candle_is_open_and_not_afterwards():
     builder = CandleBuilder(0)
-    builder.update([tick(0, 0.1), tick(1, 5.5), tick(2, 0.2, 50.0)])
-    [closed] = of_a_second(builder.update([tick(3, 6.0)]))
+    builder.update([tick(0, 0.1), tick(1, 5.5), tick(2, 0.2, 50.0, newest_s=5.5)], 0)
+    [closed] = of_a_second(builder.update([tick(3, 6.0)], 0))
     assert (closed.candle.tick_count, closed.candle.high) == (2, 100.0)
     assert builder.late == 0
-    assert builder.update([tick(4, 0.3)]) == []
+    assert builder.update([tick(4, 0.3, newest_s=6.0)], 0) == []
     assert builder.late == 1
 
 
 def test_a_candle_without_sizes_has_no_volume():
     builder = CandleBuilder(0)
-    [closed] = of_a_second(builder.update([tick(0, 0.1, size=None), tick(1, 6.0)]))
+    [closed] = of_a_second(builder.update([tick(0, 0.1, size=None), tick(1, 6.0)], 0))
     assert (closed.candle.volume, closed.candle.vwap) == (None, None)
 
 
 def test_a_volume_of_zero_has_no_mean_price():
     builder = CandleBuilder(0)
-    [closed] = of_a_second(builder.update([tick(0, 0.1, size=0.0), tick(1, 6.0)]))
+    [closed] = of_a_second(builder.update([tick(0, 0.1, size=0.0), tick(1, 6.0)], 0))
     assert (closed.candle.volume, closed.candle.vwap) == (0.0, None)
 
 
 def test_a_silent_symbol_is_closed_by_another_ones_message():
     builder = CandleBuilder(0)
     idle_s = IDLE_MS / 1000
-    assert builder.update([tick(0, 0.1, log_s=0.0)]) == []
-    assert builder.update([tick(1, idle_s - 0.1, log_s=idle_s - 0.1, series=ETH)]) == []
-    closed = builder.update([tick(2, idle_s, log_s=idle_s, series=ETH)])
+    assert builder.update([tick(0, 0.1, log_s=0.0)], 0) == []
+    assert builder.update([tick(1, idle_s - 0.1, log_s=idle_s - 0.1, series=ETH)], 0) == []
+    closed = builder.update([tick(2, idle_s, log_s=idle_s, series=ETH)], 0)
     assert {one.candle.symbol for one in closed} == {"BTC-USDT"}
     assert sorted(one.candle.interval_s for one in closed) == list(INTERVALS_S)
-    late = builder.update([tick(3, 0.2, log_s=idle_s, series=BTC)])
+    late = builder.update([tick(3, 0.2, log_s=idle_s, series=BTC, newest_s=0.2)], 0)
     assert late == []
     assert builder.late == 1
 
 
 def test_a_restart_closes_what_is_open():
     builder = CandleBuilder(0)
-    closed = builder.update([tick(0, 7200.0), tick(1, 0.0, restart=True)])
-    assert [one.candle.ts_open_ns for one in closed] == [START_NS + 7200 * S] + [
-        (START_NS + 7200 * S) // (60 * S) * 60 * S
+    closed = builder.update([tick(0, 7200.0), tick(1, 0.0, restart=True)], 0)
+    assert [one.candle.ts_open_ns for one in closed] == [
+        START_NS + 7200 * S,
+        (START_NS + 7200 * S) // (60 * S) * 60 * S,
     ]
     assert builder.late == 0
 
@@ -116,24 +128,27 @@ def logs(draw):
     """Ticks in offset order whose event times wander; restarts where the features would say so."""
     log: list[CandleTick] = []
     now_s, log_s, offset = 0.0, 0.0, draw(st.integers(0, 5))
-    seen: set[tuple[str, str]] = set()
+    newest_ns: dict[tuple[str, str], int] = {}
     for _ in range(draw(st.integers(1, 60))):
         now_s += draw(steps_s)
         log_s = max(0.0, log_s + draw(st.sampled_from([0.0, 0.1, 1.0, 66.0, -2.0])))
         name = draw(series_names)
+        ts_event_ns = START_NS + int((now_s - draw(steps_s)) * S)
+        restart = name not in newest_ns or draw(st.integers(0, 15)) == 0
+        newest_ns[name] = ts_event_ns if restart else max(newest_ns[name], ts_event_ns)
         log.append(
             CandleTick(
                 series=name,
                 offset=offset,
                 log_ms=draw(st.sampled_from([int(log_s * 1000), int(log_s * 1000), -1])),
-                ts_event_ns=START_NS + int((now_s - draw(steps_s)) * S),
+                ts_event_ns=ts_event_ns,
+                newest_ns=newest_ns[name],
                 price=draw(st.sampled_from([1.0, 1.5, 2.0])),
                 size=draw(st.sampled_from([None, 0.0, 0.5, 2.0])),
                 gap=draw(st.booleans()),
-                restart=name not in seen or draw(st.integers(0, 15)) == 0,
+                restart=restart,
             )
         )
-        seen.add(name)
         offset += draw(st.integers(1, 3))
     return log
 
@@ -141,7 +156,7 @@ def logs(draw):
 @given(logs())
 def test_candles_are_what_the_definition_says(log):
     builder = CandleBuilder(0)
-    found = plain(builder.update(log))
+    found = plain(builder.update(log, 0))
     expected, late = oracle.candles(log, GRACE_NS // S, IDLE_MS, INTERVALS_S)
     assert found == expected
     assert builder.late == late
@@ -149,12 +164,12 @@ def test_candles_are_what_the_definition_says(log):
 
 @given(logs(), st.data())
 def test_batch_cuts_change_nothing(log, data):
-    whole = CandleBuilder(0).update(log)
+    whole = CandleBuilder(0).update(log, 0)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(log)), max_size=5)))
     builder = CandleBuilder(0)
     found = []
     for first, end in pairwise([0, *cuts, len(log)]):
-        found += builder.update(log[first:end])
+        found += builder.update(log[first:end], 0)
     assert found == whole
 
 
@@ -165,7 +180,7 @@ def test_no_candle_is_written_twice_between_restarts(log):
     builder = CandleBuilder(0)
     for one in log:
         before = lives.get(one.series, 0)
-        closed = builder.update([one])
+        closed = builder.update([one], 0)
         if one.restart:
             lives[one.series] = before + 1
         for each in closed:
