@@ -12,8 +12,8 @@ from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.monitoring.candle_metrics import CandleMetrics
-from flows.runtime.exactly_once import Ends, launch, serve_metrics
-from flows.runtime.process import guarded
+from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
+from flows.runtime.process import end_on_error
 from flows.settings import Settings
 from flows.stages.candles import CandleStage
 from schemas import topics
@@ -39,7 +39,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     """
     # Its own group: it has its own position, and its own transactional producers.
     group = f"{settings.group}-candles"
-    ends = Ends(settings, group, topics.TICKS_RAW, WRITTEN, stop)
+    endpoints = Endpoints(settings, group, topics.TICKS_RAW, WRITTEN, stop)
     metrics = CandleMetrics()
     serve_metrics(metrics, settings.metrics_port)
     stage = CandleStage(frozenset(settings.allowed_symbols), metrics)
@@ -47,15 +47,15 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     raw = op.input(
         "ticks",
         dataflow,
-        ends.source(lambda partition, lag: metrics.lag.labels(partition).set(lag)),
+        endpoints.source(lambda partition, lag: metrics.lag.labels(partition).set(lag)),
     )
-    candles = op.map("build", raw, guarded(stage))
-    op.output("write", candles, ends.sink(lambda _commit: None))
-    ends.watch()
+    candles = op.map("build", raw, end_on_error(stage))
+    op.output("write", candles, endpoints.sink(lambda _commit: None))
+    endpoints.watch()
     structlog.get_logger().info(
         "candles ready",
         brokers=settings.kafka_bootstrap_servers,
         group=group,
-        rebuild=ends.rebuild,
+        rebuild=endpoints.rebuild,
     )
     return dataflow

@@ -3,11 +3,19 @@
 import msgspec
 import numpy as np
 
-from flows.codec.batch import DUPLICATE, GAP, RESTART, RawBatch, SymbolTable, TickBatch
+from flows.codec.batch import (
+    DUPLICATE,
+    GAP,
+    RESTART,
+    RawBatch,
+    SymbolTable,
+    TickBatch,
+    partition_key,
+)
 from flows.codec.decode import decode
-from flows.connectors.kafka.source import partition_key
-from flows.connectors.outputs import OutputBatch, Records
-from flows.features import NOTHING_HELD, FeatureRows, FeatureState
+from flows.codec.outputs import OutputBatch, Records
+from flows.codec.rows import FeatureRows
+from flows.features import NOTHING_HELD, FeatureState
 from flows.monitoring.candle_metrics import CandleMetrics
 from flows.numeric.arrays import Int64
 from flows.stages.candle_builder import CandleBuilder, CandleTick, Closed
