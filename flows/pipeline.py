@@ -24,10 +24,10 @@ from flows.runtime.process import end_on_error
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
+from flows.scoring.serving_models import serves_simulated
 from flows.settings import Settings
 from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
 from schemas import topics
-from schemas.feeds import FeedName
 
 WRITTEN = (topics.TICKS_RAW, topics.PREDICTIONS, topics.TICKS_FEATURES, topics.DEAD_LETTERS)
 
@@ -111,7 +111,7 @@ def _prepare_kernel() -> None:
 
 def _scorer(settings: Settings) -> Scorer:
     store = ModelStore(settings.model_store)
-    simulated = settings.feed == FeedName.SIMULATE
+    simulated = serves_simulated(settings.feed)
     for target in settings.targets:
         if not simulated:
             _retire_simulated(store, target)

@@ -1,10 +1,13 @@
 """What is known about a model: its target, its inputs, its proof."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 TargetKind = Literal["classification", "regression"]
+TimeNs = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""Nanoseconds since the UNIX epoch: what 64 bits hold, so that it can be encoded."""
+
 Provenance = Literal["builtin", "recorded", "live", "simulated", "imported"]
 
 
@@ -90,7 +93,7 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     feature_set: int
     features: list[str]
     provenance: Provenance
-    created_ns: int
+    created_ns: TimeNs
     opset: int
     threshold: float | None = None
     unused_features: list[str] = []
@@ -110,7 +113,7 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Aliases(msgspec.Struct, frozen=True, kw_only=True):
-    """``aliases/<target>.json``: who serves. Replaced as a whole, atomically.
+    """``aliases/<target>.json``: champion and challengers. Replaced as a whole, atomically.
 
     ``history`` lists former champions, newest last, for a rollback.
     """
@@ -119,5 +122,5 @@ class Aliases(msgspec.Struct, frozen=True, kw_only=True):
     champion: str | None = None
     challengers: list[str] = []
     history: list[str] = []
-    moved_ns: int = 0
+    moved_ns: TimeNs = 0
     moved_by: str = ""

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from flows.errors import ConfigurationError
 from flows.scoring.registry import ModelStore
-from flows.scoring.serving_models import ModelOverride
+from flows.scoring.serving_models import ModelOverride, serves_simulated
 from flows.settings import Settings
 from serving.context import Context
 from serving.http import documents, problems
@@ -101,7 +101,12 @@ def _context(settings: Settings) -> Context:
     return Context(
         settings=settings,
         scores=ScoreStore(client),
-        models=ServedModels(ModelStore(settings.model_store), settings.targets, override),
+        models=ServedModels(
+            ModelStore(settings.model_store),
+            settings.targets,
+            override,
+            allow_simulated=serves_simulated(settings.feed),
+        ),
         broadcaster=Broadcaster(url, metrics),
         probe=BrokerProbe(kafka),
         metrics=metrics,

@@ -12,12 +12,19 @@ from pathlib import Path
 import msgspec
 
 from flows.errors import ModelStoreError
-from flows.scoring.durable import append_line, locked, replace_file
-from flows.scoring.names import check_target
-from schemas.models import Aliases
+from flows.scoring.durable import append_line, locked, read_regular, replace_file
+from flows.scoring.names import check_target, is_target
+from flows.scoring.strays import Strays
+from schemas.decoding import UNREADABLE, decode_or_none
+from schemas.models import Aliases, TimeNs
 
 # Former champions kept for rollbacks.
 HISTORY_LENGTH = 50
+
+LOCK_FILE = ".lock"
+# An alias file has some hundred bytes, a line of the log likewise: what is larger is another file.
+_ALIAS_BYTES = 1 << 20
+_LOG_BYTES = 1 << 28
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
@@ -28,7 +35,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", 
     was killed before it could).
     """
 
-    ts_ns: int
+    ts_ns: TimeNs
     target: str
     action: str
     before: str | None
@@ -48,13 +55,19 @@ class AliasFiles:
         Wall clock for the log, nanoseconds since the UNIX epoch.
     lock_timeout_s
         How long a mover waits for another one, seconds.
+    strays
+        Names the foreign files.
     """
 
-    def __init__(self, folder: Path, clock_ns: Callable[[], int], lock_timeout_s: float) -> None:
+    def __init__(
+        self, folder: Path, clock_ns: Callable[[], int], lock_timeout_s: float, strays: Strays
+    ) -> None:
         self._folder = folder
         self._clock_ns = clock_ns
         self._lock_timeout_s = lock_timeout_s
+        self._strays = strays
         self._decoder = msgspec.json.Decoder(Aliases)
+        self._move_decoder = msgspec.json.Decoder(Move)
 
     @property
     def log_path(self) -> Path:
@@ -67,35 +80,46 @@ class AliasFiles:
         Raises
         ------
         ModelStoreError
-            The file cannot be read or decoded.
+            The file cannot be read or decoded, or is a copy of another target's.
         """
         path = self._path(target)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+        found = self._decoded(path)
+        if found is None:
             return Aliases(target=target)
-        except OSError as error:
-            message = f"model store: cannot read {path}: {error.strerror}"
-            raise ModelStoreError(message) from error
-        try:
-            return self._decoder.decode(content)
-        except msgspec.MsgspecError as error:
-            message = f"model store: {path} is not an alias file: {error}; promote a model anew"
-            raise ModelStoreError(message) from error
+        if found.target != target:
+            message = (
+                f"model store: {path} holds the aliases of {found.target}; remove this copy, or"
+                f" promote a model for {target}"
+            )
+            raise ModelStoreError(message)
+        return found
 
     def targets(self) -> list[str]:
-        """Return the targets that have an alias file, sorted."""
-        try:
-            return sorted(
-                path.stem
-                for path in self._folder.iterdir()
-                if not path.name.startswith(".") and path.suffix == ".json"
-            )
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            message = f"model store: cannot read {self._folder}: {error.strerror}"
-            raise ModelStoreError(message) from error
+        """Return the targets with a readable alias file, sorted; others are named in a warning."""
+        found = []
+        for target in self._named():
+            try:
+                self.read(target)
+            except ModelStoreError as error:
+                self._strays.name(self._path(target), str(error))
+            else:
+                found.append(target)
+        return found
+
+    def mentioned(self) -> set[str]:
+        """Return every reference that an alias file names, be it a copy of another's.
+
+        Raises
+        ------
+        ModelStoreError
+            A file that should be a target's cannot be read: what it names is unknown.
+        """
+        refs: set[str] = set()
+        for target in self._named():
+            aliases = self._decoded(self._path(target))
+            if aliases is not None:
+                refs |= {*aliases.challengers, *aliases.history, aliases.champion or ""}
+        return refs - {""}
 
     def update(
         self, target: str, change: Callable[[Aliases], Aliases], *, action: str, by: str
@@ -131,32 +155,71 @@ class AliasFiles:
     def held(self) -> Iterator[None]:
         """Keep every other mover waiting during the block."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / ".lock", self._lock_timeout_s):
+        with locked(self._folder / LOCK_FILE, self._lock_timeout_s):
             yield
 
     def moves(self) -> list[Move]:
         """Return the log, oldest first; a line torn by a kill is left out."""
         try:
-            lines = self.log_path.read_bytes().splitlines()
+            lines = read_regular(self.log_path, _LOG_BYTES).splitlines()
         except FileNotFoundError:
             return []
-        moves = []
-        for line in lines:
-            try:
-                moves.append(msgspec.json.decode(line, type=Move))
-            except msgspec.MsgspecError:
-                continue  # torn: the mover that follows wrote the move again, whole
-        return moves
+        except OSError as error:
+            self._strays.name(self.log_path, f"cannot be read: {error.strerror}")
+            return []
+        moves = (decode_or_none(self._move_decoder.decode, line) for line in lines)
+        # A torn line: the move that followed it was preceded by the whole line, written again.
+        return [move for move in moves if move is not None]
 
     def contents(self) -> tuple[tuple[str, bytes], ...]:
         """Return the alias files' bytes: some hundred bytes each, and exact unlike their times."""
         found = []
-        for target in self.targets():
+        for target in self._named():
             try:
-                found.append((target, self._path(target).read_bytes()))
+                found.append((target, read_regular(self._path(target), _ALIAS_BYTES)))
             except OSError as error:
                 found.append((target, str(error).encode()))
         return tuple(found)
+
+    def _named(self) -> list[str]:
+        """Return the targets that a file of the folder is named after, sorted."""
+        try:
+            names = sorted(path.name for path in self._folder.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            message = f"model store: cannot read {self._folder}: {error.strerror}"
+            raise ModelStoreError(message) from error
+        found = []
+        for name in names:
+            target = name.removesuffix(".json")
+            if target != name and is_target(target):
+                found.append(target)
+            elif not self._is_own(name):
+                self._strays.name(self._folder / name, "no target has this name")
+        return found
+
+    def _is_own(self, name: str) -> bool:
+        temporary = name.startswith(".") and is_target(name[1:].removesuffix(".json.tmp"))
+        return temporary or name in {self.log_path.name, LOCK_FILE}
+
+    def _decoded(self, path: Path) -> Aliases | None:
+        """Return what a file holds; None where there is none."""
+        try:
+            content = read_regular(path, _ALIAS_BYTES)
+        except FileNotFoundError as error:
+            if not path.is_symlink():
+                return None
+            message = f"model store: {path} is a link to a file that is not there"
+            raise ModelStoreError(message) from error
+        except OSError as error:
+            message = f"model store: cannot read {path}: {error.strerror}"
+            raise ModelStoreError(message) from error
+        try:
+            return self._decoder.decode(content)
+        except UNREADABLE as error:
+            message = f"model store: {path} is not an alias file: {error}; promote a model anew"
+            raise ModelStoreError(message) from error
 
     def _path(self, target: str) -> Path:
         return self._folder / f"{check_target(target)}.json"

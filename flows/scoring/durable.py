@@ -1,7 +1,9 @@
-"""Writing files so that a kill, or a power cut, leaves the old state or the new one."""
+"""Read files that may be anything, and write them so that a kill leaves the old or the new."""
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,30 @@ from flows.errors import ModelStoreError
 
 # How often a waiting process looks whether the lock is free.
 _LOCK_RETRY_S = 0.005
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file.
+
+    Parameters
+    ----------
+    limit
+        Most bytes.
+
+    Raises
+    ------
+    OSError
+        It is not there, is no regular file (a pipe would never end), is larger, or is unreadable.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(limit + 1)
+        if len(content) > limit:
+            raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+        return content
 
 
 def sync_folder(folder: Path) -> None:

@@ -43,6 +43,16 @@ def check_target(target: str) -> str:
     return target
 
 
+def is_target(name: str) -> bool:
+    """Return whether an alias file can have this name."""
+    return _TARGET.fullmatch(name) is not None
+
+
+def is_version_folder(name: str, version: str) -> bool:
+    """Return whether ``models/name/version`` can be a version's folder."""
+    return _NAME.fullmatch(name) is not None and _VERSION.fullmatch(version) is not None
+
+
 def check_version(version: str, sha256: str) -> str:
     """Return ``version`` if it is well formed and names the content with this hash."""
     if _VERSION.fullmatch(version) is None:

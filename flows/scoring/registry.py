@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.scoring.aliases import AliasFiles, Move
@@ -51,14 +52,14 @@ class ModelStore(VersionStore):
         lock_timeout_s: float = 10.0,
     ) -> None:
         super().__init__(root, lock_timeout_s=lock_timeout_s)
-        self._aliases = AliasFiles(root / "aliases", clock_ns, lock_timeout_s)
+        self._aliases = AliasFiles(root / "aliases", clock_ns, lock_timeout_s, self._strays)
 
     def aliases(self, target: str) -> Aliases:
         """Return the aliases of ``target``; without a champion if none was ever promoted."""
         return self._aliases.read(target)
 
     def targets(self) -> list[str]:
-        """Return the targets that have aliases, sorted."""
+        """Return the targets with a readable alias file, sorted."""
         return self._aliases.targets()
 
     def moves(self) -> list[Move]:
@@ -212,25 +213,40 @@ class ModelStore(VersionStore):
         Raises
         ------
         ModelStoreError
-            The store cannot be written.
+            The store cannot be written, or not one of the versions can be removed.
         """
         if keep < 1:
             message = f"model store: cannot keep {keep} versions of a model; keep at least 1"
             raise ModelStoreError(message)
-        removed = []
+        removed: list[str] = []
+        failed: ModelStoreError | None = None
         with self._aliases.held():
-            kept = set(protected)
-            for aliases in map(self.aliases, self.targets()):
-                kept |= {*aliases.challengers, *aliases.history, aliases.champion or ""}
-            by_name: dict[str, list[str]] = {}
-            for ref in self.refs():  # a version begins with its time: sorted is oldest first
-                by_name.setdefault(split_ref(ref)[0], []).append(ref)
-            for refs in by_name.values():
-                for ref in refs[:-keep]:
-                    if ref not in kept:
-                        self.remove(ref)
-                        removed.append(ref)
+            try:
+                kept = {*protected, *self._aliases.mentioned()}
+            except ModelStoreError as error:
+                # Which versions it names is unknown: any of them may be the champion.
+                structlog.get_logger().warning("no version is removed", cause=str(error))
+                return []
+            for ref in self._older_than_newest(keep):
+                if ref in kept:
+                    continue
+                try:
+                    self.remove(ref)
+                except ModelStoreError as error:
+                    self._strays.name(self.folder(ref), str(error))
+                    failed = error
+                else:
+                    removed.append(ref)
+        if failed is not None and not removed:
+            raise failed
         return removed
+
+    def _older_than_newest(self, keep: int) -> list[str]:
+        """Return the references of each name but the newest ``keep``, by name, oldest first."""
+        by_name: dict[str, list[str]] = {}
+        for ref in self.refs():  # a version begins with its time: sorted is oldest first
+            by_name.setdefault(split_ref(ref)[0], []).append(ref)
+        return [ref for refs in by_name.values() for ref in refs[:-keep]]
 
     def change_token(self) -> Hashable:
         """Return a value that differs whenever an alias moved or a version was published.
@@ -242,14 +258,7 @@ class ModelStore(VersionStore):
             aliases: Hashable = self._aliases.contents()
         except ModelStoreError as error:
             aliases = str(error)
-        try:
-            folders = tuple(
-                (folder.name, folder.stat().st_mtime_ns)
-                for folder in sorted(self._models.iterdir())
-            )
-        except OSError:
-            folders = ()
-        return (aliases, folders)
+        return (aliases, _times(self._models))
 
     def _check_servable(self, target: str, ref: str, *, allow_simulated: bool) -> None:
         check_target(target)
@@ -292,6 +301,21 @@ class ModelStore(VersionStore):
             return self.manifest(ref).provenance == "simulated"
         except ModelRejectedError:
             return False
+
+
+def _times(folder: Path) -> tuple[tuple[str, int | None], ...]:
+    """Return name and time of change of each entry, ns; None where it cannot be looked at."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return ()
+    found: list[tuple[str, int | None]] = []
+    for entry in entries:
+        try:
+            found.append((entry.name, entry.stat().st_mtime_ns))
+        except OSError:
+            found.append((entry.name, None))
+    return tuple(found)
 
 
 def _with_champion(old: Aliases, champion: str) -> Aliases:

@@ -4,9 +4,10 @@ One set of models scores a batch from its first row to its last. :meth:`Scorer.p
 two batches, swaps to a new set once it is complete; a background thread loads and proves it.
 """
 
+import re
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from flows.codec.rows import TargetScores
 from flows.errors import ModelRejectedError
 from flows.numeric.arrays import Float32
+from flows.scoring.rebuilding import RebuildSchedule
 from flows.scoring.registry import ModelStore
 from flows.scoring.serving_models import (
     ModelOverride,
@@ -26,6 +28,10 @@ from schemas.models import ModelManifest
 
 # How often the store is looked at, seconds: well below the two within which a swap is promised.
 POLL_INTERVAL_S = 0.25
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+Gist = tuple[str, str | None, str]
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ class Scorer:
     """Champions and challengers of each target.
 
     Construction loads what the store names and raises if that cannot serve; afterwards a failure
-    is logged once, kept in :meth:`status`, and what served before goes on.
+    is logged once, kept in :meth:`status` and tried again while the store asks for that model; what
+    served before goes on.
 
     Parameters
     ----------
@@ -71,7 +78,7 @@ class Scorer:
     clock
         Monotonic seconds, for the polling interval.
     run_in_background
-        Runs the loading job; a thread unless a test brings its own.
+        Runs a look at the store; in a thread unless a test brings its own.
 
     Raises
     ------
@@ -101,18 +108,20 @@ class Scorer:
         )
         self._clock = clock
         self._poll_interval_s = poll_interval_s
-        self._run_aside = run_in_background
+        self._run_in_background = run_in_background
         self._log = structlog.get_logger()
         self._polling = threading.Lock()
-        self._ready: ServingModels | BaseException | None = None
-        self._loading = False
+        self._schedule = RebuildSchedule(clock)
+        self._built: ServingModels | BaseException | None = None
+        self._looking = False
         self._builder.check_override()
-        self._token = store.change_token()
         self._models = ServingModels()
+        token = store.change_token()
         first = self._builder.build(self._models)
         for problem in first.problems:
             if problem.target not in first.by_target:
                 raise ModelRejectedError(problem.reason)
+        self._schedule.built(token, complete=not first.problems)
         self._swap(first)
         self._next_look = clock() + poll_interval_s
 
@@ -131,8 +140,8 @@ class Scorer:
     def poll(self) -> tuple[Swap, ...]:
         """Follow the store; call it between two batches.
 
-        Nearly free: every ``poll_interval_s`` it reads the alias files (some tens of
-        microseconds), otherwise the clock.
+        Nearly free: every ``poll_interval_s`` it starts a look at the store in the background,
+        where a slow disk delays no batch; otherwise it reads the clock.
 
         Returns
         -------
@@ -141,20 +150,16 @@ class Scorer:
         if not self._polling.acquire(blocking=False):
             return ()
         try:
-            ready, self._ready = self._ready, None
-            if ready is not None:
-                self._loading = False
-                if isinstance(ready, BaseException):
-                    raise ready
-                return self._swap(ready)
+            if self._built is not None:
+                built, self._built = self._built, None
+                if isinstance(built, BaseException):
+                    raise built
+                return self._swap(built)
             now = self._clock()
-            if self._loading or now < self._next_look:
-                return ()
-            self._next_look = now + self._poll_interval_s
-            token = self._store.change_token()
-            if token != self._token:
-                self._loading = True
-                self._start_loading(token)
+            if not self._looking and now >= self._next_look:
+                self._next_look = now + self._poll_interval_s
+                self._looking = True
+                self._run_in_background(self._look)
             return ()
         finally:
             self._polling.release()
@@ -172,21 +177,22 @@ class Scorer:
             for target in self._targets
         ]
 
-    def _start_loading(self, token: Hashable) -> None:
-        self._token = token
-        before = self._models
-
-        def load() -> None:
-            try:
-                self._ready = self._builder.build(before)
-            except BaseException as error:  # handed to poll(), which raises it
-                self._ready = error
-
-        self._run_aside(load)
+    def _look(self) -> None:
+        """Build the set of models that the store asks for, if it is another; in the background."""
+        try:
+            token = self._store.change_token()
+            if self._schedule.due(token):
+                built = self._builder.build(self._models)
+                self._schedule.built(token, complete=not built.problems)
+                self._built = built
+        except BaseException as error:  # handed to poll(), which raises it
+            self._built = error
+        finally:
+            self._looking = False
 
     def _swap(self, models: ServingModels) -> tuple[Swap, ...]:
         before, self._models = self._models, models
-        self._report(set(before.problems), models)
+        self._report({_gist(problem) for problem in before.problems}, models)
         swaps = []
         for target in self._targets:
             old, new = (_champion(side, target) for side in (before, models))
@@ -198,9 +204,9 @@ class Scorer:
                 self._log.info("model serving", target=target, model=new, before=old, **made_up)
         return tuple(swaps)
 
-    def _report(self, known: set[Problem], models: ServingModels) -> None:
+    def _report(self, known: set[Gist], models: ServingModels) -> None:
         for problem in models.problems:
-            if problem not in known:
+            if _gist(problem) not in known:
                 self._log.error(
                     "model refused",
                     target=problem.target,
@@ -208,6 +214,11 @@ class Scorer:
                     reason=problem.reason,
                     serving=_champion(models, problem.target),
                 )
+
+
+def _gist(problem: Problem) -> Gist:
+    """Return what makes a problem new; a file on its way has another hash at every look."""
+    return problem.target, problem.ref, _HASH.sub("", problem.reason)
 
 
 def _champion(models: ServingModels, target: str) -> str | None:

@@ -7,6 +7,7 @@ from flows.errors import ModelRejectedError, ModelStoreError
 from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.registry import ModelStore
 from schemas.features import FEATURE_SET
+from schemas.feeds import FeedName
 from schemas.models import Aliases
 
 
@@ -16,6 +17,17 @@ class ModelOverride:
 
     version: str | None = None
     variant: str | None = None
+
+
+def serves_simulated(feed: str) -> bool:
+    """Return whether champions trained on simulated data may serve this feed.
+
+    Parameters
+    ----------
+    feed
+        ``VOLTICK_FEED``; the pipeline and the API ask the same question of the same setting.
+    """
+    return feed == FeedName.SIMULATE
 
 
 @dataclass(frozen=True)

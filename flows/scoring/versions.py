@@ -4,6 +4,8 @@ A version is written to ``.staging``, made durable and renamed into place. Publi
 so whoever holds it may clear what a killed one left in ``.staging``.
 """
 
+import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -12,16 +14,30 @@ from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
+import structlog
 
 from flows.errors import ModelRejectedError, ModelStoreError
-from flows.scoring.durable import locked, sync_folder, write_file
-from flows.scoring.names import check_name, check_target, check_version, sha256_of, split_ref
+from flows.scoring.durable import locked, read_regular, sync_folder, write_file
+from flows.scoring.names import (
+    check_name,
+    check_target,
+    check_version,
+    is_version_folder,
+    sha256_of,
+    split_ref,
+)
+from flows.scoring.strays import Strays
+from schemas.decoding import UNREADABLE
 from schemas.models import ModelManifest
 
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 SUMS_FILE = "SHA256SUMS"
 _RESERVED = frozenset({MODEL_FILE, MANIFEST_FILE, SUMS_FILE})
+
+# Larger files are others in their place. ONNX's own limit for one file is two gigabytes.
+_FILE_BYTES = (1 << 31) - 1
+_MOST_BYTES = {MANIFEST_FILE: 1 << 26, SUMS_FILE: 1 << 20}
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,7 @@ class VersionStore:
         self._models = root / "models"
         self._staging = root / ".staging"
         self._lock_timeout_s = lock_timeout_s
+        self._strays = Strays()
 
     def publish(
         self,
@@ -58,7 +75,8 @@ class VersionStore:
     ) -> str:
         """Add a version, all or nothing, and return its ``name@version``.
 
-        Publishing the same model again changes nothing and returns the same reference.
+        Publishing the same model again changes nothing and returns the same reference, unless the
+        version was damaged meanwhile: then it is replaced.
 
         Parameters
         ----------
@@ -88,8 +106,9 @@ class VersionStore:
             self._staging.mkdir(parents=True, exist_ok=True)
             with locked(self.root / ".lock", self._lock_timeout_s):
                 self._clear_staging()
-                if final.exists():
-                    return self._same_or_refused(ref, content)
+                exists = os.path.lexists(final)
+                if exists and self._is_there(ref, content):
+                    return ref
                 temporary = self._staging / uuid.uuid4().hex
                 temporary.mkdir()
                 for name in sorted(content):
@@ -98,6 +117,8 @@ class VersionStore:
                 final.parent.mkdir(parents=True, exist_ok=True)
                 for folder in (self.root, self._models):
                     sync_folder(folder)
+                if exists:
+                    self._move_away(ref)
                 temporary.rename(final)
                 sync_folder(final.parent)
         except OSError as error:
@@ -143,7 +164,7 @@ class VersionStore:
         content = self.file(ref, MANIFEST_FILE)
         try:
             manifest = msgspec.json.decode(content, type=ModelManifest)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             message = f"model {ref} is refused: {MANIFEST_FILE} is not a manifest: {error}"
             raise ModelRejectedError(message) from error
         if manifest.ref != ref:
@@ -175,19 +196,32 @@ class VersionStore:
         return self._models / name / version
 
     def refs(self) -> list[str]:
-        """Return every version's reference, sorted; foreign files are no versions."""
-        found = []
+        """Return every version's reference, sorted; foreign files are named in a warning.
+
+        Raises
+        ------
+        ModelStoreError
+            The folder of all models cannot be read.
+        """
         try:
-            for folder in self._models.glob("*/*"):
-                ref = f"{folder.parent.name}@{folder.name}"
-                try:
-                    split_ref(ref)
-                except ModelRejectedError:
-                    continue
-                found.append(ref)
+            names = sorted(self._models.iterdir())
+        except FileNotFoundError:
+            return []
         except OSError as error:
             message = f"model store: cannot read {self._models}: {error.strerror}"
             raise ModelStoreError(message) from error
+        found = []
+        for name in names:
+            try:
+                folders = sorted(name.iterdir())
+            except OSError as error:
+                self._strays.name(name, f"no folder of versions: {error.strerror}")
+                continue
+            for folder in folders:
+                if is_version_folder(name.name, folder.name) and os.path.isdir(folder):  # noqa: PTH112 (raises nothing)
+                    found.append(f"{name.name}@{folder.name}")
+                else:
+                    self._strays.name(folder, "no folder of a version")
         return sorted(found)
 
     def entries(self) -> list[StoreEntry]:
@@ -201,8 +235,13 @@ class VersionStore:
         return entries
 
     def manifests(self) -> list[ModelManifest]:
-        """Return the manifests of all readable versions, oldest first."""
-        found = [entry.manifest for entry in self.entries() if entry.manifest is not None]
+        """Return the readable manifests, oldest first; broken versions are named in a warning."""
+        found = []
+        for entry in self.entries():
+            if entry.manifest is None:
+                self._strays.name(self.folder(entry.ref), entry.problem or "")
+            else:
+                found.append(entry.manifest)
         return sorted(found, key=lambda manifest: (manifest.created_ns, manifest.ref))
 
     def newest(
@@ -226,21 +265,41 @@ class VersionStore:
 
     def _clear_staging(self) -> None:
         for leftover in self._staging.iterdir():
-            shutil.rmtree(leftover)
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    leftover.unlink()
 
-    def _same_or_refused(self, ref: str, content: Mapping[str, bytes]) -> str:
-        if self._raw(ref, SUMS_FILE, "") != content[SUMS_FILE]:
+    def _is_there(self, ref: str, content: Mapping[str, bytes]) -> bool:
+        """Return whether a version is there with this content; False where it is damaged.
+
+        Raises
+        ------
+        ModelStoreError
+            It is whole and has another content.
+        """
+        try:
+            sums = self._raw(ref, SUMS_FILE, "")
+            self.read(ref)
+        except ModelRejectedError:
+            return False
+        if sums != content[SUMS_FILE]:
             message = (
                 f"model store: {ref} exists already with another manifest or report; versions"
                 " never change: publish it under a new time of creation"
             )
             raise ModelStoreError(message)
-        self.read(ref)
-        return ref
+        return True
+
+    def _move_away(self, ref: str) -> None:
+        structlog.get_logger().warning(
+            "a damaged version is published again, whole", model=ref, path=str(self.folder(ref))
+        )
+        self.folder(ref).rename(self._staging / uuid.uuid4().hex)
 
     def _sums(self, ref: str) -> dict[str, str]:
-        folder = self.folder(ref)
-        if not folder.is_dir():
+        if not os.path.isdir(self.folder(ref)):  # noqa: PTH112 (raises nothing)
             message = f"model {ref} is not in the store {self.root}"
             raise ModelRejectedError(message)
         sums = {}
@@ -252,7 +311,7 @@ class VersionStore:
     def _raw(self, ref: str, name: str, expected: str) -> bytes:
         path = self.folder(ref) / name
         try:
-            return path.read_bytes()
+            return read_regular(path, _MOST_BYTES.get(name, _FILE_BYTES))
         except OSError as error:
             message = f"model {ref} is refused: cannot read {path}{expected}: {error.strerror}"
             raise ModelRejectedError(message) from error

@@ -118,7 +118,7 @@ _SUMMARY = views.ModelSummary(
     threshold=0.3,
     metrics={"pr_auc": 0.29},
 )
-MODELS = views.ModelsResponse([_SUMMARY], {"volatility_spike": ALIASES})
+MODELS = views.ModelsResponse([_SUMMARY], {"volatility_spike": ALIASES}, {"volatility_spike": _REF})
 CHAMPION_REQUEST = views.ChampionRequest(_REF)
 SHADOW_REQUEST = views.ShadowRequest([_REF])
 

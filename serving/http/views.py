@@ -121,10 +121,16 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelsResponse(msgspec.Struct, frozen=True):
-    """The store's versions, newest first, and each target's aliases."""
+    """The store's versions, newest first, and what serves.
+
+    ``aliases`` is what the store asks for, ``serving`` the champion that is loaded for each target.
+    They differ while a model cannot be loaded (``problems`` says why) or a setting overrides it.
+    """
 
     models: list[ModelSummary]
     aliases: dict[str, Aliases]
+    serving: dict[str, str] = {}
+    problems: list[str] = []
 
 
 class ModelDetail(msgspec.Struct, frozen=True):

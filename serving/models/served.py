@@ -1,11 +1,13 @@
 """The models that answer requests, loaded from the store; all of it is blocking file work."""
 
 import threading
-from collections.abc import Hashable, Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from flows.errors import ModelStoreError
+from flows.scoring.rebuilding import RebuildSchedule
 from flows.scoring.registry import ModelStore
 from flows.scoring.serving_models import (
     ModelOverride,
@@ -26,30 +28,43 @@ class ServedModels:
         Targets that may be asked for; the first is the default.
     override
         ``MODEL_VERSION`` and ``MODEL_VARIANT``.
+    allow_simulated
+        By :func:`flows.scoring.serving_models.serves_simulated`, as in the pipeline.
+    clock
+        Monotonic seconds.
     """
 
-    def __init__(self, store: ModelStore, targets: Sequence[str], override: ModelOverride) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        targets: Sequence[str],
+        override: ModelOverride,
+        *,
+        allow_simulated: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.store = store
         self.targets = tuple(targets)
         self.pinned = override.version is not None or override.variant is not None
-        # Whether a simulated champion may serve is decided where aliases move; here the API
-        # answers by whatever serves.
-        self._builder = ServingModelsBuilder(store, self.targets, override, allow_simulated=True)
+        self._builder = ServingModelsBuilder(
+            store, self.targets, override, allow_simulated=allow_simulated
+        )
         self._lock = threading.Lock()
-        self._token: Hashable = object()
+        self._schedule = RebuildSchedule(clock)
         self._models = ServingModels()
 
     def current(self) -> ServingModels:
         """Return the models of this moment; where one is refused, the one before it stays."""
         with self._lock:
             token = self.store.change_token()
-            if token != self._token:
-                self._models = self._builder.build(self._models)
-                self._token = token
+            if self._schedule.due(token):
+                known, self._models = self._models.problems, self._builder.build(self._models)
+                self._schedule.built(token, complete=not self._models.problems)
                 for problem in self._models.problems:
-                    structlog.get_logger().warning(
-                        "model refused", target=problem.target, cause=problem.reason
-                    )
+                    if problem not in known:
+                        structlog.get_logger().warning(
+                            "model refused", target=problem.target, cause=problem.reason
+                        )
             return self._models
 
     def serving(self, target: str) -> TargetModels:

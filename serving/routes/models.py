@@ -48,8 +48,9 @@ _MAX_BODY_BYTES = 64 << 10
 
 @router.get("/models", responses=answers(ModelsResponse, examples.MODELS, 503))
 def list_models(context: Shared) -> Response:
-    """Return every version in the store, newest first, with its role."""
+    """Return every version in the store, newest first, with its role, and what serves."""
     store = context.models.store
+    served = context.models.current()
     aliases = {target: store.aliases(target) for target in store.targets()}
     summaries = [
         ModelSummary(
@@ -66,7 +67,9 @@ def list_models(context: Shared) -> Response:
         )
         for manifest in reversed(store.manifests())
     ]
-    return json_response(ModelsResponse(summaries, aliases))
+    serving = {target: models.champion.ref for target, models in served.by_target.items()}
+    problems = [problem.reason for problem in served.problems]
+    return json_response(ModelsResponse(summaries, aliases, serving, problems))
 
 
 @router.get("/models/{ref}", responses=answers(ModelDetail, None, 404, 409, 503))

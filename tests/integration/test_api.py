@@ -115,6 +115,8 @@ def test_models_and_version(client, store, database):
         (first, "challenger"),
     ]
     assert body["aliases"]["volatility_spike"]["champion"] == second
+    assert body["serving"] == {"volatility_spike": second}
+    assert body["problems"] == []
     assert client.get(f"/models/{first}").json()["manifest"]["provenance"] == "simulated"
     for unknown in ("nobody@1", "..%2F..%2Fetc", "tiny"):
         error_of(client.get(f"/models/{unknown}"), 404)
@@ -188,6 +190,26 @@ def test_without_a_configured_token_changes_are_403(tmp_path, valkey):
 )
 def test_unusable_move_is_refused(client, path, body, status):
     error_of(client.post(path, json=body, headers=auth()), status)
+
+
+def test_models_say_what_serves_while_a_champion_cannot_be_loaded(client, store):
+    old, new = publish_tiny(store, 0.2), publish_tiny(store, 0.8, name="new")
+    store.move("volatility_spike", champion=old, by="test")
+    assert client.get("/models").json()["serving"] == {"volatility_spike": old}
+    store.move("volatility_spike", champion=new, by="test")
+    graph = store.folder(new) / "model.onnx"
+    graph.rename(graph.with_suffix(".away"))
+    body = client.get("/models").json()
+    assert body["aliases"]["volatility_spike"]["champion"] == new
+    assert body["serving"] == {"volatility_spike": old}
+    assert new in body["problems"][0]
+    assert client.get("/version").json()["targets"]["volatility_spike"]["model"] == old
+    graph.with_suffix(".away").rename(graph)
+    until(
+        lambda: client.get("/models").json()["serving"] == {"volatility_spike": new},
+        "the model to be loaded after all",
+    )
+    assert client.get("/models").json()["problems"] == []
 
 
 def test_simulated_model_never_becomes_champion_of_a_live_feed(client, store, database):

@@ -51,7 +51,7 @@ def test_page_shows_scores_as_they_come_and_runs_no_foreign_markup(
         scored("BTC-USD", 0.1 + offset / 1000, offset)
         scored(EVIL, 0.2, offset)
 
-    with api(tmp_path, valkey.url) as address:
+    with api(tmp_path, valkey.url, feed="simulate") as address:
         page.open(address)
         until(lambda: "0.149" in page.text("#scores"), "the first scores")
         assert EVIL in page.text("#scores")

@@ -5,6 +5,7 @@ import pytest
 import structlog
 
 from flows.errors import ModelRejectedError, ModelStoreError
+from flows.scoring.rebuilding import LONGEST_RETRY_S
 from flows.scoring.scorer import Scorer, Swap
 from schemas.features import FEATURE_SET, NAMES
 from tests.support.models import RETURN, manifest_for, publish_tiny, tiny
@@ -22,7 +23,7 @@ class Seconds:
         return self.now
 
 
-class Aside:
+class Background:
     """Holds the loading job until the test runs it."""
 
     def __init__(self) -> None:
@@ -43,23 +44,23 @@ def clock():
 
 
 @pytest.fixture
-def aside():
-    return Aside()
+def background():
+    return Background()
 
 
 @pytest.fixture
-def scorer_of(store, clock, aside):
+def scorer_of(store, clock, background):
     def make(targets=(SPIKE, FORWARD), **options):
-        return Scorer(store, targets, clock=clock, run_in_background=aside, **options)
+        return Scorer(store, targets, clock=clock, run_in_background=background, **options)
 
     return make
 
 
-def follow(scorer, clock, aside):
+def follow(scorer, clock, background):
     """Poll until the store's present state is taken over."""
     clock.now += 1.0
     assert scorer.poll() == ()
-    aside.run()
+    background.run()
     return scorer.poll()
 
 
@@ -72,12 +73,12 @@ def test_target_without_champion_is_left_out(store, scorer_of):
     assert list(scores_of(scorer_of())) == [SPIKE]
 
 
-def test_empty_store_scores_nothing_until_there_is_a_model(store, scorer_of, clock, aside):
+def test_empty_store_scores_nothing_until_there_is_a_model(store, scorer_of, clock, background):
     scorer = scorer_of()
     assert scorer.score(ROWS) == []
     ref = publish_tiny(store, 0.3)
     store.move(SPIKE, champion=ref, by="test")
-    assert follow(scorer, clock, aside) == (Swap(SPIKE, None, ref),)
+    assert follow(scorer, clock, background) == (Swap(SPIKE, None, ref),)
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.3})
 
 
@@ -105,7 +106,7 @@ def test_challengers_score_in_shadow(store, scorer_of):
     )
 
 
-def test_swap_happens_between_two_batches_only(store, scorer_of, clock, aside):
+def test_swap_happens_between_two_batches_only(store, scorer_of, clock, background):
     old, new = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
     store.move(SPIKE, champion=old, by="test")
     scorer = scorer_of()
@@ -113,7 +114,7 @@ def test_swap_happens_between_two_batches_only(store, scorer_of, clock, aside):
     clock.now += 1.0
     assert scorer.poll() == ()
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
-    aside.run()
+    background.run()
     # Loaded and proven, but nobody polled: batches in between keep their model.
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
     assert scorer.poll() == (Swap(SPIKE, old, new),)
@@ -121,55 +122,54 @@ def test_swap_happens_between_two_batches_only(store, scorer_of, clock, aside):
     assert scorer.poll() == ()
 
 
-def test_store_is_looked_at_no_more_often_than_the_interval(store, scorer_of, clock, aside):
+def test_store_is_looked_at_no_more_often_than_the_interval(store, scorer_of, clock, background):
     store.move(SPIKE, champion=publish_tiny(store, 0.2), by="test")
     scorer = scorer_of(poll_interval_s=0.25)
     store.move(SPIKE, champion=publish_tiny(store, 0.8, name="new"), by="test")
     clock.now = 0.24
     scorer.poll()
-    assert aside.jobs == []
+    assert background.jobs == []
     clock.now = 0.25
     scorer.poll()
     scorer.poll()
-    assert len(aside.jobs) == 1
+    assert len(background.jobs) == 1
 
 
-def test_unchanged_store_loads_nothing(store, scorer_of, clock, aside):
+def test_unchanged_store_loads_nothing(store, scorer_of, clock, background):
     store.move(SPIKE, champion=publish_tiny(store, 0.2), by="test")
     scorer = scorer_of()
+    scorer._builder.build = None
     for _ in range(5):
-        clock.now += 1.0
-        scorer.poll()
-    assert aside.jobs == []
+        assert follow(scorer, clock, background) == ()
 
 
-def test_move_during_loading_is_followed_afterwards(store, scorer_of, clock, aside):
+def test_move_during_loading_is_followed_afterwards(store, scorer_of, clock, background):
     refs = [publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.4, 0.6)]
     store.move(SPIKE, champion=refs[0], by="test")
     scorer = scorer_of()
     store.move(SPIKE, champion=refs[1], by="test")
     clock.now += 1.0
     scorer.poll()
-    aside.run()
+    background.run()
     store.move(SPIKE, champion=refs[2], by="test")
     assert scorer.poll() == (Swap(SPIKE, refs[0], refs[1]),)
-    assert follow(scorer, clock, aside) == (Swap(SPIKE, refs[1], refs[2]),)
+    assert follow(scorer, clock, background) == (Swap(SPIKE, refs[1], refs[2]),)
 
 
 def broken(store, ref):
     (store.folder(ref) / "model.onnx").write_bytes(b"broken")
 
 
-def test_tampered_model_keeps_the_old_one_and_is_reported_once(store, scorer_of, clock, aside):
+def test_tampered_model_keeps_the_old_one_and_is_reported_once(store, scorer_of, clock, background):
     old, bad = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
     store.move(SPIKE, champion=old, by="test")
     scorer = scorer_of()
     store.move(SPIKE, champion=bad, by="test")
     broken(store, bad)
     with structlog.testing.capture_logs() as logs:
-        assert follow(scorer, clock, aside) == ()
+        assert follow(scorer, clock, background) == ()
         publish_tiny(store, 0.5, name="unrelated")
-        assert follow(scorer, clock, aside) == ()
+        assert follow(scorer, clock, background) == ()
     (line,) = logs
     assert line["log_level"] == "error"
     assert (line["model"], line["serving"]) == (bad, old)
@@ -180,14 +180,114 @@ def test_tampered_model_keeps_the_old_one_and_is_reported_once(store, scorer_of,
     assert bad in spike.problems[0]
 
 
-def test_foreign_feature_set_is_not_loaded_and_said_so(store, scorer_of, clock, aside):
+@pytest.mark.parametrize("gone_s", [1.0, 60.0])
+def test_a_model_that_could_not_be_loaded_for_a_while_serves_as_soon_as_it_can(
+    store, scorer_of, clock, background, gone_s
+):
+    old, new = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
+    store.move(SPIKE, champion=old, by="test")
+    scorer = scorer_of()
+    store.move(SPIKE, champion=new, by="test")
+    graph = store.folder(new) / "model.onnx"
+    graph.rename(graph.with_suffix(".away"))
+    back = clock.now + gone_s
+    with structlog.testing.capture_logs() as logs:
+        while clock.now < back:
+            assert follow(scorer, clock, background) == ()
+    assert [line["event"] for line in logs] == ["model refused"]
+    graph.with_suffix(".away").rename(graph)
+    swaps = []
+    while not swaps and clock.now < back + LONGEST_RETRY_S + 2.0:
+        swaps += follow(scorer, clock, background)
+    assert swaps == [Swap(SPIKE, old, new)]
+    assert scores_of(scorer) == pytest.approx({SPIKE: 0.8})
+    assert scorer.status()[0].problems == ()
+
+
+def test_a_former_champion_serves_only_until_the_champion_can(store, scorer_of, clock, background):
+    old, new = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
+    for ref in (old, new):
+        store.move(SPIKE, champion=ref, by="test")
+    folder = store.folder(new)
+    folder.rename(store.root / "away")
+    scorer = scorer_of()
+    assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
+    (store.root / "away").rename(folder)
+    assert follow(scorer, clock, background) == (Swap(SPIKE, old, new),)
+
+
+def test_a_challenger_that_appears_late_scores(store, scorer_of, clock, background):
+    champion, late = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
+    store.move(SPIKE, champion=champion, by="test")
+    store.add_challenger(SPIKE, late, by="test")
+    manifest = store.folder(late) / "manifest.json"
+    content = manifest.read_bytes()
+    manifest.write_bytes(content[:100])
+    scorer = scorer_of()
+    assert scorer.score(ROWS)[0].shadow == {}
+    manifest.write_bytes(content)
+    follow(scorer, clock, background)
+    assert list(scorer.score(ROWS)[0].shadow) == [late]
+
+
+def test_a_pinned_version_that_is_away_for_a_moment_goes_on_serving(
+    store, scorer_of, clock, background
+):
+    pinned = publish_tiny(store, 0.4)
+    scorer = scorer_of(pin_version=pinned)
+    store.folder(pinned).rename(store.root / "away")
+    publish_tiny(store, 0.6, name="other")
+    assert follow(scorer, clock, background) == ()
+    assert scores_of(scorer) == pytest.approx({SPIKE: 0.4})
+    (store.root / "away").rename(store.folder(pinned))
+    clock.now += LONGEST_RETRY_S
+    follow(scorer, clock, background)
+    assert scorer.status()[0].problems == ()
+
+
+def test_a_store_that_appears_later_is_noticed(tmp_path, scorer_of, store, clock, background):
+    ref = publish_tiny(store, 0.3)
+    store.move(SPIKE, champion=ref, by="test")
+    store.root.rename(tmp_path / "unmounted")
+    scorer = scorer_of()
+    assert scorer.score(ROWS) == []
+    (tmp_path / "unmounted").rename(store.root)
+    assert follow(scorer, clock, background) == (Swap(SPIKE, None, ref),)
+
+
+def test_a_file_on_its_way_is_reported_once(store, scorer_of, clock, background):
+    old, new = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
+    store.move(SPIKE, champion=old, by="test")
+    scorer = scorer_of()
+    graph = store.folder(new) / "model.onnx"
+    content = graph.read_bytes()
+    store.move(SPIKE, champion=new, by="test")
+    with structlog.testing.capture_logs() as logs:
+        for part in range(1, 5):
+            graph.write_bytes(content[: part * len(content) // 5])
+            clock.now += LONGEST_RETRY_S
+            follow(scorer, clock, background)
+    assert [line["event"] for line in logs] == ["model refused"]
+
+
+def test_a_store_that_hangs_does_not_hold_up_scoring(store, scorer_of, clock, background):
+    store.move(SPIKE, champion=publish_tiny(store, 0.2), by="test")
+    scorer = scorer_of()
+    for _ in range(5):
+        clock.now += 1.0
+        assert scorer.poll() == ()  # the look at the store has not come back
+    assert len(background.jobs) == 1
+    assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
+
+
+def test_foreign_feature_set_is_not_loaded_and_said_so(store, scorer_of, clock, background):
     old = publish_tiny(store, 0.2)
     foreign = publish_tiny(store, 0.8, name="foreign", feature_set=FEATURE_SET + 1)
     store.move(SPIKE, champion=old, by="test")
     scorer = scorer_of()
     store.move(SPIKE, champion=foreign, by="test")
     with structlog.testing.capture_logs() as logs:
-        follow(scorer, clock, aside)
+        follow(scorer, clock, background)
     assert f"FEATURE_SET {FEATURE_SET + 1}" in logs[0]["reason"]
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
 
@@ -227,23 +327,23 @@ def test_start_with_unreadable_aliases_is_refused(store, scorer_of):
         scorer_of()
 
 
-def test_unreadable_aliases_keep_the_old_model(store, scorer_of, clock, aside):
+def test_unreadable_aliases_keep_the_old_model(store, scorer_of, clock, background):
     store.move(SPIKE, champion=publish_tiny(store, 0.2), by="test")
     scorer = scorer_of()
     (store.root / "aliases" / f"{SPIKE}.json").write_text("{")
     with structlog.testing.capture_logs() as logs:
-        follow(scorer, clock, aside)
+        follow(scorer, clock, background)
     assert "not an alias file" in logs[0]["reason"]
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
 
 
-def test_retired_champion_stops_scoring(store, scorer_of, clock, aside):
+def test_retired_champion_stops_scoring(store, scorer_of, clock, background):
     ref = publish_tiny(store, 0.2, provenance="simulated")
     store.move(SPIKE, champion=ref, by="test", allow_simulated=True)
     scorer = scorer_of(allow_simulated=True)
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
     store.retire_simulated(SPIKE, by="test")
-    assert follow(scorer, clock, aside) == (Swap(SPIKE, ref, None),)
+    assert follow(scorer, clock, background) == (Swap(SPIKE, ref, None),)
     assert scorer.score(ROWS) == []
 
 
@@ -256,7 +356,7 @@ def test_simulated_champion_does_not_serve_a_live_feed(store, scorer_of):
     assert scores_of(scorer_of(allow_simulated=False)) == pytest.approx({SPIKE: 0.2})
 
 
-def test_simulated_challenger_that_is_promoted_does_not_slip_in(store, scorer_of, clock, aside):
+def test_promoted_simulated_challenger_does_not_slip_in(store, scorer_of, clock, background):
     real = publish_tiny(store, 0.2)
     simulated = publish_tiny(store, 0.8, name="sim", provenance="simulated")
     store.move(SPIKE, champion=real, by="test")
@@ -264,11 +364,11 @@ def test_simulated_challenger_that_is_promoted_does_not_slip_in(store, scorer_of
     scorer = scorer_of()
     assert list(scorer.score(ROWS)[0].shadow) == [simulated]
     store.move(SPIKE, champion=simulated, by="test", allow_simulated=True)
-    follow(scorer, clock, aside)
+    follow(scorer, clock, background)
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
 
 
-def test_pinned_version_serves_whatever_the_alias_says(store, scorer_of, clock, aside):
+def test_pinned_version_serves_whatever_the_alias_says(store, scorer_of, clock, background):
     first, second, third = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.4, 0.6))
     forward = publish_tiny(store, 1e-4, target=RETURN)
     store.move(SPIKE, champion=first, by="test")
@@ -278,11 +378,11 @@ def test_pinned_version_serves_whatever_the_alias_says(store, scorer_of, clock, 
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.4, FORWARD: 1e-4})
     assert list(scorer.score(ROWS)[0].shadow) == [third]
     store.move(SPIKE, champion=third, by="test")
-    assert follow(scorer, clock, aside) == ()
+    assert follow(scorer, clock, background) == ()
     assert scores_of(scorer)[SPIKE] == pytest.approx(0.4)
 
 
-def test_pinned_variant_follows_its_newest_version(store, scorer_of, clock, aside):
+def test_pinned_variant_follows_its_newest_version(store, scorer_of, clock, background):
     champion = publish_tiny(store, 0.2, variant="gbt")
     old = publish_tiny(store, 0.4, variant="logreg")
     store.move(SPIKE, champion=champion, by="test")
@@ -290,7 +390,7 @@ def test_pinned_variant_follows_its_newest_version(store, scorer_of, clock, asid
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.4})
     later = manifest_for(b"").created_ns + 10**12
     new = publish_tiny(store, 0.6, variant="logreg", created_ns=later)
-    assert follow(scorer, clock, aside) == (Swap(SPIKE, old, new),)
+    assert follow(scorer, clock, background) == (Swap(SPIKE, old, new),)
 
 
 def test_pin_of_what_is_not_there_is_refused_by_name(store, scorer_of):
@@ -313,14 +413,14 @@ def test_broken_pin_is_refused_not_replaced(store, scorer_of):
         scorer_of(pin_version=pinned)
 
 
-def test_unforeseen_failure_while_loading_is_not_swallowed(store, scorer_of, clock, aside):
+def test_unforeseen_failure_while_loading_is_not_swallowed(store, scorer_of, clock, background):
     store.move(SPIKE, champion=publish_tiny(store, 0.2), by="test")
     scorer = scorer_of()
     publish_tiny(store, 0.4, name="new")
     clock.now += 1.0
     scorer.poll()
     scorer._builder.build = None
-    aside.run()
+    background.run()
     with pytest.raises(TypeError):
         scorer.poll()
 
