@@ -4,7 +4,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from flows.settings.types import FeedSpec, Names, ReplaySpeed, SomeNames, WebSocketUrl
+from flows.settings.types import (
+    FeedSpec,
+    Folder,
+    Names,
+    ReplaySpeed,
+    SomeNames,
+    Symbols,
+    WebSocketUrl,
+)
 from schemas.feeds import FeedName
 
 
@@ -19,7 +27,7 @@ class DataflowSettings(BaseModel):
     model_version: str | None = Field(
         None, alias="MODEL_VERSION", description="Serve exactly this `name@version`."
     )
-    model_store: Path = Field(
+    model_store: Folder = Field(
         Path(".voltick/models"),
         alias="VOLTICK_MODEL_STORE",
         description="Folder of the model store.",
@@ -38,7 +46,7 @@ class DataflowSettings(BaseModel):
     feed_url: WebSocketUrl | None = Field(
         None, alias="VOLTICK_FEED_URL", description="Another WebSocket address for the live feed."
     )
-    symbols: SomeNames = Field(
+    symbols: Symbols = Field(
         ("BTC-USD", "ETH-USD"),
         alias="VOLTICK_SYMBOLS",
         description="Symbols a live or simulated feed asks for, comma-separated.",

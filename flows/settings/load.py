@@ -1,16 +1,19 @@
 """Read the settings from the environment and the folder's ``.env``."""
 
-import difflib
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
+from pathlib import Path
 
-from dotenv import dotenv_values
-
-from flows.errors import ConfigurationError
-from flows.settings.model import Settings, build, variables
-
-# The test suite's own variables share the prefix and are none of the product's business.
-FOREIGN_PREFIX = "VOLTICK_TEST_"
+from flows.settings.dotenv_file import read_dotenv
+from flows.settings.environment import (
+    PREFIX,
+    plain_text,
+    refuse_unknown,
+    with_secret_files,
+    without_service_links,
+)
+from flows.settings.model import Settings, build, secret_variables, variables
 
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
@@ -26,22 +29,15 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     ConfigurationError
         A ``VOLTICK_*`` variable is unknown or a value unusable; the message names both.
     """
-    if env is None:
-        stored = {k: v for k, v in dotenv_values(".env").items() if v is not None}
-        env = {**stored, **os.environ}
     known = set(variables().values())
-    _refuse_unknown(env, known)
-    return build({name: value for name, value in env.items() if name in known})
-
-
-def _refuse_unknown(names: Iterable[str], known: set[str]) -> None:
-    for name in sorted(names):
-        if (
-            name.startswith("VOLTICK_")
-            and name not in known
-            and not name.startswith(FOREIGN_PREFIX)
-        ):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "flows/README.md lists all settings"
-            message = f"{name} is not a setting of Voltick; {hint}"
-            raise ConfigurationError(message)
+    stored: Mapping[str, str] = {}
+    if env is None:
+        env = os.environ
+        ours = re.compile(f"{'|'.join(sorted(known))}|{PREFIX}.*", re.IGNORECASE)
+        stored = read_dotenv(Path(".env"), ours)
+    # A file's values are without quotes already, and a value there may begin and end with some.
+    given = without_service_links(env)
+    values = {**stored, **{name: plain_text(name, value) for name, value in given.items()}}
+    values = with_secret_files(values, secret_variables(), Path.read_bytes)
+    refuse_unknown(values, known)
+    return build({name: value for name, value in values.items() if name in known})

@@ -1,7 +1,7 @@
 """All settings together: one frozen object, checked as a whole."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self, get_origin
 
 from pydantic import (
     ConfigDict,
@@ -15,8 +15,10 @@ from pydantic.fields import FieldInfo
 from flows.errors import ConfigurationError
 from flows.settings.connections import KAFKA_PASSTHROUGH, ConnectionSettings
 from flows.settings.dataflow import DataflowSettings
+from flows.settings.environment import protected_text
+from flows.settings.explain import reason_of
 from flows.settings.operation import OperationSettings
-from flows.settings.types import plain_value
+from flows.settings.types import plain_value, whole_number
 
 
 # The fields of the last base come first: this is the order of the table in the documents.
@@ -36,11 +38,17 @@ class Settings(OperationSettings, DataflowSettings, ConnectionSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _blank_is_unset(cls, value: object, info: ValidationInfo) -> object:
-        # NAME= in a compose file means "not set", where a setting can be unset at all.
-        if isinstance(value, str) and not value.strip():
-            field = cls.model_fields[str(info.field_name)]
+    def _as_meant(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        field = cls.model_fields[str(info.field_name)]
+        if not value.strip():
+            # NAME= in a compose file means "not set", where a setting can be unset at all.
             return None if field.default is None else value.strip()
+        if field.annotation is int:
+            return whole_number(value)
+        if get_origin(field.annotation) is Literal:
+            return value.strip().lower()
         return value
 
     @model_validator(mode="after")
@@ -75,7 +83,10 @@ class Settings(OperationSettings, DataflowSettings, ConnectionSettings):
     def to_env(self) -> dict[str, str]:
         """Return the environment in which another process loads the same settings."""
         values = {variable: getattr(self, name) for name, variable in variables(type(self)).items()}
-        return {name: "" if value is None else plain_value(value) for name, value in values.items()}
+        return {
+            name: "" if value is None else protected_text(plain_value(value))
+            for name, value in values.items()
+        }
 
     def replace(self, **changes: object) -> "Settings":
         """Return a validated copy with some fields changed.
@@ -109,17 +120,24 @@ def variables(settings_cls: type[Settings] = Settings) -> dict[str, str]:
     return {name: str(info.alias) for name, info in settings_cls.model_fields.items()}
 
 
+def secret_variables() -> list[str]:
+    """Return the variables whose values are never shown."""
+    fields = Settings.model_fields.values()
+    return [str(info.alias) for info in fields if _is_secret(info)]
+
+
 def _explain(item: dict[str, Any]) -> str:
     """Turn one pydantic error into "NAME='value' is unusable: reason"."""
-    reason = str(item["msg"]).removeprefix("Value error, ")
     if not item["loc"]:
-        return reason
+        return str(item["msg"]).removeprefix("Value error, ")
     key = str(item["loc"][0])
     fields = Settings.model_fields
     name = key if key in fields else next((n for n, v in variables().items() if v == key), key)
     info = fields.get(name)
+    variable = variables().get(name, key)
     shown = "" if info is None or _is_secret(info) else f"={item['input']!r}"
-    return f"{variables().get(name, key)}{shown} is unusable: {reason}"
+    reason = reason_of(item, variable, None if info is None else info.default)
+    return f"{variable}{shown} is unusable: {reason}"
 
 
 def _is_secret(info: FieldInfo) -> bool:

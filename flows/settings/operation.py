@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
+
+from flows.settings.types import Token
 
 from flows.settings.types import Networks, RootPath
 
@@ -26,6 +28,7 @@ class OperationSettings(BaseModel):
         30.0,
         alias="VOLTICK_STALE_AFTER_S",
         gt=0,
+        allow_inf_nan=False,
         description="A score older than this is reported as stale, and `/health` fails.",
     )
     history_length: int = Field(
@@ -41,7 +44,7 @@ class OperationSettings(BaseModel):
     api_port: int = Field(
         8000, alias="VOLTICK_API_PORT", ge=1, le=65535, description="Port the API listens on."
     )
-    api_token: SecretStr | None = Field(
+    api_token: Token | None = Field(
         None,
         alias="VOLTICK_API_TOKEN",
         description="Bearer token for requests that change state; unset: they are refused.",

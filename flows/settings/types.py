@@ -5,22 +5,36 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from schemas.feeds import FEEDS, REPLAY_PREFIX
 
+_REDIS_OPTION = re.compile(
+    r"db|client_name|health_check_interval|socket_keepalive|socket_timeout|socket_connect_timeout"
+    r"|retry_on_timeout|ssl_[a-z_]+"
+)
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_NOT_IN_A_NAME = re.compile(r"[\s;#'\"\[\]{}]")
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]]+)(:(?P<port>\d{1,5}))?")
 
 
-def _split(value: object) -> object:
-    if not isinstance(value, str):
+def whole_number(value: str) -> object:
+    """Return the integer that a text such as ``1e3`` means; the text itself if it is none."""
+    try:
+        number = float(value)
+    except ValueError:
         return value
-    names = [name.strip() for name in value.split(",")] if value else []
+    return int(number) if number.is_integer() and "e" in value.lower() else value
+
+
+def _split(value: str) -> tuple[str, ...]:
+    """Split at commas, or at blanks where there is no comma; quotes around a part go."""
+    parts = value.split(",") if "," in value else value.split()
+    names = [_unquoted(part.strip()) for part in parts]
     if "" in names:
         message = "one of the comma-separated names is empty"
         raise ValueError(message)
@@ -30,28 +44,53 @@ def _split(value: object) -> object:
     return tuple(names)
 
 
-def _split_some(value: object) -> object:
-    names = _split(value)
+def _names(value: object) -> object:
+    """Split a list of names, which may be written as JSON or YAML do, in brackets."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    names = _split(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+    wrong = next((name for name in names if _NOT_IN_A_NAME.search(name)), None)
+    if wrong is not None:
+        message = f"{wrong!r} is no name; write names with commas between, such as A,B"
+        raise ValueError(message)
+    return names
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"" else name
+
+
+def _some_names(value: object) -> object:
+    names = _names(value)
     if names == ():
         message = "name at least one"
         raise ValueError(message)
     return names
 
 
+def _symbols(value: object) -> object:
+    """Split the symbols that a feed is asked for, which venues write in capitals."""
+    upper = value.upper() if isinstance(value, str) else value
+    return _some_names(upper)
+
+
 def _brokers(value: str) -> str:
-    for broker in value.split(","):
-        match = _BROKER.fullmatch(broker.strip())
+    is_list = value[:2] in {'["', "['"}  # an address in brackets begins with a digit or a colon
+    names = _split(value.strip("[]") if is_list else value)
+    for broker in names:
+        match = _BROKER.fullmatch(broker)
         if match is None or not 0 < int(match["port"] or 9092) < 65536:
-            message = f"{broker.strip()!r} is not host:port"
+            message = f"{broker!r} is not host:port"
             raise ValueError(message)
-    return value
+    return ",".join(names)
 
 
 def _security_protocol(value: str) -> str:
     if value.upper() not in SECURITY_PROTOCOLS:
         message = f"it is one of {', '.join(SECURITY_PROTOCOLS)}"
         raise ValueError(message)
-    return value
+    return value.upper()
 
 
 def _readable_file(value: str) -> str:
@@ -82,15 +121,25 @@ def _redis_url(value: SecretStr) -> SecretStr:
 def _check_redis_options(url: str) -> None:
     import redis  # not above: what has no Redis need not load it
 
+    options = parse_qs(urlsplit(url).query, keep_blank_values=True)
     try:
+        # Others would change what is read or how, or belong to another client.
+        if not all(_REDIS_OPTION.fullmatch(name) for name in options):
+            raise ValueError
         redis.ConnectionPool.from_url(url).make_connection()  # connects to nothing yet
     except (ValueError, TypeError):
-        message = "the database after the address or an option after `?` is unknown or unusable"
+        message = (
+            "the database after the address or an option after `?` is unknown or unusable; options"
+            " are db, client_name, health_check_interval, socket_keepalive, socket_timeout,"
+            " socket_connect_timeout, retry_on_timeout, and ssl_* with rediss://"
+        )
         raise ValueError(message) from None
 
 
 def _feed_spec(value: str) -> str:
-    if value in FEEDS or (value.startswith(REPLAY_PREFIX) and value != REPLAY_PREFIX):
+    if value.lower() in FEEDS:
+        return value.lower()
+    if value.startswith(REPLAY_PREFIX) and value != REPLAY_PREFIX:
         return value
     message = f"a feed is one of {', '.join(FEEDS)} or replay:FILE"
     raise ValueError(message)
@@ -141,8 +190,31 @@ def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
-SomeNames = Annotated[tuple[str, ...], BeforeValidator(_split_some)]
+def _folder(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if "://" in value:
+        message = "it is the path of a folder, not a URL"
+        raise ValueError(message)
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # there is no home
+        message = "no home folder is known for ~; write the whole path"
+        raise ValueError(message) from None
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if re.fullmatch(r"[!-~]+", value.get_secret_value()) is None:
+        message = "a header can carry a token of letters, digits and signs of ASCII without blanks"
+        raise ValueError(message)
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+SomeNames = Annotated[tuple[str, ...], BeforeValidator(_some_names)]
+Symbols = Annotated[tuple[str, ...], BeforeValidator(_symbols)]
+Folder = Annotated[Path, BeforeValidator(_folder)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 SecurityProtocol = Annotated[str, AfterValidator(_security_protocol)]
 ReadableFile = Annotated[str, AfterValidator(_readable_file)]

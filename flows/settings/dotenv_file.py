@@ -1,0 +1,80 @@
+"""Read a ``.env`` file as whatever wrote it meant it."""
+
+import codecs
+import io
+import re
+from pathlib import Path
+
+from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
+
+from flows.errors import ConfigurationError
+
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_NAME = re.compile(r"\s*(?:export\s+)?['\"]?(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
+_WRONG = "\ufffd"
+
+
+def read_dotenv(path: Path, ours: re.Pattern[str]) -> dict[str, str]:
+    """Return the variables of a file; none where there is no such file.
+
+    A later line wins over an earlier one with the same name. Lines that cannot be read are passed
+    over where they name no setting.
+
+    Parameters
+    ----------
+    ours
+        Matches the whole name of a variable that is, or looks like, a setting.
+
+    Raises
+    ------
+    ConfigurationError
+        The file cannot be opened, or the line of a setting cannot be read.
+    """
+    if not path.is_file():  # a folder of this name is usually a virtual environment
+        return {}
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}; let this user read it, or remove it"
+        raise ConfigurationError(message) from error
+    usable = []
+    for binding in parse_stream(io.StringIO(_text(content), newline=None)):
+        name = _name(binding)
+        broken = binding.error or _WRONG in (binding.value or "")
+        if broken and ours.fullmatch(name):
+            line = binding.original.line + binding.original.string[:-1].count("\n")
+            cause = (
+                "save the file as UTF-8"
+                if _WRONG in binding.original.string
+                else "write NAME=value, and close each quote in its line"
+            )
+            message = f"{path}, line {line}: {name} cannot be read; {cause}"
+            raise ConfigurationError(message)
+        if not broken:
+            usable.append(binding.original.string)
+    values = dotenv_values(stream=io.StringIO("".join(usable)))
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _text(content: bytes) -> str:
+    """Return the text; bytes that are in no known encoding become replacement characters."""
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace")
+    # Without a mark, UTF-16 shows itself by the zeros beside its ASCII.
+    for encoding, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
+        if len(zeros) > 1 and zeros.count(0) > len(zeros) // 2:
+            return content.decode(encoding, errors="replace")
+    return content.decode(errors="replace")
+
+
+def _name(binding: Binding) -> str:
+    if binding.key is not None:
+        return str(binding.key)
+    found = _NAME.match(binding.original.string)
+    return "" if found is None else found["name"]

@@ -1,0 +1,119 @@
+"""From an environment, as shells and deployment tools make it, to the values of settings (pure)."""
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from flows.errors import ConfigurationError
+
+PREFIX = "VOLTICK_"
+# The test suite's own variables share the prefix and are none of the product's business.
+FOREIGN_PREFIX = "VOLTICK_TEST_"
+# Other programs may have variables of these names in lower case.
+_COMMON = ("MODEL_VARIANT", "MODEL_VERSION")
+_FILE_SUFFIX = "_FILE"
+_QUOTES = ("'", '"')
+
+# A Kubernetes Service named voltick-api gives every pod of its namespace VOLTICK_API_PORT=tcp://...
+# beside these; links between Docker containers do the same.
+_LINK = re.compile(r"(?P<stem>VOLTICK\w*?)_(SERVICE_HOST|PORT_\d+_(TCP|UDP|SCTP))", re.ASCII)
+_LINK_NAMES = r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|NAME|ENV_\w+)"
+_LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
+
+
+def without_service_links(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables that announce services named voltick-..."""
+    stems = {found["stem"] for name in env if (found := _LINK.fullmatch(name))}
+    if not stems:
+        return dict(env)
+    either = "|".join(sorted(map(re.escape, stems)))
+    announced = re.compile(rf"({either})_{_LINK_NAMES}", re.ASCII)
+    ports = {f"{stem}_PORT" for stem in stems}
+    return {
+        name: value
+        for name, value in env.items()
+        if not announced.fullmatch(name)
+        and not (name in ports and _LINK_ADDRESS.fullmatch(value.strip()))
+    }
+
+
+def with_secret_files(
+    env: Mapping[str, str], secrets: Collection[str], read: Callable[[Path], bytes]
+) -> dict[str, str]:
+    """Return the environment with ``NAME_FILE=path`` replaced by ``NAME=content``, for secrets.
+
+    Parameters
+    ----------
+    secrets
+        Variables that may be given so.
+    read
+        Returns a file's bytes.
+
+    Raises
+    ------
+    ConfigurationError
+        A file cannot be read, or the variable is set too.
+    """
+    found = dict(env)
+    for name in secrets:
+        path = found.pop(name + _FILE_SUFFIX, "").strip()
+        if not path:
+            continue
+        if found.get(name, "").strip():
+            message = f"{name} and {name}{_FILE_SUFFIX} are both set; remove one of them"
+            raise ConfigurationError(message)
+        try:
+            found[name] = plain_text(name, read(Path(path)).decode())
+        except (OSError, UnicodeDecodeError) as error:
+            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+            message = f"{name}{_FILE_SUFFIX}={path!r} cannot be read: {why}"
+            raise ConfigurationError(message) from None
+    return found
+
+
+def plain_text(name: str, value: str) -> str:
+    """Return a value without the blanks and the quotes around it that a tool has passed on.
+
+    ``docker --env-file`` and Kubernetes keep quotes, ``echo`` adds a newline. One pair of quotes is
+    removed, so that a value that needs blanks or quotes at its ends is written within another pair.
+
+    Raises
+    ------
+    ConfigurationError
+        It holds bytes that are not UTF-8.
+    """
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        message = f"{name} is unusable: its value is not UTF-8; write it in UTF-8"
+        raise ConfigurationError(message)
+    value = value.strip().strip("\ufeff")
+    if len(value) > 1 and value[0] in _QUOTES and value[0] == value[-1]:
+        return value[1:-1]
+    return value
+
+
+def protected_text(value: str) -> str:
+    """Return a value so that :func:`plain_text` gives it back."""
+    return f'"{value}"' if value != plain_text("", value) else value
+
+
+def refuse_unknown(names: Collection[str], known: Collection[str]) -> None:
+    """Refuse variables that look like settings and are none.
+
+    Raises
+    ------
+    ConfigurationError
+        It names the first one and the setting that is probably meant.
+    """
+    for name in sorted(names):
+        upper = name.upper()
+        if name in known or upper.startswith(FOREIGN_PREFIX):
+            continue
+        if upper in known and upper not in _COMMON:
+            message = f"{name} is not read; write {upper} in capitals"
+            raise ConfigurationError(message)
+        if upper.startswith(PREFIX):
+            near = difflib.get_close_matches(upper, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "flows/README.md lists all settings"
+            message = f"{name} is not a setting of Voltick; {hint}"
+            raise ConfigurationError(message)

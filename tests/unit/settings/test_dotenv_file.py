@@ -1,0 +1,98 @@
+"""A folder's ``.env``, as editors and deployment tools write it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flows.errors import ConfigurationError
+from flows.settings import Settings, load_settings
+
+TEXT = 'VOLTICK_API_PORT=9001\nVOLTICK_GROUP="from-file"\n'
+
+
+@pytest.fixture
+def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in os.environ:
+        if name.startswith(("VOLTICK_", "KAFKA_", "REDIS_", "MODEL_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / ".env"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT.encode(),
+        TEXT.encode("utf-8-sig"),
+        TEXT.encode("utf-16"),
+        b"\xfe\xff" + TEXT.encode("utf-16-be"),
+        TEXT.encode("utf-16-le"),
+        TEXT.encode("utf-16-be"),
+        TEXT.replace("\n", "\r\n").encode(),
+        TEXT.replace("\n", "\r").encode(),
+        TEXT.rstrip().encode(),
+        b"export VOLTICK_API_PORT=9001\nexport VOLTICK_GROUP='from-file' # a comment\n",
+        b"VOLTICK_API_PORT = 9001 # a comment\n VOLTICK_GROUP = from-file  \n",
+        b"VOLTICK_API_PORT=1\n" + TEXT.encode(),
+        "# für alle\n".encode("latin-1") + TEXT.encode(),
+        "OTHER=für alle\n".encode("latin-1") + TEXT.encode(),
+        b"other: yaml\nOTHER='open\n" + TEXT.encode(),
+        b"\n\n  \nVOLTICK_LOG_LEVEL\n" + TEXT.encode(),
+    ],
+    ids=[
+        *("utf-8", "utf-8-bom", "utf-16-bom", "utf-16-be-bom", "utf-16-le", "utf-16-be"),
+        *("crlf", "cr", "no-newline-at-end", "export", "blanks", "twice"),
+        *("latin-1-comment", "latin-1-elsewhere", "foreign-lines", "name-alone"),
+    ],
+)
+def test_the_file_is_read_as_it_is_meant(dotenv: Path, content: bytes) -> None:
+    dotenv.write_bytes(content)
+    assert load_settings() == Settings(api_port=9001, group="from-file")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "cure"),
+    [
+        ("# x\nKAFKA_SASL_PASSWORD=pässword\n".encode("latin-1"), 2, "UTF-8"),
+        (b"VOLTICK_API_PORT: 8000\n", 1, "NAME=value"),
+        (b'A=1\nB=2\nVOLTICK_GROUP="open\n', 3, "close each quote"),
+        (b"A=1\n\n\nexport VOLTICK_GROUP='open\n", 4, "close each quote"),
+    ],
+    ids=["latin-1", "yaml", "open-quote", "exported-open-quote"],
+)
+def test_a_setting_that_cannot_be_read_is_named_with_its_line(
+    dotenv: Path, content: bytes, line: int, cure: str
+) -> None:
+    dotenv.write_bytes(content)
+    with pytest.raises(
+        ConfigurationError, match=rf"^\.env, line {line}: (KAFKA|VOLTICK)_"
+    ) as caught:
+        load_settings()
+    assert cure in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "ssword" not in str(caught.value).replace("PASSWORD", "")
+
+
+def test_a_folder_of_that_name_is_none_of_our_business(dotenv: Path) -> None:
+    dotenv.mkdir()
+    assert load_settings() == Settings()
+
+
+def test_quotes_within_a_files_quotes_stay(dotenv: Path) -> None:
+    dotenv.write_text("""KAFKA_SASL_PASSWORD='"x"'\n""")
+    settings = load_settings()
+    assert settings.kafka_sasl_password is not None
+    assert settings.kafka_sasl_password.get_secret_value() == '"x"'
+    assert load_settings(settings.to_env()) == settings
+
+
+def test_an_unreadable_file_is_one_line(dotenv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dotenv.write_text(TEXT)
+
+    def refuse(_path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ConfigurationError, match=r"^\.env cannot be read: Permission denied; let"):
+        load_settings()
