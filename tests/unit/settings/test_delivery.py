@@ -1,6 +1,7 @@
 """Settings as shells, files and deployment tools deliver them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -67,73 +68,74 @@ def test_a_misspelt_setting_is_refused_beside_services() -> None:
     assert "VOLTICK_SYMBOLS" in refused({**LINKS, "VOLTICK_SYMBOL": "BTC-USD"})
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "field", "meant"),
-    [
-        ("VOLTICK_API_PORT", '"9000"', "api_port", 9000),
-        ("VOLTICK_API_PORT", "'9000'", "api_port", 9000),
-        ("VOLTICK_API_PORT", " 9000 ", "api_port", 9000),
-        ("VOLTICK_API_PORT", "9000\r", "api_port", 9000),
-        ("VOLTICK_API_PORT", "9_000", "api_port", 9000),
-        ("VOLTICK_API_PORT", "9e3", "api_port", 9000),
-        ("VOLTICK_API_PORT", "\ufeff9000", "api_port", 9000),
-        ("VOLTICK_SIMULATE_RATE_HZ", "1e3", "simulate_rate_hz", 1000.0),
-        ("VOLTICK_PUBLISH_FEATURES", "FALSE", "publish_features", False),
-        ("VOLTICK_PUBLISH_FEATURES", "no", "publish_features", False),
-        ("VOLTICK_PUBLISH_FEATURES", "Off", "publish_features", False),
-        ("VOLTICK_REPLAY_LOOP", "True", "replay_loop", True),
-        ("VOLTICK_REPLAY_LOOP", "yes", "replay_loop", True),
-        ("VOLTICK_REPLAY_LOOP", "1", "replay_loop", True),
-        ("VOLTICK_REPLAY_LOOP", "on", "replay_loop", True),
-        ("VOLTICK_LOG_LEVEL", "INFO", "log_level", "info"),
-        ("VOLTICK_LOG_FORMAT", '"JSON"', "log_format", "json"),
-        ("VOLTICK_FEED", "Simulate", "feed", "simulate"),
-        ("VOLTICK_SYMBOLS", '["BTC-USD", "SOL-USD"]', "symbols", ("BTC-USD", "SOL-USD")),
-        ("VOLTICK_SYMBOLS", "['BTC-USD','SOL-USD']", "symbols", ("BTC-USD", "SOL-USD")),
-        ("VOLTICK_SYMBOLS", "[BTC-USD, SOL-USD]", "symbols", ("BTC-USD", "SOL-USD")),
-        ("VOLTICK_SYMBOLS", "BTC-USD SOL-USD", "symbols", ("BTC-USD", "SOL-USD")),
-        ("VOLTICK_SYMBOLS", "BTC-USD,\n  SOL-USD\n", "symbols", ("BTC-USD", "SOL-USD")),
-        ("VOLTICK_SYMBOLS", "btc-usd", "symbols", ("BTC-USD",)),
-        ("VOLTICK_SYMBOLS", "BTC/USD", "symbols", ("BTC/USD",)),
-        ("VOLTICK_ALLOWED_SYMBOLS", "[]", "allowed_symbols", ()),
-        ("VOLTICK_ALLOWED_SYMBOLS", "abc", "allowed_symbols", ("abc",)),
-        ("KAFKA_BOOTSTRAP_SERVERS", "a:1, b:2", "kafka_bootstrap_servers", "a:1,b:2"),
-        ("KAFKA_BOOTSTRAP_SERVERS", '["a:1","b:2"]', "kafka_bootstrap_servers", "a:1,b:2"),
-        ("KAFKA_BOOTSTRAP_SERVERS", "[::1]:9092", "kafka_bootstrap_servers", "[::1]:9092"),
-        ("KAFKA_BOOTSTRAP_SERVERS", "[::1]", "kafka_bootstrap_servers", "[::1]"),
-        ("KAFKA_SECURITY_PROTOCOL", "sasl_ssl", "kafka_security_protocol", "SASL_SSL"),
-        ("VOLTICK_MODEL_STORE", '"/data/models"', "model_store", Path("/data/models")),
-    ],
-    ids=str,
-)
+MEANT = [
+    ("VOLTICK_API_PORT", '"9000"', "api_port", 9000),
+    ("VOLTICK_API_PORT", "'9000'", "api_port", 9000),
+    ("VOLTICK_API_PORT", " 9000 ", "api_port", 9000),
+    ("VOLTICK_API_PORT", "9000\r", "api_port", 9000),
+    ("VOLTICK_API_PORT", "9_000", "api_port", 9000),
+    ("VOLTICK_API_PORT", "9e3", "api_port", 9000),
+    ("VOLTICK_API_PORT", "\ufeff9000", "api_port", 9000),
+    ("VOLTICK_SIMULATE_RATE_HZ", "1e3", "simulate_rate_hz", 1000.0),
+    ("VOLTICK_PUBLISH_FEATURES", "FALSE", "publish_features", False),
+    ("VOLTICK_PUBLISH_FEATURES", "no", "publish_features", False),
+    ("VOLTICK_PUBLISH_FEATURES", "Off", "publish_features", False),
+    ("VOLTICK_REPLAY_LOOP", "True", "replay_loop", True),
+    ("VOLTICK_REPLAY_LOOP", "yes", "replay_loop", True),
+    ("VOLTICK_REPLAY_LOOP", "1", "replay_loop", True),
+    ("VOLTICK_REPLAY_LOOP", "on", "replay_loop", True),
+    ("VOLTICK_LOG_LEVEL", "INFO", "log_level", "info"),
+    ("VOLTICK_LOG_FORMAT", '"JSON"', "log_format", "json"),
+    ("VOLTICK_FEED", "Simulate", "feed", "simulate"),
+    ("VOLTICK_SYMBOLS", '["BTC-USD", "SOL-USD"]', "symbols", ("BTC-USD", "SOL-USD")),
+    ("VOLTICK_SYMBOLS", "['BTC-USD','SOL-USD']", "symbols", ("BTC-USD", "SOL-USD")),
+    ("VOLTICK_SYMBOLS", "[BTC-USD, SOL-USD]", "symbols", ("BTC-USD", "SOL-USD")),
+    ("VOLTICK_SYMBOLS", "BTC-USD SOL-USD", "symbols", ("BTC-USD", "SOL-USD")),
+    ("VOLTICK_SYMBOLS", "BTC-USD,\n  SOL-USD\n", "symbols", ("BTC-USD", "SOL-USD")),
+    ("VOLTICK_SYMBOLS", "btc-usd", "symbols", ("BTC-USD",)),
+    ("VOLTICK_SYMBOLS", "BTC/USD", "symbols", ("BTC/USD",)),
+    ("VOLTICK_ALLOWED_SYMBOLS", "[]", "allowed_symbols", ()),
+    ("VOLTICK_ALLOWED_SYMBOLS", "abc", "allowed_symbols", ("abc",)),
+    ("KAFKA_BOOTSTRAP_SERVERS", "a:1, b:2", "kafka_bootstrap_servers", "a:1,b:2"),
+    ("KAFKA_BOOTSTRAP_SERVERS", '["a:1","b:2"]', "kafka_bootstrap_servers", "a:1,b:2"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "[::1]:9092", "kafka_bootstrap_servers", "[::1]:9092"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "[::1]", "kafka_bootstrap_servers", "[::1]"),
+    ("KAFKA_SECURITY_PROTOCOL", "sasl_ssl", "kafka_security_protocol", "SASL_SSL"),
+    ("VOLTICK_MODEL_STORE", '"/data/models"', "model_store", Path("/data/models")),
+]
+REFUSED = [
+    ("VOLTICK_COMMIT_INTERVAL_MS", "100ms", "milliseconds: write the number alone"),
+    ("VOLTICK_STALE_AFTER_S", "30s", "seconds: write the number alone"),
+    ("VOLTICK_EMBEDDED_MEMORY_MB", "4GB", "MB: write the number alone"),
+    ("VOLTICK_API_PORT", "8000 # the port", "a line of its own"),
+    ("VOLTICK_API_PORT", "80.5", "an integer such as 8000"),
+    ("VOLTICK_API_PORT", "1,000", "an integer such as 8000"),
+    ("VOLTICK_API_PORT", "", "remove the variable"),
+    ("VOLTICK_API_PORT", '"8000', "an integer"),
+    ("VOLTICK_REPLAY_LOOP", "maybe", "true or false"),
+    ("VOLTICK_STALE_AFTER_S", "inf", "number"),
+    ("VOLTICK_STALE_AFTER_S", "nan", "number"),
+    ("VOLTICK_SYMBOLS", "BTC-USD;ETH-USD", "commas between"),
+    ("VOLTICK_SYMBOLS", "BTC-USD ETH-USD, SOL-USD", "commas between"),
+    ("VOLTICK_SYMBOLS", "BTC-USD # best", "commas between"),
+    ("VOLTICK_TARGETS", "", "at least one"),
+    ("VOLTICK_MODEL_STORE", "s3://bucket/models", "folder, not a URL"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "PLAINTEXT://kafka:9092", "host:port"),
+    ("VOLTICK_LOG_LEVEL", "info # loud", "a line of its own"),
+]
+
+
+def numbered(rows: list[tuple[Any, ...]]) -> list[str]:
+    """Return an id for each row: values may hold bytes that no name of a test may."""
+    return [f"{row[0]}-{number}" for number, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(("name", "value", "field", "meant"), MEANT, ids=numbered(MEANT))
 def test_a_value_is_taken_as_it_is_meant(name: str, value: str, field: str, meant: object) -> None:
     assert getattr(load_settings({name: value}), field) == meant
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "cure"),
-    [
-        ("VOLTICK_COMMIT_INTERVAL_MS", "100ms", "milliseconds: write the number alone"),
-        ("VOLTICK_STALE_AFTER_S", "30s", "seconds: write the number alone"),
-        ("VOLTICK_EMBEDDED_MEMORY_MB", "4GB", "MB: write the number alone"),
-        ("VOLTICK_API_PORT", "8000 # the port", "a line of its own"),
-        ("VOLTICK_API_PORT", "80.5", "an integer such as 8000"),
-        ("VOLTICK_API_PORT", "1,000", "an integer such as 8000"),
-        ("VOLTICK_API_PORT", "", "remove the variable"),
-        ("VOLTICK_API_PORT", '"8000', "an integer"),
-        ("VOLTICK_REPLAY_LOOP", "maybe", "true or false"),
-        ("VOLTICK_STALE_AFTER_S", "inf", "number"),
-        ("VOLTICK_STALE_AFTER_S", "nan", "number"),
-        ("VOLTICK_SYMBOLS", "BTC-USD;ETH-USD", "commas between"),
-        ("VOLTICK_SYMBOLS", "BTC-USD ETH-USD, SOL-USD", "commas between"),
-        ("VOLTICK_SYMBOLS", "BTC-USD # best", "commas between"),
-        ("VOLTICK_TARGETS", "", "at least one"),
-        ("VOLTICK_MODEL_STORE", "s3://bucket/models", "folder, not a URL"),
-        ("KAFKA_BOOTSTRAP_SERVERS", "PLAINTEXT://kafka:9092", "host:port"),
-        ("VOLTICK_LOG_LEVEL", "info # loud", "a line of its own"),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("name", "value", "cure"), REFUSED, ids=numbered(REFUSED))
 def test_a_value_that_cannot_be_meant_is_refused_with_the_cure(
     name: str, value: str, cure: str
 ) -> None:
@@ -152,7 +154,11 @@ def test_options_of_another_redis_client_are_refused(option: str) -> None:
     assert "hunter2" not in said
 
 
-@pytest.mark.parametrize("value", ["hunter2\n", " hunter2 ", '"hunter2"', "'hunter2'\r\n"])
+@pytest.mark.parametrize(
+    "value",
+    ["hunter2\n", " hunter2 ", '"hunter2"', "'hunter2'\r\n"],
+    ids=["newline", "blanks", "quotes", "quotes-and-newline"],
+)
 @pytest.mark.parametrize("name", ["KAFKA_SASL_PASSWORD", "VOLTICK_API_TOKEN"])
 def test_a_secret_loses_what_a_tool_has_added(name: str, value: str) -> None:
     settings = load_settings({name: value})
@@ -161,7 +167,9 @@ def test_a_secret_loses_what_a_tool_has_added(name: str, value: str) -> None:
     assert secret.get_secret_value() == "hunter2"
 
 
-@pytest.mark.parametrize("token", ["hünter2", "two words", "tab\there"])
+@pytest.mark.parametrize(
+    "token", ["hünter2", "two words", "tab\there"], ids=["umlaut", "blank", "tab"]
+)
 def test_a_token_that_no_header_carries_is_refused(token: str) -> None:
     said = refused({"VOLTICK_API_TOKEN": token})
     assert said.startswith("VOLTICK_API_TOKEN is unusable")
