@@ -4,9 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from flows.settings.types import Token
-
-from flows.settings.types import Networks, RootPath
+from flows.settings.types import Networks, RootPath, Token
 
 
 class OperationSettings(BaseModel):
