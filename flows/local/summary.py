@@ -4,6 +4,7 @@ Pure: :mod:`flows.local.output_count` reads the topics.
 """
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -35,6 +36,7 @@ class RunSummary(TypedDict):
     dead_frames: int
     ticks: int
     dead_letters: int
+    dead_letters_by_reason: dict[str, int]
     late: int
     duplicates: int
     gaps: int
@@ -50,8 +52,8 @@ class FeedCount:
 
     Attributes
     ----------
-    dead_letters
-        From frames; they never were on ``ticks.raw``.
+    dead_letters, reasons
+        From frames; they never were on ``ticks.raw``. In total and by reason.
     start, end
         First offset and the one after the last of this run in each partition of ``ticks.raw``.
     """
@@ -62,6 +64,7 @@ class FeedCount:
     dead_frames: int = 0
     ticks: int = 0
     dead_letters: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     start: dict[int, int] = field(default_factory=dict)
     end: dict[int, int] = field(default_factory=dict)
 
@@ -94,6 +97,7 @@ class PredictionLine(msgspec.Struct, gc=False, kw_only=True):
 class DeadLetterLine(msgspec.Struct, gc=False):
     """The part of a dead letter that is counted; decodes ``schemas.dead_letters.DeadLetter``."""
 
+    reason: str
     topic: str | None = None
     partition: int | None = None
     offset: int | None = None
@@ -116,7 +120,7 @@ class Tally:
     late: int = 0
     gaps: int = 0
     restarts: int = 0
-    dead_ticks: int = 0
+    dead_ticks: Counter[str] = field(default_factory=Counter)
     _symbols: dict[str, _Symbol] = field(default_factory=dict)
     _offsets: dict[int, "array[int]"] = field(default_factory=dict)
 
@@ -148,7 +152,7 @@ class Tally:
     def add_dead_letter(self, line: DeadLetterLine, topic: str) -> None:
         """Count a dead letter that came from ``topic``; frames' own are counted by the feed."""
         if line.topic == topic and line.partition is not None and line.offset is not None:
-            self.dead_ticks += self.sent.holds(line.partition, line.offset)
+            self.dead_ticks[line.reason] += self.sent.holds(line.partition, line.offset)
 
     def summary(self, seconds: float) -> RunSummary:
         """Return the summary.
@@ -160,20 +164,23 @@ class Tally:
         """
         predictions = sum(symbol.predictions for symbol in self._symbols.values())
         distinct = sum(len(np.unique(np.asarray(o))) for o in self._offsets.values())
-        duplicates = self.sent.ticks - self.dead_ticks - predictions
+        dead_ticks = self.dead_ticks.total()
+        duplicates = self.sent.ticks - dead_ticks - predictions
         if distinct != predictions or duplicates < 0:
             message = (
-                f"{predictions} predictions of {distinct} ticks and {self.dead_ticks} dead letters"
+                f"{predictions} predictions of {distinct} ticks and {dead_ticks} dead letters"
                 f" came out of {self.sent.ticks} ticks: something was written twice"
             )
             raise VoltickError(message)
+        reasons = +(self.sent.reasons + self.dead_ticks)
         return RunSummary(
             frames=self.sent.frames,
             tick_frames=self.sent.tick_frames,
             control=self.sent.control,
             dead_frames=self.sent.dead_frames,
             ticks=self.sent.ticks,
-            dead_letters=self.sent.dead_letters + self.dead_ticks,
+            dead_letters=self.sent.dead_letters + dead_ticks,
+            dead_letters_by_reason=dict(sorted(reasons.items())),
             late=self.late,
             duplicates=duplicates,
             gaps=self.gaps,

@@ -21,6 +21,7 @@ from flows.local.child import Child, Ended, Rank, start_program, start_reaper
 
 _POLL_S = 0.05
 _REAPER_S = 15.0
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (a read-only container has it still; mkdtemp is safe)
 
 
 class Supervisor:
@@ -42,7 +43,7 @@ class Supervisor:
         self._ended: Ended | None = None
         self._over = threading.Event()
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self.folder = Path(tempfile.mkdtemp(prefix="voltick-"))
+        self.folder = _scratch_folder()
         self._reaper = start_reaper()
         self._tell(f"dir {self.folder}")
         atexit.register(self.stop)
@@ -81,12 +82,12 @@ class Supervisor:
         VoltickError
             The program cannot be started, or everything is being stopped.
         """
-        answer: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
+        answer: queue.SimpleQueue[subprocess.Popen[bytes] | BaseException] = queue.SimpleQueue()
 
         def fork() -> None:
             try:
                 answer.put(start_program(command, env, log))
-            except OSError as error:
+            except BaseException as error:  # the caller waits for an answer, whatever it is
                 answer.put(error)
 
         with self._lock:
@@ -95,7 +96,7 @@ class Supervisor:
                 raise VoltickError(message)
             self._requests.put(fork)
             popen = answer.get()
-            if isinstance(popen, OSError):
+            if isinstance(popen, BaseException):
                 message = f"{name} cannot be started: {popen}"
                 raise VoltickError(message) from popen
             self._tell(f"+{popen.pid} {int(rank)}")
@@ -197,3 +198,23 @@ class Supervisor:
                 if code != 0 or child.essential:
                     return Ended(child, code, child.tail())
         return None
+
+
+def _scratch_folder() -> Path:
+    """Return a new folder for logs and sockets of the children.
+
+    Raises
+    ------
+    VoltickError
+        There is no place for one.
+    """
+    try:
+        return Path(tempfile.mkdtemp(prefix="voltick-"))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix="voltick-", dir=_SHARED_MEMORY))
+        message = (
+            f"an all-in-one run needs a folder for its children's logs, and has none: {error};"
+            " set TMPDIR to a folder that can be written"
+        )
+        raise VoltickError(message) from error

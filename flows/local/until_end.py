@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import msgspec
 import structlog
 
 from flows.connectors.kafka.admin import ensure_topics
@@ -18,7 +20,7 @@ from flows.local.output_count import end_offsets, read_outputs, wait_committed
 from flows.local.programs import start_api, start_pipeline
 from flows.local.progress import Progress
 from flows.local.sender import Sender
-from flows.local.summary import FeedCount, RunSummary, Tally
+from flows.local.summary import DeadLetterLine, FeedCount, RunSummary, Tally
 from flows.local.supervisor import Supervisor
 from flows.settings import Settings
 from schemas import topics
@@ -140,8 +142,11 @@ def _send(
     pacing: Pacing,
 ) -> FeedCount:
     """Move the feed's messages to the broker; return what was sent and where it landed."""
+    reasons: Counter[str] = Counter()
+    dead_letter = msgspec.json.Decoder(DeadLetterLine).decode
 
     def produce(messages: Messages) -> None:
+        reasons.update(dead_letter(value).reason for _key, value in messages.dead)
         sender.send(messages)
         check(0)
 
@@ -152,6 +157,7 @@ def _send(
         control=counts.control,
         dead_frames=counts.dead_frames,
         dead_letters=counts.dead_letters,
+        reasons=reasons,
     )
     foreign = sender.finish(count, lambda: check(0))
     if foreign:

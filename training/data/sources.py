@@ -19,7 +19,8 @@ from flows.errors import TrainingError
 from flows.feeds.simulator.market import simulate_history
 from flows.numeric.time import NS_PER_S
 from flows.settings import Settings
-from schemas.feeds import FeedName
+from schemas.feeds import REPLAY_PREFIX, FeedName
+from schemas.models import Provenance
 from training.data.captures import decode_values, read_capture
 from training.data.parquet import read_parquet
 from training.data.ticklog import TickLog, between, concatenate, provenance_of
@@ -80,6 +81,7 @@ def read_kafka(
 ) -> list[TickLog]:
     """Read a topic to its present end, one log for each partition."""
     topic = topic or "ticks.raw"
+    origin: Provenance = "recorded" if settings.feed.startswith(REPLAY_PREFIX) else "live"
     batches: dict[int, list[TickBatch]] = {}
     symbols: dict[int, SymbolTable] = {}
     dead: dict[int, int] = {}
@@ -100,7 +102,7 @@ def read_kafka(
             f"kafka:{topic}[{number}]",
             concatenate(parts, number),
             symbols[number],
-            provenance_of(symbols[number], "live"),
+            provenance_of(symbols[number], origin),
             dead[number],
         )
         for number, parts in sorted(batches.items())

@@ -1,5 +1,7 @@
 """The summary of a run is counted from its outputs and cannot be talked into a wrong sum."""
 
+from collections import Counter
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -50,6 +52,7 @@ def sent(ticks: int, start: int = 0) -> FeedCount:
         control=2,
         dead_frames=1,
         dead_letters=1,
+        reasons=Counter({Reason.BROKEN_FRAME: 1}),
         ticks=ticks,
         start={0: start},
         end={0: start + ticks},
@@ -74,6 +77,7 @@ def test_counts_come_from_flags_lineage_and_the_difference() -> None:
         "dead_frames": 1,
         "ticks": 6,
         "dead_letters": 2,
+        "dead_letters_by_reason": {"broken_frame": 1, "not_json": 1},
         "late": 1,
         "duplicates": 1,
         "gaps": 1,
@@ -113,6 +117,7 @@ def test_what_goes_in_comes_out_somewhere(fates: list[str]) -> None:
     assert summary["predictions"] == fates.count("prediction")
     assert summary["duplicates"] == fates.count("duplicate")
     assert summary["dead_letters"] == fates.count("dead") + 1
+    assert sum(summary["dead_letters_by_reason"].values()) == summary["dead_letters"]
 
 
 def test_a_tick_predicted_twice_is_an_error() -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,37 @@ def test_a_program_that_is_not_there_is_one_error() -> None:
         ended = supervisor.wait(20)
         assert ended is not None
         assert ended.exit_code != 0
+
+
+@pytest.mark.parametrize("command", [[sys.executable, "nul\0l"], ["a", 1]], ids=["nul", "no-text"])
+def test_whatever_keeps_a_program_from_starting_is_one_error_and_stops_nothing(command) -> None:
+    with Supervisor() as supervisor:
+        with pytest.raises(VoltickError, match="odd cannot be started"):
+            supervisor.spawn("odd", command)
+        child = supervisor.spawn("sleep", SLEEP)
+        assert not gone(child.pid)
+    assert gone(child.pid)
+
+
+def test_without_a_place_for_temporary_files_shared_memory_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make = tempfile.mkdtemp
+
+    def read_only(prefix: str, dir: str | None = None) -> str:
+        if dir is None:
+            raise FileNotFoundError(2, "No usable temporary directory found")
+        return make(prefix=prefix, dir=tmp_path)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", read_only)
+    with Supervisor() as supervisor:
+        assert supervisor.folder.parent == tmp_path
+
+
+def test_without_any_place_for_files_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(prefix: str, dir: str | None = None) -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", read_only)
+    with pytest.raises(VoltickError, match="set TMPDIR"):
+        Supervisor()
