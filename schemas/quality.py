@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from schemas.models import TargetKind
+from schemas.ticks import Int64
 
 
 class ReliabilityBin(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,7 +16,7 @@ class ReliabilityBin(msgspec.Struct, frozen=True, kw_only=True):
 
     low: float
     high: float
-    count: int
+    count: Int64
     mean_score: float
     truth_rate: float
 
@@ -49,7 +50,7 @@ class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     role: Literal["champion", "challenger"]
-    count: int
+    count: Int64
     variant: str | None = None
     prevalence: float | None = None
     pr_auc: float | None = None
@@ -77,7 +78,7 @@ class QualityPoint(msgspec.Struct, frozen=True, kw_only=True):
 
     target: str
     kind: TargetKind
-    ts_ns: int
-    from_ns: int
+    ts_ns: Int64
+    from_ns: Int64
     models: list[ModelQuality]
     partition: int | None = None

@@ -18,6 +18,7 @@ from serving.models.served import ServedModels
 from serving.monitoring.metrics import ApiMetrics
 from serving.monitoring.probe import BrokerProbe
 from serving.routes import models, page, predict, scores, stream, system
+from serving.scores.answers import ForeignEntries
 from serving.scores.store import ScoreStore, connect
 from serving.scores.stream import Broadcaster
 
@@ -96,18 +97,19 @@ def _context(settings: Settings) -> Context:
         message = "VOLTICK_TARGETS is empty; name at least one target"
         raise ConfigurationError(message)
     metrics = ApiMetrics()
+    foreign = ForeignEntries(metrics.foreign_entries)
     kafka = None if settings.kafka_bootstrap_servers is None else settings.kafka_config()
     override = ModelOverride(settings.model_version, settings.model_variant)
     return Context(
         settings=settings,
-        scores=ScoreStore(client),
+        scores=ScoreStore(client, foreign),
         models=ServedModels(
             ModelStore(settings.model_store),
             settings.targets,
             override,
             allow_simulated=serves_simulated(settings.feed),
         ),
-        broadcaster=Broadcaster(url, metrics),
+        broadcaster=Broadcaster(url, metrics, foreign),
         probe=BrokerProbe(kafka),
         metrics=metrics,
     )

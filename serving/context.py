@@ -1,9 +1,8 @@
 """The parts that the routes share, made once per application."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 from fastapi import Request
 
@@ -53,15 +52,18 @@ class Context:
             predictions = await self.scores.all_latest()
         except RedisUnavailableError:
             return None
-        return is_simulated(predictions) if predictions else None
+        return is_simulated(predictions, self.clock_ns()) if predictions else None
 
 
-def is_simulated(predictions: list[Prediction]) -> bool:
+def is_simulated(predictions: Sequence[Prediction], now_ns: int) -> bool:
     """Return True where the newest of the scores came from simulated ticks.
 
-    Redis may still know scores of a simulator that ran before a live feed.
+    Redis may still know scores of a simulator that ran before a live feed. A score that is dated
+    ahead of this host's clock does not count as newer than one of now.
     """
-    newest = max(predictions, key=attrgetter("ts_scored_ns"), default=None)
+    newest = max(
+        predictions, key=lambda each: (min(each.ts_scored_ns, now_ns), each.offset), default=None
+    )
     return newest is not None and newest.venue == SIMULATED_VENUE
 
 

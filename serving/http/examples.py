@@ -73,6 +73,7 @@ QUALITY = views.QualityResponse(
 )
 HEALTH = views.HealthReport(
     status="ok",
+    warnings=[],
     failing=[],
     feed="recorded or live",
     simulated=False,
@@ -80,6 +81,7 @@ HEALTH = views.HealthReport(
         "model": views.CheckResult(ok=True, detail=f"volatility_spike: {_REF}"),
         "kafka": views.CheckResult(ok=True, detail="6 topics"),
         "redis": views.CheckResult(ok=True, detail="answers"),
+        "stream": views.CheckResult(ok=True, detail="2 clients"),
         "ticks": views.CheckResult(ok=True, detail="newest score is 0.1 s old, limit 30 s"),
     },
 )

@@ -8,6 +8,8 @@ from schemas.models import Aliases, ModelManifest, Provenance, TargetKind
 from schemas.predictions import Prediction
 from schemas.quality import QualityPoint
 
+Feed = Literal["SIMULATED", "recorded or live", "unknown"]
+
 
 class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """What went wrong: a stable ``code``, a sentence, and particulars where they help."""
@@ -33,12 +35,16 @@ class ScoreView(Prediction, frozen=True, kw_only=True, gc=False):
     event_age_ms
         Milliseconds since the tick's event time; large while a recording is replayed.
     stale
-        True where ``age_ms`` is above ``VOLTICK_STALE_AFTER_S``.
+        True where ``age_ms`` or ``clock_ahead_ms`` is above ``VOLTICK_STALE_AFTER_S``.
+    clock_ahead_ms
+        Milliseconds by which it is dated ahead of this host's clock; ``age_ms`` is 0 then. One of
+        the two clocks is wrong, and the true age is not known.
     """
 
     age_ms: int
     event_age_ms: int
     stale: bool
+    clock_ahead_ms: int = 0
 
 
 class ScoresResponse(msgspec.Struct, frozen=True):
@@ -70,11 +76,15 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether scores can be relied on now; ``error`` is there where they cannot."""
+    """Whether scores can be relied on now; ``error`` is there where they cannot.
+
+    ``warnings`` name what is wrong without making scores unusable, such as clocks that disagree.
+    """
 
     status: Literal["ok", "unavailable"]
     failing: list[str]
-    feed: Literal["SIMULATED", "recorded or live", "unknown"]
+    warnings: list[str]
+    feed: Feed
     simulated: bool | None
     checks: dict[str, CheckResult]
     error: ErrorBody | None = None
@@ -98,7 +108,7 @@ class VersionReport(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     feature_set: int
-    feed: Literal["SIMULATED", "recorded or live", "unknown"]
+    feed: Feed
     simulated: bool | None
     stale_after_s: float
     targets: dict[str, ServedModel | None]

@@ -1,19 +1,46 @@
-"""The checks behind ``GET /health``: models, Kafka, Redis, fresh ticks."""
+"""The checks behind ``GET /health``: models, Kafka, Redis, the stream, fresh ticks."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from flows.errors import ModelStoreError
+from schemas.predictions import Prediction
 from serving.context import Context, is_simulated
 from serving.http.problems import RedisUnavailableError
-from serving.http.views import CheckResult, ErrorBody, HealthReport
+from serving.http.views import CheckResult, ErrorBody, Feed, HealthReport
+from serving.scores.age import age_of
+
+# Hosts that keep their time agree far better than this.
+CLOCK_TOLERANCE_MS = 1_000
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What the newest scores say: the check, the feed's kind, and which clocks disagree."""
+
+    check: CheckResult
+    simulated: bool | None = None
+    warnings: tuple[str, ...] = ()
 
 
 async def examine(context: Context) -> HealthReport:
-    """Check models, Kafka, Redis and the ticks' freshness; ends within some seconds."""
-    model, kafka, (redis, ticks, simulated) = await asyncio.gather(
+    """Check all parts; ends within some seconds."""
+    model, kafka, (redis, ticks) = await asyncio.gather(
         asyncio.to_thread(_check_model, context), context.probe.check(), _check_scores(context)
     )
-    checks = {"model": model, "kafka": kafka, "redis": redis, "ticks": ticks}
+    checks = {
+        "model": model,
+        "kafka": kafka,
+        "redis": redis,
+        "stream": _check_stream(context),
+        "ticks": ticks.check,
+    }
+    return report_of(checks, ticks)
+
+
+def report_of(checks: Mapping[str, CheckResult], ticks: Freshness) -> HealthReport:
+    """Put the checks together."""
     failing = [name for name, check in checks.items() if not check.ok]
     error = None
     if failing:
@@ -22,11 +49,49 @@ async def examine(context: Context) -> HealthReport:
     return HealthReport(
         status="unavailable" if failing else "ok",
         failing=failing,
-        feed="unknown" if simulated is None else "SIMULATED" if simulated else "recorded or live",
-        simulated=simulated,
-        checks=checks,
+        warnings=list(ticks.warnings),
+        feed=feed_of(ticks.simulated),
+        simulated=ticks.simulated,
+        checks=dict(checks),
         error=error,
     )
+
+
+def freshness(
+    predictions: Sequence[Prediction], now_ns: int, stale_after_s: float, *, simulated: bool
+) -> Freshness:
+    """Judge the newest score of each symbol; a clock that is ahead is named, never taken for fresh.
+
+    Parameters
+    ----------
+    predictions
+        The latest of each symbol.
+    now_ns
+        This host's clock, nanoseconds since the UNIX epoch.
+    """
+    if not predictions:
+        return Freshness(CheckResult(ok=False, detail="no tick was scored yet"))
+    ages = [age_of(prediction.ts_scored_ns, now_ns) for prediction in predictions]
+    # Of scores dated ahead the least wrong one; it counts as new within the limit alone.
+    newest = min(ages, key=lambda age: (age.is_stale(stale_after_s), age.age_ms, age.ahead_ms))
+    origin = "SIMULATED ticks; " if simulated else ""
+    detail = f"{origin}newest score is {newest.sentence()}, limit {stale_after_s:g} s"
+    ahead = [age.ahead_ms for age in ages if age.ahead_ms > CLOCK_TOLERANCE_MS]
+    warnings: tuple[str, ...] = ()
+    if ahead:
+        warnings = (
+            f"clocks disagree: scores of {len(ahead)} of {len(ages)} symbols are dated up to"
+            f" {max(ahead) / 1000:.1f} s ahead of this host's clock; set the clocks by NTP",
+        )
+    check = CheckResult(ok=not newest.is_stale(stale_after_s), detail=detail)
+    return Freshness(check, simulated, warnings)
+
+
+def feed_of(simulated: bool | None) -> Feed:
+    """Return the feed's kind in the words of the answers."""
+    if simulated is None:
+        return "unknown"
+    return "SIMULATED" if simulated else "recorded or live"
 
 
 def _check_model(context: Context) -> CheckResult:
@@ -34,27 +99,30 @@ def _check_model(context: Context) -> CheckResult:
         models = context.models.current()
     except ModelStoreError as error:
         return CheckResult(ok=False, detail=str(error))
-    loaded = [f"{target}: {own.champion.ref}" for target, own in models.by_target.items()]
+    loaded = [f"{target}: {found.champion.ref}" for target, found in models.by_target.items()]
     if loaded:
         return CheckResult(ok=True, detail=", ".join(loaded))
     problems = "; ".join(problem.reason for problem in models.problems)
     return CheckResult(ok=False, detail=problems or "no target has a champion yet")
 
 
-async def _check_scores(context: Context) -> tuple[CheckResult, CheckResult, bool | None]:
+def _check_stream(context: Context) -> CheckResult:
+    if context.broadcaster.connected.is_set():
+        return CheckResult(ok=True, detail=f"{context.broadcaster.client_count} clients")
+    return CheckResult(ok=False, detail="not subscribed to new scores; tried again every 2 s")
+
+
+async def _check_scores(context: Context) -> tuple[CheckResult, Freshness]:
     try:
         await context.scores.ping()
         predictions = await context.scores.all_latest()
     except RedisUnavailableError as error:
         unknown = CheckResult(ok=False, detail="unknown, since Redis does not answer")
-        return CheckResult(ok=False, detail=error.body.message), unknown, None
-    answered = CheckResult(ok=True, detail="answers")
-    if not predictions:
-        return answered, CheckResult(ok=False, detail="no tick was scored yet"), None
-    newest_ns = max(prediction.ts_scored_ns for prediction in predictions)
-    age_s = max(0, context.clock_ns() - newest_ns) / 1e9
-    limit_s = context.settings.stale_after_s
-    simulated = is_simulated(predictions)
-    origin = "SIMULATED ticks; " if simulated else ""
-    detail = f"{origin}newest score is {age_s:.1f} s old, limit {limit_s:g} s"
-    return answered, CheckResult(ok=age_s <= limit_s, detail=detail), simulated
+        return CheckResult(ok=False, detail=error.body.message), Freshness(unknown)
+    ticks = freshness(
+        predictions,
+        context.clock_ns(),
+        context.settings.stale_after_s,
+        simulated=is_simulated(predictions, context.clock_ns()),
+    )
+    return CheckResult(ok=True, detail="answers"), ticks

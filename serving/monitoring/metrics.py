@@ -39,12 +39,19 @@ class ApiMetrics:
         )
         self.score_age = Gauge(
             "voltick_score_age_seconds",
-            "Time since a symbol's latest score, at the moment of the scrape.",
+            "Time since a symbol's latest score, at the moment of the scrape; negative where it is"
+            " dated ahead of this host's clock.",
             ("symbol",),
             registry=self.registry,
         )
         self.redis_up = Gauge(
             "voltick_api_redis_up", "1 where Redis answered this scrape.", registry=self.registry
+        )
+        self.foreign_entries = Counter(
+            "voltick_api_foreign_entries_total",
+            "Entries in Redis that are no message, passed over, by place.",
+            ("place",),
+            registry=self.registry,
         )
         self.stream_clients = Gauge(
             "voltick_stream_clients", "Open event streams.", registry=self.registry
@@ -76,7 +83,7 @@ class ApiMetrics:
         """Show the age of each symbol's latest score."""
         self.score_age.clear()
         for prediction in predictions:
-            age_s = max(0, now_ns - prediction.ts_scored_ns) / 1e9
+            age_s = (now_ns - prediction.ts_scored_ns) / 1e9
             self.score_age.labels(prediction.symbol).set(age_s)
 
     def render(self) -> bytes:

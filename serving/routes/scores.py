@@ -13,8 +13,9 @@ from serving.http.documents import answers
 from serving.http.paths import parameter
 from serving.http.problems import ApiError, json_response
 from serving.http.views import HistoryResponse, QualityResponse, ScoresResponse, ScoreView
+from serving.scores.age import age_of
 
-MAX_SYMBOL = 200
+MAX_SYMBOL = 64  # as in a tick
 
 router = APIRouter(tags=["scores"])
 
@@ -38,7 +39,7 @@ async def all_scores(context: Shared) -> Response:
     """Return the latest prediction of every symbol."""
     predictions = await context.scores.all_latest()
     views = [view_of(prediction, context) for prediction in predictions]
-    return json_response(ScoresResponse(views, is_simulated(predictions)))
+    return json_response(ScoresResponse(views, is_simulated(predictions, context.clock_ns())))
 
 
 # Before the route of the score, whose symbol could hold the word.
@@ -83,12 +84,13 @@ async def quality(
 def view_of(prediction: Prediction, context: Context) -> ScoreView:
     """Return a prediction with its age now."""
     now_ns = context.clock_ns()
-    age_ms = max(0, now_ns - prediction.ts_scored_ns) // 1_000_000
+    age = age_of(prediction.ts_scored_ns, now_ns)
     return ScoreView(
         **{name: getattr(prediction, name) for name in _FIELDS},
-        age_ms=age_ms,
-        event_age_ms=max(0, now_ns - prediction.ts_event_ns) // 1_000_000,
-        stale=age_ms > context.settings.stale_after_s * 1000,
+        age_ms=age.age_ms,
+        event_age_ms=age_of(prediction.ts_event_ns, now_ns).age_ms,
+        stale=age.is_stale(context.settings.stale_after_s),
+        clock_ahead_ms=age.ahead_ms,
     )
 
 

@@ -9,7 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 from serving.context import Context, context_of
 from serving.http.problems import ApiError, RedisUnavailableError
-from serving.scores.stream import MAX_CLIENTS, Broadcaster, Subscriber
+from serving.scores.stream import MAX_CLIENTS, Broadcaster
+from serving.scores.subscriber import Subscriber
 
 router = APIRouter(tags=["scores"])
 
@@ -94,7 +95,10 @@ async def stream(
         list[str] | None, Query(max_length=500, description="Only these symbols; repeatable.")
     ] = None,
 ) -> Response:
-    """Stream predictions as they are made, sampled as in the history."""
+    """Stream the newest prediction of each symbol whenever it changes in Redis.
+
+    That is up to some 50 times a second and symbol; the history is sampled more thinly.
+    """
     broadcaster = context.broadcaster
     if broadcaster.client_count >= MAX_CLIENTS:
         raise ApiError(

@@ -13,7 +13,7 @@ from serving.http import examples
 from serving.http.documents import answers, content
 from serving.http.problems import RedisUnavailableError, json_response
 from serving.http.views import HealthReport, ServedModel, VersionReport
-from serving.monitoring.health import examine
+from serving.monitoring.health import examine, feed_of
 
 router = APIRouter(tags=["system"])
 
@@ -66,7 +66,7 @@ async def version_report(context: Shared) -> Response:
         name="voltick",
         version=code_version(),
         feature_set=FEATURE_SET,
-        feed="unknown" if simulated is None else "SIMULATED" if simulated else "recorded or live",
+        feed=feed_of(simulated),
         simulated=simulated,
         stale_after_s=context.settings.stale_after_s,
         targets=targets,

@@ -5,25 +5,22 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import msgspec
-import structlog
 from redis import asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from schemas import topics
 from schemas.predictions import Prediction
 from schemas.quality import QualityPoint
-from serving.http.problems import RedisUnavailableError
+from serving.scores.answers import ForeignEntries, answer_of, is_wrong_type
 
-READ_TIMEOUT_S = 2.0
-# A limit that fires later than this was delayed by a busy loop, not by a silent Redis.
-LATE_S = 0.2
-ATTEMPTS = 5
 MAX_CONNECTIONS = 32
 
 T = TypeVar("T")
+
+_prediction = msgspec.json.Decoder(Prediction).decode
+_quality_point = msgspec.json.Decoder(QualityPoint).decode
 
 
 def connect(url: str) -> redis.Redis:
@@ -48,27 +45,6 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_pool(pool)
 
 
-async def _answer(read: Callable[[], Awaitable[T]]) -> T:
-    """Return what Redis answers within the limit.
-
-    A loop that is busy with a thousand requests can let the limit pass while the answer lies in
-    the socket. The limit then fires late as well, and the read is repeated.
-    """
-    loop = asyncio.get_running_loop()
-    for _attempt in range(ATTEMPTS):
-        due = loop.time() + READ_TIMEOUT_S
-        try:
-            async with asyncio.timeout_at(due):
-                return await read()
-        except TimeoutError:
-            if loop.time() - due < LATE_S:
-                break
-        except (RedisError, OSError) as error:
-            raise RedisUnavailableError(type(error).__name__) from None
-    cause = f"no answer within {READ_TIMEOUT_S:g} s"
-    raise RedisUnavailableError(cause)
-
-
 class ScoreStore:
     """The scores that the pipeline left in Redis.
 
@@ -77,8 +53,9 @@ class ScoreStore:
     readers of one symbol cost Redis what one does.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, foreign: ForeignEntries) -> None:
         self._client = client
+        self._foreign = foreign
         self._flights: dict[str, asyncio.Future[Any]] = {}
 
     async def close(self) -> None:
@@ -87,7 +64,7 @@ class ScoreStore:
 
     async def ping(self) -> None:
         """Return once Redis has answered."""
-        await _answer(lambda: _awaited(self._client.ping()))
+        await answer_of(lambda: _awaited(self._client.ping()))
 
     async def latest(self, symbol: str) -> Prediction | None:
         """Return the newest prediction of a symbol, None where there is none."""
@@ -99,36 +76,60 @@ class ScoreStore:
 
     async def history(self, symbol: str, limit: int) -> list[Prediction] | None:
         """Return up to ``limit`` sampled predictions, oldest first; None for an unknown symbol."""
-        key = topics.history_key(symbol)
-        entries = await _answer(lambda: _awaited(self._client.xrevrange(key, count=limit)))
-        points = _decode_entries(entries, Prediction)
+        points = await self._entries("history", topics.history_key(symbol), limit, _prediction)
         if not points and await self.latest(symbol) is None:
             return None
         return points
 
     async def quality(self, target: str, limit: int) -> list[QualityPoint]:
         """Return up to ``limit`` points of a target's live quality, oldest first."""
-        key = topics.quality_key(target)
-        entries = await _answer(lambda: _awaited(self._client.xrevrange(key, count=limit)))
-        return _decode_entries(entries, QualityPoint)
+        return await self._entries("quality", topics.quality_key(target), limit, _quality_point)
+
+    async def _entries(
+        self, place: str, key: str, limit: int, decode: Callable[[bytes], T]
+    ) -> list[T]:
+        def read() -> Awaitable[Any]:
+            return self._foreign.of_right_type(
+                place, _awaited(self._client.xrevrange(key, count=limit))
+            )
+
+        entries = await answer_of(read) or []
+        decoded = [
+            self._foreign.decode(place, decode, fields.get(b"message", b""))
+            for _id, fields in reversed(entries)
+        ]
+        return [point for point in decoded if point is not None]
 
     async def _read_latest(self, symbol: str) -> Prediction | None:
         key = topics.latest_key(symbol)
-        message = await _answer(lambda: _awaited(self._client.hget(key, "message")))
-        return _decode(message, Prediction)
+
+        def read() -> Awaitable[Any]:
+            return self._foreign.of_right_type(
+                "latest", _awaited(self._client.hget(key, "message"))
+            )
+
+        return self._foreign.decode("latest", _prediction, await answer_of(read))
 
     async def _read_all(self) -> list[Prediction]:
-        messages = await _answer(self._all_messages)
-        found = (_decode(message, Prediction) for message in messages)
+        messages = await answer_of(self._all_messages)
+        found = (self._foreign.decode("latest", _prediction, message) for message in messages)
         return [prediction for prediction in found if prediction is not None]
 
     async def _all_messages(self) -> list[bytes | None]:
-        names = await _awaited(self._client.smembers(topics.SYMBOLS_KEY))
+        names = await self._foreign.of_right_type(
+            "symbols", _awaited(self._client.smembers(topics.SYMBOLS_KEY))
+        )
         async with self._client.pipeline(transaction=False) as pipeline:
-            for name in sorted(names):
-                pipeline.hget(topics.latest_key(name.decode("utf-8", "replace")), "message")
-            messages: list[bytes | None] = await pipeline.execute()
-        return messages
+            for name in sorted(names or ()):
+                # By bytes, since a foreign name need not be text.
+                pipeline.hget(topics.LATEST_KEY_PREFIX.encode() + name, "message")
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if is_wrong_type(answer):
+                self._foreign.note("latest")
+            elif isinstance(answer, Exception):
+                raise answer
+        return [answer for answer in answers if not isinstance(answer, Exception)]
 
     async def _shared(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
         flight = self._flights.get(key)
@@ -146,18 +147,3 @@ class ScoreStore:
 async def _awaited(value: Any) -> Any:
     # redis-py types its commands as "value or awaitable" for both of its clients.
     return await value
-
-
-def _decode(message: bytes | None, kind: type[T]) -> T | None:
-    if message is None:
-        return None
-    try:
-        return msgspec.json.decode(message, type=kind)
-    except msgspec.DecodeError as error:
-        structlog.get_logger().warning("unreadable entry in Redis", cause=str(error))
-        return None
-
-
-def _decode_entries(entries: Any, kind: type[T]) -> list[T]:
-    decoded = (_decode(fields.get(b"message"), kind) for _id, fields in reversed(entries or []))
-    return [point for point in decoded if point is not None]

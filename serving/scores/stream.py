@@ -8,7 +8,7 @@ dropped.
 
 import asyncio
 import contextlib
-from collections import deque
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,65 +18,17 @@ from redis import asyncio as redis
 from redis.exceptions import RedisError
 
 from schemas import topics
+from schemas.predictions import Prediction
 from serving.monitoring.metrics import ApiMetrics
+from serving.scores.answers import ForeignEntries
+from serving.scores.subscriber import Subscriber
 
 FLUSH_S = 0.1
-QUEUE_BYTES = 1 << 20
 RECONNECT_S = (0.2, 2.0)
 MAX_CLIENTS = 2000
 
-
-class _Origin(msgspec.Struct):
-    symbol: str
-    partition: int
-    offset: int
-
-
-class Subscriber:
-    """The bounded queue of one client.
-
-    Parameters
-    ----------
-    symbols
-        Which symbols it wants; None for all.
-    """
-
-    def __init__(self, symbols: frozenset[str] | None) -> None:
-        self.symbols = symbols
-        self.dropped = 0
-        self.closed = False
-        self._chunks: deque[bytes] = deque()
-        self._size = 0
-        self._wakeup = asyncio.Event()
-
-    def offer(self, chunk: bytes) -> int:
-        """Queue a chunk; return how many older ones had to go."""
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        dropped = 0
-        while self._size > QUEUE_BYTES and len(self._chunks) > 1:
-            self._size -= len(self._chunks.popleft())
-            dropped += 1
-        self.dropped += dropped
-        self._wakeup.set()
-        return dropped
-
-    def close(self) -> None:
-        """Let the reader end."""
-        self.closed = True
-        self._wakeup.set()
-
-    async def take(self, timeout_s: float) -> bytes:
-        """Return everything queued, empty after ``timeout_s`` of silence or when closed."""
-        if not self._chunks and not self.closed:
-            self._wakeup.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._wakeup.wait()
-        taken = b"".join(self._chunks)
-        self._chunks.clear()
-        self._size = 0
-        return taken
+_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
+_prediction = msgspec.json.Decoder(Prediction).decode
 
 
 class Broadcaster:
@@ -86,24 +38,42 @@ class Broadcaster:
     ----------
     url
         Redis URL; the subscription has a connection of its own.
+    foreign
+        Takes note of messages on the channel that are none of ours.
+
+    Attributes
+    ----------
+    connected
+        Set while the subscription stands.
     """
 
-    def __init__(self, url: str, metrics: ApiMetrics) -> None:
+    def __init__(self, url: str, metrics: ApiMetrics, foreign: ForeignEntries) -> None:
         self._url = url
         self._metrics = metrics
+        self._foreign = foreign
         self._clients: set[Subscriber] = set()
         self._pending: list[tuple[str, bytes]] = []
         self._flush_timer: asyncio.TimerHandle | None = None
         self._last_flush = float("-inf")
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
         self.connected = asyncio.Event()
 
     def start(self) -> None:
         """Begin to listen, in the running event loop."""
+        self._stopping = False
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._begin_anew)
+
+    def _begin_anew(self, ended: asyncio.Task[None]) -> None:
+        """Start the task again, whatever ended it, unless it was to end."""
+        if not self._stopping and not ended.get_loop().is_closed():
+            structlog.get_logger().error("score stream ended; it begins anew")
+            self.start()
 
     async def stop(self) -> None:
         """End the subscription and every client's stream."""
+        self._stopping = True
         self.close_clients()
         if self._task is not None:
             self._task.cancel()
@@ -141,19 +111,16 @@ class Broadcaster:
 
     def publish(self, message: bytes) -> None:
         """Take one message of the channel in; it leaves with the next flush."""
-        try:
-            origin = msgspec.json.decode(message, type=_Origin)
-        except msgspec.DecodeError as error:
-            structlog.get_logger().warning("unreadable message on stream", cause=str(error))
-            return
-        if not self._clients:
+        prediction = self._foreign.decode("stream", _prediction, message)
+        if prediction is None or not self._clients:
             return
         event = b"event: score\nid: %d-%d\ndata: %b\n\n" % (
-            origin.partition,
-            origin.offset,
-            message,
+            prediction.partition,
+            prediction.offset,
+            # Line ends can only lie between JSON's tokens, and would end the event's data.
+            message.translate(_LINE_ENDS),
         )
-        self._pending.append((origin.symbol, event))
+        self._pending.append((prediction.symbol, event))
         if self._flush_timer is None:
             loop = asyncio.get_running_loop()
             due = max(loop.time(), self._last_flush + FLUSH_S)
@@ -174,19 +141,24 @@ class Broadcaster:
 
     async def _run(self) -> None:
         log = structlog.get_logger()
-        delay = RECONNECT_S[0]
+        delay_s = RECONNECT_S[0]
         while True:
             try:
-                async with asyncio.timeout(None), self._subscription() as subscription:
+                async with self._subscription() as subscription:
                     self.connected.set()
-                    delay = RECONNECT_S[0]
+                    delay_s = RECONNECT_S[0]
                     await self._listen(subscription)
-            except (RedisError, OSError, TimeoutError) as error:
+            except (RedisError, OSError) as error:
                 if self.connected.is_set():
                     log.warning("score stream interrupted", cause=type(error).__name__)
-            self.connected.clear()
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, RECONNECT_S[1])
+            except Exception as error:
+                # Clients must not wait for ever for what an unexpected error has ended.
+                trace = "".join(traceback.format_exception(error))
+                log.error("score stream failed; it begins anew", cause=trace)
+            finally:
+                self.connected.clear()
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, RECONNECT_S[1])
 
     @contextlib.asynccontextmanager
     async def _subscription(self) -> AsyncIterator[Any]:

@@ -30,9 +30,19 @@ def test_old_score_is_stale(client, database):
     assert client.get("/scores/BTC-USD").json()["stale"] is True
 
 
-def test_score_of_the_future_has_no_negative_age(client, database):
+def test_score_of_the_future_is_named_and_stale(client, database):
     write(database, prediction(age_s=-60))
-    assert client.get("/scores/BTC-USD").json()["age_ms"] == 0
+    view = client.get("/scores/BTC-USD").json()
+    assert view["age_ms"] == 0
+    assert 50_000 < view["clock_ahead_ms"] <= 60_000
+    assert view["stale"] is True
+
+
+def test_score_of_a_moment_ahead_is_not_stale(client, database):
+    write(database, prediction(age_s=-10))
+    view = client.get("/scores/BTC-USD").json()
+    assert view["clock_ahead_ms"] > 0
+    assert view["stale"] is False
 
 
 def test_all_scores_come_by_name_and_say_simulated(client, database):
@@ -50,12 +60,52 @@ def test_what_a_simulator_left_behind_does_not_make_a_live_feed_simulated(client
     assert client.get("/scores").json()["simulated"] is False
 
 
-def test_unreadable_entry_is_left_out(client, database):
+FOREIGN = [
+    b"{",
+    b"",
+    b"null",
+    b"\xff\xfe",
+    b'{"symbol": "\xff"}',
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b"9" * 10_000,
+    b'{"symbol": "BAD-USD"}',
+]
+
+
+@pytest.mark.parametrize("value", FOREIGN, ids=range(len(FOREIGN)))
+def test_foreign_entry_is_passed_over_and_counted(client, database, value):
     write(database, prediction("ETH-USD"))
-    database.sadd(topics.SYMBOLS_KEY, "BAD-USD")
-    database.hset(topics.latest_key("BAD-USD"), "message", b"{")
+    database.sadd(topics.SYMBOLS_KEY, "BAD-USD", b"\xff\x00")
+    database.hset(topics.latest_key("BAD-USD"), "message", value)
+    database.xadd(topics.history_key("ETH-USD"), {"message": value})
+    database.xadd(topics.history_key("ETH-USD"), {"other": value})
+    database.xadd(topics.quality_key("volatility_spike"), {"message": value})
     assert [view["symbol"] for view in client.get("/scores").json()["scores"]] == ["ETH-USD"]
     error_of(client.get("/scores/BAD-USD"), 404)
+    assert len(client.get("/scores/ETH-USD/history").json()["points"]) == 1
+    assert client.get("/quality").json()["points"] == []
+    metrics = client.get("/metrics").text
+    for place, count in (("history", 2), ("quality", 1)):
+        assert f'voltick_api_foreign_entries_total{{place="{place}"}} {count}.0' in metrics
+
+
+def test_key_of_another_type_is_passed_over(client, database):
+    write(database, prediction("ETH-USD"))
+    database.sadd(topics.SYMBOLS_KEY, "BAD-USD")
+    for key in (
+        topics.latest_key("BAD-USD"),
+        topics.history_key("BAD-USD"),
+        topics.quality_key("volatility_spike"),
+    ):
+        database.set(key, "text")
+    assert [view["symbol"] for view in client.get("/scores").json()["scores"]] == ["ETH-USD"]
+    error_of(client.get("/scores/BAD-USD"), 404)
+    error_of(client.get("/scores/BAD-USD/history"), 404)
+    assert client.get("/quality").json()["points"] == []
+    database.delete(topics.SYMBOLS_KEY)
+    database.set(topics.SYMBOLS_KEY, "text")
+    assert client.get("/scores").json()["scores"] == []
 
 
 @pytest.mark.parametrize("path", ["/scores/NO-USD", "/scores/NO-USD/history", "/scores/%00%F0"])
@@ -248,6 +298,16 @@ def test_metrics_name_route_templates(client, database):
     assert "/made/up" not in text
     assert 'voltick_score_age_seconds{symbol="BTC-USD"}' in text
     assert "voltick_api_redis_up 1.0" in text
+
+
+def test_label_of_a_symbol_ends_with_the_symbol(client, database):
+    for symbol in ("OLD-USD", "BTC-USD"):
+        write(database, prediction(symbol))
+    assert 'symbol="OLD-USD"' in client.get("/metrics").text
+    database.delete(topics.latest_key("OLD-USD"))
+    text = client.get("/metrics").text
+    assert 'symbol="OLD-USD"' not in text
+    assert 'symbol="BTC-USD"' in text
 
 
 def test_every_answer_carries_security_headers(client):

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import msgspec
 
+from schemas.predictions import Prediction
+from serving.scores.stream import Broadcaster
 from tests.support.api import api, open_stream, prediction, read_events, write
 from tests.support.polling import until
 
@@ -71,7 +73,7 @@ def test_hundreds_of_clients_get_everything_beside_one_that_never_reads(tmp_path
 def test_client_that_never_reads_loses_its_oldest_and_is_dropped(
     tmp_path, valkey, database, monkeypatch
 ):
-    monkeypatch.setattr("serving.scores.stream.QUEUE_BYTES", 20_000)
+    monkeypatch.setattr("serving.scores.subscriber.QUEUE_BYTES", 20_000)
     monkeypatch.setattr("serving.routes.stream.STALLED_S", 1.0)
     with api(tmp_path, valkey.url) as address, open_stream(address, receive_buffer=4096):
         until(lambda: clients_of(address) == 1, "the stream to open")
@@ -106,12 +108,52 @@ def test_open_stream_goes_on_after_redis_restarts(tmp_path, valkey, database):
         assert msgspec.json.decode(read_events(stream, 1)[0])["offset"] == 2
 
 
-def test_unreadable_message_is_left_out(tmp_path, valkey, database):
+def test_foreign_messages_are_left_out_and_end_nothing(tmp_path, valkey, database):
+    foreign = [b"\xff{", b'{"symbol": "\xff"}', b"[" * 100_000, b"9" * 10_000, b"null", b""]
     with api(tmp_path, valkey.url) as address, open_stream(address) as stream:
         until(lambda: clients_of(address) == 1, "the stream to open")
-        database.publish("voltick:stream", b"\xff{")
+        for message in foreign:
+            database.publish("voltick:stream", message)
         write(database, prediction(offset=5))
         assert msgspec.json.decode(read_events(stream, 1)[0])["offset"] == 5
+        name = 'voltick_api_foreign_entries_total{place="stream"}'
+        assert metric(address, name) == len(foreign)
+
+
+def test_a_message_over_several_lines_is_one_event(tmp_path, valkey, database):
+    with api(tmp_path, valkey.url) as address, open_stream(address) as stream:
+        until(lambda: clients_of(address) == 1, "the stream to open")
+        made = prediction(offset=6)
+        lines = msgspec.json.format(msgspec.json.encode(made), indent=2)
+        database.publish("voltick:stream", lines.replace(b"\n", b"\r\n"))
+        data = read_events(stream, 1)[0]
+        assert msgspec.json.decode(data, type=Prediction) == made
+
+
+def test_a_stream_that_fails_begins_anew_and_health_says_so(
+    tmp_path, valkey, database, monkeypatch
+):
+    with api(tmp_path, valkey.url) as address, open_stream(address) as stream:
+        until(lambda: clients_of(address) == 1, "the stream to open")
+        publish = Broadcaster.publish
+
+        def broken(self, message):
+            text = "nobody expects this"
+            raise RuntimeError(text)
+
+        def stream_check() -> bool:
+            health = httpx.get(f"{address}/health", timeout=10).json()
+            return health["checks"]["stream"]["ok"]
+
+        assert stream_check()
+        monkeypatch.setattr(Broadcaster, "publish", broken)
+        monkeypatch.setattr("serving.scores.stream.RECONNECT_S", (2.0, 2.0))
+        write(database, prediction(offset=1))
+        until(lambda: not stream_check(), "health to see it")
+        monkeypatch.setattr(Broadcaster, "publish", publish)
+        until(stream_check, "the stream to begin anew")
+        write(database, prediction(offset=2))
+        assert msgspec.json.decode(read_events(stream, 1)[0])["offset"] == 2
 
 
 def test_server_stops_while_streams_are_open(tmp_path, valkey):

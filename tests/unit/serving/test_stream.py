@@ -5,8 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.scores import stream
-from serving.scores.stream import Subscriber
+from serving.scores import subscriber
+from serving.scores.subscriber import Subscriber
 
 
 @given(st.lists(st.integers(1, 600_000), max_size=20))
@@ -19,7 +19,7 @@ def test_queue_keeps_the_newest_within_its_bound_and_counts_the_rest(sizes):
         taken = await client.take(0)
         kept = len(chunks) - client.dropped
         assert taken == b"".join(chunks[client.dropped :])
-        assert len(taken) <= stream.QUEUE_BYTES or kept == 1
+        assert len(taken) <= subscriber.QUEUE_BYTES or kept == 1
 
     asyncio.run(run())
 
