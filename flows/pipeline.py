@@ -15,7 +15,7 @@ from flows.connectors.kafka.admin import DEAD_LETTER_BYTES, message_limit
 from flows.connectors.kafka.transactions import Commit
 from flows.connectors.redis import LatestWriter
 from flows.connectors.redis.restore import restore_latest
-from flows.errors import ModelRejectedError
+from flows.errors import ModelRejectedError, ModelStoreError
 from flows.features import warm_up
 from flows.local.launcher import ensure_services
 from flows.monitoring.metrics import PipelineMetrics
@@ -112,10 +112,19 @@ def _prepare_kernel() -> None:
 def _scorer(settings: Settings) -> Scorer:
     store = ModelStore(settings.model_store)
     simulated = serves_simulated(settings.feed)
+    causes = []
     for target in settings.targets:
-        if not simulated:
-            _retire_simulated(store, target)
-        ensure_baseline(store, target)
+        try:
+            if not simulated:
+                _retire_simulated(store, target)
+            ensure_baseline(store, target)
+        except ModelStoreError as error:  # a store on a read-only mount serves what it holds
+            causes.append(str(error))
+    if causes:
+        structlog.get_logger().warning(
+            "the model store cannot be changed; a target without a champion is not scored",
+            cause=causes[0],
+        )
     return Scorer(
         store,
         settings.targets,

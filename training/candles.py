@@ -104,6 +104,9 @@ def candles(
     """Train on bars and end with one line of JSON; errors are of the next close's price."""
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
+    opened = ModelStore(settings.model_store if store is None else store)
+    if publish:
+        opened.check_writable()  # known before minutes of training
     bars = read_bars(source)
     dataset = bar_dataset(bars)
     if len(dataset) < 10 * max(*WINDOWS, *LAGS):
@@ -127,7 +130,7 @@ def candles(
             dataset,
             spec,
             options,
-            store=ModelStore(settings.model_store if store is None else store),
+            store=opened,
             created_ns=time.time_ns(),
             step=lambda what: shown.update(task, advance=1, description=f"training: {what}"),
             known=known,

@@ -138,6 +138,8 @@ def retrain(
         msg = "--last and --since/--until contradict each other; give one of them"
         raise TrainingError(msg)
     opened = ModelStore(settings.model_store if store is None else store)
+    if publish:
+        opened.check_writable()  # known before minutes of training
     kind = "regression" if target is Target.FORWARD_RETURN else "classification"
     names = DEFAULT_MODELS[kind] if models is None else models
     request = PipelineRequest(

@@ -1,5 +1,6 @@
 """Start the servers and programs that a run lacks, as child processes that end with it."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -11,13 +12,14 @@ from types import FrameType
 import psutil
 import structlog
 
-from flows.errors import ConfigurationError
+from flows.errors import ConfigurationError, ModelStoreError
 from flows.local.background import start_background
 from flows.local.child import Child, Ended
 from flows.local.embedded import start_broker, start_redis
 from flows.local.programs import start_api, start_ingest
 from flows.local.supervisor import Supervisor
 from flows.runtime.ports import check_port
+from flows.scoring.registry import ModelStore
 from flows.settings import Settings
 from schemas.feeds import FeedName
 
@@ -113,7 +115,11 @@ def refuse_cluster(arguments: Sequence[str], env: Mapping[str, str]) -> None:
 
 
 def start_servers(settings: Settings, supervisor: Supervisor) -> Settings:
-    """Start the embedded broker and Redis where none is configured; return their addresses."""
+    """Start the embedded broker and Redis where none is configured; return their addresses.
+
+    With an embedded broker, a model store that cannot be written is replaced by one that ends with
+    the run, unless it holds models.
+    """
     changes: dict[str, object] = {}
     broker = redis = None
     if settings.kafka_bootstrap_servers is None:
@@ -126,7 +132,27 @@ def start_servers(settings: Settings, supervisor: Supervisor) -> Settings:
         _watch_memory(child, settings.embedded_memory_mb, supervisor)
     if redis is not None:
         changes["redis_url"], _ = redis()
+    if broker is not None and not _can_learn(settings):
+        changes["model_store"] = supervisor.folder / "models"
     return settings.replace(**changes)
+
+
+def _can_learn(settings: Settings) -> bool:
+    """Return whether the model store can be written, or holds models that serve as they are."""
+    store = ModelStore(settings.model_store)
+    try:
+        store.check_writable()
+    except ModelStoreError as error:
+        with contextlib.suppress(ModelStoreError):
+            if store.targets():
+                return True
+        structlog.get_logger().warning(
+            "models of this run end with it; set VOLTICK_MODEL_STORE to a folder that can be"
+            " written",
+            cause=str(error),
+        )
+        return False
+    return True
 
 
 def announce(asked: Settings, served: Settings, *, api: bool) -> None:

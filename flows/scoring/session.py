@@ -1,5 +1,6 @@
 """ONNX Runtime sessions, all with the same options."""
 
+import os
 from typing import Any
 
 
@@ -11,6 +12,8 @@ def open_session(onnx_bytes: bytes) -> Any:
     Exception
         The runtime cannot load the graph; its errors have no other common base.
     """
+    # The runtime reports its use to its maker, and complains where it cannot keep an identifier.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # Here, not above: it takes a tenth of a second, and who reads manifests does not need it.
     import onnxruntime
 

@@ -67,6 +67,23 @@ class VersionStore:
         self._lock_timeout_s = lock_timeout_s
         self._strays = Strays()
 
+    def check_writable(self) -> None:
+        """Refuse a store that this user cannot write; nothing is written.
+
+        Raises
+        ------
+        ModelStoreError
+            Its folder, or the one in which it would be made, cannot be written.
+        """
+        folder = self.root.absolute()
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        is_folder = os.path.isdir(folder)  # noqa: PTH112 (raises nothing)
+        if not (is_folder and os.access(folder, os.W_OK | os.X_OK)):
+            why = "may not be written by this user" if is_folder else "is no folder"
+            message = f"model store: cannot write {self.root}: {folder} {why}"
+            raise ModelStoreError(message)
+
     def publish(
         self,
         manifest: ModelManifest,
