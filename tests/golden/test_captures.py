@@ -92,7 +92,9 @@ def test_every_match_of_a_session_is_a_tick_once() -> None:
 
 
 def test_trades_lie_within_the_venues_own_quotes() -> None:
-    _, ticks = replay("coinbase-exchange_btc_20251112_165s")
+    name = "coinbase-exchange_btc_20251112_165s"
+    _, ticks = replay(name)
+    assert len(ticks) == COUNTS[name][2]
     for tick in ticks:
         assert tick.bid is not None
         assert tick.ask is not None
@@ -119,7 +121,9 @@ def test_takers_buy_at_the_ask_and_sell_at_the_bid(name: str) -> None:
 
 
 def test_ticker_frames_of_a_session_with_trades_are_never_ticks() -> None:
-    _, ticks = replay("coinbase-advanced_btc-eth_20260809_25s")
+    name = "coinbase-advanced_btc-eth_20260809_25s"
+    _, ticks = replay(name)
+    assert len(ticks) == COUNTS[name][2]
     assert all(tick.trade_id is not None and tick.size is not None for tick in ticks)
 
 
