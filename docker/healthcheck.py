@@ -1,0 +1,37 @@
+"""Ask the process of this container whether it answers (standard library alone).
+
+A flow answers where ``VOLTICK_METRICS_PORT`` says, the API at ``VOLTICK_API_PORT``. Whether Kafka,
+Redis and the feed are well is another question, for ``GET /health``: starting this container anew
+would not mend them.
+"""
+
+import os
+import sys
+import urllib.request
+from collections.abc import Mapping
+
+TIMEOUT_S = 4.0
+
+
+def address(env: Mapping[str, str]) -> str:
+    """Return the URL to ask."""
+    metrics = env.get("VOLTICK_METRICS_PORT") or "0"
+    if metrics != "0":
+        return f"http://127.0.0.1:{metrics}/metrics"
+    prefix = env.get("VOLTICK_API_ROOT_PATH", "").rstrip("/")
+    return f"http://127.0.0.1:{env.get('VOLTICK_API_PORT') or '8000'}{prefix}/version"
+
+
+def main() -> int:
+    """Return 0 if it answers, 1 if not."""
+    url = address(os.environ)
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S):  # noqa: S310 (loopback, by http)
+            return 0
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{url}: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
