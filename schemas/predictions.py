@@ -2,6 +2,8 @@
 
 import msgspec
 
+from schemas.ticks import Count32, Count64, Int64
+
 
 class TargetScore(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The champion's score for one target, with the challengers that scored in its shadow.
@@ -45,8 +47,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     symbol: str
     venue: str
-    ts_event_ns: int
-    trade_id: int | None
+    ts_event_ns: Int64
+    trade_id: Count64 | None
     price: float
     mid: float
     warm: bool
@@ -54,10 +56,10 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     gap: bool
     restart: bool = False
     scores: dict[str, TargetScore]
-    feature_set: int
-    ts_scored_ns: int
-    partition: int
-    offset: int
+    feature_set: Count32
+    ts_scored_ns: Int64
+    partition: Count32
+    offset: Count64
 
 
 class FeatureRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -68,12 +70,12 @@ class FeatureRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     symbol: str
     venue: str
-    ts_event_ns: int
-    feature_set: int
+    ts_event_ns: Int64
+    feature_set: Count32
     warm: bool
     values: list[float | None]
-    partition: int
-    offset: int
+    partition: Count32
+    offset: Count64
 
 
 class OutcomeScore(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -98,10 +100,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     symbol: str
     venue: str
-    ts_event_ns: int
-    ts_known_ns: int
+    ts_event_ns: Int64
+    ts_known_ns: Int64
     scores: dict[str, OutcomeScore]
-    feature_set: int
-    partition: int
-    offset: int
-    known_offset: int
+    feature_set: Count32
+    partition: Count32
+    offset: Count64
+    known_offset: Count64

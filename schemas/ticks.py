@@ -4,10 +4,18 @@ from typing import Annotated, Literal
 
 import msgspec
 
+EARLIEST_NS = 1_230_768_000_000_000_000
+"""2009-01-01, before the first trade of any of this: no event is older."""
+
+LATEST_NS = 9_213_000_000_000_000_000
+"""Four months before nanoseconds since 1970 leave 64 bits: adding an hour must stay possible."""
+
 Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Side = Literal[-1, 0, 1]
-# Columns hold 64 bits: what does not fit is refused while decoding.
+# Columns hold 64 or 32 bits: what does not fit is refused while decoding.
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Count32 = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Count64 = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -56,7 +64,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ask: float | None = None
     bid_size: float | None = None
     ask_size: float | None = None
-    trade_id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    trade_id: Count64 | None = None
     sequence: Int64 | None = None
     gap: bool = False
 

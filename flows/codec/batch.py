@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from flows.codec.gap_marks import GapMarks
 from flows.numeric.arrays import Bool, Float64, Int8, Int32, Int64
 from schemas.ticks import Tick
 
@@ -50,7 +51,9 @@ class RawBatch:
 
 @dataclass(slots=True)
 class SymbolTable:
-    """Small integers for (venue, symbol) pairs, in order of appearance; one per partition.
+    """What decoding a partition remembers: numbers of symbols, and gap marks that wait.
+
+    Numbers are small integers for (venue, symbol) pairs, in order of appearance.
 
     Attributes
     ----------
@@ -58,10 +61,13 @@ class SymbolTable:
         Number of each pair.
     by_venue
         The same by venue, then symbol: a lookup that makes no tuple.
+    gap_marks
+        Marks of refused ticks, for the next usable tick of their symbol.
     """
 
     ids: dict[tuple[str, str], int] = field(default_factory=dict)
     by_venue: dict[str, dict[str, int]] = field(default_factory=dict)
+    gap_marks: GapMarks = field(default_factory=GapMarks)
 
     def intern(self, venue: str, symbol: str) -> int:
         """Return the pair's number, giving it the next one at first sight."""
@@ -79,6 +85,7 @@ class TickBatch:
 
     Floats are NaN and ``trade_id`` is ``NO_TRADE_ID`` where the tick says null. ``ticks`` are the
     decoded messages the columns were taken from; it may be empty where only columns are needed.
+    ``gap`` is also true for a tick that takes over the mark of a refused one.
     """
 
     partition: int

@@ -5,7 +5,8 @@ a batch that holds something undecodable is walked message by message.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
@@ -14,17 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from flows.codec.batch import NO_TRADE_ID, RawBatch, SymbolTable, TickBatch
-from flows.numeric.arrays import Bool, Float64, Int32, Int64
-from flows.numeric.time import NS_PER_S
+from flows.codec.gap_marks import gap_mark
+from flows.codec.validity import defects, explain, latest_credible_ns
+from flows.numeric.arrays import Int32, Int64
 from schemas.dead_letters import DeadLetter, Reason
+from schemas.decoding import UNREADABLE
 from schemas.ticks import Tick
 
 MAX_BYTES = 64 * 1024
-MAX_AHEAD_NS = 5 * NS_PER_S
-ANCIENT_NS = 1_230_768_000_000_000_000  # 2009-01-01, before the first trade of any of this
-# Four months before nanoseconds since 1970 leave 64 bits: adding an hour must stay possible.
-LATEST_NS = 9_213_000_000_000_000_000
-_NO_LIMIT = np.iinfo(np.int64).max
 _SHOWN = 64
 
 # Type of each column, and how to read its values. Nothing but a null is refused by the types.
@@ -44,7 +42,6 @@ _TICK = msgspec.json.Decoder(Tick)
 _SYNTAX = msgspec.json.Decoder(msgspec.Raw)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _PATH = re.compile(r" - at `\$\.?(?P<field>\w+)?.*`$")
-_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(
@@ -73,23 +70,26 @@ def decode(
         offsets = np.array(raw.offsets, np.int64)[positions]
         timestamps_ms = np.array(raw.timestamps_ms, np.int64)[positions]
     columns = _columns(ticks, offsets)
-    limit = _time_limit(ticks, timestamps_ms)
-    defects = _defects(ticks, columns, limit, allowed)
-    bad = np.logical_or.reduce([mask for _reason, mask in defects])
+    latest_ns = latest_credible_ns(_received(ticks), timestamps_ms)
+    found = defects(ticks, columns, latest_ns, allowed)
+    bad = np.logical_or.reduce([mask for _reason, mask in found])
     if bad.any():
         payloads = raw.values if positions is None else [raw.values[at] for at in positions]
         for at in np.flatnonzero(bad).tolist():
-            reason = next(reason for reason, mask in defects if mask[at])
-            detail = _explain(reason, ticks[at], int(timestamps_ms[at]))
+            reason = next(reason for reason, mask in found if mask[at])
+            detail = explain(reason, ticks[at], int(timestamps_ms[at]))
             dead.append(_dead_letter(raw, topic, int(offsets[at]), payloads[at], reason, detail))
         dead.sort(key=lambda dead_letter: dead_letter.offset or 0)
         good = ~bad
         ticks = [ticks[at] for at in np.flatnonzero(good).tolist()]
         columns = {name: column[good] for name, column in columns.items()}
+    symbol_ids = _symbol_ids(ticks, symbols)
+    if dead or symbols.gap_marks.keys:
+        _carry_gap_marks(symbols, dead, allowed, columns, symbol_ids)
     batch = TickBatch(
         partition=raw.partition,
         offset=columns["offset"],
-        symbol_id=_symbol_ids(ticks, symbols),
+        symbol_id=symbol_ids,
         ts_event_ns=columns["ts_event_ns"],
         price=columns["price"],
         size=columns["size"],
@@ -113,7 +113,7 @@ def _decode_messages(
     try:
         if max(map(len, values), default=0) <= MAX_BYTES:
             return list(map(_TICK.decode, values)), None, []
-    except _UNDECODABLE:
+    except UNREADABLE:
         pass  # some message is broken: look at each
     ticks: list[Tick] = []
     positions: list[int] = []
@@ -137,7 +137,7 @@ def _decode_message(value: bytes) -> Tick | tuple[Reason, str]:
         return _TICK.decode(value)
     except msgspec.ValidationError as error:
         return _invalid(value, str(error))
-    except _UNDECODABLE as error:
+    except UNREADABLE as error:
         return Reason.NOT_JSON, _broken(value) or f"not JSON: {error}"
 
 
@@ -155,7 +155,7 @@ def _invalid(value: bytes, complaint: str) -> tuple[Reason, str]:
     cause = complaint[: found.start()] if found else complaint
     try:
         text = bytes(_FIELDS.decode(value)[field])
-    except (*_UNDECODABLE, KeyError):  # some other key of the object is not text
+    except (*UNREADABLE, KeyError):  # some other key of the object is not text
         text = value
     out_of_range = cause == "Number out of range" and field in {"price", "bid", "ask"}
     reason = Reason.BAD_PRICE if out_of_range else Reason.WRONG_TYPE
@@ -195,78 +195,13 @@ def _column(ticks: list[Tick], name: str) -> npt.NDArray[Any]:
         return np.fromiter(values, dtype, len(ticks))
 
 
-def _time_limit(ticks: list[Tick], timestamps_ms: Int64) -> Int64:
-    """Return what each tick's time is held against: received at, else written to Kafka at."""
+def _received(ticks: list[Tick]) -> Int64:
+    """Return when each tick was received, -1 where it does not say."""
     try:
         return np.fromiter(map(_RECEIVED, ticks), np.int64, len(ticks))
     except TypeError:  # a null is among them
-        written = np.where(timestamps_ms < 0, _NO_LIMIT, timestamps_ms * 1_000_000).tolist()
-        pairs = zip(map(_RECEIVED, ticks), written, strict=True)
-        return np.array([w if r is None else r for r, w in pairs], np.int64)
-
-
-def _defects(
-    ticks: list[Tick], columns: dict[str, np.ndarray], limit: Int64, allowed: frozenset[str]
-) -> list[tuple[Reason, Bool]]:
-    """Return a mask per reason, first the one that counts where several hold."""
-    price, bid, ask = columns["price"], columns["bid"], columns["ask"]
-    time_ns = columns["ts_event_ns"]
-    # Not "event > limit + 5 s": the limit is foreign and may be the largest number there is.
-    ahead = np.maximum(time_ns, ANCIENT_NS) - MAX_AHEAD_NS > limit
-    defects = [
-        (Reason.BAD_PRICE, ~_usable(price) | _unusable(bid) | _unusable(ask)),
-        (Reason.CROSSED_BOOK, bid > ask),
-        (
-            Reason.NEGATIVE_SIZE,
-            (columns["size"] < 0) | (columns["bid_size"] < 0) | (columns["ask_size"] < 0),
-        ),
-        (Reason.ANCIENT_TIME, time_ns < ANCIENT_NS),
-        (Reason.FUTURE_TIME, ahead | (time_ns > LATEST_NS)),
-    ]
-    if allowed:
-        foreign = np.array([t.symbol not in allowed for t in ticks], np.bool_)
-        defects.append((Reason.UNKNOWN_SYMBOL, foreign))
-    return defects
-
-
-def _usable(price: Float64) -> Bool:
-    return (price > 0) & (price < np.inf)
-
-
-def _unusable(quote: Float64) -> Bool:
-    unusable: Bool = (quote <= 0) | (quote == np.inf)  # neither holds where there is no quote
-    return unusable
-
-
-def _explain(reason: Reason, tick: Tick, timestamp_ms: int) -> str:
-    if reason is Reason.BAD_PRICE:
-        prices = (("price", tick.price), ("bid", tick.bid), ("ask", tick.ask))
-        name, value = _first(prices, lambda value: not 0 < value < float("inf"))
-        return f"{name} is {value!r}, not a positive finite number"
-    if reason is Reason.CROSSED_BOOK:
-        return f"bid {tick.bid!r} is above ask {tick.ask!r}"
-    if reason is Reason.NEGATIVE_SIZE:
-        sizes = (("size", tick.size), ("bid_size", tick.bid_size), ("ask_size", tick.ask_size))
-        name, value = _first(sizes, lambda value: value < 0)
-        return f"{name} is {value!r}, a negative number"
-    if reason is Reason.ANCIENT_TIME:
-        return f"ts_event_ns is {tick.ts_event_ns}, before 2009-01-01"
-    if reason is Reason.UNKNOWN_SYMBOL:
-        return f"symbol is {tick.symbol!r}, which VOLTICK_ALLOWED_SYMBOLS does not list"
-    if tick.ts_event_ns > LATEST_NS:
-        return f"ts_event_ns is {tick.ts_event_ns}, too late for 64-bit arithmetic"
-    if tick.ts_recv_ns is not None:
-        return f"ts_event_ns is {tick.ts_event_ns}, over 5 s ahead of ts_recv_ns {tick.ts_recv_ns}"
-    return (
-        f"ts_event_ns is {tick.ts_event_ns}, over 5 s ahead of the message's timestamp"
-        f" {timestamp_ms} ms"
-    )
-
-
-def _first(
-    named: Iterable[tuple[str, float | None]], is_bad: Callable[[float], bool]
-) -> tuple[str, float]:
-    return next((name, value) for name, value in named if value is not None and is_bad(value))
+        values = (-1 if value is None else value for value in map(_RECEIVED, ticks))
+        return np.fromiter(values, np.int64, len(ticks))
 
 
 def _symbol_ids(ticks: list[Tick], symbols: SymbolTable) -> Int32:
@@ -275,6 +210,37 @@ def _symbol_ids(ticks: list[Tick], symbols: SymbolTable) -> Int32:
         return np.array([by_venue[t.venue][t.symbol] for t in ticks], np.int32)
     except KeyError:
         return np.array([symbols.intern(t.venue, t.symbol) for t in ticks], np.int32)
+
+
+def _carry_gap_marks(
+    symbols: SymbolTable,
+    dead: list[DeadLetter],
+    allowed: frozenset[str],
+    columns: dict[str, np.ndarray],
+    symbol_ids: Int32,
+) -> None:
+    """Keep the gap marks of refused ticks; give those that wait to the usable ticks they are for.
+
+    ``dead`` is in offset order; the column of gaps is changed in place.
+    """
+    marks = symbols.gap_marks
+    found = deque(
+        (each.offset or 0, *mark)
+        for each in dead
+        if (mark := gap_mark(each.payload, allowed)) is not None
+    )
+    wanted = [*marks.keys, *(key for _offset, key, _trade_id in found)]
+    keys = {symbols.ids[key]: key for key in wanted if key in symbols.ids}
+    rows = np.flatnonzero(np.isin(symbol_ids, list(keys))).tolist() if keys else []
+    for row in rows:
+        offset, trade_id = int(columns["offset"][row]), int(columns["trade_id"][row])
+        while found and found[0][0] < offset:
+            marks.add(*found.popleft())
+        own_id = None if trade_id == NO_TRADE_ID else trade_id
+        if marks.take(keys[int(symbol_ids[row])], offset, own_id):
+            columns["gap"][row] = True
+    for left in found:
+        marks.add(*left)
 
 
 def _dead_letter(

@@ -9,7 +9,9 @@ import numpy as np
 
 from flows.codec.batch import SymbolTable
 from flows.numeric.arrays import Bool, Float64, Int32, Int64
+from schemas.decoding import UNREADABLE
 from schemas.predictions import Prediction
+from schemas.ticks import LATEST_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +109,16 @@ def decode_predictions(
     broken: list[tuple[int, str]] = []
     for value, offset in zip(values, offsets, strict=True):
         try:
-            found.append(decoder.decode(value))
-        except msgspec.DecodeError as error:
+            prediction = decoder.decode(value)
+        except UNREADABLE as error:
             broken.append((offset, str(error)))
-        else:
-            kept.append(offset)
+            continue
+        problem = _problem(prediction)
+        if problem is not None:
+            broken.append((offset, problem))
+            continue
+        found.append(prediction)
+        kept.append(offset)
     numbers = [models.intern(each) for each in found]
     return (
         PredictionBatch(
@@ -131,6 +138,15 @@ def decode_predictions(
         ),
         broken,
     )
+
+
+def _problem(prediction: Prediction) -> str | None:
+    """Return why a well-formed message cannot be a prediction of the pipeline, None if it can."""
+    if not 0 <= prediction.ts_event_ns <= LATEST_NS:
+        return f"ts_event_ns is {prediction.ts_event_ns}, not between 1970 and 2261"
+    if not prediction.mid > 0:
+        return f"mid is {prediction.mid!r}, not a positive number"
+    return None
 
 
 def _scores(found: Sequence[Prediction]) -> Float64:

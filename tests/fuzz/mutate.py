@@ -229,6 +229,8 @@ def _shifted(random_: random.Random, time_ns: object) -> int:
         59 * NS_PER_S,
         60 * NS_PER_S,
         61 * NS_PER_S,
+        300 * NS_PER_S,
+        301 * NS_PER_S,
         3600 * NS_PER_S,
     )
     far = (3601 * NS_PER_S, 7200 * NS_PER_S, 4 * DAY, 32 * DAY, 4000 * DAY)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from schemas.features import FEATURE_SET, WARM_AFTER_S
 from schemas.ticks import Tick
+from tests.oracle.marks import Marks
 from tests.oracle.order import Decision, PartitionOrder
 from tests.oracle.time import NS_PER_S
 from tests.oracle.validity import Reasons, validate
@@ -24,6 +25,7 @@ class ExpectedRow:
     effective_ns: int
     mid: float
     warm: bool
+    gap: bool
 
     def prediction_fields(self, origin: Origin) -> dict[str, object]:
         """Return every field of the prediction that does not depend on a model or a clock."""
@@ -37,7 +39,7 @@ class ExpectedRow:
             "mid": self.mid,
             "warm": self.warm,
             "late": self.decision is Decision.LATE,
-            "gap": tick.gap,
+            "gap": self.gap,
             "restart": self.decision in {Decision.FIRST, Decision.RESTART},
             "feature_set": FEATURE_SET,
             "partition": origin[0],
@@ -90,12 +92,16 @@ def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Exp
     """
     expected = Expected()
     partitions: dict[int, PartitionOrder] = {}
+    marks: dict[int, Marks] = {}
     for message in sorted(raw, key=lambda each: (each.partition, each.offset)):
         origin = (message.partition, message.offset)
+        waiting = marks.setdefault(message.partition, Marks(allowed))
         tick = validate(message.value, message.timestamp_ms, allowed)
         if not isinstance(tick, Tick):
             expected.dead_letters[origin] = ExpectedDeadLetter(tick, message.value)
+            waiting.refuse(message.offset, message.value)
             continue
+        marked = waiting.accept(message.offset, tick)
         order = partitions.setdefault(message.partition, PartitionOrder())
         decision, effective_ns, started_ns = order.decide(
             (tick.venue, tick.symbol), tick.ts_event_ns, tick.trade_id
@@ -110,6 +116,7 @@ def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Exp
             effective_ns=effective_ns,
             mid=_mid(tick),
             warm=effective_ns - started_ns >= WARM_AFTER_S * NS_PER_S,
+            gap=tick.gap or marked,
         )
     return expected
 

@@ -7,9 +7,11 @@ import msgspec
 
 from schemas.dead_letters import Reason
 from schemas.ticks import Tick
+from tests.oracle.time import NS_PER_DAY, NS_PER_MINUTE
 
 LARGEST_BYTES = 64 * 1024
-AHEAD_LIMIT_NS = 5_000_000_000
+AHEAD_LIMIT_NS = 5 * NS_PER_MINUTE
+BEYOND_LOG_LIMIT_NS = NS_PER_DAY
 EARLIEST_NS = 1_230_768_000_000_000_000  # 2009-01-01
 LATEST_NS = 9_213_000_000_000_000_000  # four months before the end of 64-bit nanoseconds
 _INT64 = range(-(2**63), 2**63)
@@ -102,12 +104,16 @@ def _time_reasons(tick: Tick, timestamp_ms: int) -> set[Reason]:
         reasons.add(Reason.ANCIENT_TIME)
     if tick.ts_event_ns > LATEST_NS:
         reasons.add(Reason.FUTURE_TIME)
-    if tick.ts_recv_ns is not None:
-        known_by = tick.ts_recv_ns
-    elif timestamp_ms >= 0:
-        known_by = timestamp_ms * 1_000_000
-    else:
-        return reasons
-    if tick.ts_event_ns > known_by + AHEAD_LIMIT_NS:
+    # A clock that shows a time before 2009 was never set: it says nothing.
+    received = tick.ts_recv_ns
+    if received is not None and received < EARLIEST_NS:
+        received = None
+    written: int | None = timestamp_ms * 1_000_000
+    if written is not None and written < EARLIEST_NS:
+        written = None
+    clocks = [clock for clock in (received, written) if clock is not None]
+    if clocks and tick.ts_event_ns > max(clocks) + AHEAD_LIMIT_NS:
+        reasons.add(Reason.FUTURE_TIME)
+    if written is not None and tick.ts_event_ns > written + BEYOND_LOG_LIMIT_NS:
         reasons.add(Reason.FUTURE_TIME)
     return reasons

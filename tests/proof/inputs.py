@@ -134,6 +134,10 @@ def _changed(tick: Tick, **fields: object) -> bytes:
     return json.dumps({**msgspec.to_builtins(tick), **fields}).encode()
 
 
+def _at(ts_ns: int) -> dict[str, int]:
+    return {"ts_event_ns": ts_ns, "ts_recv_ns": ts_ns}
+
+
 def _without(tick: Tick, name: str) -> bytes:
     whole = msgspec.to_builtins(tick)
     del whole[name]
@@ -166,8 +170,9 @@ _BAD = (
     lambda tick: _changed(tick, bid=tick.price * 1.01, ask=tick.price),
     lambda tick: _changed(tick, size=-0.5),
     lambda tick: _changed(tick, bid_size=-1.0),
-    lambda tick: _changed(tick, ts_event_ns=tick.ts_event_ns + 6 * NS_PER_S, ts_recv_ns=None),
-    lambda tick: _changed(tick, ts_recv_ns=tick.ts_event_ns - 5 * NS_PER_S - 1),
+    lambda tick: _changed(tick, ts_event_ns=tick.ts_event_ns + 302 * NS_PER_S, ts_recv_ns=None),
+    lambda tick: _changed(tick, **_at(tick.ts_event_ns + 3 * 366 * 86_400 * NS_PER_S)),
+    lambda tick: _changed(tick, price=0.0, gap=True),
     lambda tick: _changed(tick, ts_event_ns=1_230_768_000 * NS_PER_S - 1),
     lambda tick: _changed(tick, symbol="X" * 65),
     lambda tick: _changed(tick, note="x" * 66_000),

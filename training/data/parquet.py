@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flows.codec.batch import NO_TRADE_ID, SymbolTable, TickBatch
-from flows.codec.decode import ANCIENT_NS, LATEST_NS, MAX_AHEAD_NS
+from flows.codec.validity import latest_credible_ns
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Int64
 from schemas.features import FEATURE_SET
+from schemas.ticks import EARLIEST_NS, LATEST_NS
 from training.data.ticklog import TickLog, concatenate, provenance_of, take
 
 NEEDED = ("symbol", "ts_event_ns", "price")
@@ -137,8 +138,10 @@ def _valid(batch: TickBatch, ts_recv_ns: Int64) -> Bool:
     good &= ~(batch.bid > batch.ask)
     for size in (batch.size, batch.bid_size, batch.ask_size):
         good &= ~(size < 0)
-    good &= (batch.ts_event_ns >= ANCIENT_NS) & (batch.ts_event_ns <= LATEST_NS)
-    return np.asarray(good & (batch.ts_event_ns - MAX_AHEAD_NS <= ts_recv_ns), np.bool_)
+    good &= (batch.ts_event_ns >= EARLIEST_NS) & (batch.ts_event_ns <= LATEST_NS)
+    no_timestamps = np.full(len(batch), -1)
+    credible = batch.ts_event_ns <= latest_credible_ns(ts_recv_ns, no_timestamps)
+    return np.asarray(good & credible, np.bool_)
 
 
 def _column(table: pa.Table, name: str) -> Any:

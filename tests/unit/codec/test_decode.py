@@ -9,12 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.codec.batch import NO_TRADE_ID, RawBatch, SymbolTable
-from flows.codec.decode import LATEST_NS, MAX_BYTES, decode
+from flows.codec.decode import MAX_BYTES, decode
+from flows.codec.validity import MAX_AHEAD_NS
+from flows.numeric.time import NS_PER_S
 from schemas.dead_letters import Reason
-from schemas.ticks import Tick
+from schemas.ticks import LATEST_NS, Tick
+from tests.oracle.marks import Marks
 from tests.oracle.validity import validate
 
-NOW_NS = 1_700_000_000_000_000_000
+NOW_S = 1_700_000_000
+NOW_NS = NOW_S * NS_PER_S
+YEAR_S = 366 * 86_400
+YEAR_NS = YEAR_S * NS_PER_S
 GOOD = {
     "symbol": "BTC-USD",
     "venue": "coinbase-exchange",
@@ -122,11 +128,20 @@ BAD = [
     (message(bid=60002.0), Reason.CROSSED_BOOK, "bid 60002.0 is above ask 60001.0"),
     (message(size=-0.1), Reason.NEGATIVE_SIZE, "size is -0.1"),
     (message(ask_size=-3), Reason.NEGATIVE_SIZE, "ask_size is -3.0"),
-    (message(ts_event_ns=NOW_NS + 5_000_000_101), Reason.FUTURE_TIME, "ahead of ts_recv_ns"),
     (
-        message(ts_event_ns=NOW_NS + 5_000_000_001, ts_recv_ns=None),
+        message(ts_event_ns=NOW_NS + MAX_AHEAD_NS + 101),
+        Reason.FUTURE_TIME,
+        f"ahead of ts_recv_ns {NOW_NS + 100} and the message's timestamp",
+    ),
+    (
+        message(ts_event_ns=NOW_NS + MAX_AHEAD_NS + 1, ts_recv_ns=None),
         Reason.FUTURE_TIME,
         "ahead of the message's timestamp",
+    ),
+    (
+        message(ts_event_ns=NOW_NS + 3 * YEAR_NS, ts_recv_ns=NOW_NS + 3 * YEAR_NS),
+        Reason.FUTURE_TIME,
+        "ahead of ts_recv_ns",
     ),
     (
         message(ts_event_ns=LATEST_NS + 1, ts_recv_ns=2**63 - 1),
@@ -163,9 +178,8 @@ def test_symbols_outside_the_list_are_refused():
     [
         message(bid=60001.0),  # a locked book
         message(size=0, bid_size=0, ask_size=0),
-        message(ts_event_ns=NOW_NS + 5_000_000_100),  # just 5 s ahead
+        message(ts_event_ns=NOW_NS + MAX_AHEAD_NS + 100),  # of a clock that is behind
         message(ts_event_ns=1_230_768_000_000_000_000),
-        message(ts_event_ns=LATEST_NS, ts_recv_ns=2**63 - 1),
         message(sequence=2**63 - 1, unknown={"deep": [1, 2]}),
         message(pad="x" * (MAX_BYTES - len(message(pad="")))),
         b" " + message() + b"\n",
@@ -177,8 +191,40 @@ def test_what_is_just_within_the_limits_is_a_tick(value: bytes):
     assert len(ticks) == 1
 
 
-def test_a_message_without_any_clock_is_held_against_none():
-    value = message(ts_event_ns=NOW_NS + 10**18, ts_recv_ns=None)
+AHEAD = [
+    # receive time and Kafka timestamp beside the event time; whether the event is credible
+    pytest.param(-10, 0, True, id="the receive clock is ten seconds behind"),
+    pytest.param(-86_400, 0, True, id="the receive clock is a day behind"),
+    pytest.param(0, -3600, True, id="the log's clock is an hour behind"),
+    pytest.param(-120, -120, True, id="the one clock of both is two minutes behind"),
+    pytest.param(-301, -301, False, id="the event is far ahead of both clocks"),
+    pytest.param(0, -86_401, False, id="the receive clock is a day ahead of the log"),
+    pytest.param(0, -YEAR_S, False, id="event and receive clock are a year ahead of the log"),
+    pytest.param(-YEAR_S, -YEAR_S, False, id="the event is a year ahead"),
+    pytest.param(YEAR_S, YEAR_S, True, id="an old recording"),
+    pytest.param(0, None, True, id="no timestamp"),
+    pytest.param(-301, None, False, id="ahead of the receive clock, no timestamp"),
+    pytest.param(None, -120, True, id="no receive time"),
+    pytest.param(None, -301, False, id="ahead of the log, no receive time"),
+    pytest.param(None, None, True, id="no clock"),
+    pytest.param(1 - NOW_S, 0, True, id="the receive clock was never set"),
+    pytest.param(0, 1 - NOW_S, True, id="the log's clock was never set"),
+    pytest.param(1 - NOW_S, 1 - NOW_S, True, id="no clock was ever set"),
+]
+
+
+@pytest.mark.parametrize(("received_s", "written_s", "credible"), AHEAD)
+def test_event_times_are_held_against_both_clocks(received_s, written_s, credible):
+    value = message(ts_recv_ns=None if received_s is None else NOW_NS + received_s * NS_PER_S)
+    raw = batch(value, timestamp_ms=-1 if written_s is None else (NOW_S + written_s) * 1000)
+    ticks, dead = decoded(raw)
+    assert len(ticks) == credible
+    assert [each.reason for each in dead] == ([] if credible else [Reason.FUTURE_TIME])
+    assert isinstance(validate(value, raw.timestamps_ms[0]), Tick) == credible
+
+
+def test_the_latest_time_there_is_is_credible_where_no_log_denies_it():
+    value = message(ts_event_ns=LATEST_NS, ts_recv_ns=2**63 - 1)
     ticks, dead = decoded(batch(value, timestamp_ms=-1))
     assert (len(ticks), dead) == (1, [])
 
@@ -199,7 +245,9 @@ json_values = st.one_of(
     st.booleans(),
     st.integers(-(2**65), 2**65),
     st.floats(allow_nan=True, allow_infinity=True),
-    st.sampled_from([0, -1, 1, 2, 1e308, -0.0, NOW_NS, NOW_NS + 5_000_000_100, 2**63, "", "A"]),
+    st.sampled_from(
+        [0, -1, 1, 2, 1e308, -0.0, NOW_NS, NOW_NS + MAX_AHEAD_NS + 100, 2**63, "", "A"]
+    ),
     st.text(max_size=3),
     st.lists(st.integers(), max_size=1),
 )
@@ -234,9 +282,16 @@ def test_agrees_with_a_check_message_by_message(
     raw = RawBatch(0, values, offsets, [at for _, at in messages], len(values))
     ticks, dead = decoded(raw, allowed)
     expected = [validate(value, at, allowed) for value, at in messages]
-    good = [at for at, verdict in enumerate(expected) if isinstance(verdict, Tick)]
+    good = [at for at, each in enumerate(expected) if isinstance(each, Tick)]
     assert ticks.offset.tolist() == good
     assert [letter.offset for letter in dead] == [at for at in offsets if at not in good]
+    marks, gaps = Marks(allowed), []
+    for at, each in enumerate(expected):
+        if isinstance(each, Tick):
+            gaps.append(marks.accept(at, each) or each.gap)
+        else:
+            marks.refuse(at, values[at])
+    assert ticks.gap.tolist() == gaps
     for row, at in enumerate(good):
         assert ticks.ticks[row] == expected[at]
         _assert_row_is(ticks, row, expected[at])
@@ -251,4 +306,4 @@ def _assert_row_is(ticks, row: int, tick: Tick):
         assert math.isnan(found) if said is None else found == said
     assert ticks.ts_event_ns[row] == tick.ts_event_ns
     assert ticks.trade_id[row] == (NO_TRADE_ID if tick.trade_id is None else tick.trade_id)
-    assert (ticks.side[row], ticks.gap[row]) == (tick.side, tick.gap)
+    assert ticks.side[row] == tick.side

@@ -85,7 +85,7 @@ def test_warm_after_five_minutes_of_memory() -> None:
         (b'{"symbol":"A","venue":"v","ts_event_ns":1}', -1, Reason.MISSING_FIELD),
         (b'{"symbol":1,"venue":"v","ts_event_ns":1,"price":1}', -1, Reason.WRONG_TYPE),
         (b" " * 65_537, -1, Reason.TOO_LARGE),
-        (msgspec.json.encode(tick(6)), T0 // 1_000_000, Reason.FUTURE_TIME),
+        (msgspec.json.encode(tick(301)), T0 // 1_000_000, Reason.FUTURE_TIME),
         (msgspec.json.encode(tick(0, bid=2.0, ask=1.0)), -1, Reason.CROSSED_BOOK),
         (msgspec.json.encode(tick(0, bid=0.0)), -1, Reason.BAD_PRICE),
         (msgspec.json.encode(tick(0, size=-1.0)), -1, Reason.NEGATIVE_SIZE),
