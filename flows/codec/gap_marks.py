@@ -4,8 +4,9 @@ A tick with ``gap`` says that ticks were lost just before it. Where that tick it
 letter, the loss is no less true: the next usable tick of the symbol carries the mark instead.
 
 Which tick that is depends on the log alone: a mark is kept for a fixed number of offsets, and only
-the newest marks are kept. So a run that starts at :attr:`GapMarks.oldest` or before it gives every
-mark to the same tick. A refused message whose venue, symbol or gap cannot be read marks nothing.
+the newest marks are kept. A run that starts between a refused tick and the one that took its mark
+over would miss the mark: :meth:`GapMarks.rebuild_from` says where a run may start. A refused
+message whose venue, symbol or gap cannot be read marks nothing.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ KEPT_OFFSETS = 1_000_000
 
 KEPT_MARKS = 4_096
 """How many marks of a partition wait at most; beyond it the oldest one is dropped."""
+
+KEPT_SPANS = 4_096
+"""How many spans between a refused tick and its successor are told apart at most."""
 
 
 class _Marked(msgspec.Struct, frozen=True, gc=False):
@@ -44,23 +48,39 @@ _DECODE_NUMBERED = msgspec.json.Decoder(_Numbered).decode
 
 @dataclass(slots=True)
 class GapMarks:
-    """The marks of one partition that wait for a tick."""
+    """The marks of one partition that wait for a tick, and those that were taken over."""
 
     _keys: dict[int, Key] = field(default_factory=dict)  # by offset, oldest first
     _waiting: dict[Key, list[tuple[int, int | None]]] = field(default_factory=dict)
+    # From a refused tick to the one that took its mark over, in the order of the latter.
+    _spans: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def keys(self) -> Sequence[Key]:
         """The pairs of venue and symbol that a mark waits for."""
         return list(self._waiting)
 
-    def oldest(self, next_offset: int) -> int:
-        """Return the offset of the oldest mark that waits; ``next_offset`` where there is none."""
+    def rebuild_from(self, features_from: int, next_offset: int) -> int:
+        """Return where a run may start at the latest to find the same gaps from here on.
+
+        Parameters
+        ----------
+        features_from
+            Oldest offset that the features' state depends on.
+        next_offset
+            Where the next batch begins: older marks and spans are dropped.
+        """
+        start = min(features_from, next_offset)
         for offset in list(self._keys):
             if next_offset - offset <= KEPT_OFFSETS:
-                return min(offset, next_offset)
+                start = min(start, offset)
+                break
             self._drop(offset)
-        return next_offset
+        for refused, taken in reversed(self._spans):
+            if refused < start <= taken:
+                start = refused
+        self._spans = [span for span in self._spans if span[1] >= start]
+        return start
 
     def add(self, offset: int, key: Key, trade_id: int | None) -> None:
         """Keep the mark of a refused tick."""
@@ -81,7 +101,11 @@ class GapMarks:
                 self._drop(marked)
             elif trade_id is None or marked_id is None or trade_id >= marked_id:
                 self._drop(marked)
+                self._spans.append((marked, offset))
                 taken = True
+        while len(self._spans) > KEPT_SPANS:
+            (refused, _until), (other, until) = self._spans[:2]
+            self._spans[:2] = [(min(refused, other), until)]
         return taken
 
     def _drop(self, offset: int) -> None:

@@ -186,9 +186,8 @@ class EncodeStep:
         batch = OutputBatch(
             partition=raw.partition,
             next_offset=raw.next_offset,
-            rebuild_from=min(
-                scored.featured.features.rebuild_from,
-                decoded.symbols.gap_marks.oldest(raw.next_offset),
+            rebuild_from=decoded.symbols.gap_marks.rebuild_from(
+                scored.featured.features.rebuild_from, raw.next_offset
             ),
             caught_up=raw.caught_up,
             emit=raw.emit,

@@ -25,7 +25,7 @@ def assert_rebuilt_equal(log: list[Outgoing], cuts: list[int], reach: int) -> No
         done = cut
         rebuilt = FeatureState()
         again = SymbolTable()
-        start = min(rows.rebuild_from, cut)
+        start = table.gap_marks.rebuild_from(rows.rebuild_from, cut)
         rebuilt.update(_with_table(log, start, cut, again))
         stop = min(cut + reach, len(log))
         after = rebuilt.update(_with_table(log, cut, stop, again))

@@ -94,7 +94,7 @@ def test_a_symbol_that_is_not_allowed_leaves_no_mark():
     raw = RawBatch(0, [message(gap=True, price=0), message("B", gap=True)], [0, 1], [-1, -1], 2)
     decode(raw, symbols, "ticks.raw", frozenset({"C"}))
     assert symbols.gap_marks.keys == []
-    assert symbols.gap_marks.oldest(2) == 2
+    assert symbols.gap_marks.rebuild_from(2, 2) == 2
 
 
 def test_the_oldest_waiting_mark_holds_the_rebuild_back_until_it_is_too_old(monkeypatch):
@@ -102,7 +102,7 @@ def test_the_oldest_waiting_mark_holds_the_rebuild_back_until_it_is_too_old(monk
     symbols = SymbolTable()
     gaps([message(), message(gap=True, price=0), message("B", gap=True, price=0)], (), symbols)
     marks = symbols.gap_marks
-    assert [marks.oldest(at) for at in (3, 11, 12, 13)] == [1, 1, 2, 13]
+    assert [marks.rebuild_from(at, at) for at in (3, 11, 12, 13)] == [1, 1, 2, 13]
     assert marks.keys == []
 
 
@@ -118,8 +118,13 @@ entries = st.tuples(
 
 
 @settings(max_examples=200)
-@given(st.lists(entries, max_size=30), st.sets(st.integers(1, 29)), st.integers(0, 30))
-def test_every_run_from_the_oldest_mark_on_finds_the_same_gaps(entries, cuts, stopped):
+@given(
+    st.lists(entries, max_size=30),
+    st.sets(st.integers(1, 29)),
+    st.integers(0, 30),
+    st.integers(0, 30),
+)
+def test_every_run_that_starts_early_enough_finds_the_same_gaps(entries, cuts, stopped, needed):
     values = [
         message(symbol, trade_id, gap=gap, price=0 if refused else 1)
         for symbol, trade_id, gap, refused in entries
@@ -128,6 +133,7 @@ def test_every_run_from_the_oldest_mark_on_finds_the_same_gaps(entries, cuts, st
         for module in (gap_marks, oracle):
             patch.setattr(module, "KEPT_OFFSETS", 8)
             patch.setattr(module, "KEPT_MARKS", 3)
+        patch.setattr(gap_marks, "KEPT_SPANS", 2)
         marks, wanted = Marks(frozenset()), []
         for offset, value in enumerate(values):
             each = validate(value, -1)
@@ -138,10 +144,12 @@ def test_every_run_from_the_oldest_mark_on_finds_the_same_gaps(entries, cuts, st
         whole = gaps(values, cuts)
         assert whole == wanted
         stopped = min(stopped, len(values))
+        needed = min(needed, stopped)
         symbols = SymbolTable()
         gaps(values[:stopped], cuts, symbols)
-        start = symbols.gap_marks.oldest(stopped)
+        start = symbols.gap_marks.rebuild_from(needed, stopped)
+        assert start <= min(needed, stopped)
         again = gaps(values, cuts, first=start)
-        assert [each for each in again if each[0] >= stopped] == [
-            each for each in whole if each[0] >= stopped
+        assert [each for each in again if each[0] >= needed] == [
+            each for each in whole if each[0] >= needed
         ]
