@@ -16,12 +16,13 @@ from flows.connectors.redis import QualityWriter
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.monitoring.quality import QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
+from flows.numeric.background import BackgroundKernel
 from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
 from flows.runtime.process import end_on_error
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
 from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin, Publish, Specs, span_of
-from flows.targets import Realizer
+from flows.targets import label_kernel
 from schemas import topics
 
 WRITTEN = (topics.PREDICTIONS, topics.OUTCOMES)
@@ -43,6 +44,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     VoltickError
         The broker or the log does not allow it.
     """
+    kernel = BackgroundKernel(label_kernel())
     # Its own group: it has its own position, and its own transactional producers.
     group = f"{settings.group}-outcomes"
     endpoints = Endpoints(settings, group, topics.PREDICTIONS, WRITTEN, stop)
@@ -51,8 +53,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     store = ModelStore(settings.model_store)
     specs = Specs(store.manifest, (ModelRejectedError, ModelStoreError))
     spans = {DEFAULT_SPAN} | {span_of(manifest.target) for manifest in store.manifests()}
-    Realizer(*DEFAULT_SPAN)  # compiles, or loads what is compiled, before anything is read
-    join = OutcomeJoin(specs, spans, QualityMonitor(), metrics, _publisher(settings))
+    join = OutcomeJoin(specs, spans, QualityMonitor(), metrics, _publisher(settings), kernel)
     dataflow = Dataflow("voltick_outcomes")
     raw = op.input(
         "predictions",

@@ -16,9 +16,10 @@ from flows.connectors.kafka.transactions import Commit
 from flows.connectors.redis import LatestWriter
 from flows.connectors.redis.restore import restore_latest
 from flows.errors import ModelRejectedError, ModelStoreError
-from flows.features import warm_up
+from flows.features import feature_kernel
 from flows.local.launcher import ensure_services
 from flows.monitoring.metrics import PipelineMetrics
+from flows.numeric.background import BackgroundKernel
 from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
 from flows.runtime.process import end_on_error
 from flows.scoring.baseline import ensure_baseline
@@ -30,10 +31,6 @@ from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
 from schemas import topics
 
 WRITTEN = (topics.TICKS_RAW, topics.PREDICTIONS, topics.TICKS_FEATURES, topics.DEAD_LETTERS)
-
-
-# Loading the compiled kernel from its cache takes a fraction of this.
-KERNEL_SILENCE_S = 2.0
 
 
 def flow() -> Dataflow:
@@ -52,11 +49,11 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     VoltickError
         The broker, the log or the model store does not allow it.
     """
+    kernel = BackgroundKernel(feature_kernel())
     endpoints = Endpoints(settings, settings.group, topics.TICKS_RAW, WRITTEN, stop)
     metrics = PipelineMetrics()
     serve_metrics(metrics, settings.metrics_port)
     scorer = _scorer(settings)
-    _prepare_kernel()
     latest = _latest(settings)
 
     def on_commit(commit: Commit) -> None:
@@ -78,7 +75,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     dataflow = Dataflow("voltick_pipeline")
     raw = op.input("ticks", dataflow, source)
     decoded = op.map("decode", raw, end_on_error(decode))
-    featured = op.map("features", decoded, end_on_error(FeatureStep(metrics)))
+    featured = op.map("features", decoded, end_on_error(FeatureStep(metrics, kernel)))
     scored = op.map("score", featured, end_on_error(ScoreStep(scorer, metrics)))
     encoded = op.map("encode", scored, end_on_error(encode))
     op.output("write", encoded, endpoints.sink(on_commit))
@@ -90,23 +87,6 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         rebuild=endpoints.rebuild,
     )
     return dataflow
-
-
-def _prepare_kernel() -> None:
-    """Load the feature kernel; where it is compiled instead, say what takes so long."""
-
-    def say() -> None:
-        structlog.get_logger().info(
-            "preparing the feature kernel: a first run compiles it once, some seconds"
-        )
-
-    timer = threading.Timer(KERNEL_SILENCE_S, say)
-    timer.daemon = True
-    timer.start()
-    try:
-        warm_up()
-    finally:
-        timer.cancel()
 
 
 def _scorer(settings: Settings) -> Scorer:

@@ -6,14 +6,15 @@ closed bars, and a tick adds the open bar's part.
 """
 
 from flows.features import layout as at
+from flows.numeric.arithmetic import log_ratio
 from flows.numeric.arrays import Float64, Int64
-from flows.numeric.compiled import compiled, inlined, log_ratio
+from flows.numeric.compiled import compilable, inlined
 from schemas.features import MEMORY_S
 
 INF = float("inf")
 
 
-@compiled
+@compilable
 def open_bar(ints: Int64, floats: Float64, bars: Int64, s: int, sec: int) -> None:
     """Start the bar of index ``BAR`` at second ``sec``."""
     ints[s, at.BAR_SEC] = sec
@@ -29,14 +30,14 @@ def open_bar(ints: Int64, floats: Float64, bars: Int64, s: int, sec: int) -> Non
     floats[s, at.BAR_SPREAD] = 0.0
 
 
-@compiled
+@compilable
 def clear_fronts(floats: Float64, s: int, first: int, stop: int) -> None:
     """Empty the fronts of the sums ``first`` to ``stop``."""
     for c in range(first, stop):
         floats[s, at.BAR_FRONT + c] = 0.0
 
 
-@compiled
+@compilable
 def close_bar(
     ints: Int64,
     floats: Float64,
@@ -84,7 +85,7 @@ def close_bar(
     floats[s, at.BEFORE_G] = g
 
 
-@compiled
+@compilable
 def advance(bars: Int64, start: int, mask: int, tail: int, limit: int) -> int:
     """Return the first bar from ``tail`` on that is newer than second ``limit``."""
     while bars[start + (tail & mask), at.B_SEC] <= limit:
@@ -92,7 +93,7 @@ def advance(bars: Int64, start: int, mask: int, tail: int, limit: int) -> int:
     return tail
 
 
-@compiled
+@compilable
 def drop_bars(ints: Int64, bars: Int64, s: int, sec: int) -> None:
     """Drop bars that no window can reach, and move the anchor up to the newest sync in them."""
     start, mask = ints[s, at.BAR_START], ints[s, at.BAR_MASK]
@@ -106,7 +107,7 @@ def drop_bars(ints: Int64, bars: Int64, s: int, sec: int) -> None:
     ints[s, at.BAR_DROP] = k
 
 
-@compiled
+@compilable
 def enter_block_60(
     ints: Int64, floats: Float64, bar_values: Float64, recent_bars: Float64, s: int
 ) -> None:
@@ -128,7 +129,7 @@ def enter_block_60(
     floats[s, at.BAR_FRONT + at.C60_LOW] = INF
 
 
-@compiled
+@compilable
 def enter_block_300(
     ints: Int64, floats: Float64, bar_values: Float64, recent_bars: Float64, s: int
 ) -> None:
@@ -154,7 +155,7 @@ def enter_block_300(
     floats[s, at.FIRST_GG] = 0.0
 
 
-@compiled
+@compilable
 def enter_block_900(ints: Int64, floats: Float64, bar_values: Float64, s: int) -> None:
     """Store the backs of the 900 s window for the bars before the open one."""
     g2 = 0.0
@@ -165,7 +166,7 @@ def enter_block_900(ints: Int64, floats: Float64, bar_values: Float64, s: int) -
     clear_fronts(floats, s, at.C900_G2, at.C3600_G2)
 
 
-@compiled
+@compilable
 def enter_block_3600(ints: Int64, floats: Float64, bar_values: Float64, s: int) -> None:
     """Store the backs of the 3,600 s window over the raw values of the bars before the open one."""
     g2 = notional = spread = 0.0
@@ -180,7 +181,7 @@ def enter_block_3600(ints: Int64, floats: Float64, bar_values: Float64, s: int) 
     clear_fronts(floats, s, at.C3600_G2, at.COARSE_SUMS)
 
 
-@compiled
+@compilable
 def sum_closed(
     ints: Int64, floats: Float64, bars: Int64, bar_values: Float64, recent_bars: Float64, s: int
 ) -> None:
@@ -232,7 +233,7 @@ def sum_closed(
         floats[s, c + at.C3600_SPREAD] += bar_values[j, at.B_SPREAD]
 
 
-@compiled
+@compilable
 def next_bar(
     ints: Int64,
     floats: Float64,

@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from flows.features import layout as at
+from flows.numeric.arithmetic import log_ratio, quotient
 from flows.numeric.arrays import Float64, Int64
-from flows.numeric.compiled import compiled, inlined, log_ratio
+from flows.numeric.compiled import compilable, inlined
 from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from schemas.features import INDEX
 
@@ -60,7 +61,7 @@ ROOT_5, ROOT_60, ROOT_300, ROOT_900 = range(4, 8)
 FACTORS = 8
 
 
-@compiled
+@compilable
 def write_factors(history_s: float, factors: Float64) -> None:
     """Write the factors that scale counts and volatilities, float64, shape (FACTORS,).
 
@@ -105,7 +106,7 @@ def write_returns(ints: Int64, s: int, fine: Float64, rows: Float64, i: int) -> 
     rows[i, DOWNSIDE_VOL_300] = fine[at.S300_DOWN]
     # The tick that started the memory has no return.
     count = ints[s, at.HEAD] - max(ints[s, at.TAIL60], 1)
-    mean = fine[at.S60_R] / count
+    mean = quotient(fine[at.S60_R], count)
     rows[i, TICK_RETURN_MEAN_60] = mean
     # Non-negative but for rounding; no return beside the mean leaves 0 / 0.
     spread = max(0.0, fine[at.S60_R2] - mean * fine[at.S60_R])
@@ -167,23 +168,22 @@ def write_trades(
     rows[i, NOTIONAL_60] = notional if counts & at.LOW_MASK else NAN
     rows[i, SIGNED_NOTIONAL_60] = signed if counts >> 32 else NAN
     rows[i, VOLUME_IMBALANCE_60] = signed / sided if sided > 0.0 else NAN
-    rows[i, VWAP_DEV_BPS_60] = 1e4 * (mid * size / notional - 1.0) if size > 0.0 else NAN
+    rows[i, VWAP_DEV_BPS_60] = 1e4 * (quotient(mid * size, notional) - 1.0)
     signed, sided, notional = fine[at.S300_SIGNED], fine[at.S300_SIDED], fine[at.S300_NOTIONAL]
     rows[i, VOLUME_IMBALANCE_300] = signed / sided if sided > 0.0 else NAN
     defined = notional > 0.0 and head > 1
     rows[i, AMIHUD_300] = 1e6 * fine[at.S300_ABS_R] / notional if defined else NAN
 
     counts = ints[s, at.N_QUOTED_BOOKED] - ticks[j, at.QUOTED_BOOKED]
-    # Where the count is zero, so is the sum, and 0 / 0 is NaN.
-    rows[i, SPREAD_BPS_MEAN_60] = fine[at.S60_SPREAD] / (counts & at.LOW_MASK)
-    rows[i, IMBALANCE_MEAN_60] = fine[at.S60_IMBALANCE] / (counts >> 32)
+    rows[i, SPREAD_BPS_MEAN_60] = quotient(fine[at.S60_SPREAD], counts & at.LOW_MASK)
+    rows[i, IMBALANCE_MEAN_60] = quotient(fine[at.S60_IMBALANCE], counts >> 32)
     flow, abs_flow = fine[at.S60_FLOW], fine[at.S60_ABS_FLOW]
     rows[i, OFI_60] = flow if ints[s, at.N_FLOWS] > ticks[j, at.FLOWS] else NAN
-    rows[i, OFI_SHARE_60] = flow / abs_flow
-    rows[i, OFI_SHARE_5] = fine[at.S5_FLOW] / fine[at.S5_ABS_FLOW]
+    rows[i, OFI_SHARE_60] = quotient(flow, abs_flow)
+    rows[i, OFI_SHARE_5] = quotient(fine[at.S5_FLOW], fine[at.S5_ABS_FLOW])
     j = start + (ints[s, at.TAIL5] & mask)
     counts = ints[s, at.N_QUOTED_BOOKED] - ticks[j, at.QUOTED_BOOKED]
-    rows[i, IMBALANCE_MEAN_5] = fine[at.S5_IMBALANCE] / (counts >> 32)
+    rows[i, IMBALANCE_MEAN_5] = quotient(fine[at.S5_IMBALANCE], counts >> 32)
 
 
 @inlined

@@ -7,7 +7,7 @@ and ``floats``, float64, shape (symbols, STATE_FLOATS), the state per symbol; ``
 
 from flows.features import layout as at
 from flows.numeric.arrays import Float64, Int64
-from flows.numeric.compiled import compiled, inlined
+from flows.numeric.compiled import compilable, inlined
 from flows.numeric.time import NS_PER_S
 
 
@@ -19,7 +19,7 @@ def advance(ticks: Int64, start: int, mask: int, tail: int, limit: int) -> int:
     return tail
 
 
-@compiled
+@compilable
 def enter_block_60(
     ints: Int64, floats: Float64, values: Float64, recent: Float64, s: int, tail: int
 ) -> None:
@@ -54,7 +54,7 @@ def enter_block_60(
         floats[s, at.FRONT + c] = 0.0
 
 
-@compiled
+@compilable
 def enter_block_300(ints: Int64, floats: Float64, values: Float64, s: int, tail: int) -> None:
     """Store the backs of the 300 s window over the raw values of the ticks before the newest."""
     start, mask = ints[s, at.TICK_START], ints[s, at.TICK_MASK]
@@ -85,7 +85,7 @@ def enter_block_300(ints: Int64, floats: Float64, values: Float64, s: int, tail:
         floats[s, at.FRONT + c] = 0.0
 
 
-@compiled
+@compilable
 def enter_block_5(
     ints: Int64, floats: Float64, values: Float64, recent: Float64, s: int, tail: int
 ) -> None:
@@ -110,7 +110,7 @@ def enter_block_5(
         floats[s, at.FRONT + c] = 0.0
 
 
-@compiled
+@compilable
 def enter_block_r(
     ints: Int64,
     floats: Float64,
@@ -137,7 +137,7 @@ def enter_block_r(
         floats[s, at.FRONT + c] = 0.0
 
 
-@compiled
+@compilable
 def enter_blocks(
     ints: Int64, floats: Float64, values: Float64, recent: Float64, s: int, t: int
 ) -> None:

@@ -1,26 +1,29 @@
 """The compiled loop over a batch: one pass, tick by tick, one row of features for each."""
 
 import math
+import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
-import numba
 import numpy as np
-from numba import types
 
 from flows.codec import batch
 from flows.codec.batch import DUPLICATE, GAP, LATE, RESTART, WARM
 from flows.features import coarse, emit, fine, order
 from flows.features import layout as at
 from flows.features.types import COLUMN_DTYPES, Columns, Memory, Output
+from flows.numeric import arithmetic
+from flows.numeric import time as units
+from flows.numeric.arithmetic import log_ratio
 from flows.numeric.arrays import Float64, Int64
-from flows.numeric.compiled import compiled, entry, fingerprint, inlined, log_ratio
-from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
+from flows.numeric.compiled import Kernel, compilable, inlined
+from flows.numeric.time import NS_PER_S
 from schemas import features
 
+Fold = Callable[[Memory, Columns, Output, int], int]
 
-@compiled
+
+@compilable
 def clear(ints: Int64, floats: Float64, bars: Int64, s: int, t: int) -> None:
     """Start a symbol's memory at ``t`` with empty rings and empty windows."""
     for column in range(at.BOOKED_BEFORE, at.TICK_START):
@@ -74,7 +77,6 @@ def order_flow(
     return flow
 
 
-@compiled
 def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
     """Fold the ticks from ``first`` on into the memory and write a row for each.
 
@@ -92,9 +94,11 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
         if is_full(ints, s):
             return i
         ts = times[i]
-        minute = partition[at.MINUTE_START]
-        if minute == at.NO_MINUTE or ts < minute or ts - minute >= NS_PER_MINUTE:
+        if order.pass_time(partition, ts):
             order.forget(ints, partition, ts)
+        ints[s, at.SEEN_TIME] = ts
+        ints[s, at.SEEN_AT] = partition[at.ELAPSED]
+        follows = order.follows(ints, s, ts, trade_ids[i])
         sync_before = ints[s, at.SYNC]
         status = order.classify(ints, s, ts, trade_ids[i], columns.offset[i])
         t = ints[s, at.NEWEST]
@@ -122,7 +126,8 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
             # Not this tick, even if all runs agree on it: a run that starts with it does not know
             # its return, which the next tick's product of returns needs.
             ints[s, at.BAR_SYNC] = sync_before
-        if columns.gap[i]:
+        # A restart knows no newest id, so none that the tick's own could follow.
+        if columns.gap[i] and (status >= order.RESTART or not follows):
             flag |= GAP
             partition[at.N_GAPS] += 1
             ints[s, at.GAP_TIME] = t
@@ -224,23 +229,19 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
 
 
 @cache
-def kernel() -> Callable[[Memory, Columns, Output, int], int]:
-    """Compile ``fold``, or load it from the cache."""
-    stamp = fingerprint(batch, features, at, order, fine, coarse, emit)
-    i64, f64, row = types.int64[:, ::1], types.float64[:, ::1], types.float64[::1]
-    state = [i64, f64, i64, f64, f64, i64, f64, f64, types.int64[::1], row, row]
-    memory = _tuple_of(state, Memory)
-    columns = _tuple_of([numba.from_dtype(dtype)[::1] for dtype in COLUMN_DTYPES], Columns)
-    out = _tuple_of([f64, types.uint8[::1], row, types.int64[::1]], Output)
-
-    @entry(types.int64(memory, columns, out, types.int64))
-    def run(memory: Memory, columns: Columns, out: Output, first: int) -> int:
-        _ = stamp
-        return fold(memory, columns, out, first)
-
-    return run
+def feature_kernel() -> Kernel[Fold]:
+    """Return the kernel that ``fold`` is."""
+    here = sys.modules[__name__]
+    modules = (batch, features, units, arithmetic, at, order, fine, coarse, emit, here)
+    return Kernel(f"{__name__}:feature_kernel", fold, _example, modules)
 
 
-def _tuple_of(fields: list[Any], of: type) -> Any:
-    """Return numba's type of a named tuple."""
-    return types.NamedTuple(fields, of)  # type: ignore[no-untyped-call]
+def _example() -> tuple[Memory, Columns, Output, int]:
+    i64, f64, row = np.zeros((0, 0), np.int64), np.zeros((0, 0)), np.zeros(0)
+    count = np.zeros(0, np.int64)
+    return (
+        Memory(i64, f64, i64, f64, f64, i64, f64, f64, count, row, row),
+        Columns._make(np.zeros(0, dtype) for dtype in COLUMN_DTYPES),
+        Output(f64, np.zeros(0, np.uint8), row, count),
+        0,
+    )

@@ -85,6 +85,8 @@ COARSE_SUMS = 12
     ID_NOW,  # rebuild: greatest id of the current span, of the span before, the span's end
     ID_BEFORE,
     ID_SPAN_END,
+    SEEN_TIME,  # event time of its newest tick in the log, of any kind; ELAPSED at that tick
+    SEEN_AT,
     SYNC,  # rebuild: newest sync offset
     ANCHOR,  # rebuild: from here or earlier every run comes to this state
     BOOKED_BEFORE,  # the newest tick had a whole book
@@ -137,8 +139,8 @@ COARSE_SUMS = 12
     BAR_MASK,
     RECENT_BAR_START,
     RECENT_BAR_MASK,
-) = range(63)
-STATE_INTS = 63
+) = range(65)
+STATE_INTS = 65
 
 # State per symbol, floats.
 PRICE, MID, LAST_D, BID, ASK, BID_SIZE, ASK_SIZE = range(7)
@@ -150,9 +152,10 @@ BAR_FRONT = FRONT + FINE_SUMS
 CLOSED = BAR_FRONT + COARSE_SUMS  # coarse sums without the open bar; constant while it is open
 STATE_FLOATS = CLOSED + COARSE_SUMS + 1
 
-# State per partition.
-MINUTE_START, N_LATE, N_DUPLICATES, N_GAPS, N_RESTARTS, N_FORGOTTEN = range(6)
-PARTITION_INTS = 6
-NO_MINUTE = -1
+# State per partition: event time of the newest tick in the log, or -1; the time that has passed
+# (see ``order.pass_time``); counts of ticks; count of symbols forgotten.
+LAST_TIME, ELAPSED, N_LATE, N_DUPLICATES, N_GAPS, N_RESTARTS, N_FORGOTTEN = range(7)
+PARTITION_INTS = 7
+NO_TIME = -1
 
 NO_OFFSET = -1

@@ -25,27 +25,65 @@ the ``ANCHOR`` or any lower offset reaches the same state, where the anchor is
 from flows.features.layout import (
     ALIVE,
     ANCHOR,
+    ELAPSED,
     FORGET_AFTER_NS,
     ID_BEFORE,
     ID_NOW,
     ID_SPAN_END,
     LAST_ID,
     LAST_ID_TIME,
+    LAST_TIME,
     LATE_LIMIT_NS,
     LOW,
     MEMORY_NS,
-    MINUTE_START,
     N_FORGOTTEN,
     NEWEST,
-    NO_MINUTE,
+    NO_TIME,
+    SEEN_AT,
+    SEEN_TIME,
     SYNC,
     TOP,
 )
 from flows.numeric.arrays import Int64
-from flows.numeric.compiled import compiled, inlined
+from flows.numeric.compiled import compilable, inlined
 from flows.numeric.time import NS_PER_MINUTE
 
 ON_TIME, LATE, DUPLICATE, RESTART, FIRST = range(5)
+
+
+@inlined
+def pass_time(partition: Int64, ts: int) -> bool:
+    """Add the step to the tick at ``ts`` to the time that has passed; return if a minute began.
+
+    Only forward steps of at most the memory's length count: a clock that is wrong by more makes no
+    time pass, neither by its jump ahead nor by the return from it.
+    """
+    last = partition[LAST_TIME]
+    partition[LAST_TIME] = ts
+    if last == NO_TIME:
+        return False
+    if last < ts <= last + MEMORY_NS:
+        partition[ELAPSED] += ts - last
+    return bool(ts // NS_PER_MINUTE != last // NS_PER_MINUTE)
+
+
+@compilable
+def forget(ints: Int64, partition: Int64, ts: int) -> None:
+    """Drop the symbols that were silent for a day; called where a minute begins.
+
+    Otherwise a rebuild would always have to start at the last tick of a symbol that is no longer
+    traded. A day by the clock of the tick at ``ts``, which may be wrong, is enough once the length
+    of the memory has passed in the partition: by then its next tick would restart it anyway.
+    All runs that know the symbol agree on this: they all saw its last tick and what followed.
+    """
+    for s in range(ints.shape[0]):
+        passed = partition[ELAPSED] - ints[s, SEEN_AT]
+        silent = ts - ints[s, SEEN_TIME]
+        if ints[s, ALIVE] == 1 and (
+            passed > FORGET_AFTER_NS or (passed > MEMORY_NS and silent > FORGET_AFTER_NS)
+        ):
+            ints[s, ALIVE] = 0
+            partition[N_FORGOTTEN] += 1
 
 
 @inlined
@@ -71,7 +109,7 @@ def newest_known_id(ints: Int64, s: int, top: int) -> int:
     return -1
 
 
-@compiled
+@compilable
 def start_anew(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> None:
     """Reset the bounds to this tick: every run restarts the symbol here."""
     ints[s, ALIVE] = 1
@@ -85,6 +123,19 @@ def start_anew(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> None
 
 
 @inlined
+def counts_id(ints: Int64, s: int, ts: int) -> bool:
+    """Return whether the symbol has a newest id that a tick at ``ts`` still remembers."""
+    newest = max(ints[s, NEWEST], ts)
+    return bool(ints[s, LAST_ID] >= 0 and newest - ints[s, LAST_ID_TIME] <= MEMORY_NS)
+
+
+@inlined
+def follows(ints: Int64, s: int, ts: int, trade_id: int) -> bool:
+    """Return whether an id comes right after the symbol's newest: no trade between them is lost."""
+    return bool(ints[s, ALIVE] == 1 and trade_id == ints[s, LAST_ID] + 1 and counts_id(ints, s, ts))
+
+
+@inlined
 def classify(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> int:
     """Return what a tick is, ``ON_TIME`` to ``FIRST``; update newest time, newest id, bounds."""
     if ints[s, ALIVE] == 0:
@@ -94,14 +145,9 @@ def classify(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> int:
         ints[s, LAST_ID_TIME] = ts
         return FIRST
     newest = ints[s, NEWEST]
-    last_id = ints[s, LAST_ID]
     restart = ts - newest > MEMORY_NS or newest - ts > LATE_LIMIT_NS
     duplicate = (
-        not restart
-        and trade_id >= 0
-        and last_id >= 0
-        and trade_id <= last_id
-        and max(newest, ts) - ints[s, LAST_ID_TIME] <= MEMORY_NS
+        not restart and trade_id >= 0 and trade_id <= ints[s, LAST_ID] and counts_id(ints, s, ts)
     )
     top = ints[s, TOP]
     if ints[s, LOW] - ts > LATE_LIMIT_NS or ts - top > MEMORY_NS:
@@ -130,19 +176,3 @@ def classify(ints: Int64, s: int, ts: int, trade_id: int, offset: int) -> int:
         ints[s, LAST_ID] = trade_id
         ints[s, LAST_ID_TIME] = ints[s, NEWEST]
     return LATE if ts < newest else ON_TIME
-
-
-@compiled
-def forget(ints: Int64, partition: Int64, ts: int) -> None:
-    """Drop symbols silent for a day, when the partition's time enters another minute.
-
-    Otherwise a rebuild would always have to start at the last tick of a symbol that is no longer
-    traded. The silence is measured from ``TOP``, which is the same or less in runs that started
-    later: those have forgotten the symbol too.
-    """
-    if partition[MINUTE_START] != NO_MINUTE:
-        for s in range(ints.shape[0]):
-            if ints[s, ALIVE] == 1 and ts - ints[s, TOP] > FORGET_AFTER_NS:
-                ints[s, ALIVE] = 0
-                partition[N_FORGOTTEN] += 1
-    partition[MINUTE_START] = ts // NS_PER_MINUTE * NS_PER_MINUTE

@@ -4,6 +4,7 @@ Python does here what happens seldom (it sizes the arrays and moves rings); the 
 ``kernel`` does what happens for every tick.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from flows.codec.rows import FeatureRows
 from flows.features import layout as at
 from flows.features.buffers import Buffers
 from flows.features.emit import FACTORS
-from flows.features.kernel import kernel
+from flows.features.kernel import Fold, feature_kernel
 from flows.features.types import COLUMN_DTYPES, Columns, Memory, Output
 from flows.numeric.arrays import Float64, Int64
 from schemas.features import FEATURES
@@ -53,14 +54,21 @@ class FeatureState:
     """The windows over the ticks of one partition, a function of its log alone (see ``layout``).
 
     Not safe for use by several threads at once.
+
+    Parameters
+    ----------
+    form
+        Returns the form of the kernel to use, asked before each batch; by default the compiled
+        one, for which this waits. Both forms give the same bits, so that they may change.
     """
 
-    def __init__(self) -> None:
-        self._run = kernel()
+    def __init__(self, form: Callable[[], Fold] | None = None) -> None:
+        self._form = feature_kernel().compile if form is None else form
+        self._form()
         self._ints: Int64 = np.zeros((0, at.STATE_INTS), np.int64)
         self._floats: Float64 = np.zeros((0, at.STATE_FLOATS), np.float64)
         self._partition: Int64 = np.zeros(at.PARTITION_INTS, np.int64)
-        self._partition[at.MINUTE_START] = at.NO_MINUTE
+        self._partition[at.LAST_TIME] = at.NO_TIME
         self._sums: Float64 = np.zeros(at.FINE_SUMS, np.float64)
         self._factors: Float64 = np.zeros(FACTORS, np.float64)
         self._buffers = [
@@ -85,7 +93,7 @@ class FeatureState:
 
     @property
     def gaps(self) -> int:
-        """Ticks so far that carried a gap mark: ticks were lost just before them."""
+        """Ticks so far with a gap before them: marked, and their id does not follow the newest."""
         return int(self._partition[at.N_GAPS])
 
     @property
@@ -121,10 +129,11 @@ class FeatureState:
         )
         if n:
             self._make_rows(int(columns.symbol_id.max()) + 1)
-        done = self._run(self._memory, columns, out, 0)
+        run = self._form()
+        done = run(self._memory, columns, out, 0)
         while done < n:
             self._make_room(int(columns.symbol_id[done]))
-            done = self._run(self._memory, columns, out, done)
+            done = run(self._memory, columns, out, done)
         self._ticks_since_release += n
         forgotten = int(self._partition[at.N_FORGOTTEN])
         if forgotten != self._forgotten or self._ticks_since_release > RELEASE_EVERY_TICKS:

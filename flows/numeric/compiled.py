@@ -1,13 +1,29 @@
-"""Compilation by numba, in one place: settings, caching, and the arithmetic that rooms share."""
+"""One source in two forms: as Python runs it, and compiled by numba.
 
-import math
+A kernel is a plain function over named tuples of arrays. Compiled it is 500 times faster, but
+compiling takes some seconds. So it can also run as it stands, with the same result bit for bit:
+
+- arithmetic is IEEE in program order in both forms, with the same library's functions;
+- uncompiled, elements are read through memoryviews, as Python's numbers. These differ from numba's
+  in what they refuse: sources use ``arithmetic.quotient`` where the divisor may be zero, take no
+  logarithm of zero and no root of a negative number, and keep integers within 64 bits.
+
+numba is imported where it is used: who runs the uncompiled form does not wait for that import.
+"""
+
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property
 from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar, cast
+from types import FunctionType, ModuleType
+from typing import Any, Generic, TypeVar, cast
 
-import numba
+import structlog
+
+from flows.numeric.cache import cached_function, exclusive
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+Run = TypeVar("Run", bound=Callable[..., int])
 
 _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
@@ -15,44 +31,138 @@ _OPTIONS: dict[str, Any] = {
     # No array is made or kept by compiled code, so none needs counting: the atomic counts around
     # every call would cost a fifth of the time.
     "_nrt": False,
+    # Nothing calls compiled code from C.
+    "no_cfunc_wrapper": True,
 }
-
-AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
-
-SERIES_LIMIT = 0.01
-"""Below this |z| the series of ``log_ratio`` is exact to double precision."""
+_MARK = "_numba_options"
 
 
-def compiled(function: AnyFunction) -> AnyFunction:
-    """Compile a helper on first use: IEEE arithmetic in program order, no exceptions, no GIL.
-
-    Such helpers are not cached by themselves; they become part of the entry that calls them.
-    """
-    return cast(AnyFunction, numba.njit(**_OPTIONS)(function))
+def compilable(function: AnyFunction) -> AnyFunction:
+    """Mark a function that a kernel calls: compiled with the kernel, plain for Python."""
+    setattr(function, _MARK, {})
+    return function
 
 
 def inlined(function: AnyFunction) -> AnyFunction:
-    """Compile a helper like ``compiled`` does, always into its caller: for what runs every tick.
+    """Mark a function like ``compilable``; the compiled kernel holds its code at every call.
 
-    A call that passes arrays costs more than most of such helpers do.
+    For what runs every tick: a call that passes arrays costs more than most such functions do.
     """
-    wrapped = numba.njit(forceinline=True, **_OPTIONS)(function)
-    return cast(AnyFunction, wrapped)
+    setattr(function, _MARK, {"forceinline": True})
+    return function
 
 
-def entry(signature: Any) -> Callable[[AnyFunction], AnyFunction]:
-    """Compile a function for one signature now, or load it from the cache beside its source.
+class Kernel(Generic[Run]):
+    """A function over arrays, to be run uncompiled or compiled.
 
-    numba knows only the entry's own file when it judges whether a cached version is stale. So
-    entries are made inside a function that takes a ``fingerprint`` of all other sources involved
-    and mention it: what is closed over is part of the cache's key.
+    Parameters
+    ----------
+    name
+        Where another process finds this kernel: ``module:function``, which returns it.
+    function
+        Takes named tuples of arrays and integers; returns an integer.
+    example
+        Returns arguments of the right types.
+    modules
+        All modules whose code the function runs, or whose constants it reads.
     """
 
-    def decorate(function: AnyFunction) -> AnyFunction:
-        wrapped = numba.njit(signature, cache=True, **_OPTIONS)(function)
-        return cast(AnyFunction, wrapped)
+    def __init__(
+        self,
+        name: str,
+        function: Run,
+        example: Callable[[], tuple[Any, ...]],
+        modules: Iterable[ModuleType],
+    ) -> None:
+        self.name = name
+        self._function = function
+        self._example = example
+        self._modules = tuple(modules)
 
-    return decorate
+    @cached_property
+    def uncompiled(self) -> Run:
+        """The function as Python runs it."""
+        function = self._function
+
+        def run(*arguments: Any) -> int:
+            return function(*[_views(argument) for argument in arguments])
+
+        return cast(Run, run)
+
+    @property
+    def cache_path(self) -> Path | None:
+        """The folder that holds the compiled form for all processes; None without one."""
+        path = self._dispatcher.stats.cache_path
+        return None if path is None else Path(path)
+
+    def load(self) -> Run | None:
+        """Return the compiled form if this process has it, or the cache; None otherwise."""
+        return self.compile() if self._is_compiled() else None
+
+    def compile(self) -> Run:
+        """Return the compiled form: from the cache, or compiled now.
+
+        Waits for another process that is compiling it for the same cache.
+        """
+        dispatcher = self._dispatcher
+        if not dispatcher.signatures:
+            with exclusive(self.cache_path, self._stamped.__qualname__):
+                self._is_compiled()  # which mends a broken cache
+                try:
+                    dispatcher.compile(self._signature)
+                except OSError as error:  # compiled, but not to be written
+                    if not dispatcher.signatures:
+                        raise
+                    structlog.get_logger().warning(
+                        "the compiled code could not be cached", kernel=self.name, cause=str(error)
+                    )
+        return cast(Run, dispatcher)
+
+    def _is_compiled(self) -> bool:
+        dispatcher = self._dispatcher
+        if dispatcher.signatures:
+            return True
+        # The one way to ask the cache without compiling what it lacks.
+        found = dispatcher._cache  # noqa: SLF001
+        try:
+            return found.load_overload(self._signature, dispatcher.targetctx) is not None
+        except Exception as error:  # a damaged pickle may raise anything
+            structlog.get_logger().warning(
+                "the cache of compiled code is damaged and made anew", cause=repr(error)
+            )
+        try:
+            found.flush()
+        except OSError:
+            found.disable()
+        return False
+
+    @cached_property
+    def _dispatcher(self) -> Any:
+        for module in self._modules:
+            for function in vars(module).values():
+                if isinstance(function, FunctionType) and hasattr(function, _MARK):
+                    _make_compilable(function)
+        return cached_function(self._stamped, _OPTIONS)
+
+    @cached_property
+    def _stamped(self) -> FunctionType:
+        """The function under a name that tells all its sources.
+
+        numba knows only the function's own file when it judges whether the cache is stale; the name
+        is part of the cache's key.
+        """
+        function = cast(FunctionType, self._function)
+        stamped = FunctionType(function.__code__, function.__globals__, function.__name__)
+        stamped.__module__ = function.__module__
+        stamped.__qualname__ = f"{function.__name__}_{fingerprint(*self._modules):08x}"
+        return stamped
+
+    @cached_property
+    def _signature(self) -> tuple[Any, ...]:
+        import numba
+
+        typeof: Callable[[Any], Any] = numba.typeof
+        return tuple(typeof(argument) for argument in self._example())
 
 
 def fingerprint(*modules: ModuleType) -> int:
@@ -63,15 +173,15 @@ def fingerprint(*modules: ModuleType) -> int:
     return checksum
 
 
-@inlined
-def log_ratio(before: float, after: float) -> float:
-    """Return log(after / before) of two positive numbers, to the last bits for tiny moves too.
+@cache
+def _make_compilable(function: FunctionType) -> None:
+    from numba.extending import register_jitable
 
-    Near 1 by the series 2 artanh(z), z = (after - before) / (after + before): the difference of
-    close numbers is exact, while the logarithm of their rounded quotient is not.
-    """
-    z = (after - before) / (after + before)
-    if -SERIES_LIMIT < z < SERIES_LIMIT:
-        q = z * z
-        return 2.0 * z * (1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q / 9.0))))
-    return math.log(after / before)
+    register_jitable(**_OPTIONS, **getattr(function, _MARK))(function)
+
+
+def _views(argument: Any) -> Any:
+    """Return a named tuple of arrays as one of memoryviews; anything else as it is."""
+    if isinstance(argument, tuple):
+        return type(argument)(*[memoryview(array) for array in argument])
+    return argument

@@ -22,7 +22,8 @@ from flows.codec.pending_predictions import (
 from flows.monitoring.quality import Evaluated, FirstOfSecond, QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
 from flows.numeric.arrays import Float64, Int64
-from flows.targets import Realized, Realizer, truth
+from flows.numeric.background import BackgroundKernel
+from flows.targets import Realize, Realized, Realizer, truth
 from schemas import topics
 from schemas.models import ModelManifest, TargetKind, TargetSpec
 from schemas.predictions import Outcome, OutcomeScore
@@ -87,9 +88,9 @@ class Specs:
 class _Horizon:
     """The predictions of one partition that wait for the truth of one horizon."""
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: Span, form: Callable[[], Realize] | None) -> None:
         self.span = span
-        self.realizer = Realizer(*span)
+        self.realizer = Realizer(*span, form=form)
         self.pending = PendingPredictions()
         self.counted: dict[str, FirstOfSecond] = {}
 
@@ -116,10 +117,10 @@ class _Horizon:
 class _Partition:
     """All state of one partition."""
 
-    def __init__(self, spans: Iterable[Span]) -> None:
+    def __init__(self, spans: Iterable[Span], form: Callable[[], Realize] | None) -> None:
         self.symbols = SymbolTable()
         self.models = ModelSetTable()
-        self.horizons = [_Horizon(span) for span in spans]
+        self.horizons = [_Horizon(span, form) for span in spans]
 
     @property
     def rebuild_from(self) -> int:
@@ -166,6 +167,9 @@ class OutcomeJoin:
         function of the log: targets of another span have outcomes after the next start.
     publish
         Called with each new point of live quality; must be quick.
+    kernel
+        Finds the truth at once, faster from when it is compiled on; None for the compiled form,
+        which the first batch then waits for.
     """
 
     def __init__(
@@ -175,7 +179,9 @@ class OutcomeJoin:
         monitor: QualityMonitor,
         metrics: QualityMetrics,
         publish: Publish,
+        kernel: BackgroundKernel[Realize] | None = None,
     ) -> None:
+        self._kernel = kernel
         self._spec_of = spec_of
         self._spans = tuple(sorted(set(spans)))
         self._monitor = monitor
@@ -188,7 +194,10 @@ class OutcomeJoin:
         """Return the outcomes that this batch makes known; the key names its partition."""
         state = self._partitions.get(raw.partition)
         if state is None:
-            state = self._partitions[raw.partition] = _Partition(self._spans)
+            form = None if self._kernel is None else self._kernel.current
+            state = self._partitions[raw.partition] = _Partition(self._spans, form)
+        if self._kernel is not None and not raw.emit:
+            self._kernel.rebuild(len(raw.values))
         records = self._join(raw, state) if raw.values else []
         return partition_key(raw.partition), OutputBatch(
             partition=raw.partition,

@@ -31,9 +31,10 @@ from flows.codec.encode import (
 )
 from flows.codec.outputs import Latest, OutputBatch, Records
 from flows.codec.rows import FeatureRows, TargetScores
-from flows.features import FeatureState
+from flows.features import FeatureState, Fold
 from flows.monitoring.metrics import PipelineMetrics
 from flows.numeric.arrays import Int64
+from flows.numeric.background import BackgroundKernel
 from flows.scoring.scorer import Scorer
 from schemas import topics
 from schemas.dead_letters import DeadLetter
@@ -97,10 +98,20 @@ class DecodeStep:
 
 
 class FeatureStep:
-    """Columns to feature rows."""
+    """Columns to feature rows.
 
-    def __init__(self, metrics: PipelineMetrics) -> None:
+    Parameters
+    ----------
+    kernel
+        Computes them at once, faster from when it is compiled on; None for the compiled form,
+        which the first batch then waits for.
+    """
+
+    def __init__(
+        self, metrics: PipelineMetrics, kernel: BackgroundKernel[Fold] | None = None
+    ) -> None:
         self._metrics = metrics
+        self._kernel = kernel
         self._states: dict[int, FeatureState] = {}
 
     def __call__(self, decoded: Decoded) -> Featured:
@@ -108,7 +119,10 @@ class FeatureStep:
         partition = decoded.raw.partition
         state = self._states.get(partition)
         if state is None:
-            state = self._states[partition] = FeatureState()
+            form = None if self._kernel is None else self._kernel.current
+            state = self._states[partition] = FeatureState(form)
+        if self._kernel is not None and not decoded.raw.emit:
+            self._kernel.rebuild(len(decoded.ticks))
         features = state.update(decoded.ticks)
         rows = np.flatnonzero((features.flags & DUPLICATE) == 0)
         if decoded.raw.emit:

@@ -1,5 +1,6 @@
 """Compute what is predicted: the same labels for training and for outcomes."""
 
+from flows.targets.realize import Realize, label_kernel
 from flows.targets.realizer import (
     NOTHING_HELD,
     LabelColumns,
@@ -13,9 +14,11 @@ from flows.targets.realizer import (
 __all__ = [
     "NOTHING_HELD",
     "LabelColumns",
+    "Realize",
     "Realized",
     "Realizer",
     "label_columns",
+    "label_kernel",
     "quantity",
     "truth",
 ]

@@ -21,9 +21,10 @@ time; restarts are told by the rows themselves. Once such a row lies in a bar th
 every pending row's lookback, the state depends on nothing before it.
 """
 
-from flows.numeric.time import NS_PER_DAY
+from flows.numeric.time import NS_PER_DAY, NS_PER_HOUR
 
 FORGET_AFTER_NS = NS_PER_DAY
+LARGEST_STEP_NS = NS_PER_HOUR
 
 # Nodes, integers: links to the next newer and the next older node, what they are found by.
 NEXT, PREVIOUS, KEY, TOKEN = range(4)
@@ -41,17 +42,19 @@ WINDOW = 10  # oldest bar of the list that is in the lookback
 BLOCK = 11  # second at which the current block of the lookback starts
 BAR_SEC, BAR_SYNC, HAS_BEFORE = range(12, 15)
 SUM_SEC = 15  # second whose sum over the horizon's cells SUM holds
-STATE_INTS = 16
+SEEN_TIME, SEEN_AT = 16, 17  # event time of its newest row; ELAPSED at that row
+STATE_INTS = 18
 
 # State per symbol, floats: newest mid, close of the bar before the open one, squared return of the
 # open bar, front of the lookback's sum, sum over the horizon's cells.
 MID, BEFORE_CLOSE, BAR_G2, FRONT, SUM = range(5)
 STATE_FLOATS = 5
 
-# State of the partition. FREE heads the list of unused nodes.
-FREE, N_FREE, N_PENDING, N_OUT, N_ROWS, MINUTE_START = range(6)
-PARTITION_INTS = 6
-NO_MINUTE = -1
+# State of the partition. FREE heads the list of unused nodes; LAST_TIME is the event time of the
+# newest row, or -1; ELAPSED the time that has passed (see ``realize.pass_time``).
+FREE, N_FREE, N_PENDING, N_OUT, N_ROWS, LAST_TIME, ELAPSED = range(7)
+PARTITION_INTS = 7
+NO_TIME = -1
 
 # Columns of the results.
 RATIO, VOLATILITY, RETURN = range(3)

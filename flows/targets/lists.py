@@ -1,12 +1,12 @@
 """Linked lists of nodes from one pool, so that no symbol has a region to size or to move."""
 
 from flows.numeric.arrays import Int64
-from flows.numeric.compiled import compiled
+from flows.numeric.compiled import compilable
 from flows.targets import layout as at
 from flows.targets.types import Memory
 
 
-@compiled
+@compilable
 def append(m: Memory, s: int, which: int, key: int, token: int) -> int:
     """Put a free node at the newest end of a list; return it."""
     node = m.partition[at.FREE]
@@ -25,7 +25,7 @@ def append(m: Memory, s: int, which: int, key: int, token: int) -> int:
     return int(node)
 
 
-@compiled
+@compilable
 def drop_oldest(m: Memory, s: int, which: int) -> None:
     """Free the oldest node of a list that is not empty."""
     node = m.ints[s, which]
@@ -40,7 +40,7 @@ def drop_oldest(m: Memory, s: int, which: int) -> None:
     m.partition[at.N_FREE] += 1
 
 
-@compiled
+@compilable
 def drop_all(m: Memory, s: int, which: int) -> None:
     """Empty a list."""
     while m.ints[s, which] != at.NONE:

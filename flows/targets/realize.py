@@ -13,23 +13,26 @@ a restart comes before it is known: the lost ticks may lie in (t, t + H].
 """
 
 import math
+import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
-import numba
 import numpy as np
-from numba import types
 
-from flows.numeric.compiled import compiled, entry, fingerprint, log_ratio
+from flows.numeric import arithmetic
+from flows.numeric import time as units
+from flows.numeric.arithmetic import log_ratio
+from flows.numeric.compiled import Kernel, compilable
 from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from flows.targets import layout as at
 from flows.targets import lists
 from flows.targets.lists import append, drop_all, drop_oldest
 from flows.targets.types import COLUMN_DTYPES, Columns, Memory, Output
 
+Realize = Callable[[Memory, Columns, Output, int, int, int], int]
 
-@compiled
+
+@compilable
 def report_oldest(
     m: Memory,
     out: Output,
@@ -53,14 +56,14 @@ def report_oldest(
     drop_oldest(m, s, at.PENDING)
 
 
-@compiled
+@compilable
 def drop_pending(m: Memory, out: Output, s: int, row: int, now: int) -> None:
     """Report that the truth of a symbol's pending rows will never be known."""
     while m.ints[s, at.PENDING] != at.NONE:
         report_oldest(m, out, s, row, now, np.nan, np.nan, np.nan)
 
 
-@compiled
+@compilable
 def cells_after(m: Memory, s: int, sec: int, horizon_s: int) -> float:
     """Return the sum of squared returns between the grid points ``sec + 1`` and ``sec + H``.
 
@@ -81,7 +84,7 @@ def cells_after(m: Memory, s: int, sec: int, horizon_s: int) -> float:
     return total
 
 
-@compiled
+@compilable
 def resolve(
     m: Memory, out: Output, s: int, before: int, row: int, now: int, horizon_s: int
 ) -> None:
@@ -110,7 +113,7 @@ def resolve(
         report_oldest(m, out, s, row, now, ratio, volatility, log_ratio(mid, m.floats[s, at.MID]))
 
 
-@compiled
+@compilable
 def clear(m: Memory, s: int, ts: int, offset: int) -> None:
     """Start a symbol's memory with the row at ``ts``."""
     if m.ints[s, at.ALIVE] == 1:
@@ -131,7 +134,7 @@ def clear(m: Memory, s: int, ts: int, offset: int) -> None:
         m.floats[s, column] = 0.0
 
 
-@compiled
+@compilable
 def next_bar(m: Memory, s: int, sec: int, lookback_s: int, keep_s: int) -> None:
     """Close the open bar, open that of ``sec``, and move the lookback."""
     node = append(m, s, at.BARS, m.ints[s, at.BAR_SEC], m.ints[s, at.BAR_SYNC])
@@ -162,7 +165,7 @@ def next_bar(m: Memory, s: int, sec: int, lookback_s: int, keep_s: int) -> None:
         enter_block(m, s, sec - lookback_s)
 
 
-@compiled
+@compilable
 def enter_block(m: Memory, s: int, limit: int) -> None:
     """Store the back of every bar later than ``limit``; the front is empty."""
     back = 0.0
@@ -174,7 +177,7 @@ def enter_block(m: Memory, s: int, limit: int) -> None:
     m.floats[s, at.FRONT] = 0.0
 
 
-@compiled
+@compilable
 def lookback_volatility(m: Memory, s: int, horizon_s: int, lookback_s: int) -> float:
     """Return the lookback's volatility scaled to the horizon; 0 where there is none."""
     if m.ints[s, at.HAS_BEFORE] == 0:
@@ -188,7 +191,7 @@ def lookback_volatility(m: Memory, s: int, horizon_s: int, lookback_s: int) -> f
     return math.sqrt(total * horizon_s / max(1.0, history_ns / NS_PER_S))
 
 
-@compiled
+@compilable
 def add_mid(m: Memory, s: int, t: int, mid: float, lookback_s: int, keep_s: int) -> None:
     """Put a mid into its bar and its cell."""
     sec = t // NS_PER_S
@@ -209,20 +212,41 @@ def add_mid(m: Memory, s: int, t: int, mid: float, lookback_s: int, keep_s: int)
         m.values[node, at.SECOND] = r * r
 
 
-@compiled
+@compilable
+def pass_time(m: Memory, ts: int) -> bool:
+    """Add the step to the row at ``ts`` to the time that has passed; return if a minute began.
+
+    Only forward steps of at most an hour count: a clock that is wrong by more makes no time pass.
+    """
+    last = m.partition[at.LAST_TIME]
+    m.partition[at.LAST_TIME] = ts
+    if last == at.NO_TIME:
+        return False
+    if last < ts <= last + at.LARGEST_STEP_NS:
+        m.partition[at.ELAPSED] += ts - last
+    return bool(ts // NS_PER_MINUTE != last // NS_PER_MINUTE)
+
+
+@compilable
 def forget(m: Memory, out: Output, row: int, now: int) -> None:
-    """Drop symbols silent for a day, when the partition's time enters another minute."""
-    if m.partition[at.MINUTE_START] != at.NO_MINUTE:
-        for s in range(m.ints.shape[0]):
-            if m.ints[s, at.ALIVE] == 1 and now - m.ints[s, at.NEWEST] > at.FORGET_AFTER_NS:
-                drop_pending(m, out, s, row, now)
-                drop_all(m, s, at.CELLS)
-                drop_all(m, s, at.BARS)
-                m.ints[s, at.ALIVE] = 0
-    m.partition[at.MINUTE_START] = now // NS_PER_MINUTE * NS_PER_MINUTE
+    """Drop the symbols without a row for a day; the truth of their rows will never be known.
+
+    A day by the clock of the row at ``now``, which may be wrong, is enough once an hour has passed
+    in the partition too: by then the symbol's memory has ended.
+    """
+    for s in range(m.ints.shape[0]):
+        passed = m.partition[at.ELAPSED] - m.ints[s, at.SEEN_AT]
+        silent = now - m.ints[s, at.SEEN_TIME]
+        if m.ints[s, at.ALIVE] == 1 and (
+            passed > at.FORGET_AFTER_NS
+            or (passed > at.LARGEST_STEP_NS and silent > at.FORGET_AFTER_NS)
+        ):
+            drop_pending(m, out, s, row, now)
+            drop_all(m, s, at.CELLS)
+            drop_all(m, s, at.BARS)
+            m.ints[s, at.ALIVE] = 0
 
 
-@compiled
 def realize(
     m: Memory, columns: Columns, out: Output, first: int, horizon_s: int, lookback_s: int
 ) -> int:
@@ -239,9 +263,10 @@ def realize(
         if mid != mid:
             continue
         s, ts, offset = columns.symbol_id[i], columns.ts_ns[i], columns.offset[i]
-        minute = m.partition[at.MINUTE_START]
-        if minute == at.NO_MINUTE or ts < minute or ts - minute >= NS_PER_MINUTE:
+        if pass_time(m, ts):
             forget(m, out, i, ts)
+        m.ints[s, at.SEEN_TIME] = ts
+        m.ints[s, at.SEEN_AT] = m.partition[at.ELAPSED]
         if m.ints[s, at.ALIVE] == 0:
             clear(m, s, ts, offset)
         elif columns.restart[i]:
@@ -267,24 +292,19 @@ def realize(
 
 
 @cache
-def realizing() -> Callable[[Memory, Columns, Output, int, int, int], int]:
-    """Compile ``realize``, or load it from the cache."""
-    stamp = fingerprint(at, lists)
-    i64, f64, row = types.int64[:, ::1], types.float64[:, ::1], types.int64[::1]
-    memory = _tuple_of([i64, f64, i64, f64, row], Memory)
-    columns = _tuple_of([numba.from_dtype(dtype)[::1] for dtype in COLUMN_DTYPES], Columns)
-    out = _tuple_of([row, row, row, f64], Output)
-
-    @entry(types.int64(memory, columns, out, types.int64, types.int64, types.int64))
-    def run(
-        m: Memory, columns: Columns, out: Output, first: int, horizon_s: int, lookback_s: int
-    ) -> int:
-        _ = stamp
-        return realize(m, columns, out, first, horizon_s, lookback_s)
-
-    return run
+def label_kernel() -> Kernel[Realize]:
+    """Return the kernel that ``realize`` is."""
+    modules = (units, arithmetic, at, lists, sys.modules[__name__])
+    return Kernel(f"{__name__}:label_kernel", realize, _example, modules)
 
 
-def _tuple_of(fields: list[Any], of: type) -> Any:
-    """Return numba's type of a named tuple."""
-    return types.NamedTuple(fields, of)  # type: ignore[no-untyped-call]
+def _example() -> tuple[Memory, Columns, Output, int, int, int]:
+    i64, f64, count = np.zeros((0, 0), np.int64), np.zeros((0, 0)), np.zeros(0, np.int64)
+    return (
+        Memory(i64, f64, i64, f64, count),
+        Columns._make(np.zeros(0, dtype) for dtype in COLUMN_DTYPES),
+        Output(count, count, count, f64),
+        0,
+        0,
+        0,
+    )

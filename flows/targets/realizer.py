@@ -1,5 +1,6 @@
 """Labels for training and outcomes for live quality, computed by the same code."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from flows.codec.batch import GAP, LATE, RESTART
 from flows.numeric.arrays import Bool, Float64, Int32, Int64, UInt8
 from flows.targets import layout as at
 from flows.targets.lists import add_free_nodes
-from flows.targets.realize import realizing
+from flows.targets.realize import Realize, label_kernel
 from flows.targets.types import COLUMN_DTYPES, Columns, Memory, Output
 from schemas.models import TargetSpec
 
@@ -75,18 +76,27 @@ class Realizer:
         How far ahead the truth lies, seconds of event time.
     lookback_s
         Window of the symbol's own volatility, seconds.
+    form
+        Returns the form of the kernel to use, asked before each batch; by default the compiled
+        one, for which this waits. Both forms give the same bits, so that they may change.
     """
 
-    def __init__(self, horizon_s: int = 60, lookback_s: int = 3600) -> None:
+    def __init__(
+        self,
+        horizon_s: int = 60,
+        lookback_s: int = 3600,
+        form: Callable[[], Realize] | None = None,
+    ) -> None:
         if horizon_s < 1 or lookback_s < 1:
             message = f"horizon and lookback must be whole seconds, not {horizon_s}, {lookback_s}"
             raise ValueError(message)
         self.horizon_s = horizon_s
         self.lookback_s = lookback_s
-        self._run = realizing()
+        self._form = label_kernel().compile if form is None else form
+        self._form()
         partition = np.zeros(at.PARTITION_INTS, np.int64)
         partition[at.FREE] = at.NONE
-        partition[at.MINUTE_START] = at.NO_MINUTE
+        partition[at.LAST_TIME] = at.NO_TIME
         self._memory = Memory(
             np.zeros((0, at.STATE_INTS), np.int64),
             np.zeros((0, at.STATE_FLOATS), np.float64),
@@ -150,9 +160,10 @@ class Realizer:
             np.empty((due, at.QUANTITIES), np.float64),
         )
         self._memory.partition[at.N_OUT] = 0
+        run = self._form()
         done = 0
         while True:
-            done = self._run(self._memory, columns, out, done, self.horizon_s, self.lookback_s)
+            done = run(self._memory, columns, out, done, self.horizon_s, self.lookback_s)
             if done == n:
                 break
             self._make_nodes(len(self._memory.links))

@@ -24,7 +24,6 @@ CALLS: Mapping[str, Mapping[str, str]] = {
         "message_limit": "broker",
         "ensure_baseline": "models",
         "Scorer": "models",
-        "warm_up": "kernel",
         "LatestWriter": "redis",
         "restore_latest": "redis",
     },

@@ -103,20 +103,18 @@ def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Exp
             continue
         marked = waiting.accept(message.offset, tick)
         order = partitions.setdefault(message.partition, PartitionOrder())
-        decision, effective_ns, started_ns = order.decide(
-            (tick.venue, tick.symbol), tick.ts_event_ns, tick.trade_id
-        )
-        if decision is Decision.DUPLICATE:
+        placed = order.decide((tick.venue, tick.symbol), tick.ts_event_ns, tick.trade_id)
+        if placed.decision is Decision.DUPLICATE:
             expected.duplicates.add(origin)
             continue
         expected.rows[origin] = ExpectedRow(
             tick=tick,
             key=tick.symbol.encode(),
-            decision=decision,
-            effective_ns=effective_ns,
+            decision=placed.decision,
+            effective_ns=placed.effective_ns,
             mid=_mid(tick),
-            warm=effective_ns - started_ns >= WARM_AFTER_S * NS_PER_S,
-            gap=tick.gap or marked,
+            warm=placed.effective_ns - placed.started_ns >= WARM_AFTER_S * NS_PER_S,
+            gap=(tick.gap or marked) and not placed.follows,
         )
     return expected
 

@@ -250,21 +250,21 @@ def row_of(memory):
 
 
 class Oracle:
-    """Judges every tick and recomputes every row."""
+    """Places every tick in its symbol's order and recomputes every row."""
 
     def __init__(self):
         self.order = PartitionOrder()
         self.memories: dict[int, list[Seen]] = {}
         self.counters = {"late": 0, "duplicates": 0, "gaps": 0, "restarts": 0}
 
-    def _judge(self, symbol, ts, trade_id):
-        """Return the flag and the effective time, with the memory brought up to the tick."""
-        decision, effective, _ = self.order.decide(symbol, ts, None if trade_id < 0 else trade_id)
-        if decision in {Decision.FIRST, Decision.RESTART}:
+    def _place(self, symbol, ts, trade_id):
+        """Return the tick's flag, effective time and whether its id follows the newest."""
+        placed = self.order.decide(symbol, ts, None if trade_id < 0 else trade_id)
+        if placed.decision in {Decision.FIRST, Decision.RESTART}:
             self.memories[symbol] = []
-        if decision in COUNTED:
-            self.counters[COUNTED[decision]] += 1
-        return FLAGS[decision], effective
+        if placed.decision in COUNTED:
+            self.counters[COUNTED[placed.decision]] += 1
+        return FLAGS[placed.decision], placed.effective_ns, placed.follows
 
     def update(self, batch: "TickBatch", only_last: bool = False):
         """Return values (n, F), flags (n,), mid (n,), effective time (n,).
@@ -278,9 +278,10 @@ class Oracle:
         times = np.zeros(n, np.int64)
         for i in range(n):
             symbol, ts = int(batch.symbol_id[i]), int(batch.ts_event_ns[i])
-            flags[i], times[i] = self._judge(symbol, ts, int(batch.trade_id[i]))
+            flags[i], times[i], follows = self._place(symbol, ts, int(batch.trade_id[i]))
             if flags[i] == DUPLICATE:
                 continue
+            gap = bool(batch.gap[i]) and not follows
             memory = self.memories[symbol]
             bid, ask, price = float(batch.bid[i]), float(batch.ask[i]), float(batch.price[i])
             mid = price if math.isnan(bid) or math.isnan(ask) else (bid + ask) / 2
@@ -295,10 +296,10 @@ class Oracle:
                     ask,
                     float(batch.bid_size[i]),
                     float(batch.ask_size[i]),
-                    bool(batch.gap[i]),
+                    gap,
                 )
             )
-            if batch.gap[i]:
+            if gap:
                 flags[i] |= GAP
                 self.counters["gaps"] += 1
             mids[i] = mid

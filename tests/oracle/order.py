@@ -6,6 +6,7 @@ The one statement of these rules outside the product, for the oracles of outputs
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from schemas.features import LATE_LIMIT_S, MEMORY_S
 from tests.oracle.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
@@ -24,36 +25,16 @@ class Decision(Enum):
     DUPLICATE = "duplicate"
 
 
-class _Bounds:
-    """What holds of a symbol in every run, from whatever offset of the log it begins.
+class Placed(NamedTuple):
+    """A tick in its symbol's order; times in ns.
 
-    No run's newest time is above ``top_ns`` or below ``low_ns``. A symbol is silent since
-    ``top_ns``: so runs that began at different offsets forget it at the same tick.
+    ``follows``: its id comes right after the newest of the symbol's memory.
     """
 
-    def __init__(self, now: int, trade_id: int | None) -> None:
-        self.top_ns = self.low_ns = now
-        # The greatest id of each span of one memory's length, by the top at its tick.
-        self._ids: dict[int, int] = {}
-        self._add(trade_id)
-
-    def after(self, now: int, trade_id: int | None) -> "_Bounds":
-        """Return the bounds after another tick."""
-        if now < self.low_ns - LATE_LIMIT_NS or now > self.top_ns + MEMORY_NS:
-            return _Bounds(now, trade_id)  # every run starts anew here
-        span = max(self.top_ns, now) // MEMORY_NS
-        known = max(self._ids.get(span, -1), self._ids.get(span - 1, -1))
-        taken = trade_id is None or (trade_id > known and now // MEMORY_NS >= span)
-        self.top_ns = max(self.top_ns, now)
-        # A tick that every run takes is from then on where each of them stands, or above it.
-        self.low_ns = now if taken else min(self.low_ns, now)
-        self._add(trade_id)
-        return self
-
-    def _add(self, trade_id: int | None) -> None:
-        span = self.top_ns // MEMORY_NS
-        greatest = -1 if trade_id is None else trade_id
-        self._ids[span] = max(self._ids.get(span, -1), greatest)
+    decision: Decision
+    effective_ns: int
+    started_ns: int
+    follows: bool
 
 
 @dataclass
@@ -68,15 +49,18 @@ class _Memory:
 class PartitionOrder:
     """The symbols of one partition, fed in offset order.
 
-    A symbol silent for a day is forgotten when the partition's time enters another minute.
+    Where a minute begins, symbols silent for a day are forgotten. Time passes by the steps from
+    each tick of the partition to the next, without those back and those over more than a memory. A
+    day by the new tick's own time counts, too, if more than a memory has passed.
     """
 
     memories: dict[Hashable, _Memory] = field(default_factory=dict)
-    bounds: dict[Hashable, _Bounds] = field(default_factory=dict)
-    minute: int | None = None
+    passed_ns: int = 0
+    last_ns: int | None = None
+    seen: dict[Hashable, tuple[int, int]] = field(default_factory=dict)
 
-    def decide(self, key: Hashable, now: int, trade_id: int | None) -> tuple[Decision, int, int]:
-        """Return the decision, the effective time and the start of memory, both in ns.
+    def decide(self, key: Hashable, now: int, trade_id: int | None) -> Placed:
+        """Return where a tick stands.
 
         Parameters
         ----------
@@ -85,31 +69,41 @@ class PartitionOrder:
         now
             The tick's own time, ns.
         """
-        self._forget(now)
+        self._pass(now)
+        self.seen[key] = now, self.passed_ns
         memory = self.memories.get(key)
         if memory is None:
             self.memories[key] = _Memory(now, now, trade_id, now)
-            self.bounds[key] = _Bounds(now, trade_id)
-            return Decision.FIRST, now, now
-        self.bounds[key] = self.bounds[key].after(now, trade_id)
+            return Placed(Decision.FIRST, now, now, False)
         newest = memory.newest_ns
         if now > newest + MEMORY_NS or now < newest - LATE_LIMIT_NS:
             self.memories[key] = _Memory(now, now, trade_id, now)
-            return Decision.RESTART, now, now
+            return Placed(Decision.RESTART, now, now, False)
         effective = max(newest, now)
+        follows = False
         if trade_id is not None:
             last = memory.last_id
-            if last is not None and trade_id <= last and effective - memory.last_id_ns <= MEMORY_NS:
-                return Decision.DUPLICATE, newest, memory.started_ns
+            if last is not None and effective - memory.last_id_ns <= MEMORY_NS:
+                if trade_id <= last:
+                    return Placed(Decision.DUPLICATE, newest, memory.started_ns, False)
+                follows = trade_id == last + 1
             memory.last_id = trade_id
             memory.last_id_ns = effective
         memory.newest_ns = effective
         decision = Decision.LATE if now < newest else Decision.ON_TIME
-        return decision, effective, memory.started_ns
+        return Placed(decision, effective, memory.started_ns, follows)
 
-    def _forget(self, now: int) -> None:
-        minute = now // NS_PER_MINUTE
-        if self.minute is not None and minute != self.minute:
-            for key in [key for key, each in self.bounds.items() if now - each.top_ns > NS_PER_DAY]:
-                del self.bounds[key], self.memories[key]
-        self.minute = minute
+    def _pass(self, now: int) -> None:
+        last, self.last_ns = self.last_ns, now
+        if last is None:
+            return
+        if 0 < now - last <= MEMORY_NS:
+            self.passed_ns += now - last
+        if now // NS_PER_MINUTE != last // NS_PER_MINUTE:
+            for key in [key for key in self.memories if self._is_silent(key, now)]:
+                del self.memories[key]
+
+    def _is_silent(self, key: Hashable, now: int) -> bool:
+        seen_ns, passed_ns = self.seen[key]
+        passed = self.passed_ns - passed_ns
+        return passed > NS_PER_DAY or (now - seen_ns > NS_PER_DAY and passed > MEMORY_NS)

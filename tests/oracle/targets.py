@@ -17,17 +17,26 @@ def log_return(a, b):
 def effective_times(symbols, times, mids, restarts):
     """Return (effective time, index of the first row of its memory) of each row, None without mid.
 
-    A symbol silent for a day is forgotten when the partition's time enters another minute.
+    A symbol silent for a day is forgotten when the partition's time enters another minute. Time
+    passes by the steps between rows, but for those back and those over an hour; a day by the new
+    row's own time counts, too, if more than an hour has passed.
     """
-    newest, first, minute, out = {}, {}, None, []
+    newest, first, seen, last, passed, out = {}, {}, {}, None, 0, []
     for i, (s, ts, mid, restart) in enumerate(zip(symbols, times, mids, restarts, strict=True)):
         if math.isnan(mid):
             out.append(None)
             continue
-        if minute is not None and ts // (60 * NS_PER_S) != minute:
-            for k in [k for k, t in newest.items() if ts - t > FORGET_NS]:
-                del newest[k]
-        minute = ts // (60 * NS_PER_S)
+        if last is not None:
+            passed += ts - last if 0 < ts - last <= 3600 * NS_PER_S else 0
+            if ts // (60 * NS_PER_S) != last // (60 * NS_PER_S):
+                for k in [
+                    k
+                    for k in newest
+                    if passed - seen[k][1] > FORGET_NS
+                    or (passed - seen[k][1] > 3600 * NS_PER_S and ts - seen[k][0] > FORGET_NS)
+                ]:
+                    del newest[k]
+        last, seen[s] = ts, (ts, passed)
         if s not in newest or restart:
             newest[s], first[s] = ts, i
         newest[s] = max(newest[s], ts)

@@ -10,6 +10,7 @@ from flows.codec.batch import DUPLICATE
 from flows.features import FeatureState
 from schemas.features import FEATURES
 from tests.support.feature_checks import assert_same_bits
+from tests.support.forms import COMPILED_ONLY
 from tests.support.hostile import long_log, short_logs
 from tests.support.ticks import COLUMNS, TickBatch, cut, random_log
 
@@ -39,6 +40,7 @@ def test_batch_cuts_change_no_bit(log, data):
         assert getattr(whole, name) == getattr(state, name)
 
 
+@COMPILED_ONLY
 def test_batch_cuts_change_no_bit_of_a_long_log_of_many_symbols():
     log = random_log(3, 30_000, symbols=50, mean_gap_s=0.1, nulls=0.1, late=0.02, gaps=0.001)
     rows = FeatureState().update(log)
@@ -98,6 +100,7 @@ def test_values_stay_in_the_range_of_the_contract(log):
     assert_in_range(FeatureState().update(log))
 
 
+@COMPILED_ONLY
 def test_values_stay_in_the_range_of_the_contract_on_long_logs():
     for seed in range(6):
         assert_in_range(FeatureState().update(long_log(seed, 2000, 3, 0.1 * seed)))

@@ -13,7 +13,8 @@ from flows.feeds.replay import ReplayFeed
 from tests.oracle.features import Oracle
 from tests.support.captures import capture
 from tests.support.feature_checks import assert_close
-from tests.support.hostile import long_log, short_logs
+from tests.support.forms import COMPILED_ONLY
+from tests.support.hostile import SPARSE_STEPS_NS, long_log, short_logs
 from tests.support.ticks import cut, random_log
 
 
@@ -33,6 +34,12 @@ def assert_agree(log):
 @settings(max_examples=150)
 @given(log=short_logs(max_symbols=4))
 def test_hostile_streams(log):
+    assert_agree(log)
+
+
+@settings(max_examples=60)
+@given(log=short_logs(min_ticks=40, max_ticks=90, max_symbols=4, steps_ns=SPARSE_STEPS_NS))
+def test_streams_in_which_symbols_are_forgotten(log):
     assert_agree(log)
 
 
@@ -73,6 +80,7 @@ def test_windows_of_an_hour_fill_and_empty(mean_gap_s, n):
         assert_close(rows.values64[i : i + 1], values[-1:])
 
 
+@COMPILED_ONLY
 def test_millions_of_ticks_leave_no_drift():
     """A day and more of busy trading, then the same row as the oracle makes from an hour."""
     log = random_log(8, 200_000, 1, 0.05)

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.codec.batch import RESTART
 from flows.features import NOTHING_HELD, FeatureState
 from flows.numeric.time import NS_PER_S
 from tests.support.feature_checks import assert_same_bits
-from tests.support.hostile import HOUR, long_log, short_logs
+from tests.support.forms import COMPILED_ONLY
+from tests.support.hostile import HOUR, SPARSE_STEPS_NS, long_log, short_logs
 from tests.support.ticks import START_NS, T, batch_of, cut, random_log
 
 
@@ -41,6 +43,20 @@ def test_any_start_at_or_before_rebuild_from_gives_the_same_rows(log, data):
     assert_rebuilds(log, rows, latest, committed)
 
 
+@settings(max_examples=100)
+@given(
+    log=short_logs(min_ticks=40, max_ticks=90, max_symbols=4, steps_ns=SPARSE_STEPS_NS),
+    data=st.data(),
+)
+def test_a_log_in_which_symbols_are_forgotten_rebuilds(log, data):
+    rows, rebuild = anchors(log)
+    committed = data.draw(st.integers(1, len(log)))
+    latest = min(rebuild[committed - 1], committed)
+    assert_rebuilds(log, rows, data.draw(st.integers(0, latest)), committed)
+    assert_rebuilds(log, rows, latest, committed)
+
+
+@COMPILED_ONLY
 @pytest.mark.parametrize("trouble", [0.02, 0.2, 0.6])
 @pytest.mark.parametrize("ids", [0.0, 0.5, 1.0])
 def test_long_hostile_logs_rebuild(trouble, ids):
@@ -74,6 +90,7 @@ def test_a_random_log_rebuilds_wherever_it_is_cut():
         assert_rebuilds(log, rows, min(rebuild[committed - 1], committed), committed)
 
 
+@COMPILED_ONLY
 @pytest.mark.parametrize("trade_ids", [True, False])
 def test_rebuild_from_follows_a_sane_log_at_about_an_hour(trade_ids):
     log = random_log(1, 20_000, symbols=3, mean_gap_s=1.0, trade_ids=trade_ids, late=0.01)
@@ -84,6 +101,7 @@ def test_rebuild_from_follows_a_sane_log_at_about_an_hour(trade_ids):
     assert all(a <= b for a, b in itertools.pairwise(rebuild))
 
 
+@COMPILED_ONLY
 def test_rebuild_from_recovers_from_an_id_far_ahead():
     ticks = [T(START_NS + i * NS_PER_S, trade_id=100 + i) for i in range(6 * 3600)]
     ticks[1000].trade_id = 10**9
@@ -97,6 +115,15 @@ def test_a_delisted_symbol_holds_the_rebuild_for_a_day_only():
     _, rebuild = anchors(batch_of(ticks))
     assert rebuild[23 * 60] == 0
     assert rebuild[-1] > 24 * 60
+
+
+def test_a_clock_years_ahead_holds_no_rebuild():
+    """The wrong tick's symbol is forgotten like any other; the rest goes on as before."""
+    ticks = [T(START_NS + i * 60 * NS_PER_S, symbol=i % 2) for i in range(27 * 60)]
+    ticks.insert(30, T(START_NS + 3 * 365 * 24 * HOUR, symbol=2))
+    rows, rebuild = anchors(batch_of(ticks))
+    assert (rows.flags[3:] & RESTART == 0).sum() == len(ticks) - 4
+    assert rebuild[-1] > 25 * 60
 
 
 def test_nothing_is_held_before_the_first_tick():

@@ -12,6 +12,7 @@ from flows.features import FeatureState
 from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick
 from tests.proof.inputs import messages
+from tests.support.forms import COMPILED_ONLY
 from tests.support.kafka.tools import Outgoing
 
 
@@ -48,12 +49,14 @@ def _with_table(log: list[Outgoing], start: int, stop: int, table: SymbolTable) 
     return decode(raw, table, "ticks.raw", frozenset())[0]
 
 
+@COMPILED_ONLY
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_rebuilt_state_is_the_same_bit_for_bit(seed: int) -> None:
     log = list(islice(messages(seed, 1), 30_000))
     assert_rebuilt_equal(log, list(range(2_000, 30_000, 5_600)), reach=2_000)
 
 
+@COMPILED_ONLY
 def test_rebuild_keeps_the_return_before_a_long_silence() -> None:
     """Roll's estimate multiplies a tick's return with that of the tick before it.
 

@@ -16,6 +16,12 @@ STEPS_NS = (
 )  # fmt: skip
 """From the log's clock to the next tick's time."""
 
+SPARSE_STEPS_NS = (
+    HOUR, HOUR, HOUR, 3599 * NS_PER_S, 1801 * NS_PER_S, HOUR + 1, -NS_PER_S, -60 * NS_PER_S - 1,
+    30 * HOUR,
+)  # fmt: skip
+"""Steps by which days pass within a short log, so that symbols are forgotten."""
+
 IDS = ("next", "next", "next", "next", "same", "back", "far back", "ahead", "far ahead", None)
 
 
@@ -66,11 +72,11 @@ class Writer:
         self.ticks.append(tick)
 
 
-def choices(symbols: int):
+def choices(symbols: int, steps_ns=STEPS_NS):
     """Return a strategy for the arguments of ``Writer.add``."""
     return st.tuples(
         st.integers(0, symbols - 1),
-        st.sampled_from(STEPS_NS),
+        st.sampled_from(steps_ns),
         st.sampled_from(IDS),
         st.booleans(),
         st.integers(-20, 20),
@@ -81,11 +87,13 @@ def choices(symbols: int):
 
 
 @st.composite
-def short_logs(draw, max_ticks=60, max_symbols=3):
+def short_logs(draw, min_ticks=1, max_ticks=60, max_symbols=3, steps_ns=STEPS_NS):
     """Logs that shrink well."""
     symbols = draw(st.integers(1, max_symbols))
     writer = Writer()
-    for choice in draw(st.lists(choices(symbols), min_size=1, max_size=max_ticks)):
+    for choice in draw(
+        st.lists(choices(symbols, steps_ns), min_size=min_ticks, max_size=max_ticks)
+    ):
         writer.add(*choice)
     return batch_of(writer.ticks)
 

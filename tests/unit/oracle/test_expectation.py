@@ -53,21 +53,24 @@ def test_verdicts(ticks, wanted) -> None:
     assert decisions([tick(*each) for each in ticks]) == wanted
 
 
-def test_symbol_silent_for_a_day_is_forgotten_in_another_minute() -> None:
-    other = {"symbol": "ETH-USD"}
-    nearly = [tick(0, 1), tick(86_400, 1, **other), tick(10, 1)]
-    assert decisions(nearly) == [FIRST, FIRST, DUPLICATE]
-    longer = [tick(0, 1), tick(86_401, 1, **other), tick(10, 1)]
-    assert decisions(longer) == [FIRST, FIRST, FIRST]
+def test_a_symbol_silent_for_a_day_is_forgotten() -> None:
+    hours = [tick(3600 * i, i, symbol="ETH-USD") for i in range(1, 25)]
+    assert decisions([tick(0, 1), *hours, tick(10, 1)])[-1] == DUPLICATE
+    longer = [*hours, tick(86_401, 25, symbol="ETH-USD")]
+    assert decisions([tick(0, 1), *longer, tick(10, 1)])[-1] == FIRST
 
 
-def test_silent_since_the_latest_time_that_any_run_may_hold() -> None:
-    """A run that begins later does not know of a restart here, and must forget at the same tick."""
-    wrong_clock = [tick(0, 9), tick(3000, 3), tick(5000, 2), tick(100, 11)]
-    begun = [FIRST, DUPLICATE, RESTART, RESTART]
-    for silent_s, last in ((86_300, DUPLICATE), (86_400, DUPLICATE), (86_401, FIRST)):
-        other = tick(5000 + silent_s, 1, symbol="ETH-USD")
-        assert decisions([*wrong_clock, other, tick(101, 11)]) == [*begun, FIRST, last]
+def test_a_clock_far_ahead_makes_no_time_pass() -> None:
+    ahead = [tick(86_401 * i, i, symbol="ETH-USD") for i in range(1, 25)]
+    assert decisions([tick(0, 1), *ahead, tick(10, 1)])[-1] == DUPLICATE
+
+
+def test_a_gap_mark_counts_unless_the_id_follows() -> None:
+    ticks = [tick(0, 1, gap=True), tick(1, 2, gap=True), tick(2, 4, gap=True), tick(3, 5)]
+    raw = [
+        Message(0, offset, -1, b"k", msgspec.json.encode(each)) for offset, each in enumerate(ticks)
+    ]
+    assert [row.gap for row in expect(raw).rows.values()] == [True, False, True, False]
 
 
 def test_warm_after_five_minutes_of_memory() -> None:

@@ -15,7 +15,8 @@ from flows.targets import NOTHING_HELD, Realizer, label_columns, quantity, truth
 from schemas.features import INDEX
 from schemas.models import TargetSpec
 from tests.oracle.targets import label
-from tests.support.hostile import long_log, short_logs
+from tests.support.forms import COMPILED_ONLY
+from tests.support.hostile import SPARSE_STEPS_NS, long_log, short_logs
 from tests.support.ticks import START_NS, T, batch_of, random_log
 
 RELATIVE = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
@@ -79,6 +80,28 @@ def test_a_gap_or_restart_before_the_truth_is_known_drops_it(trouble):
     assert np.isnan(found.value[:2]).all()
     assert found.known_at[:2].tolist() == [2, 2]
     assert found.value[2] == pytest.approx(math.log(104 / 103), rel=1e-12)
+
+
+def test_a_clock_years_ahead_drops_no_other_symbols_label():
+    rows = [(0.0, 100.0), (20.0, 101.0), (1e8, 5.0), (40.0, 103.0), (90.0, 104.0)]
+    found = labels(rows, RETURN, symbols=[0, 0, 1, 0, 0])
+    assert found.value[0] == pytest.approx(math.log(1.03), rel=1e-12)
+    assert found.known_at.tolist() == [4, 4, -1, -1, -1]
+
+
+def test_a_gap_mark_that_is_no_gap_drops_no_label():
+    """The labels follow what the features found, not what the tick said."""
+    ticks = [T(START_NS + s * NS_PER_S, 100.0 + s, trade_id=s) for s in range(100)]
+    ticks[30].gap = True
+    log = batch_of(ticks)
+    rows = FeatureState().update(log)
+    found = label_columns(log.symbol_id, rows.ts_effective_ns, rows.mid, rows.flags, RETURN)
+    assert np.isfinite(found.value[:39]).all()
+    log.trade_id[30:] += 1
+    rows = FeatureState().update(log)
+    found = label_columns(log.symbol_id, rows.ts_effective_ns, rows.mid, rows.flags, RETURN)
+    assert np.isnan(found.value[:30]).all()
+    assert np.isfinite(found.value[30:39]).all()
 
 
 def test_symbols_do_not_touch_each_other():
@@ -180,6 +203,12 @@ def test_hostile_logs_agree_with_the_oracle(log):
     assert_agrees(found_by_features(log))
 
 
+@settings(max_examples=60)
+@given(log=short_logs(min_ticks=40, max_ticks=90, max_symbols=4, steps_ns=SPARSE_STEPS_NS))
+def test_logs_in_which_symbols_are_forgotten_agree_with_the_oracle(log):
+    assert_agrees(found_by_features(log))
+
+
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 10**6),
@@ -223,6 +252,20 @@ def test_a_rebuilt_realizer_tells_the_same(log, data):
     assert_rebuilds(columns, data.draw(st.integers(0, min(latest, committed))), committed)
 
 
+@settings(max_examples=100)
+@given(
+    log=short_logs(min_ticks=40, max_ticks=90, max_symbols=4, steps_ns=SPARSE_STEPS_NS),
+    data=st.data(),
+)
+def test_a_realizer_that_forgot_symbols_is_rebuilt(log, data):
+    columns = found_by_features(log)
+    committed = data.draw(st.integers(1, len(columns["mid"])))
+    part = Realizer().update(**{name: column[:committed] for name, column in columns.items()})
+    latest = min(int(np.searchsorted(columns["offset"], part.rebuild_from)), committed)
+    assert_rebuilds(columns, latest, committed)
+    assert_rebuilds(columns, data.draw(st.integers(0, latest)), committed)
+
+
 def test_long_logs_rebuild():
     for seed in range(4):
         log = long_log(seed, 1500, 2, 0.03 * seed)
@@ -234,6 +277,7 @@ def test_long_logs_rebuild():
             assert_rebuilds(columns, min(latest, committed), committed)
 
 
+@COMPILED_ONLY
 def test_rebuild_from_follows_at_about_an_hour():
     columns = found_by_features(random_log(1, 20_000, 3, 1.0, late=0.01))
     realizer = Realizer()
@@ -246,6 +290,7 @@ def test_rebuild_from_follows_at_about_an_hour():
             assert newest - columns["ts_event_ns"][at] < 1.1 * 3600 * NS_PER_S
 
 
+@COMPILED_ONLY
 def test_memory_stays_finite():
     realizer = Realizer()
     columns = found_by_features(random_log(1, 30_000, 2, 1.0))

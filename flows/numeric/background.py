@@ -1,0 +1,109 @@
+"""Run a kernel at once, uncompiled, and compiled as soon as that form is there."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Generic
+
+import structlog
+
+from flows.numeric.compiled import Kernel, Run
+from flows.numeric.precompile import CHILD
+
+ROOT = Path(__file__).parents[2]
+
+REBUILD_UNCOMPILED = 20_000
+"""Rows of a rebuild, some seconds, after which the compiled form is waited for."""
+
+
+class BackgroundKernel(Generic[Run]):
+    """The faster of a kernel's two forms, as far as it is there.
+
+    Where the cache lacks the compiled form, a child process of low priority compiles it, so that
+    this process keeps its time for ticks; where there is no cache, a thread of this process does.
+    """
+
+    def __init__(self, kernel: Kernel[Run]) -> None:
+        self._kernel = kernel
+        self._run = kernel.uncompiled
+        self._rebuilt = 0
+        self._error: Exception | None = None
+        self._ready = threading.Event()
+        threading.Thread(target=self._prepare, name="kernel", daemon=True).start()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled form is there."""
+        return self._ready.is_set() and self._error is None
+
+    def current(self) -> Run:
+        """Return the form to use now; the caller may change from one to the other at any call.
+
+        Raises
+        ------
+        Exception
+            Whatever kept the compiled form from being made.
+        """
+        if self._error is not None:
+            raise self._error
+        return self._run
+
+    def rebuild(self, rows: int) -> None:
+        """Take note of rows of a rebuild; from many on, wait for the compiled form.
+
+        Nothing is emitted meanwhile, so that nobody gains from the uncompiled form, and without it
+        the compiler has the machine for itself.
+        """
+        self._rebuilt += rows
+        if self._rebuilt > REBUILD_UNCOMPILED:
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until the compiled form is there, or until it is known that it cannot be."""
+        self._ready.wait()
+
+    def _prepare(self) -> None:
+        try:
+            run = self._kernel.load()
+            if run is None:
+                log = structlog.get_logger()
+                log.info(
+                    "compiling in the background, once per machine; until then the same code runs"
+                    " uncompiled, more slowly",
+                    kernel=self._kernel.name,
+                )
+                if self._kernel.cache_path is not None:
+                    compile_in_child(self._kernel.name)
+                run = self._kernel.compile()
+                log.info("compiled", kernel=self._kernel.name)
+            self._run = run
+        except Exception as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+
+def compile_in_child(name: str) -> None:
+    """Fill the cache with a kernel by a child process; return when it has ended.
+
+    Whether it could is for the caller to see: the cache has the kernel, or not.
+    """
+    command = [sys.executable, "-m", "flows.numeric.precompile", CHILD, name]
+    quiet = subprocess.DEVNULL
+    try:
+        child = subprocess.Popen(  # noqa: S603 - this program, by a name of its own
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=quiet,
+            stderr=quiet,
+            start_new_session=True,  # its end is the pipe's, not that of this process's group
+        )
+    except OSError as error:  # no more processes, no more memory
+        structlog.get_logger().warning("no process to compile in", cause=str(error))
+        return
+    with child:
+        code = child.wait()
+    if code:
+        structlog.get_logger().warning("compiling in a child process failed", exit_code=code)

@@ -1,0 +1,105 @@
+"""Where compiled code is kept for the next process, and who writes it."""
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+
+def cached_function(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Return numba's dispatcher of a function, cached in the first of these that can be written.
+
+    ``NUMBA_CACHE_DIR``, the source's ``__pycache__``, the user's cache folder, a folder of our own
+    among the temporary files. Where none can be, the function is compiled again by each process.
+    """
+    import numba
+
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+    folder = temporary_folder()
+    if folder is not None:
+        with _caching_in(folder):
+            return numba.njit(cache=True, **options)(function)
+    _say_uncached()
+    return numba.njit(**options)(function)
+
+
+def temporary_folder() -> Path | None:
+    """Return a folder for the cache that nobody else can write to; None if there is none.
+
+    A cache holds machine code and pickles: loading one that another user wrote would run their
+    code. So a folder under the expected name is taken only if it is a real folder, ours and closed
+    to others, and if nobody else could replace it.
+    """
+    if not hasattr(os, "geteuid"):
+        return None
+    user = os.geteuid()
+    try:
+        parent = Path(tempfile.gettempdir())
+        around = parent.stat()
+        folder = parent / f"voltick-cache-{user}"
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+    except OSError:
+        return None
+    shared = around.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not around.st_mode & stat.S_ISVTX
+    safe = (
+        around.st_uid in {0, user}
+        and not shared
+        and stat.S_ISDIR(found.st_mode)
+        and found.st_uid == user
+        and not found.st_mode & 0o077
+    )
+    return folder if safe else None
+
+
+@contextmanager
+def exclusive(folder: Path | None, name: str) -> Iterator[None]:
+    """Let one process at a time in, for a name in a folder; everyone where there is no folder.
+
+    Waits for the process that is in. The lock goes with the process that holds it.
+    """
+    if folder is None:
+        yield
+        return
+    try:
+        lock = (folder / f"{name}.lock").open("ab")
+    except OSError:  # the folder became unwritable: numba says so
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _caching_in(folder: Path) -> Iterator[None]:
+    """Have numba choose this folder for functions that are decorated meanwhile."""
+    import numba
+
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+@cache
+def _say_uncached() -> None:
+    structlog.get_logger().warning(
+        "no place can be written to: compiled code is not kept, and every process compiles it"
+        " again for some seconds; set NUMBA_CACHE_DIR to a folder that it may write to"
+    )

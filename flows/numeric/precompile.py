@@ -1,0 +1,34 @@
+"""``python -m flows.numeric.precompile MODULE:FUNCTION ...``: compile kernels into the cache."""
+
+import importlib
+import os
+import sys
+import threading
+
+LOWER_PRIORITY = 5
+"""Enough to leave a busy core to ticks, and to make progress beside them."""
+
+
+CHILD = "--child"
+"""First argument of a child: it makes way for its parent, and ends with it."""
+
+
+def main(names: list[str]) -> None:
+    """Compile kernels, each named by the function that returns it."""
+    if names[:1] == [CHILD]:
+        del names[0]
+        os.nice(LOWER_PRIORITY)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    for name in names:
+        module, function = name.split(":")
+        getattr(importlib.import_module(module), function)().compile()
+
+
+def _end_with_parent() -> None:
+    """End where standard input ends, which the parent holds open."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,114 @@
+"""Uncompiled at once, compiled as soon as that form is there."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+import structlog
+
+from flows.numeric import background
+from flows.numeric.background import REBUILD_UNCOMPILED, ROOT, BackgroundKernel, compile_in_child
+from flows.numeric.precompile import CHILD
+from tests.unit.numeric.test_compiled import result
+from tests.unit.numeric.toy import broken_kernel, toy_kernel
+
+pytestmark = pytest.mark.usefixtures("cache_folder")
+
+
+class Gate:
+    """Stands in for the child process, and holds the compiler back until it is opened."""
+
+    def __init__(self, monkeypatch):
+        self.opened = threading.Event()
+        self.asked = []
+        monkeypatch.setattr(background, "compile_in_child", self)
+
+    def __call__(self, name):
+        self.asked.append(name)
+        self.opened.wait()
+
+
+def test_runs_uncompiled_until_it_is_compiled(monkeypatch):
+    gate = Gate(monkeypatch)
+    kernel = toy_kernel()
+    running = BackgroundKernel(kernel)
+    assert not running.compiled
+    assert running.current() is kernel.uncompiled
+    assert result(running.current(), [1.0], 1) == 2.0
+    gate.opened.set()
+    running.wait()
+    assert running.compiled
+    assert running.current() is kernel.compile()
+    assert result(running.current(), [1.0], 1) == 2.0
+
+
+def test_what_the_cache_holds_is_loaded_without_a_child(monkeypatch):
+    toy_kernel().compile()
+    gate = Gate(monkeypatch)
+    running = BackgroundKernel(toy_kernel())
+    running.wait()
+    assert running.compiled
+    assert not gate.asked
+
+
+def test_a_child_fills_the_cache():
+    kernel = toy_kernel()
+    compile_in_child(kernel.name)
+    assert kernel.load() is not None
+
+
+def test_a_child_that_fails_is_replaced(monkeypatch):
+    kernel = toy_kernel()
+    kernel.name = "tests.unit.numeric.toy:missing"
+    with structlog.testing.capture_logs() as logs:
+        running = BackgroundKernel(kernel)
+        running.wait()
+    assert running.compiled
+    assert "failed" in next(log for log in logs if log["log_level"] == "warning")["event"]
+
+
+def test_without_a_cache_no_child_is_asked(monkeypatch):
+    gate = Gate(monkeypatch)
+    kernel = toy_kernel()
+    monkeypatch.setattr(type(kernel), "cache_path", None)
+    running = BackgroundKernel(kernel)
+    running.wait()
+    assert running.compiled
+    assert not gate.asked
+
+
+def test_what_cannot_be_compiled_is_raised_where_it_is_used(monkeypatch):
+    Gate(monkeypatch).opened.set()
+    running = BackgroundKernel(broken_kernel())
+    running.wait()
+    assert not running.compiled
+    with pytest.raises(Exception, match="Failed in nopython mode"):
+        running.current()
+
+
+def test_a_long_rebuild_waits_for_the_compiled_form(monkeypatch):
+    gate = Gate(monkeypatch)
+    running = BackgroundKernel(toy_kernel())
+    running.rebuild(REBUILD_UNCOMPILED)
+    assert not running.compiled
+    threading.Timer(0.2, gate.opened.set).start()
+    running.rebuild(1)
+    assert running.compiled
+
+
+def test_a_child_ends_with_its_parent():
+    command = [sys.executable, "-m", "flows.numeric.precompile", CHILD]
+    name = "tests.unit.numeric.toy:endless_kernel"
+    child = subprocess.Popen([*command, name], cwd=ROOT, stdin=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.5)
+    child.stdin.close()
+    assert child.wait(60) == 1
+
+
+def test_kernels_are_compiled_on_demand():
+    """As an image is built: the standard input is at its end from the start."""
+    command = [sys.executable, "-m", "flows.numeric.precompile", toy_kernel().name]
+    assert subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    assert toy_kernel().load() is not None
