@@ -18,6 +18,8 @@ from schemas import topics
 _LONGEST_WAIT_S = 30.0
 _POLL_S = 0.2
 _OUTCOMES_NICENESS = 5
+_FIRST_RESTART_S = 5.0
+_LONGEST_RESTART_S = 60.0
 
 
 def start_background(
@@ -41,7 +43,9 @@ def start_background(
         if not _wait_for_scores(settings, supervisor):
             return
         if outcomes:
-            _start_outcomes(settings, supervisor)
+            threading.Thread(
+                target=_keep_outcomes, args=(settings, supervisor), name="outcomes", daemon=True
+            ).start()
         if train:
             train_models(settings, supervisor)
 
@@ -64,26 +68,37 @@ def _wait_for_scores(settings: Settings, supervisor: Supervisor) -> bool:
     return False
 
 
-def _start_outcomes(settings: Settings, supervisor: Supervisor) -> None:
-    """Start the outcomes' flow; where it fails, live quality stands still and the run goes on."""
-    try:
-        child = start(
-            settings.replace(metrics_port=0),  # the pipeline's own port
-            supervisor,
-            "outcomes",
-            ["bytewax.run", "flows.outcomes"],
-            essential=False,
-            watched=False,
-        )
-    except VoltickError:  # everything is being stopped
-        return
-    lower_priority(child, _OUTCOMES_NICENESS)
+def _keep_outcomes(settings: Settings, supervisor: Supervisor) -> None:
+    """Keep the outcomes' flow running; where it ends, live quality stands still until it is back.
 
-    def wait() -> None:
-        code = child.popen.wait()
-        if not supervisor.stopping():
-            structlog.get_logger().warning(
-                "the outcomes process ended: GET /quality stands still", exit_code=code
+    Its end costs the run nothing else, so it is started again, after a time that doubles.
+    """
+    wait_s = _FIRST_RESTART_S
+    while not supervisor.stopping():
+        began = time.monotonic()
+        try:
+            child = start(
+                settings.replace(metrics_port=0),  # the pipeline's own port
+                supervisor,
+                "outcomes",
+                ["bytewax.run", "flows.outcomes"],
+                essential=False,
+                watched=False,
             )
-
-    threading.Thread(target=wait, name="watch-outcomes", daemon=True).start()
+        except VoltickError:  # everything is being stopped
+            return
+        lower_priority(child, _OUTCOMES_NICENESS)
+        code = child.popen.wait()
+        if supervisor.stopping():
+            return
+        supervisor.end(child)
+        if time.monotonic() - began > _LONGEST_RESTART_S:
+            wait_s = _FIRST_RESTART_S
+        structlog.get_logger().warning(
+            "the outcomes process ended: GET /quality stands still until it is started again",
+            exit_code=code,
+            in_s=wait_s,
+        )
+        if supervisor.stopping(wait_s):
+            return
+        wait_s = min(2 * wait_s, _LONGEST_RESTART_S)

@@ -19,6 +19,7 @@ from flows.connectors.kafka.retry import is_passing, retried
 from flows.errors import BrokerError
 from flows.local.summary import DeadLetterLine, PredictionLine, Tally
 from schemas import topics
+from schemas.decoding import decode_or_none
 
 _BATCH = 10_000
 _POLL_S = 0.1
@@ -84,7 +85,7 @@ def wait_committed(
 
 
 def read_outputs(config: ClientConfig, start: Mapping[tuple[str, int], int], tally: Tally) -> None:
-    """Count predictions and dead letters, read committed.
+    """Count predictions and dead letters, read committed; foreign messages are none of them.
 
     Raises
     ------
@@ -101,11 +102,15 @@ def read_outputs(config: ClientConfig, start: Mapping[tuple[str, int], int], tal
     with _consumer(config, "voltick-local-output-count") as consumer, _broker_errors():
         consumer.assign(assigned)
         for message in _until_end(consumer, len(assigned)):
-            value = message.value() or b""
+            value = message.value()
             if message.topic() == topics.PREDICTIONS:
-                tally.add_prediction(prediction(value))
+                line = decode_or_none(prediction, value)
+                if line is not None:
+                    tally.add_prediction(line)
             else:
-                tally.add_dead_letter(dead_letter(value), topics.TICKS_RAW)
+                letter = decode_or_none(dead_letter, value)
+                if letter is not None:
+                    tally.add_dead_letter(letter, topics.TICKS_RAW)
 
 
 def _until_end(consumer: Consumer, partitions: int) -> Iterator[Message]:

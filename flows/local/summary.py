@@ -6,7 +6,7 @@ Pure: :mod:`flows.local.output_count` reads the topics.
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import msgspec
 import numpy as np
@@ -73,6 +73,9 @@ class FeedCount:
         return self.start.get(partition, 0) <= offset < self.end.get(partition, 0)
 
 
+Place = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
+
 class _Score(msgspec.Struct, gc=False):
     score: float | None = None
 
@@ -89,8 +92,8 @@ class PredictionLine(msgspec.Struct, gc=False, kw_only=True):
     late: bool
     gap: bool
     restart: bool = False
-    partition: int
-    offset: int
+    partition: Place
+    offset: Place
     scores: _Scores
 
 
@@ -99,8 +102,8 @@ class DeadLetterLine(msgspec.Struct, gc=False):
 
     reason: str
     topic: str | None = None
-    partition: int | None = None
-    offset: int | None = None
+    partition: Place | None = None
+    offset: Place | None = None
 
 
 @dataclass

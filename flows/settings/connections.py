@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field, SecretStr
 
-from flows.settings.types import Brokers, ReadableFile, RedisUrl, SecurityProtocol
+from flows.settings.types import Brokers, ReadableFile, RedisUrl, SecurityProtocol, UpperCase
 
 KAFKA_PASSTHROUGH = {
     "KAFKA_SECURITY_PROTOCOL": "security.protocol",
@@ -28,7 +28,7 @@ class ConnectionSettings(BaseModel):
     kafka_security_protocol: SecurityProtocol | None = Field(
         None, alias="KAFKA_SECURITY_PROTOCOL", description="`PLAINTEXT`, `SSL`, `SASL_SSL`, ..."
     )
-    kafka_sasl_mechanism: str | None = Field(
+    kafka_sasl_mechanism: UpperCase | None = Field(
         None, alias="KAFKA_SASL_MECHANISM", description="`PLAIN`, `SCRAM-SHA-256`, ..."
     )
     kafka_sasl_username: str | None = Field(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from flows.errors import VoltickError
 from flows.local.summary import DeadLetterLine, FeedCount, PredictionLine, Tally
 from schemas.dead_letters import DeadLetter, Reason
+from schemas.decoding import decode_or_none
 from schemas.predictions import Prediction, TargetScore
 
 
@@ -139,3 +140,19 @@ def test_missing_and_constant_scores_are_complained_about() -> None:
         "2 predictions of ETH-USD have no volatility_spike score",
     ]
     assert tally.summary(0.0)["symbols"]["ETH-USD"]["score_min"] is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"\xff",
+        b"{}",
+        b"[" * 100_000,
+        b'{"symbol":"A","warm":true,"late":false,"gap":false,"partition":0,"scores":{},'
+        b'"offset":9223372036854775808}',
+    ],
+    ids=["tombstone", "not-utf8", "other-fields", "nested", "offset-beyond-64-bits"],
+)
+def test_foreign_messages_are_no_predictions(value: bytes | None) -> None:
+    assert decode_or_none(msgspec.json.Decoder(PredictionLine).decode, value) is None

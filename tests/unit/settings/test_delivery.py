@@ -101,6 +101,7 @@ MEANT = [
     ("KAFKA_BOOTSTRAP_SERVERS", "[::1]:9092", "kafka_bootstrap_servers", "[::1]:9092"),
     ("KAFKA_BOOTSTRAP_SERVERS", "[::1]", "kafka_bootstrap_servers", "[::1]"),
     ("KAFKA_SECURITY_PROTOCOL", "sasl_ssl", "kafka_security_protocol", "SASL_SSL"),
+    ("KAFKA_SASL_MECHANISM", "scram-sha-256", "kafka_sasl_mechanism", "SCRAM-SHA-256"),
     ("VOLTICK_MODEL_STORE", '"/data/models"', "model_store", Path("/data/models")),
 ]
 REFUSED = [
