@@ -114,9 +114,12 @@ class _Parse:
         return [(topics.TICKS_RAW, messages.ticks), (topics.DEAD_LETTERS, messages.dead)]
 
     def report(self, event: str) -> None:
-        """Log the counts, in the worker that has any."""
+        """Log the counts and the clock's offset, in the worker that has any."""
         if self._processor is not None:
-            structlog.get_logger().info(event, **dataclasses.asdict(self._processor.counts))
+            counts = dataclasses.asdict(self._processor.counts)
+            offset_s = self._processor.clock_offset_s
+            clock = {} if offset_s is None else {"clock_offset_s": offset_s}
+            structlog.get_logger().info(event, **counts, **clock)
 
 
 class _Ending:

@@ -7,7 +7,8 @@ transaction as its tick: a repeated or killed ``put`` neither repeats nor loses 
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ from flows.numeric.time import NS_PER_S
 from flows.settings import Settings, load_settings
 from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
+from schemas.decoding import UNREADABLE
 from schemas.features import LATE_LIMIT_S
 from schemas.ticks import Tick
 
@@ -98,10 +100,11 @@ def put(
     """Put mended dead letters back on ticks.raw, the whole file in one transaction, once each."""
     settings = _settings()
     config = settings.kafka_config()
-    mended = read_dead_letters(file)
-    newest = {} if accept_restart else _newest(config)
-    ticks = [(exported, mended_tick(exported, newest)) for exported in mended]
-    producer = _take_over(config, settings)
+    allowed = frozenset(settings.allowed_symbols)
+    ticks = [(exported, mended_tick(exported, allowed)) for exported in read_dead_letters(file)]
+    producer = _take_over(config, settings)  # first, so that what is read next is not outdated
+    if not accept_restart:
+        refuse_restarts(ticks, _newest(config, {tick.symbol for _exported, tick in ticks}))
     done = _redriven(config, settings)
     fresh = [(exported, tick) for exported, tick in ticks if exported.id not in done]
     if fresh:
@@ -126,9 +129,11 @@ def read_dead_letters(file: Path) -> list[ExportedDeadLetter]:
         raise ConfigurationError(message) from None
     found: dict[str, ExportedDeadLetter] = {}
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             exported = msgspec.json.decode(line, type=ExportedDeadLetter)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             message = f"{file}, line {number}: not an exported dead letter: {error}"
             raise ConfigurationError(message) from None
         if exported.id in found:
@@ -138,27 +143,53 @@ def read_dead_letters(file: Path) -> list[ExportedDeadLetter]:
     return list(found.values())
 
 
-def mended_tick(exported: ExportedDeadLetter, newest_ns: dict[tuple[str, str], int]) -> Tick:
+def mended_tick(
+    exported: ExportedDeadLetter,
+    allowed: frozenset[str],
+    now_ms: Callable[[], float] = lambda: time.time() * 1000,
+) -> Tick:
     """Return the tick that the flow will see.
 
     Parameters
     ----------
-    newest_ns
-        Newest event time by (venue, symbol), as far as restarts are to be refused.
+    allowed
+        ``VOLTICK_ALLOWED_SYMBOLS``; empty for all.
+    now_ms
+        The message's future timestamp in Kafka, milliseconds since the UNIX epoch.
 
     Raises
     ------
     ConfigurationError
-        The payload would die again, or its age would make the flow forget the symbol's memory.
+        The payload would die again.
     """
-    raw = RawBatch(0, [exported.payload.encode()], [0], [-1], 1)
-    batch, dead = decode(raw, SymbolTable(), topics.TICKS_RAW, frozenset())
+    payload = exported.payload.encode("utf-8", "surrogatepass")
+    raw = RawBatch(0, [payload], [0], [int(now_ms())], 1)
+    batch, dead = decode(raw, SymbolTable(), topics.TICKS_RAW, allowed)
     if dead:
         message = f"dead letter {exported.id} is not mended: {dead[0].reason}: {dead[0].detail}"
         raise ConfigurationError(message)
     [tick] = batch.ticks
-    newest = newest_ns.get((tick.venue, tick.symbol))
-    if newest is not None and tick.ts_event_ns < newest - LATE_LIMIT_S * NS_PER_S:
+    return tick
+
+
+def refuse_restarts(
+    ticks: Iterable[tuple[ExportedDeadLetter, Tick]], newest_ns: Mapping[tuple[str, str], int]
+) -> None:
+    """Refuse ticks whose age would make the flow forget their symbol's memory.
+
+    Parameters
+    ----------
+    newest_ns
+        Newest event time by (venue, symbol), nanoseconds since the UNIX epoch.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    for exported, tick in ticks:
+        newest = newest_ns.get((tick.venue, tick.symbol))
+        if newest is None or tick.ts_event_ns >= newest - LATE_LIMIT_S * NS_PER_S:
+            continue
         age_s = (newest - tick.ts_event_ns) / NS_PER_S
         message = (
             f"dead letter {exported.id}: its tick is {age_s:.0f} s older than the newest of"
@@ -166,7 +197,6 @@ def mended_tick(exported: ExportedDeadLetter, newest_ns: dict[tuple[str, str], i
             " it out, or say --accept-restart"
         )
         raise ConfigurationError(message)
-    return tick
 
 
 def _dead_letters(config: ClientConfig) -> Iterator[tuple[ExportedDeadLetter, DeadLetter]]:
@@ -175,7 +205,7 @@ def _dead_letters(config: ClientConfig) -> Iterator[tuple[ExportedDeadLetter, De
         for offset, value in zip(batch.offsets, batch.values, strict=True):
             try:
                 dead = decoder.decode(value)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 at = f"{batch.partition}-{offset}"
                 structlog.get_logger().warning("no dead letter", id=at, cause=str(error))
                 continue
@@ -186,11 +216,12 @@ def _dead_letters(config: ClientConfig) -> Iterator[tuple[ExportedDeadLetter, De
             yield exported, dead
 
 
-def _newest(config: ClientConfig) -> dict[tuple[str, str], int]:
+def _newest(config: ClientConfig, symbols: AbstractSet[str]) -> dict[tuple[str, str], int]:
+    """Return the newest event time of some symbols by (venue, symbol), in nanoseconds."""
     newest: dict[tuple[str, str], int] = {}
-    symbols = SymbolTable()
+    table = SymbolTable()
     for raw in read_topic(config, topics.TICKS_RAW):
-        for tick in decode(raw, symbols, topics.TICKS_RAW, frozenset())[0].ticks:
+        for tick in decode(raw, table, topics.TICKS_RAW, frozenset(symbols))[0].ticks:
             key = (tick.venue, tick.symbol)
             newest[key] = max(newest.get(key, tick.ts_event_ns), tick.ts_event_ns)
     return newest
@@ -199,7 +230,9 @@ def _newest(config: ClientConfig) -> dict[tuple[str, str], int]:
 def _redriven(config: ClientConfig, settings: Settings) -> set[str]:
     ensure_topics(config, [topics.REDRIVEN], 1, settings.replication_factor)
     return {
-        value.decode() for batch in read_topic(config, topics.REDRIVEN) for value in batch.values
+        value.decode("utf-8", "replace")  # no id of ours, if it is not UTF-8
+        for batch in read_topic(config, topics.REDRIVEN)
+        for value in batch.values
     }
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from flows.errors import ConfigurationError
+from flows.redrive import read_dead_letters
 from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.ticks import Tick
@@ -113,14 +115,58 @@ def test_tick_that_would_restart_its_symbol_is_refused_unless_asked_for(
     assert (code, json.loads(out.splitlines()[-1])["put"]) == (0, 1)
 
 
+FOREIGN = [
+    b'{"reason":"of_a_later_version","detail":"","payload":""}',
+    b"\xff\xfe",
+    b"",
+    b"[" * 100_000,
+    b'{"reason":"bad_price","detail":"\xff","payload":""}',
+    b'{"reason":"bad_price","detail":"","payload":"","offset":99999999999999999999999}',
+]
+
+
 def test_what_is_no_dead_letter_is_passed_over_and_said(letters: Broker, tmp_path: Path) -> None:
-    foreign = b'{"reason":"of_a_later_version","detail":"","payload":""}'
-    fill(letters.client_config(), [Outgoing(0, b"", foreign, 0)], topics.DEAD_LETTERS)
+    foreign = [Outgoing(0, b"", value, 0) for value in FOREIGN]
+    fill(letters.client_config(), foreign, topics.DEAD_LETTERS)
+    fill(letters.client_config(), foreign, topics.TICKS_RAW)
+    create_topics(letters.client_config(), 1, letters.replication, [topics.REDRIVEN])
+    fill(letters.client_config(), foreign, topics.REDRIVEN)
     file = tmp_path / "letters.ndjson"
     code, out, err = _redrive(letters, tmp_path, "export", "--out", str(file))
     assert code == 0, err
+    # An offset beyond 64 bits is odd, and still a dead letter of nobody's topic.
     assert json.loads(out.splitlines()[-1])["exported"] == 2
-    assert "id=0-3" in err
+    assert all(f"id=0-{number}" in err for number in range(3, 3 + len(FOREIGN) - 1))
+    _mend(file)
+    code, out, err = _redrive(letters, tmp_path, "put", str(file))
+    assert (code, json.loads(out.splitlines()[-1])["put"]) == (0, 2), err
+
+
+def test_a_symbol_that_is_not_allowed_is_refused(letters: Broker, tmp_path: Path) -> None:
+    file = tmp_path / "letters.ndjson"
+    file.write_text("\n" + json.dumps({"id": "0-0", "payload": _tick(1).decode()}) + "\n\n")
+    settings = {**letters.environment(), "VOLTICK_ALLOWED_SYMBOLS": "ETH-USD"}
+    done = run(["-m", "flows.redrive", "put", str(file)], tmp_path, settings)
+    assert done.returncode == 2
+    assert "dead letter 0-0 is not mended: unknown_symbol" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b'{"id":"0-0","payload":"\xff"}', id="no UTF-8"),
+        pytest.param(b"[" * 100_000, id="endless nesting"),
+        pytest.param(b"{", id="no JSON"),
+        pytest.param(b"{}", id="no fields"),
+    ],
+)
+def test_a_file_of_something_else_is_one_line_that_names_the_line(
+    tmp_path: Path, line: bytes
+) -> None:
+    file = tmp_path / "letters.ndjson"
+    file.write_bytes(b"\n" + line + b"\n")
+    with pytest.raises(ConfigurationError, match=r"letters\.ndjson, line 2"):
+        read_dead_letters(file)
 
 
 def test_a_file_that_cannot_be_written_is_one_line(letters: Broker, tmp_path: Path) -> None:

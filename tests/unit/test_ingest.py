@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -193,3 +194,52 @@ def test_every_ending_signal_ends_it_cleanly(
         process.popen.send_signal(number)
         assert process.wait_exit(60) == 0, process.tail()
         assert "panicked" not in process.stderr
+
+
+def test_the_first_tick_of_each_symbol_is_marked_whenever_ingest_starts(
+    embedded_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    settings = {
+        **embedded_broker.environment(),
+        "VOLTICK_FEED": "simulate",
+        "VOLTICK_SYMBOLS": "RESTART-A,RESTART-B",
+        "VOLTICK_SIMULATE_RATE_HZ": "200",
+    }
+
+    def ours() -> list[Tick]:
+        ticks = [
+            msgspec.json.decode(value, type=Tick)
+            for _, key, value in read_once(embedded_broker, topics.TICKS_RAW, 1)
+            if key.startswith(b"RESTART")
+        ]
+        return sorted(ticks, key=lambda tick: tick.ts_event_ns)
+
+    def marked(count: int) -> bool:
+        return sum(tick.gap for tick in ours()) == count
+
+    for runs in (1, 2):
+        with flow("flows.ingest", tmp_path, settings) as process:
+            process.wait_for_log("SIMULATED", 60.0)
+            until(partial(marked, 2 * runs), "a mark for each symbol", 60)
+            process.terminate()
+            assert process.wait_exit(60) == 0
+    for symbol in ("RESTART-A", "RESTART-B"):
+        ids = [tick.trade_id or 0 for tick in ours() if tick.symbol == symbol]
+        assert ids == sorted(set(ids))  # also across the restart, so that none is a duplicate
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["one signal", "two signals"])
+def test_sigterm_ends_it_within_seconds_while_the_broker_is_away(
+    tmp_path: Path, times: int
+) -> None:
+    with EmbeddedBroker(tmp_path / "broker") as broker:
+        settings = {**broker.environment(), "VOLTICK_FEED": "simulate"}
+        with flow("flows.ingest", tmp_path, settings) as process:
+            process.wait_for_log("SIMULATED", 60.0)
+            until(lambda: read_once(broker, topics.TICKS_RAW, 1), "ticks", 60)
+            broker.pause()
+            for _ in range(times):
+                process.terminate()
+                process.wait_for_log("stopping", 30.0)
+            process.wait_exit(30)
+            broker.resume()

@@ -17,7 +17,7 @@ import numpy as np
 from flows.errors import FeedError
 from flows.feeds.simulator.parse import VENUE
 from flows.numeric.arrays import Float64, Int64
-from flows.numeric.time import NS_PER_S
+from flows.numeric.time import NS_PER_S, NS_PER_US
 from schemas.ticks import Tick
 
 MAX_SYMBOLS = 500
@@ -131,7 +131,8 @@ class Market:
         self._log_size = np.log(rng.uniform(300.0, 2_000.0, count) / start)
         self._log_vol = rng.normal(size=(len(_TAUS_S), count)) * _SPREADS_OF_LOG_VOL[:, None]
         self._imbalance = rng.normal(size=count) * _IMBALANCE_SD
-        self._next_id = np.ones(count, dtype=np.int64)
+        # Above the ids of every market that began before, so that a log can hold one after another.
+        self._next_id = np.full(count, 1 + start_ns // NS_PER_US, dtype=np.int64)
         self._last_s = np.zeros(count)
         self._pending_s = np.empty(0)
         self._pending_symbol = np.empty(0, dtype=np.int64)
