@@ -1,4 +1,4 @@
-"""Feed to ``ticks.raw``: ``python -m bytewax.run flows.ingest``.
+"""Feeds to ``ticks.raw``: ``python -m bytewax.run flows.ingest``.
 
 Frames that cannot be used go to ``dead.letters``. Runs until it is stopped, or until a replay ends.
 """
@@ -16,12 +16,14 @@ from flows.connectors.feed import FeedSource, FrameBatch, Outgoing, ProducerSink
 from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.base import Feed
+from flows.feeds.plan import FeedOptions, OpenFeed, plan_feeds
 from flows.feeds.processor import MAX_FRAMES, FrameProcessor
-from flows.feeds.registry import open_feed, parse_speed
+from flows.feeds.registry import parse_speed
 from flows.runtime.exactly_once import launch
 from flows.runtime.process import end_on_error, end_process
 from flows.settings import Settings
 from schemas import topics
+from schemas.feeds import FeedName
 
 REPORT_S = 60.0
 
@@ -37,9 +39,9 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     Parameters
     ----------
     settings
-        Broker and feed.
+        Broker and feeds.
     stop
-        Once set, the feed is closed, what it sent is delivered, and the flow ends.
+        Once set, the feeds are closed, what they sent is delivered, and the flow ends.
 
     Raises
     ------
@@ -47,6 +49,8 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         No broker is configured.
     BrokerError
         The broker does not answer, or its topics do not fit together.
+    FeedError
+        The feeds and their symbols do not fit together.
     """
     if settings.kafka_bootstrap_servers is None:
         message = (
@@ -56,35 +60,39 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         raise ConfigurationError(message)
     kafka = settings.kafka_config()
     ensure_topics(kafka, topics.ALL, settings.partitions, settings.replication_factor)
+    feeds = {
+        name: partial(_announced, open_feed)
+        for name, open_feed in plan_feeds(settings.feed, _options(settings)).items()
+    }
     parse = _Parse(loops=settings.replay_loop)
     ending = _Ending(parse)
     dataflow = Dataflow("voltick-ingest")
-    frames = op.input(
-        "feed",
-        dataflow,
-        FeedSource(
-            partial(_open, settings),
-            MAX_FRAMES,
-            stop,
-            ending.feed_failed,
-            settings.feed_spacing_us,
-        ),
-    )
+    source = FeedSource(feeds, MAX_FRAMES, stop, ending.feed_failed, settings.feed_spacing_us)
+    frames = op.input("feeds", dataflow, source)
     messages = op.map("parse", frames, end_on_error(parse))
     op.output("ticks", messages, ProducerSink(kafka, ending.delivered))
     return dataflow
 
 
-def _open(settings: Settings) -> Feed:
-    feed = open_feed(
-        settings.feed,
+def _options(settings: Settings) -> FeedOptions:
+    return FeedOptions(
         symbols=settings.symbols,
-        feed_url=settings.feed_url,
+        url=settings.feed_url,
+        urls={
+            FeedName.COINBASE_EXCHANGE: settings.coinbase_exchange_url,
+            FeedName.COINBASE_ADVANCED: settings.coinbase_advanced_url,
+            FeedName.BINANCE: settings.binance_url,
+        },
         simulate_rate_hz=settings.simulate_rate_hz,
         simulate_seed=settings.simulate_seed,
         speed=parse_speed(settings.replay_speed),
         loop=settings.replay_loop,
     )
+
+
+def _announced(open_feed: OpenFeed) -> Feed:
+    """Open a feed and say which it is."""
+    feed = open_feed()
     log = structlog.get_logger()
     if feed.simulated:
         log.warning("SIMULATED: these ticks are made up", feed=feed.name)
@@ -94,19 +102,20 @@ def _open(settings: Settings) -> Feed:
 
 
 class _Parse:
-    """Turn frames into messages, in the one worker that reads the feed; log the counts."""
+    """Turn frames into messages, in the worker that reads their feed; log the counts."""
 
     def __init__(self, *, loops: bool) -> None:
         self._loops = loops
-        self._processor: FrameProcessor | None = None
+        self._processors: dict[str, FrameProcessor] = {}
         self._reported_s = time.monotonic()
 
     def __call__(self, batch: FrameBatch) -> Outgoing:
-        if self._processor is None:
-            self._processor = FrameProcessor.of(batch.feed)
+        processor = self._processors.get(batch.name)
+        if processor is None:
+            processor = self._processors[batch.name] = FrameProcessor.of(batch.feed)
             if self._loops:
-                self._processor.track_loops()
-        messages = self._processor.process(batch.frames, batch.loop_number)
+                processor.track_loops()
+        messages = processor.process(batch.frames, batch.loop_number)
         now_s = time.monotonic()
         if now_s - self._reported_s >= REPORT_S:
             self._reported_s = now_s
@@ -114,12 +123,12 @@ class _Parse:
         return [(topics.TICKS_RAW, messages.ticks), (topics.DEAD_LETTERS, messages.dead)]
 
     def report(self, event: str) -> None:
-        """Log the counts and the clock's offset, in the worker that has any."""
-        if self._processor is not None:
-            counts = dataclasses.asdict(self._processor.counts)
-            offset_s = self._processor.clock_offset_s
+        """Log the counts and the clock's offset of each feed that this worker has read."""
+        for name, processor in self._processors.items():
+            counts = dataclasses.asdict(processor.counts)
+            offset_s = processor.clock_offset_s
             clock = {} if offset_s is None else {"clock_offset_s": offset_s}
-            structlog.get_logger().info(event, **counts, **clock)
+            structlog.get_logger().info(event, feed=name, **counts, **clock)
 
 
 class _Ending:
@@ -131,7 +140,7 @@ class _Ending:
 
     def feed_failed(self, error: VoltickError) -> None:
         """Remember why the input ended; what came before is delivered first."""
-        self._error = error
+        self._error = self._error or error
 
     def delivered(self, error: VoltickError | None) -> None:
         """End the process if delivery or feed failed."""

@@ -1,5 +1,6 @@
 """Names of venues and of feeds, as they stand in settings, recordings and ticks."""
 
+import re
 from enum import StrEnum
 
 
@@ -27,3 +28,12 @@ REPLAY_PREFIX = "replay:"
 
 VENUES = tuple(venue.value for venue in Venue)
 FEEDS = tuple(feed.value for feed in FeedName)
+
+# A comma inside a file's name does not part two feeds.
+_SEPARATOR = re.compile(rf"\s*,\s*(?=(?:{'|'.join(FEEDS)})\s*(?:,|$)|{REPLAY_PREFIX})", re.I)
+
+
+def split_feeds(spec: str) -> list[str]:
+    """Return the feeds that ``VOLTICK_FEED`` names, known names in lower case."""
+    parts = [part.strip() for part in _SEPARATOR.split(spec)]
+    return [part.lower() if part.lower() in FEEDS else part for part in parts]

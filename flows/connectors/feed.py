@@ -1,4 +1,4 @@
-"""A feed as a Bytewax source, and the sink that produces its messages."""
+"""Feeds as a Bytewax source, and the sink that produces their messages."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -14,8 +14,6 @@ from flows.errors import BrokerError, VoltickError
 from flows.feeds.base import Feed, Frame
 from flows.feeds.pacing import Pacing
 
-ONE_PARTITION = "feed"
-
 Outgoing = list[tuple[str, list[tuple[bytes, bytes]]]]
 """Topic, and its messages as key and value."""
 
@@ -25,15 +23,16 @@ _FLUSH_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class FrameBatch:
-    """Frames of one poll, in order, and the feed that they came from."""
+    """Frames of one poll, in order, and the feed that they came from, with its name."""
 
+    name: str
     frames: list[Frame]
     loop_number: int
     feed: Feed
 
 
 class FeedSource(FixedPartitionedSource[FrameBatch, None]):
-    """Source of one feed, read by one worker of the whole cluster.
+    """Source of some feeds, each read by one worker of the whole cluster.
 
     Delivery: at most once, from the moment of opening on. Polling never blocks; opening does.
     Nothing is resumed: what a live venue sent between two connections is lost (and marked as a gap
@@ -41,12 +40,12 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
 
     Parameters
     ----------
-    open_feed
-        Opens the feed; called once, in the worker that reads it.
+    feeds
+        What opens each feed, by its name; called once, in the worker that reads it.
     max_frames
         Most frames in one item.
     stop
-        Once set, the source ends.
+        Once set, the source ends. A feed that fails sets it, and so ends the others too.
     failed
         Called when the feed cannot be opened or cannot go on; the source then ends, so that earlier
         frames are still delivered. (An exception here would make the engine panic.)
@@ -56,36 +55,40 @@ class FeedSource(FixedPartitionedSource[FrameBatch, None]):
 
     def __init__(
         self,
-        open_feed: Callable[[], Feed],
+        feeds: Mapping[str, Callable[[], Feed]],
         max_frames: int,
         stop: threading.Event,
         failed: Callable[[VoltickError], None],
         spacing_us: float = 0.0,
     ) -> None:
-        self._open_feed = open_feed
+        self._feeds = feeds
         self._max_frames = max_frames
         self._stop = stop
         self._failed = failed
         self._spacing_us = spacing_us
 
     def list_parts(self) -> list[str]:
-        """Return the one partition."""
-        return [ONE_PARTITION]
+        """Return the names of the feeds."""
+        return list(self._feeds)
 
     def build_part(
         self,
         step_id: str,  # noqa: ARG002  # names are the engine's
-        for_part: str,  # noqa: ARG002
+        for_part: str,
         resume_state: None,  # noqa: ARG002
     ) -> StatefulSourcePartition[FrameBatch, None]:
         """Open the feed."""
         try:
-            feed = self._open_feed()
+            feed = self._feeds[for_part]()
         except VoltickError as error:
-            self._failed(error)
+            self._fail(error)
             feed = None
         pacing = Pacing(self._spacing_us)
-        return _FeedPartition(feed, self._max_frames, self._stop, self._failed, pacing)
+        return _FeedPartition(for_part, feed, self._max_frames, self._stop, self._fail, pacing)
+
+    def _fail(self, error: VoltickError) -> None:
+        self._failed(error)
+        self._stop.set()
 
 
 class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
@@ -93,12 +96,14 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
 
     def __init__(
         self,
+        name: str,
         feed: Feed | None,
         max_frames: int,
         stop: threading.Event,
         failed: Callable[[VoltickError], None],
         pacing: Pacing,
     ) -> None:
+        self._name = name
         self._feed = feed
         self._max_frames = max_frames
         self._stop = stop
@@ -117,7 +122,7 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
             raise StopIteration from None
         if frames:
             self._pacing.note_turn()
-            return [FrameBatch(frames, self._feed.loop_number, self._feed)]
+            return [FrameBatch(self._name, frames, self._feed.loop_number, self._feed)]
         if self._feed.finished:
             raise StopIteration
         return []

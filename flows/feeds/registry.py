@@ -16,7 +16,7 @@ from flows.feeds.simulator.feed import SimulatedFeed
 from flows.feeds.websocket import WebSocketFeed, reachable
 from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName
 
-_LIVE: Mapping[str, Callable[[Sequence[str], str | None], WebSocketFeed]] = {
+LIVE: Mapping[str, Callable[[Sequence[str], str | None], WebSocketFeed]] = {
     FeedName.COINBASE_EXCHANGE: open_exchange,
     FeedName.COINBASE_ADVANCED: open_advanced,
     FeedName.BINANCE: open_binance,
@@ -122,8 +122,8 @@ def open_feed(
     if chosen.startswith(REPLAY_PREFIX):
         path = Path(chosen.removeprefix(REPLAY_PREFIX))
         return ReplayFeed(path, speed=speed, loop=loop, duration_s=duration_s)
-    if chosen in _LIVE:
-        return _LIVE[chosen](symbols, feed_url)
+    if chosen in LIVE:
+        return LIVE[chosen](symbols, feed_url)
     if chosen == FeedName.SIMULATE:
         return SimulatedFeed(
             symbols,

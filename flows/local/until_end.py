@@ -24,7 +24,7 @@ from flows.local.summary import DeadLetterLine, FeedCount, RunSummary, Tally
 from flows.local.supervisor import Supervisor
 from flows.settings import Settings
 from schemas import topics
-from schemas.feeds import REPLAY_PREFIX
+from schemas.feeds import REPLAY_PREFIX, split_feeds
 
 
 class ChildEndedError(VoltickError):
@@ -42,6 +42,9 @@ def require_end(settings: Settings, duration_s: float | None) -> None:
     ------
     ConfigurationError
     """
+    if len(split_feeds(settings.feed)) > 1:
+        message = f"--until-end runs one feed, and {settings.feed} names several"
+        raise ConfigurationError(message)
     endless = not settings.feed.startswith(REPLAY_PREFIX) or settings.replay_loop
     if endless and duration_s is None:
         what = "a replay with --loop" if settings.replay_loop else f"the feed {settings.feed!r}"

@@ -40,16 +40,35 @@ class DataflowSettings(BaseModel):
     feed: FeedSpec = Field(
         FeedName.AUTO.value,
         alias="VOLTICK_FEED",
-        description="`auto` (live Coinbase, else the simulator), `coinbase-exchange`, `simulate`"
-        " or `replay:FILE`.",
+        description="One or several, comma-separated: `auto` (live Coinbase; the simulator only on"
+        " an embedded broker), `coinbase-exchange`, `coinbase-advanced`, `binance`, `simulate` or"
+        " `replay:FILE`.",
     )
     feed_url: WebSocketUrl | None = Field(
-        None, alias="VOLTICK_FEED_URL", description="Another WebSocket address for the live feed."
+        None,
+        alias="VOLTICK_FEED_URL",
+        description="Another WebSocket address for the live feed, where one is named.",
+    )
+    coinbase_exchange_url: WebSocketUrl | None = Field(
+        None,
+        alias="VOLTICK_COINBASE_EXCHANGE_URL",
+        description="Another WebSocket address for `coinbase-exchange`.",
+    )
+    coinbase_advanced_url: WebSocketUrl | None = Field(
+        None,
+        alias="VOLTICK_COINBASE_ADVANCED_URL",
+        description="Another WebSocket address for `coinbase-advanced`.",
+    )
+    binance_url: WebSocketUrl | None = Field(
+        None,
+        alias="VOLTICK_BINANCE_URL",
+        description="Another WebSocket address for `binance`.",
     )
     symbols: Symbols = Field(
         ("BTC-USD", "ETH-USD"),
         alias="VOLTICK_SYMBOLS",
-        description="Symbols a live or simulated feed asks for, comma-separated.",
+        description="Symbols a live or simulated feed asks for, comma-separated; `binance:BTC-USDT`"
+        " is for that feed alone, which then does not get the common ones.",
     )
     allowed_symbols: Names = Field(
         (),

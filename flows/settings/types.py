@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from schemas.feeds import FEEDS, REPLAY_PREFIX
+from schemas.feeds import FEEDS, REPLAY_PREFIX, split_feeds
 
 _REDIS_OPTION = re.compile(
     r"db|client_name|health_check_interval|socket_keepalive|socket_timeout|socket_connect_timeout"
@@ -137,12 +137,15 @@ def _check_redis_options(url: str) -> None:
 
 
 def _feed_spec(value: str) -> str:
-    if value.lower() in FEEDS:
-        return value.lower()
-    if value.startswith(REPLAY_PREFIX) and value != REPLAY_PREFIX:
-        return value
-    message = f"a feed is one of {', '.join(FEEDS)} or replay:FILE"
-    raise ValueError(message)
+    feeds = split_feeds(value)
+    for feed in feeds:
+        if feed not in FEEDS and (not feed.startswith(REPLAY_PREFIX) or feed == REPLAY_PREFIX):
+            message = f"a feed is one of {', '.join(FEEDS)} or replay:FILE"
+            raise ValueError(message)
+    if len(set(feeds)) != len(feeds):
+        message = "a feed appears twice"
+        raise ValueError(message)
+    return ",".join(feeds)
 
 
 def _websocket_url(value: str) -> str:

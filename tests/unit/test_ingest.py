@@ -243,3 +243,25 @@ def test_sigterm_ends_it_within_seconds_while_the_broker_is_away(
                 process.wait_for_log("stopping", 30.0)
             process.wait_exit(30)
             broker.resume()
+
+
+def test_several_feeds_run_at_once(embedded_broker: EmbeddedBroker, tmp_path: Path) -> None:
+    recording = DATA / "binance.frames.ndjson"
+    settings = {
+        **embedded_broker.environment(),
+        "VOLTICK_FEED": f"replay:{recording},simulate",
+        "VOLTICK_SYMBOLS": "simulate:SEVERAL-USD",
+        "VOLTICK_REPLAY_SPEED": "max",
+    }
+
+    def venues() -> set[str]:
+        found = read_once(embedded_broker, topics.TICKS_RAW, 1)
+        return {msgspec.json.decode(value, type=Tick).venue for _, _, value in found}
+
+    with flow("flows.ingest", tmp_path, settings) as process:
+        process.wait_for_log("SIMULATED", 60.0)
+        until(lambda: venues() >= {"binance", "simulator"}, "ticks of both", 60)
+        process.terminate()
+        assert process.wait_exit(60) == 0
+        assert "feed=simulate" in process.stderr
+        assert f"feed=replay:{recording}" in process.stderr
