@@ -24,6 +24,12 @@ class FencedError(VoltickError):
     exit_code = 3
 
 
+class StopError(VoltickError):
+    """A flow was asked to stop and did not come to an end in time."""
+
+    exit_code = 1
+
+
 class LogTrimmedError(VoltickError):
     """The committed or rebuild offset is no longer, or not yet, in the log."""
 

@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
@@ -12,8 +12,23 @@ LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 HIDDEN = "***"
-_SECRET_KEY = re.compile(r"password|secret|token|api_key|credential", re.IGNORECASE)
-_URL_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE)
+_SENSITIVE = r"password|secret|token|api_?key|credential|jaas"
+_SECRET_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
+_URL_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s\"'<>]*@", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    rf"""(?P<name>[\w.-]*(?:{_SENSITIVE})[\w.-]*(?:\s*=\s*|["']\s*:\s*))"""
+    r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;})\]"']+)""",
+    re.IGNORECASE,
+)
+
+
+def hide_in_text(text: str) -> str:
+    """Blank credentials inside URLs, and values that are assigned to a name that sounds secret.
+
+    That is ``name=value``, and ``'name': value`` as in a dictionary; a traceback may show both.
+    """
+    text = _URL_CREDENTIALS.sub(rf"\g<scheme>{HIDDEN}@", text)
+    return _ASSIGNED.sub(rf"\g<name>{HIDDEN}", text)
 
 
 def hide_secrets(
@@ -21,13 +36,29 @@ def hide_secrets(
     _method: str,
     event: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
-    """Blank values whose key sounds secret, and credentials inside URLs (structlog processor)."""
+    """Blank secrets at any depth of an event (structlog processor)."""
     for key, value in event.items():
-        if _SECRET_KEY.search(key):
-            event[key] = HIDDEN
-        elif isinstance(value, str):
-            event[key] = _URL_CREDENTIALS.sub(rf"\g<scheme>{HIDDEN}@", value)
+        event[key] = _hidden(key, value)
     return event
+
+
+def _hidden(key: object, value: object) -> Any:
+    if isinstance(key, str) and _SECRET_KEY.search(key):
+        return HIDDEN
+    if isinstance(value, str):
+        return hide_in_text(value)
+    if isinstance(value, Mapping):
+        return {name: _hidden(name, each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_hidden(None, each) for each in value]
+    if isinstance(value, BaseException):
+        return hide_in_text(repr(value))
+    return value
+
+
+def _hide_last(_logger: Any, _method: str, line: Any) -> str:
+    """Blank what became visible only as text: tracebacks, and objects that were formatted."""
+    return hide_in_text(str(line))
 
 
 def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> None:
@@ -53,6 +84,7 @@ def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> No
         transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         closing = [
             structlog.processors.ExceptionRenderer(transform),
+            hide_secrets,
             structlog.processors.JSONRenderer(),
         ]
     else:
@@ -61,7 +93,8 @@ def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> No
                 colors=sys.stderr.isatty(),
                 exception_formatter=structlog.dev.plain_traceback,
                 sort_keys=False,
-            )
+            ),
+            _hide_last,
         ]
     structlog.configure(
         processors=[*shared, *closing],

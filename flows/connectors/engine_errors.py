@@ -11,6 +11,7 @@ X = TypeVar("X")
 T = TypeVar("T")
 
 ErrorHandler = Callable[[BaseException], NoReturn]
+PartObserver = Callable[[int], None]
 
 
 class FailFastSource(FixedPartitionedSource[X, None]):
@@ -78,11 +79,19 @@ class FailFastSink(FixedPartitionedSink[X, None]):
         Does the writing.
     on_error
         Reports the error and ends the process.
+    observe
+        Called with 1 for each partition that is opened, and with -1 once it is closed.
     """
 
-    def __init__(self, sink: FixedPartitionedSink[X, None], on_error: ErrorHandler) -> None:
+    def __init__(
+        self,
+        sink: FixedPartitionedSink[X, None],
+        on_error: ErrorHandler,
+        observe: PartObserver = lambda _change: None,
+    ) -> None:
         self._sink = sink
         self._on_error = on_error
+        self._observe = observe
 
     def list_parts(self) -> list[str]:
         """Name the wrapped sink's partitions."""
@@ -99,13 +108,17 @@ class FailFastSink(FixedPartitionedSink[X, None]):
         part = _attempt(
             lambda: self._sink.build_part(step_id, for_part, resume_state), self._on_error
         )
-        return _SinkPart(part, self._on_error)
+        self._observe(1)
+        return _SinkPart(part, self._on_error, self._observe)
 
 
 class _SinkPart(StatefulSinkPartition[X, None]):
-    def __init__(self, part: StatefulSinkPartition[X, None], on_error: ErrorHandler) -> None:
+    def __init__(
+        self, part: StatefulSinkPartition[X, None], on_error: ErrorHandler, observe: PartObserver
+    ) -> None:
         self._part = part
         self._on_error = on_error
+        self._observe = observe
 
     def write_batch(self, values: Sequence[X]) -> None:
         _attempt(lambda: self._part.write_batch(list(values)), self._on_error)
@@ -115,6 +128,7 @@ class _SinkPart(StatefulSinkPartition[X, None]):
 
     def close(self) -> None:
         _attempt(self._part.close, self._on_error)
+        self._observe(-1)
 
 
 def _attempt(call: Callable[[], T], on_error: ErrorHandler) -> T:

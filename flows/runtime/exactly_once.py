@@ -18,6 +18,7 @@ from flows.errors import VoltickError
 from flows.monitoring.served import ServedMetrics
 from flows.runtime.ports import check_port
 from flows.runtime.process import (
+    StopRequest,
     calm_collector,
     end_process,
     exit_code_of,
@@ -49,7 +50,7 @@ def launch(
         logs.configure(settings.log_format, settings.log_level)
         explain_engine_panics()
         prepared = prepare(settings)
-        stop = threading.Event()
+        stop = StopRequest()
         if prepared is settings:
             stop_on_signals(stop)
         return build(prepared, stop)
@@ -135,6 +136,8 @@ class Endpoints:
             end_process,
             self._progress,
         )
+        if isinstance(self._stop, StopRequest):
+            return FailFastSink(sink, end_process, self._stop.observe_sink)
         return FailFastSink(sink, end_process)
 
     def watch(self) -> None:

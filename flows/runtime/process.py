@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from types import FrameType, TracebackType
@@ -17,15 +18,22 @@ from typing import NoReturn, TypeVar
 
 import structlog
 
-from flows.errors import VoltickError
+from flows.errors import StopError, VoltickError
+from flows.logs import hide_in_text
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 _ENDING = threading.Lock()
 
-# In a cluster the engine waits for the other processes; this one's partitions are closed by then.
-GRACE_S = 3.0
+CLOSED_GRACE_S = 3.0
+"""How long a stopped process waits for the engine once its sinks are closed, seconds: in a cluster
+the engine waits for the other processes."""
+
+STOP_LIMIT_S = 8.0
+"""How long a stop may take, seconds; less than the ten that Docker waits before it kills."""
+
+_LOOK_EVERY_S = 0.05
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -40,6 +48,7 @@ def report(error: BaseException) -> None:
     else:
         text = "".join(traceback.format_exception(error))
     sys.stderr.flush()
+    text = hide_in_text(text)
     os.write(2, text.encode(errors="replace"))  # whole, whichever thread writes beside
 
 
@@ -67,7 +76,8 @@ def explain_engine_panics() -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if kind.__name__ != "PanicException":
-            sys.__excepthook__(kind, error, trace)
+            shown = "".join(traceback.format_exception(kind, error, trace))
+            sys.stderr.write(hide_in_text(shown))
             return
         text = (
             f"error: the engine has ended ({error}); in a cluster another process has probably"
@@ -89,10 +99,33 @@ def calm_collector() -> None:
     gc.set_threshold(50_000, 50, 50)
 
 
-def stop_on_signals(stop: threading.Event) -> None:
+class StopRequest(threading.Event):
+    """The event that stops a flow's sources, and whether its sinks have closed since."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._opened = False
+        self._open = 0
+
+    def observe_sink(self, change: int) -> None:
+        """Count a sink's partition that was opened (1) or closed (-1)."""
+        with self._lock:
+            self._opened = True
+            self._open += change
+
+    @property
+    def sinks_closed(self) -> bool:
+        """True once there were sinks and all of them have closed: everything is committed."""
+        with self._lock:
+            return self._opened and self._open == 0
+
+
+def stop_on_signals(stop: StopRequest) -> None:
     """On SIGINT, SIGTERM or SIGHUP let the sources end, so that the flow commits and exits.
 
-    A second signal ends the process at once. Main thread only.
+    A second signal ends the process at once. A stop that does not come to an end exits with 0 where
+    all sinks have closed, and with 1 and one line where one has not. Main thread only.
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -100,9 +133,25 @@ def stop_on_signals(stop: threading.Event) -> None:
             os._exit(128 + number)
         stop.set()
         structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
-        timer = threading.Timer(GRACE_S, os._exit, [0])
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=_end_a_stop, args=(stop,), name="stop-limit", daemon=True).start()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, handle)
+
+
+def _end_a_stop(stop: StopRequest) -> None:
+    limit_s = time.monotonic() + STOP_LIMIT_S
+    closed_s: float | None = None
+    while time.monotonic() < limit_s:
+        if stop.sinks_closed:
+            closed_s = closed_s or time.monotonic()
+            if time.monotonic() - closed_s >= CLOSED_GRACE_S:
+                os._exit(0)
+        time.sleep(_LOOK_EVERY_S)
+    if stop.sinks_closed:
+        os._exit(0)
+    message = (
+        f"the flow did not stop within {STOP_LIMIT_S:g} s, so not everything is committed; the next"
+        " start does it again"
+    )
+    end_process(StopError(message))

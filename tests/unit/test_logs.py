@@ -69,3 +69,50 @@ def test_tracebacks_show_no_local_variables(
     err = capsys.readouterr().err
     assert "not a number9" in err
     assert hushed not in err
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_secrets_are_hidden_in_tracebacks_and_nested_values(
+    log_format: logs.LogFormat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(log_format, "info")
+    log = structlog.get_logger()
+    log.info(
+        "settings",
+        kafka={
+            "sasl.password": "hunter2",
+            "brokers": ["kafka://me:hunter2@h:1", {"token": "hunter2"}],
+        },
+        error=ValueError("redis://:hunter2@h"),
+    )
+    try:
+        try:
+            raise ValueError("no answer from redis://me:hunter2@h:6379/0")  # noqa: EM101
+        except ValueError as error:
+            raise RuntimeError({"sasl.password": "hunter2", "port": 4711}) from error
+    except RuntimeError:
+        log.exception("broken")
+        logging.getLogger("library").exception("broken too, sasl_password='hunter2'")
+    err = capsys.readouterr().err
+    assert "hunter2" not in err
+    assert "4711" in err
+    assert "no answer from redis://***@h:6379/0" in err
+    if log_format == "json":
+        assert len([json.loads(line) for line in err.splitlines()]) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://:p/w@h:1 and more", "redis://***@h:1 and more"),
+        ("amqp://u:p@ss@h", "amqp://***@h"),
+        ("VOLTICK_API_TOKEN=abc is too short", "VOLTICK_API_TOKEN=*** is too short"),
+        ("{'sasl.password': 'a b', 'x': 1}", "{'sasl.password': ***, 'x': 1}"),
+        ("set VOLTICK_API_TOKEN: it is missing", "set VOLTICK_API_TOKEN: it is missing"),
+        ("https://example.org/path?x=1", "https://example.org/path?x=1"),
+        ("kafka-1:9092, me@example.org", "kafka-1:9092, me@example.org"),
+    ],
+    ids=["slash", "at", "assigned", "dictionary", "sentence", "plain address", "no address"],
+)
+def test_only_secrets_are_hidden_in_text(text: str, shown: str) -> None:
+    assert logs.hide_in_text(text) == shown

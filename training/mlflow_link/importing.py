@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from flows.errors import ConfigurationError, ModelRejectedError
-from flows.logs import hide_secrets
+from flows.logs import hide_in_text
 from flows.scoring.names import sha256_of, version_of
 from flows.scoring.promotion import publish
 from flows.scoring.registry import MANIFEST_FILE, MODEL_FILE, ModelStore
@@ -129,7 +129,7 @@ def download_from_mlflow(name: str, version: str, folder: Path) -> Path:
             where = mlflow.get_registry_uri()
             message = f"MLflow at {where} does not give {selector}: {one_line(error)}"
             # The address may hold a password, and the client repeats it.
-            raise ConfigurationError(hide_secrets(None, "", {"said": message})["said"]) from error
+            raise ConfigurationError(hide_in_text(message)) from error
     return Path(found)
 
 

@@ -6,21 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from flows.runtime.process import StopRequest
 from tests.support.polling import until
 from tests.support.processes import Process, flow
 
 FLOW = """
 import threading
+import time
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from flows.connectors.engine_errors import FailFastSink, FailFastSource
 from flows.errors import FencedError
-from flows.runtime.process import end_process, end_on_error, stop_on_signals
+from flows.runtime.process import StopRequest, end_process, end_on_error, stop_on_signals
 
 WHERE = {where!r}
-STOP = threading.Event()
+STOP = StopRequest()
 
 def fail_at(where):
     if where == WHERE:
@@ -49,6 +51,8 @@ class Writer(StatefulSinkPartition):
     def snapshot(self):
         return None
     def close(self):
+        if WHERE == "stop":
+            time.sleep(600)
         print("closed", flush=True)
 
 class Sink(FixedPartitionedSink):
@@ -66,7 +70,7 @@ def flow():
     made = Dataflow("probe")
     stream = op.input("in", made, FailFastSource(Source(), end_process))
     stream = op.map("map", stream, end_on_error(step))
-    op.output("out", stream, FailFastSink(Sink(), end_process))
+    op.output("out", stream, FailFastSink(Sink(), end_process, STOP.observe_sink))
     return made
 """
 
@@ -102,3 +106,24 @@ def test_a_signal_lets_the_sinks_close(
         assert process.wait_exit(60) == 0
         assert "closed" in process.stdout
         assert "Traceback" not in process.stderr
+
+
+def test_a_stop_that_hangs_before_everything_is_committed_is_a_failure(tmp_path: Path):
+    with probe(tmp_path, "stop", "ValueError()") as process:
+        until(lambda: "wrote" in process.stdout, "the flow to run", 60.0)
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.wait_exit(60) == 1
+        [line] = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+        assert "did not stop within 8 s" in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "closed"),
+    [((), False), ((1,), False), ((1, 1, -1), False), ((1, 1, -1, -1), True)],
+    ids=["none opened", "open", "one of two open", "all closed"],
+)
+def test_sinks_are_closed_once_all_that_were_opened_are(changes: tuple[int, ...], closed: bool):
+    stop = StopRequest()
+    for change in changes:
+        stop.observe_sink(change)
+    assert stop.sinks_closed is closed
