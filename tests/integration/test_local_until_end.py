@@ -58,7 +58,7 @@ def test_a_recording_is_scored_to_its_last_tick(tmp_path: Path) -> None:
     assert summary["frames"] == len(frames)
     assert summary["tick_frames"] == summary["ticks"] == summary["predictions"] == len(ticks)
     assert (summary["control"], summary["dead_frames"], summary["dead_letters"]) == (2, 1, 1)
-    assert summary["dead_letters_by_reason"] == {"not_json": 1}
+    assert summary["dead_letters_by_reason"] == {"broken_frame": 1}
     assert (summary["late"], summary["duplicates"], summary["restarts"]) == (0, 0, 0)
     bitcoin = summary["symbols"]["BTC-USD"]
     assert bitcoin["predictions"] == len(ticks)
