@@ -14,6 +14,7 @@ from serving.http import documents, problems
 from serving.http.middleware import CatchAll, Measure, SecurityHeaders
 from serving.http.paths import Head, Paths
 from serving.http.proxies import TrustedProxies
+from serving.models.admission import Admission
 from serving.models.served import ServedModels
 from serving.monitoring.metrics import ApiMetrics
 from serving.monitoring.probe import BrokerProbe
@@ -22,6 +23,7 @@ from serving.scores.answers import ForeignEntries
 from serving.scores.store import ScoreStore, connect
 from serving.scores.stream import Broadcaster
 
+MAX_PREDICTING = 8
 _DESCRIPTION = """Real-time scores of crypto market ticks.
 
 Times are nanoseconds since the UNIX epoch, ages milliseconds. Every error has one shape:
@@ -47,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             await context.broadcaster.stop()
             await context.scores.close()
+            context.predicting.close()
 
     app = FastAPI(
         title="Voltick",
@@ -112,4 +115,5 @@ def _context(settings: Settings) -> Context:
         broadcaster=Broadcaster(url, metrics, foreign),
         probe=BrokerProbe(kafka),
         metrics=metrics,
+        predicting=Admission(MAX_PREDICTING),
     )

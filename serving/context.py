@@ -10,6 +10,7 @@ from flows.settings import Settings
 from schemas.feeds import Venue
 from schemas.predictions import Prediction
 from serving.http.problems import ApiError, RedisUnavailableError
+from serving.models.admission import Admission
 from serving.models.served import ServedModels
 from serving.monitoring.metrics import ApiMetrics
 from serving.monitoring.probe import BrokerProbe
@@ -29,6 +30,7 @@ class Context:
     broadcaster: Broadcaster
     probe: BrokerProbe
     metrics: ApiMetrics
+    predicting: Admission
     clock_ns: Callable[[], int] = time.time_ns
 
     def known_target(self, target: str | None) -> str:

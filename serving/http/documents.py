@@ -36,6 +36,7 @@ _PROBLEMS = {
     401: "The token is missing or wrong",
     403: "No token is configured, so nothing can be changed",
     404: "Not known",
+    408: "The body did not come in time",
     409: "The move is refused",
     413: "The body is too large",
     415: "The body is compressed",

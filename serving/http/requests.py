@@ -1,8 +1,12 @@
 """Request bodies of bounded size."""
 
+import asyncio
+
 from fastapi import Request
 
 from serving.http.problems import ApiError
+
+BODY_LIMIT_S = 30.0
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
@@ -11,12 +15,22 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     Raises
     ------
     ApiError
-        415 where it is compressed; 413 as soon as it is known to be larger than ``limit_bytes``.
+        415 where it is compressed; 408 where it does not come in time; 413 as soon as it is known
+        to be larger than ``limit_bytes``.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         message = f"the body is encoded by {encoding!r}; send it as plain JSON"
         raise ApiError(415, "unsupported_encoding", message)
+    try:
+        async with asyncio.timeout(BODY_LIMIT_S):
+            return await _read(request, limit_bytes)
+    except TimeoutError:
+        message = f"the body did not come within {BODY_LIMIT_S:g} s"
+        raise ApiError(408, "request_timeout", message, headers={"Connection": "close"}) from None
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
     chunks = []
     size = 0
     async for chunk in request.stream():

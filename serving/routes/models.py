@@ -89,7 +89,7 @@ def show_model(context: Shared, ref: Ref) -> Response:
 @moves.post(
     "/models/{target}/champion",
     responses=answers(
-        AliasesResponse, examples.ALIASES_RESPONSE, 400, 401, 403, 404, 409, 413, 415, 422, 503
+        AliasesResponse, examples.ALIASES_RESPONSE, 400, 401, 403, 404, 408, 409, 413, 415, 422, 503
     ),
     openapi_extra={**takes(ChampionRequest, examples.CHAMPION_REQUEST), **_TOKEN},
 )
@@ -132,7 +132,7 @@ async def roll_back(context: Shared, request: Request, target: Target) -> Respon
 @moves.post(
     "/models/{target}/shadow",
     responses=answers(
-        AliasesResponse, examples.ALIASES_RESPONSE, 400, 401, 403, 404, 409, 413, 415, 422, 503
+        AliasesResponse, examples.ALIASES_RESPONSE, 400, 401, 403, 404, 408, 409, 413, 415, 422, 503
     ),
     openapi_extra={**takes(ShadowRequest, examples.SHADOW_REQUEST), **_TOKEN},
 )

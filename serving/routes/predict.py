@@ -1,6 +1,5 @@
 """Scores on request, by the model that serves."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -23,7 +22,7 @@ Shared = Annotated[Context, Depends(context_of)]
 
 @router.post(
     "/predict",
-    responses=answers(PredictResponse, examples.PREDICT, 400, 404, 413, 415, 422, 503),
+    responses=answers(PredictResponse, examples.PREDICT, 400, 404, 408, 413, 415, 422, 503),
     openapi_extra=takes(PredictRequest, examples.PREDICT_REQUEST),
 )
 async def predict(
@@ -36,10 +35,12 @@ async def predict(
     """Score feature rows by the target's champion.
 
     Every row names every feature of `GET /features`; null only where a feature can be undefined.
+    Requests are scored one after the other; 503 where too many wait.
     """
     name = context.known_target(target)
-    body = await read_body(request, MAX_BODY_BYTES)
-    response = await asyncio.to_thread(_score, context, name, body)
+    with context.predicting.admitted():
+        body = await read_body(request, MAX_BODY_BYTES)
+        response = await context.predicting.run(lambda: _score(context, name, body))
     context.metrics.predicted_rows.labels(name).inc(len(response.scores))
     return json_response(response)
 

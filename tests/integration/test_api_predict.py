@@ -1,11 +1,17 @@
 """Scores on request: every unusable input is named, none becomes a zero."""
 
+import contextlib
+import socket
+
+import httpx
 import msgspec
 import pytest
 
 from schemas.features import FEATURES
+from serving.app import MAX_PREDICTING
 from tests.support.api import error_of
 from tests.support.models import RETURN, publish_tiny
+from tests.support.polling import until
 
 
 def row(**changes) -> dict:
@@ -123,3 +129,35 @@ def test_half_a_surrogate_pair_is_refused_like_any_unknown_name(client):
     error = error_of(response, 422)
     assert error["code"] == "invalid_features"
     assert "ud800" in error["message"]
+
+
+def test_more_predictions_than_places_are_turned_away_and_the_rest_is_answered(server, store):
+    ref = publish_tiny(store, 0.25)
+    store.move("volatility_spike", champion=ref, by="test")
+    host, port = server.removeprefix("http://").split(":")
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_PREDICTING):
+            waiting = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            waiting.sendall(head)  # and no body
+
+        def turned_away() -> bool:
+            answer = httpx.post(f"{server}/predict", json={"rows": [row()]}, timeout=10)
+            return answer.status_code == 503 and answer.json()["error"]["code"] == "busy"
+
+        until(turned_away, "all places to be taken")
+        assert httpx.get(f"{server}/features", timeout=10).status_code == 200
+
+    def answered() -> bool:
+        answer = httpx.post(f"{server}/predict", json={"rows": [row()]}, timeout=10)
+        return answer.status_code == 200
+
+    until(answered, "the places to be free again")
+
+
+def test_a_body_that_does_not_come_is_408(server, monkeypatch):
+    monkeypatch.setattr("serving.http.requests.BODY_LIMIT_S", 0.2)
+    host, port = server.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as slow:
+        slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408")

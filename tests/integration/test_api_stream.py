@@ -181,7 +181,7 @@ def test_a_thousand_concurrent_readers_are_all_answered(tmp_path, valkey, databa
 
     async def read_all(address: str) -> list[int]:
         limits = httpx.Limits(max_connections=1000)
-        async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
+        async with httpx.AsyncClient(base_url=address, timeout=150, limits=limits) as client:
             paths = [f"/scores/S{number % 20}-USD" for number in range(1000)]
             answers = await asyncio.gather(*(client.get(path) for path in paths))
         return [answer.status_code for answer in answers]
