@@ -5,6 +5,7 @@ same splits, proof, gate, store and report as the models of ticks.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,9 @@ from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
 from schemas.models import TargetSpec
 from training.console import command, progress, say, stay_challenger
-from training.data.bars import LAGS, WINDOWS, Bars, bar_features, next_returns, read_bars
-from training.data.dataset import Dataset
+from training.data.bar_files import read_bars
+from training.data.bars import LAGS, WINDOWS, Bars, bar_features, next_returns
+from training.data.dataset import Dataset, join
 from training.estimators.preprocessing import raw
 from training.estimators.recipes import FORECASTERS, Recipe
 from training.experiments.experiment import (
@@ -70,26 +72,32 @@ def bar_recipes(names: tuple[str, ...]) -> dict[str, Recipe]:
 
 
 def price_errors(
-    bars: Bars, dataset: Dataset, outcome: ExperimentResult
-) -> dict[str, dict[str, float]]:
-    """Return RMSE and MAE of the next close in its own currency, by variant."""
+    series: Sequence[Bars], dataset: Dataset, outcome: ExperimentResult
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return RMSE and MAE of the next close in its own currency, by market and variant."""
     rows = outcome.scored.rows
-    opened = dataset.ts_ns[rows] - bars.interval_s * NS_PER_S
-    at = np.searchsorted(bars.ts_ns, opened)
-    close, truth = bars.close[at], bars.close[at] * np.exp(dataset.quantity[rows])
-    made: dict[str, dict[str, float]] = {}
-    for name in outcome.results.variants:
-        error: Float64 = close * np.exp(outcome.scored.score(name)) - truth
-        made[name] = {
-            "rmse": float(np.sqrt(np.mean(error**2))),
-            "mae": float(np.mean(np.abs(error))),
-        }
+    made: dict[str, dict[str, dict[str, float]]] = {}
+    for bars in series:
+        mine = dataset.symbol[rows] == dataset.symbols.index(bars.name)
+        opened = dataset.ts_ns[rows][mine] - bars.interval_s * NS_PER_S
+        close = bars.close[np.searchsorted(bars.ts_ns, opened)]
+        truth = close * np.exp(dataset.quantity[rows][mine])
+        made[bars.name] = {}
+        for name in outcome.results.variants if mine.any() else ():
+            error: Float64 = close * np.exp(outcome.scored.score(name)[mine]) - truth
+            made[bars.name][name] = {
+                "rmse": float(np.sqrt(np.mean(error**2))),
+                "mae": float(np.mean(np.abs(error))),
+            }
     return made
 
 
 @app.command()
 def candles(
-    source: Annotated[Path, typer.Option("--from", help="CSV or Parquet of bars, or a folder.")],
+    source: Annotated[
+        list[Path],
+        typer.Option("--from", help="CSV or Parquet of bars, or a folder of them; repeatable."),
+    ],
     models: Annotated[str, typer.Option(help="Variants; the first is the candidate.")] = (
         "gbt,ridge"
     ),
@@ -107,20 +115,19 @@ def candles(
     opened = ModelStore(settings.model_store if store is None else store)
     if publish:
         opened.check_writable()  # known before minutes of training
-    bars = read_bars(source)
-    dataset = bar_dataset(bars)
+    series = read_bars(source)
+    dataset = join([bar_dataset(bars) for bars in series])
     if len(dataset) < 10 * max(*WINDOWS, *LAGS):
-        msg = f"too few bars: {len(dataset)} usable of {len(bars)}; some thousands are needed"
+        msg = f"too few bars: {len(dataset)} usable of {dataset.ticks}; some thousands are needed"
         raise TrainingError(msg)
+    interval_s = series[0].interval_s
     known = bar_recipes(dataset.columns)
     wanted = tuple(name.strip() for name in models.split(",") if name.strip())
-    spec = TargetSpec(
-        name=TARGET, kind="regression", definition="return", horizon_s=bars.interval_s
-    )
+    spec = TargetSpec(name=TARGET, kind="regression", definition="return", horizon_s=interval_s)
     options = ExperimentOptions(
         models=wanted,
         folds=folds,
-        embargo_s=max(*WINDOWS, *LAGS) * bars.interval_s,
+        embargo_s=max(*WINDOWS, *LAGS) * interval_s,
         seed=seed,
         publish=publish,
     )
@@ -137,30 +144,44 @@ def candles(
         )
     if report is not None:
         write_reports(report, outcome.reports)
-    say(encode_json(_line(bars, dataset, outcome, wanted[0])).decode())
+    say(encode_json(_line(series, dataset, outcome, wanted[0])).decode())
     if outcome.decision is not None and not outcome.decision.champion:
         stay_challenger(outcome.decision.reasons)
 
 
 def _line(
-    bars: Bars, dataset: Dataset, outcome: ExperimentResult, candidate: str
+    series: Sequence[Bars], dataset: Dataset, outcome: ExperimentResult, candidate: str
 ) -> dict[str, Any]:
+    """Return the last line; prices of several markets have no common unit, so they stand apart."""
     against = outcome.results.compare(candidate, "persistence")
     metrics = msgspec.json.decode(outcome.reports[candidate]["metrics.json"])
     importances = sorted(metrics["importances"].items(), key=lambda pair: -pair[1])
+    errors = price_errors(series, dataset, outcome)
+    figures = {
+        name: {"direction": one.metrics["direction"]}
+        for name, one in outcome.results.variants.items()
+    }
+    if len(series) == 1:
+        figures = {name: {**errors[series[0].name][name], **one} for name, one in figures.items()}
     return {
         "target": TARGET,
         "version": outcome.versions[candidate].manifest.ref,
         "published": outcome.publication is not None,
         "champion": outcome.publication is not None and outcome.publication.champion,
-        "bars": len(bars),
-        "interval_s": bars.interval_s,
+        "bars": sum(len(bars) for bars in series),
+        "interval_s": series[0].interval_s,
         "lift": against.lift,
         "lift_ci": against.lift_ci,
         "importances": dict(importances[:10]),
-        "variants": {
-            name: {**errors, "direction": outcome.results.variants[name].metrics["direction"]}
-            for name, errors in price_errors(bars, dataset, outcome).items()
+        "variants": figures,
+        "markets": {
+            bars.name: {
+                "count": len(bars),
+                "from_ns": int(bars.ts_ns[0]),
+                "to_ns": int(bars.ts_ns[-1]),
+                "variants": errors[bars.name],
+            }
+            for bars in series
         },
     }
 

@@ -144,4 +144,5 @@ def join(parts: Iterable[Dataset]) -> Dataset:
         sources=[source for log in logs for source in log.sources],
         ticks=sum(log.ticks for log in logs),
         counters=counters,
+        columns=logs[0].columns,
     )

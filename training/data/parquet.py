@@ -1,5 +1,10 @@
-"""A folder of Parquet ticks of the columns in :class:`schemas.ticks.Tick`."""
+"""Ticks as Parquet: what the archive writes, or any file with such columns.
 
+Columns are those of :class:`schemas.ticks.Tick`, by the contract's names or by usual ones
+(``ALIASES``). ``partition`` and ``offset``, where they are there, say where in the log a tick lay.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,56 +12,91 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import structlog
 
 from flows.codec.batch import NO_TRADE_ID, SymbolTable, TickBatch
 from flows.codec.validity import latest_credible_ns
 from flows.errors import TrainingError
-from flows.numeric.arrays import Bool, Int64
+from flows.numeric.arrays import Bool, Float64, Int32, Int64
 from schemas.features import FEATURE_SET
 from schemas.ticks import EARLIEST_NS, LATEST_NS
-from training.data.ticklog import TickLog, concatenate, provenance_of, take
+from training.data import times
+from training.data.files import PARQUET, DataFile, data_files
+from training.data.merging import FileTicks, logs_of
+from training.data.ticklog import TickLog, provenance_of, take
 
 NEEDED = ("symbol", "ts_event_ns", "price")
+ALIASES = {
+    "ts_event_ns": ("ts_event", "timestamp", "time", "ts", "datetime", "event_time"),
+    "ts_recv_ns": ("ts_recv", "received_time", "local_timestamp"),
+    "symbol": ("product_id", "pair", "instrument"),
+    "venue": ("exchange",),
+    "size": ("quantity", "qty", "amount", "volume"),
+    "trade_id": ("tradeid", "id"),
+    "bid": ("best_bid", "bid_price"),
+    "ask": ("best_ask", "ask_price"),
+    "bid_size": ("best_bid_size", "bid_qty"),
+    "ask_size": ("best_ask_size", "ask_qty"),
+}
+SIDES = {
+    **dict.fromkeys(("buy", "b", "bid", "1", "+1", "1.0", "bought"), 1),
+    **dict.fromkeys(("sell", "s", "ask", "-1", "-1.0", "sold"), -1),
+    **dict.fromkeys(("", "0", "0.0", "none", "unknown", "na"), 0),
+}
+"""The taker's side by its usual words."""
+
 _FLOATS = ("size", "bid", "ask", "bid_size", "ask_size")
-
-
-def parquet_files(path: Path) -> list[Path]:
-    """Return the Parquet files of a folder, by name, at any depth.
-
-    Raises
-    ------
-    TrainingError
-        If there is none.
-    """
-    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
-    if not files:
-        msg = f"too few ticks: {path} holds no Parquet file"
-        raise TrainingError(msg)
-    return files
 
 
 def read_parquet(path: Path) -> list[TickLog]:
     """Read ticks, one log for each partition (column ``partition``, or one for all files).
 
+    Files whose offsets contradict each other are of two logs, and become two. Without offsets,
+    files are merged by time; ticks that stand in two of them are taken once.
+
     Raises
     ------
     TrainingError
-        A column is missing or of another type, or the files hold something else than ticks.
+        A column is missing or of another type, a file is damaged, or the files hold something else
+        than ticks.
     """
-    parts: dict[int, list[pa.Table]] = {}
-    for file in parquet_files(path):
-        table = _read(file)
-        for number, part in _by_partition(table):
-            parts.setdefault(number, []).append(part)
-    return [_log(path, number, parts[number]) for number in sorted(parts)]
+    parts: dict[int, list[FileTicks]] = {}
+    symbols: dict[int, SymbolTable] = {}
+    dead: dict[int, int] = {}
+    problems: list[str] = []
+    for file in data_files(path, PARQUET, "ticks"):
+        for number, table, places in _by_partition(_read(file)):
+            known = symbols.setdefault(number, SymbolTable())
+            batch, has_offsets, unusable = _batch(file, table, number, known)
+            problems += [
+                f"{file.name}, row {places[row] + 1}: {why}" for row, why in unusable.first.items()
+            ]
+            dead[number] = dead.get(number, 0) + unusable.count
+            parts.setdefault(number, []).append(FileTicks(batch, has_offsets))
+    if problems:
+        structlog.get_logger().warning(
+            "unusable ticks are left out", count=sum(dead.values()), first=problems[0]
+        )
+    if not any(len(rows.batch) for some in parts.values() for rows in some):
+        cause = f": {problems[0]}" if problems else ""
+        msg = f"too few ticks: {path} holds no usable one{cause}"
+        raise TrainingError(msg)
+    made: list[TickLog] = []
+    for number in sorted(parts):
+        kind = provenance_of(symbols[number], "recorded")
+        for at, batch in enumerate(logs_of(number, parts[number])):
+            name = path.name if number == 0 else f"{path.name}[{number}]"
+            name += f"#{at + 1}" if at else ""
+            made.append(TickLog(name, batch, symbols[number], kind, dead[number] if at == 0 else 0))
+    return made
 
 
-def _read(file: Path) -> pa.Table:
+def _read(file: DataFile) -> pa.Table:
     try:
         # Not pq.read_table: it would add columns for folders named key=value, such as partition=0.
-        table = pq.ParquetFile(file).read()
+        table = pq.ParquetFile(file.path).read()
     except (OSError, pa.ArrowException) as error:
-        msg = f"cannot read {file} as Parquet: {error}"
+        msg = f"cannot read {file.path} as Parquet: {error}"
         raise TrainingError(msg) from None
     names = set(table.column_names)
     if "feature_set" in names or "history_s" in names:
@@ -64,91 +104,111 @@ def _read(file: Path) -> pa.Table:
             table.column("feature_set")[0].as_py() if "feature_set" in names and len(table) else "?"
         )
         msg = (
-            f"{file} holds features (FEATURE_SET {found}), not ticks; this code computes"
+            f"{file.path} holds features (FEATURE_SET {found}), not ticks; this code computes"
             f" FEATURE_SET {FEATURE_SET} itself, from ticks"
         )
         raise TrainingError(msg)
-    missing = [name for name in NEEDED if name not in names]
+    lower = {str(name).strip().lower(): name for name in reversed(table.column_names)}
+    renamed: dict[str, str] = {}
+    for name in (*NEEDED, *_FLOATS, "ts_recv_ns", "venue", "side", "trade_id", "gap"):
+        source = next((one for one in (name, *ALIASES.get(name, ())) if one in lower), None)
+        if source is not None:
+            renamed[lower[source]] = name
+    missing = [name for name in NEEDED if name not in renamed.values()]
     if missing:
-        msg = f"{file} holds no ticks: the column {', '.join(missing)} is missing"
+        msg = (
+            f"{file.path} holds no ticks: the column {', '.join(missing)} is missing; it has"
+            f" {', '.join(table.column_names)}"
+        )
         raise TrainingError(msg)
-    return table
+    return table.rename_columns([renamed.get(name, name) for name in table.column_names])
 
 
-def _by_partition(table: pa.Table) -> list[tuple[int, pa.Table]]:
+def _by_partition(table: pa.Table) -> list[tuple[int, pa.Table, Int64]]:
+    rows = np.arange(len(table), dtype=np.int64)
     if "partition" not in table.column_names:
-        return [(0, table)]
+        return [(0, table, rows)]
     column = table.column("partition")
     numbers = sorted(pc.unique(column).to_pylist())
     if len(numbers) == 1:
-        return [(int(numbers[0]), table)]
-    return [(int(number), table.filter(pc.equal(column, number))) for number in numbers]
+        return [(int(numbers[0]), table, rows)]
+    found = []
+    for number in numbers:
+        mask = pc.equal(column, number)
+        found.append((int(number), table.filter(mask), rows[mask.to_numpy()]))
+    return found
 
 
-def _log(path: Path, number: int, tables: list[pa.Table]) -> TickLog:
-    symbols = SymbolTable()
-    dead = 0
-    batches: list[TickBatch] = []
-    offset = 0
-    for table in tables:
-        batch, valid = _batch(path, table, number, offset, symbols)
-        offset += len(batch)
-        dead += int((~valid).sum())
-        batches.append(batch if valid.all() else take(batch, valid))
-    whole = concatenate(batches, number)
-    if (np.diff(whole.offset) <= 0).any():
-        whole = take(whole, np.unique(whole.offset, return_index=True)[1])
-    name = path.name if number == 0 else f"{path.name}[{number}]"
-    return TickLog(name, whole, symbols, provenance_of(symbols, "recorded"), dead)
+@dataclass(slots=True)
+class _Unusable:
+    """How many ticks cannot be used, and the first row of each reason."""
+
+    count: int
+    first: dict[int, str]
 
 
 def _batch(
-    path: Path, table: pa.Table, number: int, offset: int, symbols: SymbolTable
-) -> tuple[TickBatch, Bool]:
+    file: DataFile, table: pa.Table, number: int, symbols: SymbolTable
+) -> tuple[TickBatch, bool, _Unusable]:
     count = len(table)
     try:
-        floats = {name: _floats(table, name) for name in ("price", *_FLOATS)}
-        ts_event_ns = _ints(table, "ts_event_ns", 0)
-        ts_recv_ns = _ints(table, "ts_recv_ns", LATEST_NS)
         offsets = _ints(table, "offset", -1)
-        if count and (offsets < 0).any():
-            offsets = np.arange(offset, offset + count, dtype=np.int64)
+        has_offsets = "offset" in table.column_names and bool((offsets >= 0).all())
+        trade_id = _ints(table, "trade_id", NO_TRADE_ID)
         batch = TickBatch(
             partition=number,
-            offset=offsets,
+            offset=offsets if has_offsets else np.arange(count, dtype=np.int64),
             symbol_id=_symbols(table, symbols),
-            ts_event_ns=ts_event_ns,
-            side=_ints(table, "side", 0).astype(np.int8),
-            trade_id=_ints(table, "trade_id", NO_TRADE_ID),
+            ts_event_ns=_times(file, table, "ts_event_ns", 0),
+            side=_sides(file, table),
+            # A venue's 0 stands for no id.
+            trade_id=np.where(trade_id == 0, NO_TRADE_ID, trade_id),
             gap=_ints(table, "gap", 0).astype(np.bool_),
             ticks=[],
-            **floats,
+            **{name: _floats(table, name) for name in ("price", *_FLOATS)},
         )
+        received_ns = _times(file, table, "ts_recv_ns", -1)
     except (pa.ArrowException, ValueError, TypeError) as error:
-        msg = f"{path} holds no usable ticks: {error}"
+        msg = f"{file.path} holds no usable ticks: {error}"
         raise TrainingError(msg) from None
-    return batch, _valid(batch, ts_recv_ns)
+    valid, unusable = _valid(batch, received_ns, _has_symbol(table))
+    return (batch if valid.all() else take(batch, valid)), has_offsets, unusable
 
 
-def _valid(batch: TickBatch, ts_recv_ns: Int64) -> Bool:
-    """Apply the rules of ``flows.codec.decode`` to columns."""
-    good = (batch.price > 0) & (batch.price < np.inf)
-    for quote in (batch.bid, batch.ask):
-        good &= ~((quote <= 0) | (quote == np.inf))
-    good &= ~(batch.bid > batch.ask)
-    for size in (batch.size, batch.bid_size, batch.ask_size):
-        good &= ~(size < 0)
-    good &= (batch.ts_event_ns >= EARLIEST_NS) & (batch.ts_event_ns <= LATEST_NS)
-    no_timestamps = np.full(len(batch), -1)
-    credible = batch.ts_event_ns <= latest_credible_ns(ts_recv_ns, no_timestamps)
-    return np.asarray(good & credible, np.bool_)
+def _valid(batch: TickBatch, received_ns: Int64, named: Bool) -> tuple[Bool, _Unusable]:
+    """Apply the rules of ``flows.codec.validity`` to columns."""
+    price, bid, ask, ts_ns = batch.price, batch.bid, batch.ask, batch.ts_event_ns
+    credible_ns = latest_credible_ns(received_ns, np.full(len(batch), -1))
+    rules = {
+        "symbol is missing": ~named,
+        "price is not a positive, finite number": ~((price > 0) & (price < np.inf)),
+        "bid is not positive": (bid <= 0) | (bid == np.inf),
+        "ask is not positive": (ask <= 0) | (ask == np.inf),
+        "bid is above ask": bid > ask,
+        "size is negative": batch.size < 0,
+        "bid_size is negative": batch.bid_size < 0,
+        "ask_size is negative": batch.ask_size < 0,
+        "ts_event_ns is no time after 2008": (ts_ns < EARLIEST_NS) | (ts_ns > LATEST_NS),
+        "ts_event_ns is ahead of ts_recv_ns": ts_ns > credible_ns,
+    }
+    valid = np.ones(len(batch), np.bool_)
+    first: dict[int, str] = {}
+    for reason, bad in rules.items():
+        fresh = np.flatnonzero(bad & valid)
+        if len(fresh):
+            first.setdefault(int(fresh[0]), reason)
+        valid &= ~bad
+    return valid, _Unusable(int((~valid).sum()), dict(sorted(first.items())))
 
 
 def _column(table: pa.Table, name: str) -> Any:
-    return table.column(name).combine_chunks() if name in table.column_names else None
+    if name not in table.column_names:
+        return None
+    column = table.column(name).combine_chunks()
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _floats(table: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _floats(table: pa.Table, name: str) -> Float64:
     column = _column(table, name)
     if column is None:
         return np.full(len(table), np.nan)
@@ -163,13 +223,48 @@ def _ints(table: pa.Table, name: str, otherwise: int) -> Int64:
     return np.array(filled.to_numpy(zero_copy_only=False), np.int64)
 
 
-def _symbols(table: pa.Table, symbols: SymbolTable) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+def _times(file: DataFile, table: pa.Table, name: str, otherwise: int) -> Int64:
+    column = _column(table, name)
+    if column is None:
+        return np.full(len(table), otherwise, np.int64)
+    made, problem = times.column_to_ns(column)
+    if problem:
+        msg = f"{file.path}: the column {name} holds no times: {problem}"
+        raise TrainingError(msg)
+    made[made == times.UNKNOWN] = otherwise
+    return made
+
+
+def _sides(file: DataFile, table: pa.Table) -> Any:
+    column = _column(table, "side")
+    if column is None:
+        return np.zeros(len(table), np.int8)
+    words = [
+        str(value).strip().lower() for value in column.cast(pa.string()).fill_null("").to_pylist()
+    ]
+    strange = next((at for at, word in enumerate(words) if word not in SIDES), None)
+    if strange is not None:
+        msg = (
+            f"{file.path}, row {strange + 1}: side is {words[strange]!r}; known are buy and sell,"
+            " 1 and -1, of the taker"
+        )
+        raise TrainingError(msg)
+    return np.array([SIDES[word] for word in words], np.int8)
+
+
+def _has_symbol(table: pa.Table) -> Bool:
+    column = _column(table, "symbol")
+    known = pc.and_(column.is_valid(), pc.not_equal(column.cast(pa.string()), ""))
+    return np.asarray(known.fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _symbols(table: pa.Table, symbols: SymbolTable) -> Int32:
     """Return numbers of (venue, symbol) pairs, found by dictionary codes, not row by row."""
-    symbol = _column(table, "symbol").cast(pa.string()).dictionary_encode()
+    symbol = _column(table, "symbol").cast(pa.string()).fill_null("").dictionary_encode()
     venue = _column(table, "venue")
     if venue is None:
         venue = pa.repeat(pa.scalar("unknown"), len(table))
-    venue = venue.cast(pa.string()).dictionary_encode()
+    venue = venue.cast(pa.string()).fill_null("unknown").dictionary_encode()
     width = max(1, len(venue.dictionary))
     pair = symbol.indices.to_numpy(zero_copy_only=False).astype(np.int64) * width
     pair += venue.indices.to_numpy(zero_copy_only=False)
@@ -178,4 +273,4 @@ def _symbols(table: pa.Table, symbols: SymbolTable) -> np.ndarray[tuple[int], np
     for at in np.argsort(first):
         one, two = divmod(int(codes[at]), width)
         numbers[at] = symbols.intern(venue.dictionary[two].as_py(), symbol.dictionary[one].as_py())
-    return numbers[inverse]
+    return np.asarray(numbers[inverse], np.int32)

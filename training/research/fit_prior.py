@@ -22,7 +22,8 @@ from flows.settings import load_settings
 from schemas.features import NAMES
 from schemas.models import TargetSpec
 from training.console import command, progress, say
-from training.data.bars import Bars, read_bars
+from training.data.bar_files import read_bars
+from training.data.bars import Bars
 from training.data.build import build_dataset
 from training.data.dataset import Dataset, thin
 from training.data.sources import read_sources
@@ -101,6 +102,14 @@ def hour_table(bars: Bars, stamp: Stamp = Stamp.CLOSE) -> Float64:
     return np.asarray(np.mean(folded, axis=0), np.float64)
 
 
+def _one_market(path: Path) -> Bars:
+    series = read_bars([path])
+    if len(series) > 1:
+        msg = f"{path} holds {' and '.join(bars.name for bars in series)}; give one market"
+        raise TrainingError(msg)
+    return series[0]
+
+
 @app.command()
 def main(
     source: Annotated[list[str], typer.Option("--from", help="A recording; repeatable.")],
@@ -125,7 +134,7 @@ def main(
         each.name: round(float(np.mean([found[each.name] for found in weights.values()])), 3)
         for each in inputs
     }
-    table = [] if bars is None else np.round(hour_table(read_bars(bars), stamped), 2).tolist()
+    table = [] if bars is None else np.round(hour_table(_one_market(bars), stamped), 2).tolist()
     line = {"weights": weights, "mean": means, "hour_table": table}
     say(msgspec.json.encode(line).decode())
 

@@ -124,10 +124,12 @@ def test_features_are_not_taken_for_ticks(tmp_path, settings):
 
 
 def test_foreign_files_are_named(tmp_path, settings):
-    with pytest.raises(TrainingError, match="holds no Parquet file"):
+    with pytest.raises(TrainingError, match="holds no ticks: no file"):
         read_sources([str(tmp_path)], settings)
     pq.write_table(pa.table({"symbol": ["A"]}), tmp_path / "x.parquet")
-    with pytest.raises(TrainingError, match="the column ts_event_ns, price is missing"):
+    with pytest.raises(
+        TrainingError, match="the column ts_event_ns, price is missing; it has symbol"
+    ):
         read_sources([str(tmp_path)], settings)
     (tmp_path / "x.parquet").write_bytes(b"nothing")
     with pytest.raises(TrainingError, match=r"cannot read .* as Parquet"):

@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.errors import TrainingError
+from flows.numeric.time import NS_PER_S
 from tests.support.captures import FRAMES
-from training.data.bars import Bars, bars_of, read_bars
+from training.data.bar_files import read_bars
+from training.data.bars import Bars
 from training.estimators.preprocessing import Preprocessor, table
 from training.estimators.prior import HOUR_TABLE, MINUTES, PRIOR_WEIGHTS
 from training.research.fit_prior import Stamp, hour_table
@@ -43,17 +44,16 @@ def bars_with_bursts(minute: int, stamp_s: int) -> Bars:
     opened = np.arange(count) % MINUTES
     wild = (opened == minute) & (generator.random(count) < 0.5)
     height = generator.lognormal(-8, 0.3, count) * np.where(wild, 5.0, 1.0)
-    return bars_of(
-        "made up",
-        pd.DataFrame(
-            {
-                "timestamp": START_S + 60 * np.arange(count) + stamp_s,
-                "open": 100.0,
-                "high": 100 * np.exp(height),
-                "low": 100.0,
-                "close": 100.0,
-            }
-        ),
+    flat = np.full(count, 100.0)
+    return Bars(
+        name="made up",
+        ts_ns=(START_S + 60 * np.arange(count) + stamp_s) * NS_PER_S,
+        open=flat,
+        high=100 * np.exp(height),
+        low=flat,
+        close=flat,
+        volume=np.full(count, np.nan),
+        interval_s=60,
     )
 
 
@@ -77,7 +77,7 @@ def test_bars_after_a_hole_say_nothing() -> None:
 
 @pytest.mark.skipif(not BARS.exists(), reason="the sample of real bars is not here")
 def test_the_shipped_table_is_what_the_bars_say() -> None:
-    assert hour_table(read_bars(BARS), Stamp.CLOSE) == pytest.approx(HOUR_TABLE, abs=0.006)
+    assert hour_table(*read_bars([BARS]), Stamp.CLOSE) == pytest.approx(HOUR_TABLE, abs=0.006)
 
 
 def test_every_anchored_input_raises_the_odds() -> None:

@@ -1,0 +1,405 @@
+"""Bars come out right from every usual export, and a bad file is named with row and column."""
+
+import bz2
+import gzip
+import lzma
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.errors import TrainingError
+from training.data.bar_files import read_bars
+
+START = 1_735_689_600  # 2025-01-01
+NS = 10**9
+MINUTE = 60
+
+
+def rows(count: int = 6, first: int = 0, price: float = 100.0) -> pd.DataFrame:
+    """Minute bars whose close is ``price`` plus the number of the bar."""
+    number = np.arange(first, first + count)
+    close = price + number
+    return pd.DataFrame(
+        {
+            "timestamp": START + MINUTE * number,
+            "open": close - 0.5,
+            "high": close + 1.0,
+            "low": close - 1.0,
+            "close": close,
+            "volume": 1.0 + number,
+        }
+    )
+
+
+def csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False)
+
+
+def check(path: Path, count: int = 6, price: float = 100.0, volume: bool = True) -> None:
+    """Check that a source holds exactly the bars of :func:`rows`."""
+    (bars,) = read_bars([path])
+    wanted = rows(count, price=price)
+    assert bars.ts_ns.tolist() == (wanted["timestamp"] * NS).tolist()
+    for name in ("open", "high", "low", "close"):
+        np.testing.assert_allclose(getattr(bars, name), wanted[name], rtol=1e-9)
+    if volume:
+        np.testing.assert_allclose(bars.volume, wanted["volume"])
+    assert bars.interval_s == MINUTE
+
+
+BODY = [f"{100 + k - 0.5},{100 + k + 1.0},{100 + k - 1.0},{100 + k}.0,{1 + k}.0" for k in range(6)]
+SECONDS = [START + MINUTE * k for k in range(6)]
+UTC = [pd.Timestamp(each, unit="s", tz="UTC") for each in SECONDS]
+HEAD = "time,open,high,low,close,volume"
+
+
+def with_times(times: list[object], head: str = HEAD) -> str:
+    lines = [f"{time},{body}" for time, body in zip(times, BODY, strict=True)]
+    return "\n".join([head, *lines]) + "\n"
+
+
+KLINE = "{time},{body},{end},9,3,1,1,0"
+LAYOUTS = {
+    "epoch seconds": with_times(list(SECONDS)),
+    "epoch milliseconds": with_times([each * 1_000 for each in SECONDS]),
+    "epoch microseconds": with_times([each * 10**6 for each in SECONDS]),
+    "epoch nanoseconds": with_times([each * NS for each in SECONDS]),
+    "seconds with fraction": with_times([f"{each}.0" for each in SECONDS]),
+    "units mixed by row": with_times(
+        [each * (1, 1_000, 10**6)[k % 3] for k, each in enumerate(SECONDS)]
+    ),
+    "ISO with Z": with_times([f"{each:%Y-%m-%dT%H:%M:%SZ}" for each in UTC]),
+    "ISO with an offset": with_times(
+        [f"{each.tz_convert('Asia/Tokyo'):%Y-%m-%dT%H:%M:%S+09:00}" for each in UTC]
+    ),
+    "ISO without offset": with_times([f"{each:%Y-%m-%d %H:%M:%S.%f}" for each in UTC]),
+    "digits of a calendar": with_times([f"{each:%Y%m%d%H%M%S}" for each in UTC]),
+    "days of Excel": with_times(
+        [f"{25_569 + each / 86_400:.10f}" for each in SECONDS], HEAD.replace("time", "Date")
+    ),
+    "date and time apart": with_times(
+        [f"{each:%Y.%m.%d},{each:%H:%M}" for each in UTC], "Date,Time,Open,High,Low,Close,Volume"
+    ),
+    "Finam": with_times(
+        [f"{each:%Y%m%d},{each:%H%M%S}" for each in UTC],
+        "<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>",
+    ),
+    "MetaTrader without header": with_times(
+        [f"{each:%Y.%m.%d},{each:%H:%M}" for each in UTC], ""
+    ).lstrip("\n"),
+    "Binance spot": "\n".join(
+        KLINE.format(time=each * 1_000, body=body, end=each * 1_000 + 59_999)
+        for each, body in zip(SECONDS, BODY, strict=True)
+    ),
+    "Binance spot in microseconds": "\n".join(
+        KLINE.format(time=each * 10**6, body=body, end=each * 10**6 + 59_999_999)
+        for each, body in zip(SECONDS, BODY, strict=True)
+    ),
+    "Binance futures": "open_time,open,high,low,close,volume,close_time,quote_volume,count,"
+    "taker_buy_volume,taker_buy_quote_volume,ignore\n"
+    + "\n".join(
+        KLINE.format(time=each * 1_000, body=body, end=each * 1_000 + 59_999)
+        for each, body in zip(SECONDS, BODY, strict=True)
+    ),
+    "Kraken without header": "\n".join(
+        f"{each},{body},17" for each, body in zip(SECONDS, BODY, strict=True)
+    ),
+    "TradingView": with_times(list(SECONDS), "time,open,high,low,close,Volume")
+    .replace("Volume", "Volume,Volume MA")
+    .replace(".0\n", ".0,\n"),
+    "CryptoDataDownload": "https://www.CryptoDataDownload.com\n"
+    "unix,date,symbol,open,high,low,close,Volume BTC,Volume USDT,tradecount\n"
+    + "\n".join(
+        f"{each * 1_000},{utc:%Y-%m-%d %H:%M:%S},BTC/USDT,{body},77.0,5"
+        for each, utc, body in reversed(list(zip(SECONDS, UTC, BODY, strict=True)))
+    )
+    + "\n",
+    "Kaggle": "Timestamp,Open,High,Low,Close,Volume_(BTC),Volume_(Currency),Weighted_Price\n"
+    + "".join(
+        f"{each},{body},9.9,100.0\n{each + 30},NaN,NaN,NaN,NaN,NaN,NaN,NaN\n"
+        for each, body in zip(SECONDS, BODY, strict=True)
+    ),
+    "Yahoo": with_times(
+        [f"{each:%Y-%m-%d %H:%M:%S+00:00}" for each in UTC], "Datetime,Open,High,Low,Close,Volume"
+    ),
+    "Alpha Vantage": with_times(
+        [f"{each:%Y-%m-%d %H:%M:%S}" for each in UTC],
+        "timestamp,1. open,2. high,3. low,4. close,5. volume",
+    ),
+    "names in capitals, blanks, blank lines": with_times(
+        list(SECONDS), "\n\n Timestamp , OPEN,High , LOW,Close, Volume"
+    ).replace("\n1735689720", "\n\n1735689720"),
+    "semicolons and decimal commas": with_times(list(SECONDS)).replace(",", ";").replace(".", ","),
+    "tabs": with_times(list(SECONDS)).replace(",", "\t"),
+    "quotes": "\n".join(
+        ",".join(f'"{cell}"' for cell in line.split(","))
+        for line in with_times(list(SECONDS)).splitlines()
+    ),
+    "carriage returns": with_times(list(SECONDS)).replace("\n", "\r\n"),
+    "the last row is cut": with_times(list(SECONDS)) + "1735690000,101.0,10",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_standard_layouts_are_read_as_they_are(layout: str, tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_text(LAYOUTS[layout], "utf-8")
+    check(path, volume=layout != "TradingView")
+
+
+@pytest.mark.parametrize(
+    ("text", "day"), [("%d/%m/%Y %H:%M", 13), ("%m/%d/%Y %H:%M", 13), ("%d.%m.%y %H:%M", 31)]
+)
+def test_the_day_is_told_from_the_month_by_any_value(text: str, day: int, tmp_path: Path) -> None:
+    later = [each.replace(day=day) for each in UTC]
+    (tmp_path / "a.csv").write_text(with_times([each.strftime(text) for each in later]))
+    (bars,) = read_bars([tmp_path / "a.csv"])
+    assert bars.ts_ns.tolist() == [(each + (day - 1) * 86_400) * NS for each in SECONDS]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_text_of_other_encodings_is_read(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(with_times(list(SECONDS)), encoding)
+    check(tmp_path / "bars.csv")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"Price": '"1,002.5"', "close": 1002.5},
+        {"Price": "$1 002.50", "close": 1002.5},
+        {"Price": "1'002.5", "close": 1002.5},
+    ],
+    ids=["comma", "blank and currency", "apostrophe"],
+)
+def test_thousands_may_be_separated(columns: dict[str, object], tmp_path: Path) -> None:
+    lines = [
+        f'"Jan {k + 1:02}, 2025",{columns["Price"]},"1,000.0","1,010.0",990.0,"{k + 1}.5K"'
+        for k in reversed(range(4))
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["Date,Price,Open,High,Low,Vol.", *lines]))
+    (bars,) = read_bars([tmp_path / "a.csv"])
+    assert bars.close.tolist() == [columns["close"]] * 4
+    assert bars.volume.tolist() == [1_500.0, 2_500.0, 3_500.0, 4_500.0]
+    assert bars.interval_s == 86_400
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        ("bars.csv.gz", gzip.compress),
+        ("bars.csv.bz2", bz2.compress),
+        ("bars.csv.xz", lzma.compress),
+    ],
+    ids=["gzip", "bzip2", "xz"],
+)
+def test_compressed_files_are_read(pack, tmp_path: Path) -> None:
+    name, compress = pack
+    (tmp_path / name).write_bytes(compress(csv(rows()).encode()))
+    check(tmp_path / name)
+    check(tmp_path)
+
+
+def test_zip_archives_are_read_as_binance_delivers_them(tmp_path: Path) -> None:
+    for day, first in ((2, 3), (1, 0)):
+        with zipfile.ZipFile(tmp_path / f"BTCUSDT-1m-2025-01-0{day}.zip", "w") as archive:
+            archive.writestr(f"BTCUSDT-1m-2025-01-0{day}.csv", csv(rows(3, first)))
+            archive.writestr("__MACOSX/._x.csv", "nothing")
+    check(tmp_path)
+    assert read_bars([tmp_path])[0].name == "BTCUSDT"
+
+
+def test_a_cut_gzip_gives_what_comes_before_the_cut(tmp_path: Path) -> None:
+    whole = gzip.compress(csv(rows(5_000)).encode())
+    (tmp_path / "a.csv.gz").write_bytes(whole[: len(whole) * 9 // 10])
+    (bars,) = read_bars([tmp_path / "a.csv.gz"])
+    assert 4_000 < len(bars) < 5_000
+    np.testing.assert_array_equal(bars.close, rows(len(bars))["close"])
+
+
+PARQUET_TIMES = {
+    "timestamp[s]": lambda t: t.astype("datetime64[s]"),
+    "timestamp[ms]": lambda t: t.astype("datetime64[ms]"),
+    "timestamp[us, UTC]": lambda t: t.dt.tz_localize("UTC").astype("datetime64[us, UTC]"),
+    "timestamp[ns, Tokyo]": lambda t: t.dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"),
+    "seconds": lambda t: t.astype("datetime64[s]").astype("int64"),
+    "milliseconds": lambda t: t.astype("datetime64[ms]").astype("int64"),
+    "float seconds": lambda t: t.astype("datetime64[s]").astype("int64").astype(float),
+    "text": lambda t: t.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+}
+
+
+@pytest.mark.parametrize("kind", PARQUET_TIMES)
+def test_parquet_times_of_every_type_are_read(kind: str, tmp_path: Path) -> None:
+    frame = rows()
+    frame["timestamp"] = PARQUET_TIMES[kind](pd.to_datetime(frame["timestamp"], unit="s"))
+    frame.to_parquet(tmp_path / "a.parquet", index=False)
+    check(tmp_path / "a.parquet")
+
+
+def test_parquet_dates_and_indexes_hold_times_too(tmp_path: Path) -> None:
+    frame = rows()
+    dates = pd.date_range("2025-01-01", periods=6, tz="UTC")
+    frame["timestamp"] = dates.date
+    frame.to_parquet(tmp_path / "dates.parquet", index=False)
+    (bars,) = read_bars([tmp_path / "dates.parquet"])
+    assert bars.interval_s == 86_400
+    frame = rows()
+    frame.index = pd.to_datetime(frame.pop("timestamp"), unit="s", utc=True)
+    for name in ("Date", None):
+        frame.index.name = name
+        frame.to_parquet(tmp_path / "index.parquet")
+        check(tmp_path / "index.parquet")
+
+
+def test_text_and_parquet_of_overlapping_times_are_one_series(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(csv(rows(4)))
+    rows(4, 2).to_parquet(tmp_path / "b.parquet", index=False)
+    check(tmp_path)
+
+
+def test_december_in_milliseconds_and_january_in_microseconds_are_one_series(
+    tmp_path: Path,
+) -> None:
+    old, new = rows(3), rows(3, 3)
+    old["timestamp"] *= 1_000
+    new["timestamp"] *= 10**6
+    (tmp_path / "BTCUSDT-1m-2024-12.csv").write_text(csv(old))
+    (tmp_path / "BTCUSDT-1m-2025-01.csv").write_text(csv(new))
+    check(tmp_path)
+
+
+def test_stray_files_in_the_folder_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text(csv(rows()))
+    strays = ("README.txt", ".DS_Store", "b.csv.part", "c.csv.crdownload", "~d.tmp", "e.json")
+    for name in strays:
+        (tmp_path / name).write_text("nothing")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "_SUCCESS").touch()
+    check(tmp_path)
+
+
+def test_an_unfinished_last_bar_gives_way_to_the_whole_one(tmp_path: Path) -> None:
+    first, second = rows(4), rows(4, 3)
+    first.loc[3, "close"] = first.loc[3, "open"]
+    (tmp_path / "a-2.csv").write_text(csv(first))
+    (tmp_path / "a-10.csv").write_text(csv(second))
+    check(tmp_path, 7)
+    (tmp_path / "a-2.csv").rename(tmp_path / "a-11.csv")
+    check(tmp_path, 7)
+
+
+MARKETS = {
+    "by the names of files": ("BTCUSDT-1m.csv", "ETHUSDT-1m.csv", ["BTCUSDT", "ETHUSDT"]),
+    "by dashes": ("kraken_btc-usd.csv", "kraken_eth-usd.csv", ["BTCUSD", "ETHUSD"]),
+    "by folders": ("BTCUSDT/2025-01.csv", "ETHUSDT/2025-01.csv", ["BTCUSDT", "ETHUSDT"]),
+}
+
+
+@pytest.mark.parametrize("case", MARKETS)
+def test_markets_of_several_files_are_series_of_their_own(case: str, tmp_path: Path) -> None:
+    one, two, names = MARKETS[case]
+    for name, price in ((one, 100.0), (two, 5.0)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(csv(rows(price=price)))
+    found = read_bars([tmp_path])
+    assert [bars.name for bars in found] == names
+    assert [bars.close[0] for bars in found] == [100.0, 5.0]
+
+
+def test_markets_of_one_file_are_series_of_their_own(tmp_path: Path) -> None:
+    one, two = rows(), rows(price=5.0)
+    one["Symbol"], two["Symbol"] = "BTC/USDT", "ETH/USDT"
+    one.loc[3, "Symbol"] = "BTCUSDT"
+    (tmp_path / "a.csv").write_text(csv(pd.concat([one, two]).sort_values("timestamp")))
+    found = read_bars([tmp_path / "a.csv"])
+    assert [bars.name for bars in found] == ["BTCUSDT", "ETHUSDT"]
+    assert [len(bars) for bars in found] == [6, 6]
+
+
+def test_two_markets_that_nothing_names_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text(csv(rows()))
+    (tmp_path / "two.csv").write_text(csv(rows(price=5.0)))
+    with pytest.raises(TrainingError, match=r"one\.csv, line 2 and two\.csv, line 2 are bars of"):
+        read_bars([tmp_path])
+    (tmp_path / "one.csv").write_text(csv(rows(40).iloc[::2]))
+    (tmp_path / "two.csv").write_text(csv(rows(40, price=5.0).iloc[1::2]))
+    with pytest.raises(TrainingError, match=r"bars of one\.csv and two\.csv alternate"):
+        read_bars([tmp_path])
+
+
+def test_two_intervals_are_refused(tmp_path: Path) -> None:
+    hourly = rows()
+    hourly["timestamp"] = START + 3_600 * np.arange(6)
+    (tmp_path / "BTCUSDT-1h.csv").write_text(csv(hourly))
+    (tmp_path / "BTCUSDT-1m.csv").write_text(csv(rows()))
+    with pytest.raises(TrainingError, match=r"BTCUSDT-1h\.csv holds bars of 3600 s, BTCUSDT-1m"):
+        read_bars([tmp_path])
+
+
+def broken(**cells: object) -> str:
+    frame = rows().astype(object)
+    for column, value in cells.items():
+        frame.loc[3, column] = value
+    return csv(frame)
+
+
+REFUSED = {
+    "a word": (broken(high="high"), r"a\.csv, line 5: high is 'high', not a number"),
+    "a negative price": (broken(low=-1), r"line 5: low is '-1', not a positive"),
+    "zero": (broken(close=0), r"line 5: close is '0', not a positive"),
+    "one price missing": (broken(close=None), r"line 5: close is nan, missing"),
+    "high below low": (broken(high=1.0), r"line 5: high is '1\.0', below the low of its row"),
+    "a negative volume": (broken(volume=-2), r"line 5: volume is '-2', a negative volume"),
+    "no time": (broken(timestamp="yesterday"), r"line 5: timestamp is 'yesterday', not a time"),
+    "an impossible time": (broken(timestamp=7), r"line 5: timestamp is '7', not a time between"),
+    "a missing time": (broken(timestamp=None), r"line 5: timestamp is nan, not a time"),
+    "no close": (csv(rows().drop(columns="close")), r"missing close; it has timestamp, open"),
+    "no time column": (csv(rows().drop(columns="timestamp")), r"missing a time"),
+    "a row too long": (csv(rows()) + "1,2,3,4,5,6,7,8\n", r"as a table: .*line 8"),
+    "times cut by Excel": (
+        with_times(["1.73569E+12"] * 6),
+        "scientific notation have lost the digits",
+    ),
+    "day or month": (
+        with_times([f"{each:%d/%m/%Y %H:%M}" for each in UTC]),
+        r"'01/01/2025 00:00' nothing tells the day from the month",
+    ),
+    "comma of two meanings": (
+        "time;open;high;low;close\n1735689600;1,000;1,000;1,000;1,000\n",
+        "nothing tells whether the comma",
+    ),
+    "no header and no prices": ("1,2\n3,4\n", "has no header, and its 2 columns are not those"),
+    "nothing": ("\n\n", "is empty"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_bad_file_is_named_with_row_and_column(case: str, tmp_path: Path) -> None:
+    text, message = REFUSED[case]
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(TrainingError, match=message):
+        read_bars([tmp_path / "a.csv"])
+
+
+def test_files_that_are_no_bars_are_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no such file or folder"):
+        read_bars([tmp_path / "nowhere.csv"])
+    with pytest.raises(TrainingError, match="holds no bars: no file"):
+        read_bars([tmp_path])
+    for name, content, message in (
+        ("a.zip", b"PK\x03\x04 cut", "damaged or cut short"),
+        ("a.parquet", b"PAR1 cut", "as Parquet"),
+        ("a.csv.gz", b"\x1f\x8b", "nothing can be unpacked"),
+        ("a.csv", b"\x00\x01\x02\x03" * 9, "binary"),
+        ("a.csv", b"", "the file is empty"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(TrainingError, match=message):
+            read_bars([path])
+        path.unlink()

@@ -1,0 +1,182 @@
+"""Layouts of bar files: which column is the opening time, which the close, which the market.
+
+Read as they are: the names of common exports in any case (Binance, TradingView, CryptoDataDownload,
+Kaggle, Yahoo, Investing.com, MetaTrader, Alpha Vantage), and files without a header as Binance and
+Kraken deliver them.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from flows.errors import TrainingError
+from training.data.tables import Table
+
+# In order of preference: an epoch says more than a date.
+TIMES = (
+    *("ts_open_ns", "open_time", "opentime", "kline_open_time", "unix", "unix_timestamp"),
+    *("unix_time", "epoch", "timestamp", "timestamp_ms", "time_period_start", "period_start"),
+    *("bar_time", "open_timestamp", "start_time", "start", "datetime", "date_time", "time"),
+    *("gmt_time", "local_time", "utc_time", "time_utc", "timestamp_utc", "date_utc", "date"),
+    *("ts", "t", "index", "level_0"),
+)
+OPENS = ("open", "open_price", "o", "price_open", "opening_price")
+HIGHS = ("high", "high_price", "h", "price_high", "max", "highest")
+LOWS = ("low", "low_price", "l", "price_low", "min", "lowest")
+CLOSES = (
+    "close",
+    "close_price",
+    "c",
+    "price_close",
+    "closing_price",
+    "price",
+    "last",
+    "close_last",
+)
+VOLUMES = ("volume", "vol", "v", "base_volume", "volume_base", "base_asset_volume", "volume_traded")
+MARKETS = (
+    *("symbol", "ticker", "pair", "market", "product_id", "instrument", "instrument_id", "coin"),
+    *("trading_pair", "asset"),
+)
+VENUES = ("venue", "exchange")
+
+_WITHOUT_HEADER = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Columns of a table by what they mean, as the table names them.
+
+    Attributes
+    ----------
+    time
+        Opening time, or its date where ``clock`` is set.
+    clock
+        Time of day; None where ``time`` holds all.
+    volume, market, venue
+        None where the table has none.
+    """
+
+    time: str
+    clock: str | None
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str | None
+    market: str | None
+    venue: str | None
+
+
+def find_layout(table: Table) -> Layout:
+    """Return a table's layout.
+
+    Raises
+    ------
+    TrainingError
+        A needed column is missing; it names what is missing and what is there.
+    """
+    return _named(table) if table.has_header else _by_position(table)
+
+
+def plain_name(column: str) -> str:
+    """Return a column's name in small letters, words joined by one underscore."""
+    words = re.sub(r"[^a-z0-9]+", "_", column.strip().lower()).strip("_")
+    return re.sub(r"^\d+_(?=[a-z])", "", words)  # Alpha Vantage: "1. open"
+
+
+def _named(table: Table) -> Layout:
+    names: dict[str, str] = {}
+    for column in table.frame.columns:
+        names.setdefault(plain_name(column), column)
+
+    def first(candidates: tuple[str, ...]) -> str | None:
+        return next((names[each] for each in candidates if each in names), None)
+
+    needed = {"open": OPENS, "high": HIGHS, "low": LOWS, "close": CLOSES}
+    prices = {name: first(candidates) for name, candidates in needed.items()}
+    time = first(TIMES)
+    missing = [name for name, column in prices.items() if column is None]
+    if time is None:
+        missing.append("a time (such as timestamp, open_time or date)")
+    if missing or time is None:
+        there = ", ".join(map(str, table.frame.columns))
+        msg = f"{table.file.name} holds no bars: missing {', '.join(missing)}; it has {there}"
+        raise TrainingError(msg)
+    clock = None
+    if plain_name(time) == "time" and "date" in names and _is_clock(table.frame[time]):
+        time, clock = names["date"], time
+    market = first(MARKETS)
+    return Layout(
+        time=time,
+        clock=clock,
+        **{name: str(column) for name, column in prices.items()},
+        volume=first(VOLUMES) or _named_volume(names, table, market),
+        market=market,
+        venue=first(VENUES),
+    )
+
+
+def _named_volume(names: dict[str, str], table: Table, market: str | None) -> str | None:
+    """Return the volume in the base currency among ``Volume BTC``, ``Volume USDT``."""
+    found = {
+        name.removeprefix("volume_"): column
+        for name, column in names.items()
+        if name.startswith("volume_") and not name.startswith("volume_ma")
+    }
+    if market is not None and len(table):
+        pair = str(table.frame[market].iloc[0]).lower()
+        base = next((each for each in found if pair.startswith(each)), None)
+        if base is not None:
+            return found[base]
+    return next(iter(found.values()), None)
+
+
+def _is_clock(values: "pd.Series[str]") -> bool:
+    """Whether values are times of day: 09:30, 09:30:00, or 093000."""
+    some = [str(each).strip() for each in values.dropna().head(50)]
+    return bool(some) and all(
+        re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?|\d{1,6}", each) for each in some
+    )
+
+
+def _by_position(table: Table) -> Layout:
+    columns = [str(each) for each in table.frame.columns]
+    clock = None
+    rest = columns[1:]
+    if (
+        len(columns) > 5
+        and _is_clock(table.frame[columns[1]].head(50))
+        and ":" in str(table.frame[columns[1]].iloc[0])
+    ):
+        clock, rest = columns[1], columns[2:]
+    if len(rest) < 4 or not _ordered(table, rest[:4]):
+        msg = (
+            f"{table.file.name} has no header, and its {len(columns)} columns are not those of"
+            " Binance's klines or of time, open, high, low, close, volume; add a header"
+        )
+        raise TrainingError(msg)
+    found = dict(zip(_WITHOUT_HEADER, rest, strict=False))
+    return Layout(
+        time=columns[0],
+        clock=clock,
+        open=found["open"],
+        high=found["high"],
+        low=found["low"],
+        close=found["close"],
+        volume=found.get("volume"),
+        market=None,
+        venue=None,
+    )
+
+
+def _ordered(table: Table, prices: list[str]) -> bool:
+    """Whether four columns can be open, high, low and close."""
+    rows = table.frame[prices].head(100).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    opened, high, low, close = rows.T
+    with np.errstate(invalid="ignore"):
+        right = (high >= np.maximum(opened, close)) & (low <= np.minimum(opened, close))
+    known = np.isfinite(rows).all(axis=1)
+    return bool(known.any() and right[known].all())

@@ -1,0 +1,242 @@
+"""Tables out of files: text of any usual dialect, and Parquet; each row knows its place."""
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import structlog
+
+from flows.errors import TrainingError
+from flows.numeric.arrays import Float64, Int64
+from training.data import numbers, times
+from training.data.files import DataFile, read_bytes
+
+_SEPARATORS = (",", ";", "\t", "|")
+_ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of one file as they are written.
+
+    Attributes
+    ----------
+    frame
+        Text columns of a text file, typed columns of Parquet; column names as they are written.
+    lines
+        int64, shape (n,): line of each row in a text file, row in a Parquet file, from 1 on.
+    separator
+        What separates the columns of a text file; empty for Parquet.
+    has_header
+        False where the columns have no names, only numbers.
+    """
+
+    file: DataFile
+    frame: pd.DataFrame
+    lines: Int64
+    separator: str = ""
+    has_header: bool = True
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def at(self, row: int) -> str:
+        """Return a row's place, for messages."""
+        unit = "row" if self.file.is_parquet else "line"
+        return f"{self.file.name}, {unit} {self.lines[row]}"
+
+    def error(self, row: int, column: str, problem: str) -> TrainingError:
+        """Return an error that names the row, the column and what is wrong with the value."""
+        value = self.frame[column].iloc[row] if column in self.frame.columns else None
+        return TrainingError(f"{self.at(row)}: {column} is {value!r}, {problem}")
+
+
+def read_table(file: DataFile) -> Table:
+    """Read a file.
+
+    Raises
+    ------
+    TrainingError
+        It is no table: damaged, truncated, binary, or a row has too many columns.
+    """
+    return _read_parquet(file) if file.is_parquet else _read_text(file)
+
+
+def _read_parquet(file: DataFile) -> Table:
+    try:
+        # Not pq.read_table: it would add columns for folders named key=value.
+        table = pq.ParquetFile(pa.BufferReader(read_bytes(file))).read()
+    except (OSError, pa.ArrowException) as error:
+        msg = f"cannot read {file.path} as Parquet: {error}"
+        raise TrainingError(msg) from None
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()  # pandas writes its index as a column: often the times
+    return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64))
+
+
+def _read_text(file: DataFile) -> Table:
+    raw = read_bytes(file)
+    encoding = next((name for mark, name in _ENCODINGS.items() if raw.startswith(mark)), "utf-8")
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    if "\0" in text[:4096]:
+        msg = f"cannot read {file.name} as text: it is a binary file"
+        raise TrainingError(msg)
+    lines = text.splitlines()
+    first = next((at for at, line in enumerate(lines) if _is_row(line)), None)
+    if first is None:
+        msg = f"{file.name} is empty"
+        raise TrainingError(msg)
+    separator = _separator(lines[first : first + 3])
+    cells = next(csv.reader([lines[first]], delimiter=separator))
+    has_header = not all(_is_value(cell) for cell in cells)
+    body = "\n".join(lines[first:]) + "\n"
+    try:
+        frame = pd.read_csv(
+            io.StringIO(body),
+            sep=separator,
+            header=0 if has_header else None,
+            dtype=str,
+            skip_blank_lines=False,
+            keep_default_na=False,
+            na_values=[""],
+            index_col=False,
+            skipinitialspace=True,
+        )
+    except (ValueError, pd.errors.ParserError) as error:
+        msg = f"cannot read {file.name} as a table: {' '.join(str(error).split())}"
+        raise TrainingError(msg) from None
+    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    start = first + 1 + has_header
+    places = np.arange(start, start + len(frame), dtype=np.int64)
+    filled = frame.notna().any(axis=1).to_numpy(np.bool_)
+    table = Table(file, frame[filled].reset_index(drop=True), places[filled], separator, has_header)
+    return _without_cut_row(table, text)
+
+
+def _without_cut_row(table: Table, text: str) -> Table:
+    """Leave out a last row that ends in the middle, as a killed download leaves it."""
+    if text.endswith(("\n", "\r")) or len(table) < 2:
+        return table
+    counts = table.frame.notna().sum(axis=1).to_numpy(np.int64)
+    if counts[-1] >= counts[:-1].min():
+        return table
+    structlog.get_logger().warning("the last row is cut and left out", row=table.at(len(table) - 1))
+    return Table(
+        table.file, table.frame.iloc[:-1], table.lines[:-1], table.separator, table.has_header
+    )
+
+
+def _is_row(line: str) -> bool:
+    """Whether a line belongs to the table: no blank, no comment, no address of the publisher."""
+    plain = line.strip().lower()
+    address = plain.startswith(("http://", "https://", "www."))
+    return bool(plain) and not address and not plain.startswith(("#", "sep="))
+
+
+def _separator(lines: list[str]) -> str:
+    counts = {each: min(line.count(each) for line in lines) for each in _SEPARATORS}
+    # A comma may be a decimal sign, any other separator is no part of a number.
+    best = max(_SEPARATORS[1:], key=lambda each: counts[each])
+    return best if counts[best] >= 3 else ","
+
+
+def _is_value(cell: str) -> bool:
+    plain = cell.strip()
+    return not plain or (any(char.isdigit() for char in plain) and not plain[0].isalpha())
+
+
+def floats(table: Table, column: str, decimal: numbers.Decimal) -> Float64:
+    """Return a column as float64, NaN for nulls.
+
+    Raises
+    ------
+    TrainingError
+        A value is no number; it names the first one.
+    """
+    values = table.frame[column]
+    if not _is_text(values):
+        try:
+            return np.array(values.astype("float64").to_numpy(np.float64, na_value=np.nan))
+        except (ValueError, TypeError, pa.ArrowException) as error:
+            msg = f"{table.file.name}: the column {column} holds no numbers: {error}"
+            raise TrainingError(msg) from None
+    plain = numbers.plain_floats(values) if decimal is numbers.Decimal.POINT else None
+    if plain is not None:
+        return plain
+    made, bad = numbers.to_floats(numbers.clean(values), decimal)
+    if bad is not None:
+        raise table.error(bad, column, "not a number")
+    return made
+
+
+def decimal_sign(table: Table, columns: list[str]) -> numbers.Decimal:
+    """Return the decimal sign of a file, found in some of its columns together.
+
+    Raises
+    ------
+    TrainingError
+        ``1,234`` alone may be either.
+    """
+    for column in columns:
+        values = table.frame[column]
+        if not _is_text(values) or numbers.plain_floats(values) is not None:
+            continue
+        found = numbers.find_decimal(numbers.clean(values), comma_separated=table.separator == ",")
+        if found is None:
+            continue
+        if found is numbers.Decimal.COMMA or "," in "".join(map(str, values.dropna())):
+            return found
+    if any(_has_comma(table, column) for column in columns):
+        msg = (
+            f"{table.file.name}: nothing tells whether the comma in its numbers separates thousands"
+            " or the fraction"
+        )
+        raise TrainingError(msg)
+    return numbers.Decimal.POINT
+
+
+def _has_comma(table: Table, column: str) -> bool:
+    values = table.frame[column]
+    return _is_text(values) and any("," in str(value) for value in values.dropna())
+
+
+def _is_text(values: "pd.Series[Any]") -> bool:
+    return bool(
+        pd.api.types.is_string_dtype(values.dtype) or pd.api.types.is_object_dtype(values.dtype)
+    )
+
+
+def nanoseconds(table: Table, column: str, joined: "pd.Series[str] | None" = None) -> Int64:
+    """Return a column of times as int64 nanoseconds since 1970.
+
+    Parameters
+    ----------
+    joined
+        Text of a date and a time column together, instead of the column's own values.
+
+    Raises
+    ------
+    TrainingError
+        A value cannot be read as a time, or lies before 1980 or after 2100; it names the first.
+    """
+    values = table.frame[column] if joined is None else joined
+    if joined is None and not _is_text(values):
+        made, problem = times.column_to_ns(pa.array(values, from_pandas=True))
+    else:
+        made, problem = times.text_to_ns(values)
+    if problem:
+        msg = f"{table.file.name}: the column {column} holds no times: {problem}"
+        raise TrainingError(msg)
+    bad = np.flatnonzero(~times.plausible(made))
+    if len(bad):
+        raise table.error(int(bad[0]), column, "not a time between 1980 and 2100")
+    return made
