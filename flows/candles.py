@@ -11,6 +11,7 @@ import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
+from flows.connectors.kafka.lineage import CANDLES_OUTPUTS
 from flows.monitoring.candle_metrics import CandleMetrics
 from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
 from flows.runtime.process import end_on_error
@@ -39,7 +40,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     """
     # Its own group: it has its own position, and its own transactional producers.
     group = f"{settings.group}-candles"
-    endpoints = Endpoints(settings, group, topics.TICKS_RAW, WRITTEN, stop)
+    endpoints = Endpoints(settings, group, topics.TICKS_RAW, WRITTEN, stop, CANDLES_OUTPUTS)
     metrics = CandleMetrics()
     serve_metrics(metrics, settings.metrics_port)
     stage = CandleStage(frozenset(settings.allowed_symbols), metrics)

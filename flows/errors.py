@@ -34,6 +34,10 @@ class LogTrimmedError(VoltickError):
     """The committed or rebuild offset is no longer, or not yet, in the log."""
 
 
+class UnknownPositionError(VoltickError):
+    """Neither a commit nor the outputs tell where a group has to go on."""
+
+
 class CaptureError(VoltickError):
     """A recording is missing, truncated or of a foreign format."""
 

@@ -70,7 +70,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     source = FeedSource(feeds, MAX_FRAMES, stop, ending.feed_failed, settings.feed_spacing_us)
     frames = op.input("feeds", dataflow, source)
     messages = op.map("parse", frames, end_on_error(parse))
-    op.output("ticks", messages, ProducerSink(kafka, ending.delivered))
+    op.output("ticks", messages, ProducerSink(kafka, ending.delivered, stop))
     return dataflow
 
 

@@ -12,6 +12,7 @@ import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
+from flows.connectors.kafka.lineage import OUTCOMES_OUTPUTS
 from flows.connectors.redis import QualityWriter
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.monitoring.quality import QualityMonitor
@@ -47,7 +48,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     kernel = BackgroundKernel(label_kernel())
     # Its own group: it has its own position, and its own transactional producers.
     group = f"{settings.group}-outcomes"
-    endpoints = Endpoints(settings, group, topics.PREDICTIONS, WRITTEN, stop)
+    endpoints = Endpoints(settings, group, topics.PREDICTIONS, WRITTEN, stop, OUTCOMES_OUTPUTS)
     metrics = QualityMetrics()
     serve_metrics(metrics, settings.metrics_port)
     store = ModelStore(settings.model_store)

@@ -12,6 +12,7 @@ from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.connectors.kafka.admin import DEAD_LETTER_BYTES, message_limit
+from flows.connectors.kafka.lineage import PIPELINE_OUTPUTS
 from flows.connectors.kafka.transactions import Commit
 from flows.connectors.redis import LatestWriter
 from flows.connectors.redis.restore import restore_latest
@@ -50,11 +51,13 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         The broker, the log or the model store does not allow it.
     """
     kernel = BackgroundKernel(feature_kernel())
-    endpoints = Endpoints(settings, settings.group, topics.TICKS_RAW, WRITTEN, stop)
+    endpoints = Endpoints(
+        settings, settings.group, topics.TICKS_RAW, WRITTEN, stop, PIPELINE_OUTPUTS
+    )
     metrics = PipelineMetrics()
     serve_metrics(metrics, settings.metrics_port)
     scorer = _scorer(settings)
-    latest = _latest(settings)
+    latest = _latest(settings, endpoints)
 
     def on_commit(commit: Commit) -> None:
         _observe(metrics, commit)
@@ -130,13 +133,18 @@ def _retire_simulated(store: ModelStore, target: str) -> None:
     )
 
 
-def _latest(settings: Settings) -> LatestWriter | None:
+def _latest(settings: Settings, endpoints: Endpoints) -> LatestWriter | None:
     if settings.redis_url is None:
         structlog.get_logger().warning("REDIS_URL is not set: scores are on Kafka alone")
         return None
-    latest = LatestWriter(settings.redis_url.get_secret_value(), settings.history_length)
+    latest = LatestWriter(
+        settings.redis_url.get_secret_value(),
+        settings.history_length,
+        endpoints.log_id,
+        settings.symbol_ttl_s,
+    )
     atexit.register(latest.close)
-    restore_latest(settings.kafka_config(), latest)
+    restore_latest(settings.kafka_config(), latest, endpoints.anew)
     return latest
 
 

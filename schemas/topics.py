@@ -14,11 +14,16 @@ LATEST_KEY_PREFIX = "voltick:latest:"
 HISTORY_KEY_PREFIX = "voltick:history:"
 SYMBOLS_KEY = "voltick:symbols"
 QUALITY_KEY_PREFIX = "voltick:quality:"
+LOGS_KEY = "voltick:logs"
 STREAM_CHANNEL = "voltick:stream"
 
 
 def latest_key(symbol: str) -> str:
-    """Key of the newest prediction of a symbol: a hash with ``ts_scored_ns`` and ``message``."""
+    """Key of the newest prediction of a symbol: a hash.
+
+    ``message`` is the prediction, ``ts_scored_ns`` its time, ``log`` the number of the input log in
+    ``LOGS_KEY``, and ``at:K`` the newest offset on that log's partition K.
+    """
     return f"{LATEST_KEY_PREFIX}{symbol}"
 
 

@@ -42,14 +42,18 @@ class Latest:
 
     Attributes
     ----------
-    offset
-        The input offset that it came from.
+    partition, offset
+        The input that it came from: which of two is newer is decided by it.
+    ts_scored_ns
+        When it was scored, nanoseconds since the UNIX epoch; decides nothing but how densely the
+        history is sampled.
     """
 
     symbol: str
     offset: int
     ts_scored_ns: int
     message: bytes
+    partition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,9 @@ class OutputBatch:
         The source had nothing more at hand: commit at once.
     emit
         False while state is rebuilt; such a batch writes and commits nothing.
-    oldest_ms
-        Kafka timestamp of the first input message, milliseconds; None in an idle batch.
+    oldest_ms, newest_ms
+        Kafka timestamps of the first and of the last input message, milliseconds; None in an idle
+        batch.
     """
 
     partition: int
@@ -78,6 +83,7 @@ class OutputBatch:
     records: list[Records] = field(default_factory=list)
     latest: list[Latest] = field(default_factory=list)
     oldest_ms: int | None = None
+    newest_ms: int | None = None
 
     def since(self, offset: int) -> "OutputBatch":
         """Return the batch without what came from an earlier input offset than this."""

@@ -1,6 +1,7 @@
 """Feeds as a Bytewax source, and the sink that produces their messages."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from flows.feeds.pacing import Pacing
 Outgoing = list[tuple[str, list[tuple[bytes, bytes]]]]
 """Topic, and its messages as key and value."""
 
+# How long the broker may take nothing, once the flow is to end.
+SILENCE_LIMIT_S = 15.0
 _QUEUE_MESSAGES = 500_000
 _FLUSH_S = 0.5
 
@@ -145,6 +148,10 @@ class TickProducer:
     ----------
     config
         ``Settings.kafka_config()``.
+    stop
+        Once set, a broker that takes nothing is waited for no longer than ``silence_limit_s``.
+    silence_limit_s
+        How long the broker may take nothing, once the flow is to end.
 
     Raises
     ------
@@ -152,7 +159,15 @@ class TickProducer:
         From any method, once a delivery has failed for good.
     """
 
-    def __init__(self, config: Mapping[str, str | int]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, str | int],
+        stop: threading.Event | None = None,
+        silence_limit_s: float = SILENCE_LIMIT_S,
+    ) -> None:
+        self._config = config
+        self._stop = stop or threading.Event()
+        self._silence_limit_s = silence_limit_s
         self._failed: KafkaError | None = None
         options: dict[str, Any] = client_config(
             config,
@@ -169,17 +184,26 @@ class TickProducer:
 
     def produce(self, topic: str, messages: list[tuple[bytes, bytes]]) -> None:
         """Queue messages, given as key and value, in order; wait where the queue is full."""
+        silence = _Silence(self._config, self._silence_limit_s)
+
+        def check() -> None:
+            self._check()
+            if self._stop.is_set():
+                silence.look(len(self._producer))
+
         try:
-            produce_all(self._producer, topic, messages, self._check)
+            produce_all(self._producer, topic, messages, check)
         except KafkaException as error:
             message = f"cannot produce to {topic}: {error.args[0].str()}"
             raise BrokerError(message) from None
         self._check()
 
     def flush(self) -> None:
-        """Return once everything is delivered."""
-        while self._producer.flush(_FLUSH_S):
+        """Return once everything is delivered, or the broker has taken nothing for too long."""
+        silence = _Silence(self._config, self._silence_limit_s)
+        while left := self._producer.flush(_FLUSH_S):
             self._check()
+            silence.look(left)
         self._check()
 
     def _delivered(self, error: KafkaError | None, _message: object) -> None:
@@ -189,6 +213,28 @@ class TickProducer:
     def _check(self) -> None:
         if self._failed is not None:
             message = f"a message was not delivered: {self._failed.str()}; nothing more is sent"
+            raise BrokerError(message)
+
+
+class _Silence:
+    """How long a queue has not become shorter."""
+
+    def __init__(self, config: Mapping[str, str | int], limit_s: float) -> None:
+        self._config = config
+        self._limit_s = limit_s
+        self._least: int | None = None
+        self._moved_s = time.monotonic()
+
+    def look(self, left: int) -> None:
+        """Note how many messages are left; raise :class:`BrokerError` after too long a silence."""
+        now_s = time.monotonic()
+        if self._least is None or left < self._least:
+            self._least, self._moved_s = left, now_s
+        elif now_s - self._moved_s > self._limit_s:
+            message = (
+                f"{left} messages were not delivered: the broker at"
+                f" {self._config.get('bootstrap.servers')} took nothing for {self._limit_s:g} s"
+            )
             raise BrokerError(message)
 
 
@@ -205,13 +251,19 @@ class ProducerSink(DynamicSink[Outgoing]):
     ended
         Called with the error when a delivery fails, or with None once the input has ended and all
         is delivered.
+    stop
+        See :class:`TickProducer`.
     """
 
     def __init__(
-        self, config: Mapping[str, str | int], ended: Callable[[BrokerError | None], None]
+        self,
+        config: Mapping[str, str | int],
+        ended: Callable[[BrokerError | None], None],
+        stop: threading.Event | None = None,
     ) -> None:
         self._config = config
         self._ended = ended
+        self._stop = stop
 
     def build(
         self,
@@ -220,7 +272,7 @@ class ProducerSink(DynamicSink[Outgoing]):
         worker_count: int,  # noqa: ARG002
     ) -> StatelessSinkPartition[Outgoing]:
         """Make the worker's producer."""
-        return _ProducerPartition(TickProducer(self._config), self._ended)
+        return _ProducerPartition(TickProducer(self._config, self._stop), self._ended)
 
 
 class _ProducerPartition(StatelessSinkPartition[Outgoing]):

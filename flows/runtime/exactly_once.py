@@ -9,8 +9,9 @@ from flows import logs
 from flows.codec.batch import RawBatch
 from flows.codec.outputs import OutputBatch
 from flows.connectors.engine_errors import FailFastSink, FailFastSource
-from flows.connectors.kafka.admin import ensure_topics
-from flows.connectors.kafka.positions import plan_all
+from flows.connectors.kafka.admin import DescribedTopic, ensure_topics
+from flows.connectors.kafka.lineage import OutputTopic, main_output
+from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
 from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
@@ -72,6 +73,8 @@ class Endpoints:
         All topics that must exist, the input among them.
     stop
         When set, the source ends.
+    outputs
+        What the flow writes, and how it names its origin.
 
     Raises
     ------
@@ -86,6 +89,7 @@ class Endpoints:
         topic: str,
         topics: Sequence[str],
         stop: threading.Event,
+        outputs: Sequence[OutputTopic] = (),
     ) -> None:
         self._settings = settings
         self._config = settings.kafka_config()
@@ -101,13 +105,26 @@ class Endpoints:
             topic,
             self._partitions,
             accept_state_loss=settings.accept_state_loss,
+            outputs=outputs,
+            policy=settings.start,
         )
+        self._writes = main_output(outputs)
         self._progress = Progress()
 
     @property
     def rebuild(self) -> int:
         """How many offsets are read again only to rebuild state."""
         return sum(start.emit_from - start.read_from for start in self._starts)
+
+    @property
+    def log_id(self) -> str | None:
+        """Kafka's id of the input topic, which tells its offsets from those of an earlier one."""
+        return self._starts[0].topic_id
+
+    @property
+    def anew(self) -> frozenset[int]:
+        """Partitions whose earlier outputs came from another log, or from a part that is lost."""
+        return frozenset(start.partition for start in self._starts if start.anew)
 
     def source(self, observe_lag: LagObserver) -> FailFastSource[RawBatch]:
         """Return the input, from the committed offsets on."""
@@ -135,6 +152,8 @@ class Endpoints:
             on_commit,
             end_process,
             self._progress,
+            self._starts,
+            self._writes,
         )
         if isinstance(self._stop, StopRequest):
             return FailFastSink(sink, end_process, self._stop.observe_sink)
@@ -144,7 +163,8 @@ class Endpoints:
         """Start the watchdog, which ends the process when there is input and no progress."""
         calm_collector()
         limit_s = STALL_BEYOND_TRANSACTION_S + self._settings.transaction_timeout_ms / 1000
-        watch(self._config, self._topic, self._partitions, self._progress, limit_s, end_process)
+        topic = DescribedTopic(self._partitions, self.log_id)
+        watch(self._config, self._topic, topic, self._progress, limit_s, end_process)
 
 
 def serve_metrics(metrics: ServedMetrics, port: int) -> None:

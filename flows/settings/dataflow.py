@@ -1,6 +1,7 @@
 """Settings of what is scored, and how: models, feed, topics and transactions."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -153,4 +154,12 @@ class DataflowSettings(BaseModel):
         False,
         alias="VOLTICK_ACCEPT_STATE_LOSS",
         description="Go on where the log was trimmed or recreated below the committed offset.",
+    )
+    start: Literal["auto", "outputs", "beginning"] = Field(
+        "auto",
+        alias="VOLTICK_START",
+        description="Where a partition without a committed offset starts. `auto`: behind the"
+        " outputs that are on the topics, refused where another group still writes them; `outputs`:"
+        " behind them whoever wrote them; `beginning`: all of the log is scored, once more where it"
+        " was before.",
     )

@@ -36,6 +36,13 @@ class OperationSettings(BaseModel):
         le=1_000_000,
         description="Points kept per symbol for history.",
     )
+    symbol_ttl_s: int = Field(
+        86_400,
+        alias="VOLTICK_SYMBOL_TTL_S",
+        ge=60,
+        description="Seconds after its last score at which a symbol leaves Redis, and with it the"
+        " API and its metrics.",
+    )
     api_host: str = Field(
         "127.0.0.1", alias="VOLTICK_API_HOST", description="Address the API listens on."
     )

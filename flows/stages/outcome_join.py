@@ -207,6 +207,7 @@ class OutcomeJoin:
             emit=raw.emit,
             records=records if raw.emit else [],
             oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
+            newest_ms=raw.timestamps_ms[-1] if raw.timestamps_ms else None,
         )
 
     def _join(self, raw: RawBatch, state: _Partition) -> list[Records]:

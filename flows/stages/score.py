@@ -208,6 +208,7 @@ class EncodeStep:
             records=output.records,
             latest=output.latest,
             oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
+            newest_ms=raw.timestamps_ms[-1] if raw.timestamps_ms else None,
         )
         return partition_key(raw.partition), batch
 
@@ -267,6 +268,7 @@ class _Builder:
                 int(ticks.offset[messages.rows[row]]),
                 ts_scored_ns,
                 messages.values[row],
+                ticks.partition,
             )
             for name, row in newest.items()
         ]

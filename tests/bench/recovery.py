@@ -20,7 +20,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from flows.connectors.kafka.source import reader_config
+from flows.connectors.kafka.client import reader_config
 from flows.features import warm_up
 from flows.numeric.time import NS_PER_S
 from schemas import topics

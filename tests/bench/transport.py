@@ -12,8 +12,9 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from flows.codec.outputs import OutputBatch
+from flows.connectors.kafka.client import reader_config
 from flows.connectors.kafka.positions import Start
-from flows.connectors.kafka.source import PartitionReader, reader_config
+from flows.connectors.kafka.source import PartitionReader
 from flows.connectors.kafka.transactions import Target, TransactionalWriter
 from schemas import topics
 from tests.bench.percentiles import summary_ms

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from flows.connectors.kafka import admin
 from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
 from tests.conftest import Broker
@@ -51,7 +53,8 @@ def test_hostile_messages_are_each_accounted_for(
     broker: Broker, group: str, tmp_path: Path
 ) -> None:
     config = broker.client_config()
-    # With the broker's own limits, as where somebody else has made the topics.
+    admin.ensure_topics(config, [topics.DEAD_LETTERS], PARTITIONS, broker.replication)
+    # The others with the broker's own limits, as where somebody else has made them.
     create_topics(config, PARTITIONS)
     messages = list(hostile_messages(77, COUNT, PARTITIONS))
     fill(config, messages[: COUNT // 2])
@@ -92,27 +95,23 @@ def test_hostile_messages_are_each_accounted_for(
 
 @pytest.mark.apache
 @pytest.mark.timeout(240)
-def test_letters_are_cut_where_the_topic_cannot_be_told_to_take_more(
-    apache_kafka, monkeypatch
-) -> None:
-    """As where the user may write to the topic, but not alter it."""
-    from flows.connectors.kafka import admin
-
+def test_dead_letters_are_cut_where_the_users_topic_takes_less(apache_kafka) -> None:
+    """The limit of a topic that Voltick has not created is its owner's."""
     config = apache_kafka.client_config()
     create_topics(config, 1, names=[topics.DEAD_LETTERS], settings={"max.message.bytes": "70000"})
-    refusals: list[int] = []
-
-    def refuse(_admin: object, _topic: str, limit: int, _timeout_s: float) -> None:
-        refusals.append(limit)
-        raise TimeoutError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(admin, "_set_size_limit", refuse)
+    with structlog.testing.capture_logs() as lines:
         assert admin.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 70_000
-    assert refusals == [4_000_000]
-    assert admin.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 4_000_000
+    assert "max.message.bytes is low: longer messages are cut" in lines[0]["event"]
     resource = ConfigResource(ResourceType.TOPIC, topics.DEAD_LETTERS)
     [answer] = AdminClient(config).describe_configs([resource]).values()
-    assert answer.result(10)["max.message.bytes"].value == "4000000"
-    # Nobody may even say: what Kafka takes by default.
+    assert answer.result(10)["max.message.bytes"].value == "70000"
+    # Where the broker does not name a limit: what Kafka takes by default.
     assert admin.message_limit(config, "no.such.topic", 4_000_000) == 1_048_588
+
+
+@pytest.mark.apache
+def test_a_topic_that_voltick_creates_takes_whole_dead_letters(apache_kafka) -> None:
+    config = apache_kafka.client_config()
+    admin.ensure_topics(config, [topics.DEAD_LETTERS], 1)
+    wanted = admin.DEAD_LETTER_BYTES
+    assert admin.message_limit(config, topics.DEAD_LETTERS, wanted) == wanted

@@ -1,5 +1,6 @@
 """Logs that do not hold what the pipeline needs are refused loudly, naming cause and cure."""
 
+import signal
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -12,9 +13,11 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from flows.errors import LogTrimmedError
 from schemas import topics
 from schemas.predictions import Prediction
+from tests.oracle.expectation import expect
 from tests.proof.cluster import settings_of
 from tests.proof.faults import error_line
 from tests.proof.inputs import messages
+from tests.proof.killable import VARIABLE
 from tests.proof.progress import Progress
 from tests.support.embedded import Valkey
 from tests.support.kafka.apache import ApacheKafka
@@ -75,6 +78,26 @@ class Bench:
         for future in asked.values():
             assert future.result(20).low_watermark == offset
 
+    def forget_group(self) -> None:
+        """Have the broker forget the group's commits, as it does by itself after a week."""
+        admin = AdminClient(self.config)
+        admin.delete_consumer_groups([self.group])[self.group].result(20)
+        assert committed(self.config, self.group, topics.TICKS_RAW, 1)[0].offset < 0
+
+    def assert_each_output_once(self) -> None:
+        """Hold predictions, feature rows and dead letters against what the inputs must lead to."""
+        expected = expect(read_topic(self.config, topics.TICKS_RAW))
+        wanted = {
+            topics.PREDICTIONS: expected.rows,
+            topics.TICKS_FEATURES: expected.rows,
+            topics.DEAD_LETTERS: expected.dead_letters,
+        }
+        for topic, origins in wanted.items():
+            found = [msgspec.json.decode(each.value) for each in read_topic(self.config, topic)]
+            assert [(each["partition"], each["offset"]) for each in found] == sorted(origins), topic
+        assert expected.dead_letters
+        assert expected.duplicates
+
     def scored_offsets(self) -> list[int]:
         """Return the input offsets of all predictions, in their order."""
         found = read_topic(self.config, topics.PREDICTIONS)
@@ -121,6 +144,44 @@ def test_state_that_was_deleted(bench: Bench) -> None:
     scored = bench.scored_offsets()
     assert scored == sorted(set(scored))
     assert max(scored) > 1_090
+
+
+def test_group_that_the_broker_forgot(bench: Bench) -> None:
+    bench.write(1_000)
+    bench.run_to_end()
+    bench.forget_group()
+    bench.write(1_000)
+    bench.run_to_end()
+    bench.forget_group()
+    bench.run_to_end()
+    bench.assert_each_output_once()
+
+
+def test_group_that_the_broker_forgot_after_a_kill_amid_a_transaction(bench: Bench) -> None:
+    bench.write(20_000)
+    progress = Progress(bench.config, bench.group, 1)
+    # One that is killed at once after it has sent the offsets of its fourth transaction.
+    settings = {**bench.settings, VARIABLE: "before_commit:4"}
+    with flow("tests.proof.killable", bench.folder, settings, "killed") as process:
+        assert process.wait_exit(90) == -signal.SIGKILL, process.tail()
+    assert 0 < progress.offsets()[0] < bench.written
+    progress.close()
+    bench.forget_group()
+    bench.run_to_end()
+    bench.assert_each_output_once()
+
+
+def test_second_group_on_the_same_topics(bench: Bench) -> None:
+    bench.write(1_000)
+    bench.run_to_end()
+    first, bench.group = bench.group, f"{bench.group}-second"
+    bench.settings["VOLTICK_GROUP"] = bench.group
+    line = bench.refusal()
+    assert f"VOLTICK_GROUP={first}" in line
+    assert "VOLTICK_START=outputs" in line
+    bench.write(500)
+    bench.run_to_end({"VOLTICK_START": "outputs"})
+    bench.assert_each_output_once()
 
 
 def test_committed_offset_beyond_the_end(bench: Bench) -> None:

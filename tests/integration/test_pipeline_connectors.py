@@ -1,6 +1,7 @@
 """Readers, positions and transactions against real brokers."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from confluent_kafka.admin import AdminClient
 from flows.codec.batch import partition_key
 from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.admin import ensure_topics
-from flows.connectors.kafka.positions import Start, plan_all
+from flows.connectors.kafka.planning import plan_all
+from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.reader import read_tail, read_topic
 from flows.connectors.kafka.source import CommittedSource
 from flows.connectors.kafka.transactions import Target, TransactionalWriter
@@ -46,6 +48,32 @@ def test_a_topic_is_read_whole_and_in_order(broker):
     whole = {p: list(range(p, 1000, PARTITIONS)) for p in range(PARTITIONS)}
     assert read(config) == whole
     assert read(config, batch_size=7) == whole
+
+
+def test_reading_ends_where_the_topic_ended_when_it_began(broker):
+    """A reader that is slower than who writes would never end otherwise."""
+    config = broker.client_config()
+    create_topics(config, PARTITIONS)
+    fill(config, numbered(1000))
+    found: list[int] = []
+    for batch in read_topic(config, topics.TICKS_RAW, batch_size=100):
+        found += [int(value) for value in batch.values]
+        if len(found) < 3000:
+            fill(config, numbered(200, first=5000))
+    assert sorted(found) == list(range(1000))
+
+
+@pytest.mark.apache
+def test_an_open_transaction_is_no_part_of_what_is_read(apache_kafka, group: str):
+    config = apache_kafka.client_config()
+    create_topics(config, PARTITIONS)
+    older = writer(config, group)
+    older.write(output(0, 10))
+    older.commit()
+    older.write(output(10, 20))
+    found = [value for each in read_topic(config, topics.PREDICTIONS) for value in each.values]
+    assert found == [b"out %d" % k for k in range(10)]
+    older.abort()
 
 
 def test_an_empty_topic_is_read_to_its_end(broker):
@@ -109,6 +137,12 @@ def writer(config, group: str) -> TransactionalWriter:
     return made
 
 
+def planned(config, group: str) -> list[Start]:
+    """Return the starts without the topic's id."""
+    starts = plan_all(config, group, topics.TICKS_RAW, PARTITIONS, accept_state_loss=False)
+    return [replace(start, topic_id=None) for start in starts]
+
+
 def visible(config) -> list[bytes]:
     return [message.value for message in tools.read_topic(config, topics.PREDICTIONS)]
 
@@ -128,7 +162,7 @@ def test_outputs_and_position_survive_the_writer(broker, group: str):
     second.commit()
     assert visible(config) == [b"out %d" % k for k in range(40)]
     assert committed(config, group, topics.TICKS_RAW, 2)[1].offset == 40
-    starts = plan_all(config, group, topics.TICKS_RAW, PARTITIONS, accept_state_loss=False)
+    starts = planned(config, group)
     assert starts[0] == Start(0, 0, 0)
     assert starts[1] in {Start(1, 7, 40), Start(1, 0, 40)}  # the embedded broker forgets metadata
 
@@ -141,7 +175,7 @@ def test_the_commit_says_where_to_rebuild_from(apache_kafka, group: str):
     first = writer(config, group)
     first.write(output(0, 40, rebuild_from=7))
     first.commit()
-    starts = plan_all(config, group, topics.TICKS_RAW, PARTITIONS, accept_state_loss=False)
+    starts = planned(config, group)
     assert starts[1] == Start(1, 7, 40)
 
 
@@ -171,8 +205,8 @@ def test_a_start_is_planned_while_an_earlier_owner_is_in_a_transaction(apache_ka
     older.write(output(0, 10))
     older.commit()
     older.write(output(10, 20))
-    older._send_offsets(10.0)  # dies between the offsets and the commit
-    starts = plan_all(config, group, topics.TICKS_RAW, PARTITIONS, accept_state_loss=False)
+    older._send_offsets(20, "", 10.0)  # dies between the offsets and the commit
+    starts = planned(config, group)
     assert starts[1] == Start(1, 0, 10)
     assert writer(config, group).floor == 10
 

@@ -20,7 +20,6 @@ _TOPIC = "redis"
 
 class _Head(msgspec.Struct):
     symbol: str
-    ts_scored_ns: int
     partition: int
     offset: int
 
@@ -81,17 +80,17 @@ def _latest(client: redis.Redis, symbol: str, known: _Symbol) -> list[Defect]:
 
 
 def _history(client: redis.Redis, symbol: str, known: _Symbol) -> list[Defect]:
-    """Return points that are not on the topic, or not newer than the point before."""
+    """Return points that are not on the topic, or not newer than their partition's point before."""
     defects = []
-    before_ns = 0
+    before: dict[int, int] = {}
     for _, fields in client.xrange(topics.history_key(symbol)):
         point = fields[b"message"]
         head = _HEAD.decode(point)
         if point not in known.values:
             detail = f"in the history of {symbol}, but not on the topic"
             defects.append(Defect("different", _TOPIC, head.origin, detail))
-        if head.ts_scored_ns <= before_ns:
+        if head.offset <= before.get(head.partition, -1):
             detail = f"in the history of {symbol} again, or after a newer one"
             defects.append(Defect("different", _TOPIC, head.origin, detail))
-        before_ns = head.ts_scored_ns
+        before[head.partition] = head.offset
     return defects

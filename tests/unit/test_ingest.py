@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+from flows.connectors import feed
 from flows.connectors.feed import TickProducer
 from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import BrokerError
@@ -169,6 +171,25 @@ def test_a_failed_delivery_is_an_error_of_the_next_call() -> None:
     producer.produce("t", [(b"k", b"v")])
     with pytest.raises(BrokerError, match="a message was not delivered"):
         producer.flush()
+
+
+def test_a_broker_that_is_away_is_not_waited_for_once_the_flow_is_to_end() -> None:
+    [port] = free_ports(1)
+    config = {"bootstrap.servers": f"127.0.0.1:{port}"}
+    producer = TickProducer(config, silence_limit_s=0.2)
+    producer.produce("t", [(b"k", b"v")] * 3)
+    with pytest.raises(BrokerError, match=f"3 messages were not delivered: .*{port} took nothing"):
+        producer.flush()
+
+
+def test_a_full_queue_is_left_once_the_flow_is_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "_QUEUE_MESSAGES", 10)
+    [port] = free_ports(1)
+    stop = threading.Event()
+    producer = TickProducer({"bootstrap.servers": f"127.0.0.1:{port}"}, stop, silence_limit_s=0.2)
+    stop.set()
+    with pytest.raises(BrokerError, match=r"took nothing for 0\.2 s"):
+        producer.produce("t", [(b"k", b"v")] * 20)
 
 
 def test_symbols_are_spread_the_way_java_clients_do(embedded_broker: EmbeddedBroker) -> None:

@@ -1,14 +1,19 @@
 """Topics: create those that are missing, compare their partition counts, size their messages."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
     ConfigResource,
     NewTopic,
     ResourceType,
@@ -87,8 +92,8 @@ def message_limit(
 ) -> int:
     """Return the largest message, in bytes, that an existing topic takes, at most ``wanted``.
 
-    A topic whose limit is lower is given ``wanted``, where the broker allows that. Kafka's default
-    is assumed where the broker does not name the limit.
+    The topic is left as it is: only topics that Voltick creates get a limit of its choice. Kafka's
+    default is assumed where the broker does not name the limit.
     """
     admin = AdminClient(client_config(config))
     log = structlog.get_logger()
@@ -99,19 +104,73 @@ def message_limit(
         return min(wanted, _KAFKA_DEFAULT_BYTES)
     if limit is None or limit >= wanted:  # a broker without the option has no such limit
         return wanted
+    log.warning(
+        f"{_SIZE_OPTION} is low: longer messages are cut; raise it to keep them whole",
+        topic=topic,
+        limit=limit,
+        wanted=wanted,
+    )
+    return limit
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedTopic:
+    """A topic as it is now.
+
+    Attributes
+    ----------
+    partitions
+        How many; 0 where there is no topic of that name.
+    topic_id
+        Kafka's id, which a topic made anew under the same name does not share; None where the
+        broker gives none.
+    """
+
+    partitions: int
+    topic_id: str | None
+
+
+def describe_topic(
+    admin: AdminClient, topic: str, timeout_s: float = ANSWER_LIMIT_S
+) -> DescribedTopic | None:
+    """Return partition count and id of a topic; None where the broker does not answer."""
+    asked = TopicCollection([topic])
     try:
-        _set_size_limit(admin, topic, wanted, timeout_s)
-    except (KafkaException, TimeoutError) as error:
-        log.warning(
-            f"{_SIZE_OPTION} is low and cannot be raised: longer messages are cut",
-            topic=topic,
-            limit=limit,
-            wanted=wanted,
-            cause=_cause(error),
-        )
-        return limit
-    log.info(f"{_SIZE_OPTION} raised", topic=topic, before=limit, limit=wanted)
-    return wanted
+        answer = admin.describe_topics(asked, request_timeout=timeout_s)[topic].result(timeout_s)
+    except KafkaException as error:
+        is_gone = kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+        return DescribedTopic(0, None) if is_gone else None
+    except TimeoutError:
+        return None
+    given = answer.topic_id
+    is_known = given is not None and (
+        given.get_most_significant_bits() or given.get_least_significant_bits()
+    )
+    return DescribedTopic(len(answer.partitions), str(given) if is_known else None)
+
+
+def commits_of_other_groups(
+    config: ClientConfig, group: str, topic: str, partitions: int, timeout_s: float
+) -> dict[str, list[str]]:
+    """Return the metadata of all commits on a topic, by group, without this group's own.
+
+    Raises
+    ------
+    KafkaException, TimeoutError
+        The broker refuses or does not answer.
+    """
+    admin = AdminClient(client_config(config))
+    listed = admin.list_consumer_groups(request_timeout=timeout_s).result(timeout_s).valid
+    places = [TopicPartition(topic, partition) for partition in range(partitions)]
+    found: dict[str, list[str]] = {}
+    for name in sorted(each.group_id for each in listed if each.group_id != group):
+        asked = [ConsumerGroupTopicPartitions(name, places)]
+        [answer] = admin.list_consumer_group_offsets(asked, request_timeout=timeout_s).values()
+        commits = answer.result(timeout_s).topic_partitions
+        texts = [each.metadata or "" for each in commits if each.offset >= 0 and not each.error]
+        if texts:
+            found[name] = texts
+    return found
 
 
 def _size_limit(admin: Any, topic: str, timeout_s: float) -> int | None:
@@ -119,13 +178,6 @@ def _size_limit(admin: Any, topic: str, timeout_s: float) -> int | None:
     [answer] = admin.describe_configs([resource], request_timeout=timeout_s).values()
     entry = answer.result(timeout_s).get(_SIZE_OPTION)
     return None if entry is None or entry.value is None else int(entry.value)
-
-
-def _set_size_limit(admin: Any, topic: str, limit: int, timeout_s: float) -> None:
-    entry = ConfigEntry(_SIZE_OPTION, str(limit), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    [answer] = admin.incremental_alter_configs([resource], request_timeout=timeout_s).values()
-    answer.result(timeout_s)
 
 
 def _cause(error: KafkaException | TimeoutError) -> str:

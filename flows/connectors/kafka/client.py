@@ -5,6 +5,8 @@ a producer whose queue may be full.
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -12,13 +14,16 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from flows.connectors.kafka.retry import retried
+from flows.connectors.kafka.retry import is_passing, retried
 from flows.errors import BrokerError, ConfigurationError
 
 ClientConfig = Mapping[str, str | int]
 
 # A first contact that takes longer is reported as an unreachable broker.
 ANSWER_LIMIT_S = 10.0
+# An error that has not been seen for so long belongs to another outage when it comes again.
+OUTAGE_OVER_S = 60.0
+REMINDER_S = 600.0
 ANY_PARTITION = -1  # the producer's partitioner decides, by the message's key
 
 _ASK_S = 0.5
@@ -55,7 +60,7 @@ def client_config(config: ClientConfig, **options: object) -> dict[str, Any]:
     silent.disabled = True
     named = {name.replace("_", "."): value for name, value in options.items()}
     return {
-        "error_cb": warn_once(),
+        "error_cb": error_logger(),
         "logger": silent,
         "socket.keepalive.enable": True,
         "reconnect.backoff.ms": 50,
@@ -65,13 +70,46 @@ def client_config(config: ClientConfig, **options: object) -> dict[str, Any]:
     }
 
 
-def warn_once() -> Callable[[KafkaError], None]:
-    """Return a callback that logs each kind of connection error once per client."""
-    known: set[int] = set()
+def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:
+    """Return the configuration of a consumer that only assigns, tuned for latency under load."""
+    return client_config(
+        config,
+        group_id=group,
+        enable_auto_commit=False,
+        enable_auto_offset_store=False,
+        isolation_level="read_committed",
+        auto_offset_reset="error",
+        enable_partition_eof=True,
+        fetch_min_bytes=1,
+        # The embedded broker answers with nothing where its search takes longer than this.
+        fetch_wait_max_ms=50,
+        fetch_error_backoff_ms=50,
+        # With the default of 1 s a full local queue would run dry before fetching goes on.
+        fetch_queue_backoff_ms=5,
+        fetch_message_max_bytes=2 * 1024 * 1024,
+        queued_max_messages_kbytes=32 * 1024,
+    )
+
+
+def error_logger(clock: Callable[[], float] = time.monotonic) -> Callable[[KafkaError], None]:
+    """Return a callback that logs connection errors, each kind once an outage and now and then.
+
+    librdkafka reports an error at every attempt to connect again.
+
+    Parameters
+    ----------
+    clock
+        Monotonic seconds.
+    """
+    seen_s: dict[int, float] = {}
+    logged_s: dict[int, float] = {}
 
     def warn(error: KafkaError) -> None:
-        if error.code() not in known:
-            known.add(error.code())
+        code, now_s = error.code(), clock()
+        is_new = now_s - seen_s.get(code, -math.inf) > OUTAGE_OVER_S
+        seen_s[code] = now_s
+        if is_new or now_s - logged_s[code] >= REMINDER_S:
+            logged_s[code] = now_s
             structlog.get_logger().warning("kafka client", error=error.name(), cause=error.str())
 
     return warn
@@ -89,6 +127,21 @@ def unreachable(config: ClientConfig, cause: str) -> BrokerError:
         f"no Kafka broker answers at {config.get('bootstrap.servers')} ({cause});"
         " check KAFKA_BOOTSTRAP_SERVERS, the security settings, and that the broker runs"
     )
+
+
+def failed_request(config: ClientConfig, what: str, error: KafkaException) -> BrokerError:
+    """Return the error for a request that the broker did not answer or has refused.
+
+    Parameters
+    ----------
+    what
+        The request, as in "cannot read the committed offsets".
+    """
+    reason = kafka_error(error)
+    if is_passing(reason):
+        return unreachable(config, reason.str())
+    where = config.get("bootstrap.servers")
+    return BrokerError(f"Kafka at {where} refuses: cannot {what}: {reason.str()}")
 
 
 def topic_metadata(config: ClientConfig, timeout_s: float) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Delivery: each committed message once, each partition in order; nothing is commi
 starts anew. Blocking: until the broker delivers, at most the silence limit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -17,9 +18,13 @@ from confluent_kafka import (
 
 from flows.codec.batch import RawBatch
 from flows.connectors.kafka.admin import partition_counts
-from flows.connectors.kafka.client import ANSWER_LIMIT_S, ClientConfig, kafka_error, unreachable
-from flows.connectors.kafka.positions import committed
-from flows.connectors.kafka.source import reader_config
+from flows.connectors.kafka.client import (
+    ANSWER_LIMIT_S,
+    ClientConfig,
+    failed_request,
+    reader_config,
+)
+from flows.connectors.kafka.lookup import Bounds, bounds, committed, true_ends
 from flows.errors import BrokerError
 
 _BATCH = 4096
@@ -36,7 +41,9 @@ def read_topic(
     batch_size: int = _BATCH,
     silence_limit_s: float = ANSWER_LIMIT_S,
 ) -> Iterator[RawBatch]:
-    """Yield a topic's committed messages up to its end, each partition in order, partitions mixed.
+    """Yield a topic's committed messages, each partition in order, partitions mixed.
+
+    What is written after the call began is left out, so that reading ends while others write.
 
     Parameters
     ----------
@@ -52,16 +59,12 @@ def read_topic(
     BrokerError
         The topic does not exist, or the broker does not answer or stops delivering.
     """
-    count = _require_topic(config, topic)
-    consumer = Consumer(reader_config(config, _GROUP))
-    try:
-        starts = _starts(consumer, config, topic, count, from_ms)
-        for batch in _read(consumer, topic, starts, batch_size, silence_limit_s):
+    with _reading(config, topic) as (consumer, ends):
+        starts = _starts(consumer, topic, ends, from_ms)
+        for batch in _read(consumer, topic, starts, ends, batch_size, silence_limit_s):
             kept = _cut(batch, from_ms, to_ms)
             if kept.values:
                 yield kept
-    finally:
-        consumer.close()
 
 
 def read_tail(
@@ -70,27 +73,19 @@ def read_tail(
     messages: int,
     silence_limit_s: float = ANSWER_LIMIT_S,
 ) -> Iterator[RawBatch]:
-    """Yield about the last ``messages`` of each partition.
+    """Yield about the last ``messages`` of each partition, up to the topic's present end.
 
     Raises
     ------
     BrokerError
         See :func:`read_topic`.
     """
-    count = _require_topic(config, topic)
-    consumer = Consumer(reader_config(config, _GROUP))
-    try:
-        starts = []
-        for partition in range(count):
-            at = TopicPartition(topic, partition)
-            try:
-                low, high = consumer.get_watermark_offsets(at, timeout=ANSWER_LIMIT_S)
-            except KafkaException as error:
-                raise unreachable(config, kafka_error(error).str()) from None
-            starts.append(TopicPartition(topic, partition, max(low, high - messages)))
-        yield from _read(consumer, topic, starts, _BATCH, silence_limit_s)
-    finally:
-        consumer.close()
+    with _reading(config, topic) as (consumer, ends):
+        starts = [
+            TopicPartition(topic, partition, max(low, high - messages))
+            for partition, (low, high) in ends.items()
+        ]
+        yield from _read(consumer, topic, starts, ends, _BATCH, silence_limit_s)
 
 
 def committed_offsets(config: ClientConfig, group: str, topic: str) -> dict[int, int]:
@@ -109,7 +104,7 @@ def committed_offsets(config: ClientConfig, group: str, topic: str) -> dict[int,
     try:
         answers = committed(consumer, topic, range(count), ANSWER_LIMIT_S)
     except KafkaException as error:
-        raise unreachable(config, kafka_error(error).str()) from None
+        raise failed_request(config, "read the committed offsets", error) from None
     finally:
         consumer.close()
     return {answer.partition: max(answer.offset, 0) for answer in answers}
@@ -123,32 +118,57 @@ def _require_topic(config: ClientConfig, topic: str) -> int:
     return count
 
 
+@contextmanager
+def _reading(config: ClientConfig, topic: str) -> Iterator[tuple[Consumer, dict[int, Bounds]]]:
+    """Open a consumer of committed data, and find where each partition begins and ends now."""
+    count = _require_topic(config, topic)
+    consumer = Consumer(reader_config(config, _GROUP))
+    try:
+        known = {at: bounds(consumer, topic, at, ANSWER_LIMIT_S) for at in range(count)}
+        ends = true_ends(consumer, topic, known)
+        yield consumer, {at: (low, ends[at]) for at, (low, _high) in known.items()}
+    except KafkaException as error:
+        raise failed_request(config, f"read {topic}", error) from None
+    finally:
+        consumer.close()
+
+
 def _read(
     consumer: Consumer,
     topic: str,
     starts: list[TopicPartition],
+    ends: Mapping[int, Bounds],
     batch_size: int,
     silence_limit_s: float,
 ) -> Iterator[RawBatch]:
-    """Yield batches from the starts on until every partition has reached its end once."""
-    open_partitions = {start.partition for start in starts}
+    """Yield batches from the starts on, each partition up to its end."""
+    starts = [start for start in starts if ends[start.partition][0] < ends[start.partition][1]]
+    left = {start.partition for start in starts}
     consumer.assign(starts)
     silent_s = 0.0
-    while open_partitions:
+    while left:
         by_partition, ended = _next(consumer, batch_size, topic)
         silent_s = 0.0 if by_partition or ended else silent_s + _WAIT_S
         if silent_s > silence_limit_s:
             message = f"topic {topic}: the broker delivered nothing for {silence_limit_s:g} s"
             raise BrokerError(message)
-        open_partitions -= ended
         for partition, found in by_partition.items():
-            yield RawBatch(
-                partition=partition,
-                values=[value for _offset, _at_ms, value in found],
-                offsets=[offset for offset, _at_ms, _value in found],
-                timestamps_ms=[at_ms for _offset, at_ms, _value in found],
-                next_offset=found[-1][0] + 1,
-            )
+            end = ends[partition][1]
+            if found[-1][0] >= end - 1:
+                ended.add(partition)
+            kept = [each for each in found if each[0] < end] if partition in left else []
+            if kept:
+                yield RawBatch(
+                    partition=partition,
+                    values=[value for _offset, _at_ms, value in kept],
+                    offsets=[offset for offset, _at_ms, _value in kept],
+                    timestamps_ms=[at_ms for _offset, at_ms, _value in kept],
+                    next_offset=kept[-1][0] + 1,
+                )
+        over = ended & left
+        if over:
+            left -= over
+            consumer.incremental_unassign([TopicPartition(topic, each) for each in sorted(over)])
 
 
 Found = list[tuple[int, int, bytes]]
@@ -172,16 +192,13 @@ def _next(consumer: Consumer, batch_size: int, topic: str) -> tuple[dict[int, Fo
 
 
 def _starts(
-    consumer: Consumer, config: ClientConfig, topic: str, count: int, from_ms: int | None
+    consumer: Consumer, topic: str, ends: Mapping[int, Bounds], from_ms: int | None
 ) -> list[TopicPartition]:
     if from_ms is None:
-        return [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(count)]
-    asked = [TopicPartition(topic, p, from_ms) for p in range(count)]
-    try:
-        starts = consumer.offsets_for_times(asked, timeout=ANSWER_LIMIT_S)
-    except KafkaException as error:
-        raise unreachable(config, kafka_error(error).str()) from None
-    return [s for s in starts if s.offset != OFFSET_END]
+        return [TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in ends]
+    asked = [TopicPartition(topic, partition, from_ms) for partition in ends]
+    found = consumer.offsets_for_times(asked, timeout=ANSWER_LIMIT_S)
+    return [start for start in found if start.offset != OFFSET_END]
 
 
 def _cut(batch: RawBatch, from_ms: int | None, to_ms: int | None) -> RawBatch:

@@ -15,9 +15,13 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from flows.codec.batch import partition_key
 from flows.codec.outputs import OutputBatch
 from flows.connectors.kafka.client import ClientConfig
+from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.transactions import Commit, Target, TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
 
+# The broker forgets a commit after a week by default, and after a day in old versions, unless it is
+# made again; nothing but time ends an idle partition's.
+KEEP_ALIVE_S = 600.0
 # Enough to keep the thread busy; more would only add latency under backlog.
 QUEUED_BATCHES = 8
 _LOOK_S = 0.5
@@ -50,6 +54,11 @@ class TransactionalSink(FixedPartitionedSink[OutputBatch, None]):
         Called by the partition's thread with what ended it.
     progress
         Shared with the source, which paces itself by it, and the watchdog.
+    starts
+        Where each partition was planned to start; those of a new group, and those that replace a
+        commit, are committed first.
+    writes
+        The flow's main output topic.
     """
 
     def __init__(
@@ -63,10 +72,19 @@ class TransactionalSink(FixedPartitionedSink[OutputBatch, None]):
         on_commit: CommitObserver,
         on_error: ErrorHandler,
         progress: Progress | None = None,
+        starts: Sequence[Start] = (),
+        writes: str | None = None,
     ) -> None:
+        planned = {start.partition: start for start in starts}
         self._targets = {
             partition_key(partition): Target(
-                config, group, topic, partition, transaction_timeout_ms
+                config,
+                group,
+                topic,
+                partition,
+                transaction_timeout_ms,
+                planned.get(partition),
+                writes,
             )
             for partition in range(partitions)
         }
@@ -172,8 +190,11 @@ class PartitionWriter(StatefulSinkPartition[OutputBatch, None]):
 
     def _next(self) -> "OutputBatch | Overdue | None":
         """Wait for a batch, at most until the open transaction is due; None is the end."""
-        if not self._writer.is_open:
-            return self._queue.get()
+        while not self._writer.is_open:
+            try:
+                return self._queue.get(timeout=KEEP_ALIVE_S)
+            except queue.Empty:
+                self._writer.keep_alive()
         left_s = self._interval_s - self._writer.age_s
         try:
             return (

@@ -15,7 +15,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from flows.codec.batch import RawBatch, partition_key
-from flows.connectors.kafka.client import ClientConfig, client_config
+from flows.connectors.kafka.client import ClientConfig, reader_config
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.watchdog import Progress
 from flows.errors import BrokerError, LogTrimmedError
@@ -34,27 +34,6 @@ _OUT_OF_LOG = {
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001
 
 
-def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:
-    """Return the configuration of a consumer that only assigns, tuned for latency under load."""
-    return client_config(
-        config,
-        group_id=group,
-        enable_auto_commit=False,
-        enable_auto_offset_store=False,
-        isolation_level="read_committed",
-        auto_offset_reset="error",
-        enable_partition_eof=True,
-        fetch_min_bytes=1,
-        # The embedded broker answers with nothing where its search takes longer than this.
-        fetch_wait_max_ms=50,
-        fetch_error_backoff_ms=50,
-        # With the default of 1 s a full local queue would run dry before fetching goes on.
-        fetch_queue_backoff_ms=5,
-        fetch_message_max_bytes=2 * 1024 * 1024,
-        queued_max_messages_kbytes=32 * 1024,
-    )
-
-
 class CommittedSource(FixedPartitionedSource[RawBatch, None]):
     """A topic as a Bytewax source, one engine partition per Kafka partition.
 
@@ -69,7 +48,7 @@ class CommittedSource(FixedPartitionedSource[RawBatch, None]):
     group
         Consumer group; nothing joins it, it only names the commits.
     starts
-        One per partition, from :func:`flows.connectors.kafka.positions.plan_all`.
+        One per partition, from :func:`flows.connectors.kafka.planning.plan_all`.
     batch_size
         Most messages in a batch.
     stop

@@ -30,7 +30,8 @@ from flows.connectors.kafka.client import (
     kafka_error,
     produce_all,
 )
-from flows.connectors.kafka.positions import committed, encode_metadata
+from flows.connectors.kafka.lookup import committed
+from flows.connectors.kafka.positions import CommitMetadata, Start, encode_metadata
 from flows.connectors.kafka.retry import is_passing, retried
 from flows.errors import BrokerError, FencedError
 
@@ -78,13 +79,23 @@ class TransactionalProducer(BatchProducer, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The input partition whose offset is committed, and the longest silence of the broker."""
+    """The input partition whose offset is committed, and the longest silence of the broker.
+
+    Attributes
+    ----------
+    start
+        Where the run was planned to start; None to start where the group's commit is, or at 0.
+    writes
+        The flow's main output topic, noted beside each commit; None for none.
+    """
 
     config: ClientConfig
     group: str
     topic: str
     partition: int
     transaction_timeout_ms: int
+    start: Start | None = None
+    writes: str | None = None
 
     @property
     def transactional_id(self) -> str:
@@ -139,6 +150,7 @@ class TransactionalWriter:
         self._producer = producer or open_producer(target, self._on_delivery)
         self._group_metadata: object = None
         self._floor = 0
+        self._metadata = ""
         self._open: list[OutputBatch] = []
         self._opened = 0.0
         self._log = structlog.get_logger()
@@ -165,6 +177,9 @@ class TransactionalWriter:
 
     def take_over(self) -> None:
         """Fence every earlier owner of the partition, then read what it has committed.
+
+        Where the run starts otherwise than at the group's commit, its start is committed first,
+        unless an earlier owner has committed since the start was planned.
 
         Raises
         ------
@@ -194,7 +209,41 @@ class TransactionalWriter:
             raise self._refused(reading, kafka_error(error)) from None
         finally:
             consumer.close()
-        self._floor = 0 if answer.offset == OFFSET_INVALID else answer.offset
+        seen = None if answer.offset == OFFSET_INVALID else answer.offset
+        start = self._target.start
+        if start is not None and seen in (None, start.replaced):
+            self._floor = start.emit_from
+            self._metadata = self._encoded(start.read_from, None)
+            self.keep_alive()
+        else:
+            self._floor = seen or 0
+            self._metadata = answer.metadata or ""
+
+    def keep_alive(self) -> None:
+        """Commit the committed offset once more: the broker forgets a group that commits nothing.
+
+        Only between two transactions.
+
+        Raises
+        ------
+        FencedError, BrokerError
+            See :meth:`commit`.
+        """
+        for attempt in range(ABORT_LIMIT):
+            try:
+                self._step("begin a transaction", self._producer.begin_transaction)
+                self._insist(
+                    "commit the input offset",
+                    lambda step_s: self._send_offsets(self._floor, self._metadata, step_s),
+                )
+                self._insist("commit", self._producer.commit_transaction)
+            except AbortNeededError as error:
+                if attempt == ABORT_LIMIT - 1:
+                    raise self._given_up(error) from None
+                self._insist("abort", self._producer.abort_transaction)
+                self._failure = None
+            else:
+                return
 
     def write(self, batch: OutputBatch) -> None:
         """Add a batch to the open transaction, leaving out what is committed already."""
@@ -224,9 +273,14 @@ class TransactionalWriter:
             The broker refuses, or keeps silent for longer than a transaction may last.
         """
         started = time.monotonic()
+        last = self._open[-1]
+        metadata = self._encoded(last.rebuild_from, last.newest_ms)
         for attempt in range(ABORT_LIMIT):
             try:
-                self._insist("commit the input offset", self._send_offsets)
+                self._insist(
+                    "commit the input offset",
+                    lambda step_s: self._send_offsets(last.next_offset, metadata, step_s),
+                )
                 self._insist("commit", self._producer.commit_transaction)
                 break
             except AbortNeededError as error:
@@ -234,7 +288,7 @@ class TransactionalWriter:
                     raise self._given_up(error) from None
                 self._start_over(error)
         commit = Commit(self._target.partition, self._open, time.monotonic() - started)
-        self._floor = self._open[-1].next_offset
+        self._floor, self._metadata = last.next_offset, metadata
         self._open = []
         return commit
 
@@ -244,15 +298,14 @@ class TransactionalWriter:
             self._open = []
             self._insist("abort", self._producer.abort_transaction)
 
-    def _send_offsets(self, timeout_s: float) -> None:
-        last = self._open[-1]
-        position = TopicPartition(
-            self._target.topic,
-            self._target.partition,
-            last.next_offset,
-            encode_metadata(last.rebuild_from),
-        )
-        self._producer.send_offsets_to_transaction([position], self._group_metadata, timeout_s)
+    def _encoded(self, rebuild_from: int, newest_ms: int | None) -> str:
+        start, writes = self._target.start, self._target.writes
+        topic_id = start.topic_id if start is not None else None
+        return encode_metadata(CommitMetadata(rebuild_from, topic_id, newest_ms, writes))
+
+    def _send_offsets(self, offset: int, metadata: str, timeout_s: float) -> None:
+        place = TopicPartition(self._target.topic, self._target.partition, offset, metadata)
+        self._producer.send_offsets_to_transaction([place], self._group_metadata, timeout_s)
 
     def _start_over(self, error: AbortNeededError) -> None:
         """Abort and write the open batches again, in a new transaction."""

@@ -3,10 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from flows.connectors.kafka.admin import DescribedTopic, describe_topic
 from flows.connectors.kafka.client import ClientConfig, client_config
 from flows.errors import BrokerError
 
@@ -86,36 +89,45 @@ class Shape:
 
     Parameters
     ----------
-    partitions
-        How many the topic had at the start.
+    topic
+        Its name.
+    known
+        The topic as it was at the start.
     """
 
-    def __init__(self, topic: str, partitions: int) -> None:
+    def __init__(self, topic: str, known: DescribedTopic) -> None:
         self._topic = topic
-        self._partitions = partitions
+        self._known = known
         self._absences = 0
 
-    def look(self, partitions: int | None) -> str | None:
+    def look(self, now: DescribedTopic | None) -> str | None:
         """Return what has changed about the topic; None while it is as it was.
 
         Parameters
         ----------
-        partitions
-            How many there are now, 0 where there is no such topic; None if the broker did not
-            answer.
+        now
+            The topic as it is; None if the broker did not answer.
         """
-        if partitions == 0:
+        if now is None:
+            return None
+        if now.partitions == 0:
             # A broker that has just come back may not know its topics yet.
             self._absences += 1
             gone = f"topic {self._topic} was deleted under the flow; what is lost is lost"
             return gone if self._absences > 1 else None
-        if partitions is None:
-            return None
         self._absences = 0
-        if partitions != self._partitions:
+        if (
+            None not in (now.topic_id, self._known.topic_id)
+            and now.topic_id != self._known.topic_id
+        ):
             return (
-                f"topic {self._topic} has {partitions} partitions now, {self._partitions} when the"
-                " flow was started; give every topic as many"
+                f"topic {self._topic} was deleted and created again under the flow; what is lost is"
+                " lost"
+            )
+        if now.partitions != self._known.partitions:
+            return (
+                f"topic {self._topic} has {now.partitions} partitions now,"
+                f" {self._known.partitions} when the flow was started; give every topic as many"
             )
         return None
 
@@ -123,7 +135,7 @@ class Shape:
 def watch(
     config: ClientConfig,
     topic: str,
-    partitions: int,
+    known: DescribedTopic,
     progress: Progress,
     limit_s: float,
     on_stall: Callable[[BaseException], object],
@@ -132,14 +144,14 @@ def watch(
 
     Parameters
     ----------
-    partitions
-        Of the topic, which must stay as many.
+    known
+        The topic at the start, which must stay what it is.
     on_stall
         Called with a :class:`BrokerError` once the flow has stood still for ``limit_s``, or its
         topic is gone or has other partitions.
     """
     stall = Stall(limit_s)
-    shape = Shape(topic, partitions)
+    shape = Shape(topic, known)
     never = threading.Event()
 
     def run() -> None:
@@ -150,10 +162,12 @@ def watch(
             isolation_level="read_committed",
         )
         options["error_cb"] = lambda _error: None
-        # Two: a client that reads from a topic lists it for half a minute after its deletion.
-        consumer, observer = Consumer(options), Consumer(options)
+        # The flow's own clients log what is wrong with the connection.
+        quiet = client_config(config)
+        quiet["error_cb"] = lambda _error: None
+        consumer, admin = Consumer(options), AdminClient(quiet)
         while not never.wait(LOOK_S):
-            changed = shape.look(_partition_count(observer, topic))
+            changed = shape.look(describe_topic(admin, topic, _ANSWER_S))
             if changed is not None:
                 on_stall(BrokerError(f"{changed}; start it again"))
                 return
@@ -166,21 +180,15 @@ def watch(
     threading.Thread(target=run, name="watchdog", daemon=True).start()
 
 
-def _partition_count(consumer: Consumer, topic: str) -> int | None:
-    try:
-        found = consumer.list_topics(topic, timeout=_ANSWER_S).topics
-    except KafkaException:
-        return None
-    return len(found[topic].partitions) if topic in found else 0
-
-
 def _ends(consumer: Consumer, topic: str, partitions: list[int]) -> dict[int, int] | None:
-    try:
-        return {
-            partition: consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=_ANSWER_S
-            )[1]
-            for partition in partitions
-        }
-    except KafkaException:
-        return None
+    """Return the end of each partition that answers; None where none does.
+
+    A partition without a leader does not answer. Nothing can be read from it, so it stands still
+    rightly, and must not be taken for a broker that is silent.
+    """
+    found: dict[int, int] = {}
+    for partition in partitions:
+        place = TopicPartition(topic, partition)
+        with suppress(KafkaException):
+            found[partition] = consumer.get_watermark_offsets(place, timeout=_ANSWER_S)[1]
+    return found if found or not partitions else None

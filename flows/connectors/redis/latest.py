@@ -1,25 +1,39 @@
 """The newest prediction per symbol in Redis, its sampled history, and the live channel.
 
+Newest is what lies later in the log; no clock decides. Within a partition that is the greater
+offset; a symbol whose ticks lie in several partitions shows the prediction that came last, while
+each of its partitions only moves forward. The history and the live channel get what was accepted as
+newest, and nothing else.
+
 Delivery: at most the newest. A thread writes what is newest when it gets to it; what was replaced
 meanwhile is skipped. While Redis is away the newest of each symbol is kept and written when it is
-back, also into a Redis that came back empty.
+back, also into a Redis that came back empty. A symbol without new scores ends after its time to
+live.
 """
 
 import threading
-from collections.abc import Iterable
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import redis
 from redis.exceptions import NoScriptError
 
 from flows.codec.outputs import Latest
-from flows.connectors.redis.script import WRITE_LATEST
+from flows.connectors.redis.script import REMOVE_ENDED, WRITE_LATEST
 from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
 from flows.numeric.time import NS_PER_MS
 from schemas import topics
 
 HISTORY_INTERVAL_NS = 50 * NS_PER_MS  # at most 20 points a second and symbol
 ROUND_S = 0.02  # between two writes: the page and the API notice no more
+DAY_S = 86_400
+ENDED_EVERY_S = 60.0
 _CHUNK = 500
+
+Place = tuple[str, int]
+"""A symbol and a partition that its ticks come from."""
 
 
 class LatestWriter:
@@ -31,22 +45,44 @@ class LatestWriter:
         Redis URL; connected to at first use.
     history_length
         Points kept per symbol, about.
+    log_id
+        Names the log that the offsets belong to, so that one made anew is told from the one before;
+        None where that is not known: then a process that starts later counts as a newer log.
+    symbol_ttl_s
+        Seconds after its last score at which a symbol leaves Redis.
     """
 
-    def __init__(self, url: str, history_length: int) -> None:
-        self._newest = NewestPredictions(history_length)
+    def __init__(
+        self, url: str, history_length: int, log_id: str | None = None, symbol_ttl_s: int = DAY_S
+    ) -> None:
+        log = f"process-{uuid.uuid4()}" if log_id is None else log_id
+        self._newest = NewestPredictions(history_length, log, symbol_ttl_s)
         self._thread = WriterThread(
             url, "scores", self._newest.write, self._newest.write_everything_again, ROUND_S
         )
 
-    def put(self, entries: Iterable[Latest]) -> None:
-        """Take predictions over; return at once. An older one than is known is dropped."""
-        self._newest.put(entries)
+    def put(self, entries: Iterable[Latest], age_s: float = 0.0) -> None:
+        """Take predictions over; return at once. One that is not newer than is known is dropped.
+
+        Parameters
+        ----------
+        age_s
+            How long ago they were scored, as far as their symbol's time to live is concerned.
+        """
+        self._newest.put(entries, age_s)
         self._thread.wake()
 
     def close(self, timeout_s: float = ANSWER_LIMIT_S) -> None:
         """Write what is pending, at most for ``timeout_s``, and end the thread."""
         self._thread.close(timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A prediction and when its symbol's time to live began, monotonic seconds."""
+
+    entry: Latest
+    since_s: float
 
 
 class NewestPredictions:
@@ -58,82 +94,131 @@ class NewestPredictions:
     ----------
     history_length
         Points kept per symbol, about.
+    log
+        Name of the log that the offsets belong to.
+    symbol_ttl_s
+        Seconds after its last score at which a symbol leaves Redis.
+    clock
+        Monotonic seconds.
     """
 
-    def __init__(self, history_length: int) -> None:
+    def __init__(
+        self,
+        history_length: int,
+        log: str,
+        symbol_ttl_s: int = DAY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._history_length = history_length
+        self._log = log
+        self._ttl_s = symbol_ttl_s
+        self._clock = clock
         self._lock = threading.Lock()
-        self._pending: dict[str, Latest] = {}
-        self._known: dict[str, Latest] = {}
+        # By place, the newest last: in this order a Redis that came back empty is filled again.
+        self._pending: dict[Place, _Known] = {}
+        self._known: dict[Place, _Known] = {}
         self._sampled_ns: dict[str, int] = {}
         self._script: str | None = None
+        self._ended_s = clock()
 
-    def put(self, entries: Iterable[Latest]) -> None:
-        """Take predictions over; an older one than is pending is dropped."""
+    def put(self, entries: Iterable[Latest], age_s: float = 0.0) -> None:
+        """Take predictions over; one that is not newer than a pending one is dropped."""
+        since_s = self._clock() - age_s
+        if age_s >= self._ttl_s:
+            return
         with self._lock:
             for entry in entries:
-                known = self._pending.get(entry.symbol)
-                if known is None or known.ts_scored_ns < entry.ts_scored_ns:
-                    self._pending[entry.symbol] = entry
+                _keep(self._pending, _Known(entry, since_s))
 
     def write(self, client: redis.Redis) -> None:
-        """Write what is pending.
+        """Write what is pending; now and then, let go of symbols that ended.
 
         Raises
         ------
         redis.RedisError, OSError
             Redis does not take it.
         """
-        entries = self._take()
-        if not entries:
-            return
+        pending = self._take()
+        if pending:
+            self._write(client, pending)
+        if self._clock() - self._ended_s >= ENDED_EVERY_S:
+            self._ended_s = self._clock()
+            self._forget_ended()
+            client.eval(REMOVE_ENDED, 1, topics.SYMBOLS_KEY, topics.LATEST_KEY_PREFIX)
+
+    def write_everything_again(self) -> None:
+        """Make everything known pending: after a failure Redis may come back empty."""
+        self._script = None
+        with self._lock:
+            newer, self._pending = self._pending, dict(self._known)
+            for known in newer.values():
+                _keep(self._pending, known)
+
+    def _take(self) -> list[_Known]:
+        with self._lock:
+            taken, self._pending = self._pending, {}
+        for known in taken.values():
+            _keep(self._known, known)
+        return list(taken.values())
+
+    def _write(self, client: redis.Redis, pending: list[_Known]) -> None:
         if self._script is None:
             self._script = str(client.script_load(WRITE_LATEST))
         try:
-            self._send(client, self._script, entries)
+            self._send(client, self._script, pending)
         except NoScriptError:
             # Another Redis, or a restarted one: it lacks the rest, too.
             self._script = str(client.script_load(WRITE_LATEST))
             self._send(client, self._script, list(self._known.values()))
 
-    def write_everything_again(self) -> None:
-        """Make everything known pending: after a failure Redis may come back empty."""
-        self._script = None
-        self.put(self._known.values())
-
-    def _take(self) -> list[Latest]:
-        with self._lock:
-            taken, self._pending = self._pending, {}
-        for symbol, entry in taken.items():
-            known = self._known.get(symbol)
-            if known is None or known.ts_scored_ns < entry.ts_scored_ns:
-                self._known[symbol] = entry
-        return list(taken.values())
-
-    def _send(self, client: redis.Redis, script: str, entries: list[Latest]) -> None:
+    def _send(self, client: redis.Redis, script: str, entries: list[_Known]) -> None:
         for start in range(0, len(entries), _CHUNK):
             chunk = entries[start : start + _CHUNK]
             with client.pipeline(transaction=False) as pipeline:
-                for entry in chunk:
-                    pipeline.evalsha(script, 4, *self._arguments(entry))
+                for known in chunk:
+                    pipeline.evalsha(script, 5, *self._arguments(known))
                 pipeline.execute()
-            for entry in chunk:
-                if self._is_sampled(entry):
-                    self._sampled_ns[entry.symbol] = entry.ts_scored_ns
+            for known in chunk:
+                if self._is_sampled(known.entry):
+                    self._sampled_ns[known.entry.symbol] = known.entry.ts_scored_ns
 
-    def _arguments(self, entry: Latest) -> list[str | bytes | int]:
+    def _arguments(self, known: _Known) -> list[str | bytes | int]:
+        entry = known.entry
+        left_s = self._ttl_s - (self._clock() - known.since_s)
         return [
             topics.latest_key(entry.symbol),
             topics.history_key(entry.symbol),
             topics.SYMBOLS_KEY,
             topics.STREAM_CHANNEL,
+            topics.LOGS_KEY,
+            entry.partition,
+            entry.offset,
+            self._log,
             entry.ts_scored_ns,
             entry.message,
             entry.symbol,
             self._history_length,
             int(self._is_sampled(entry)),
+            max(int(left_s), 1),
         ]
 
     def _is_sampled(self, entry: Latest) -> bool:
+        """Tell whether the history gets this one; a clock that was set back begins anew."""
         last_ns = self._sampled_ns.get(entry.symbol)
-        return last_ns is None or entry.ts_scored_ns - last_ns >= HISTORY_INTERVAL_NS
+        return last_ns is None or not 0 <= entry.ts_scored_ns - last_ns < HISTORY_INTERVAL_NS
+
+    def _forget_ended(self) -> None:
+        """Forget symbols whose time to live is over: they are not to come back with Redis."""
+        oldest_s = self._clock() - self._ttl_s
+        self._known = {at: known for at, known in self._known.items() if known.since_s > oldest_s}
+        alive = {symbol for symbol, _partition in self._known}
+        self._sampled_ns = {at: ns for at, ns in self._sampled_ns.items() if at in alive}
+
+
+def _keep(places: dict[Place, _Known], known: _Known) -> None:
+    """Let a prediction take its place, as the last one, unless a newer one has it."""
+    place = (known.entry.symbol, known.entry.partition)
+    other = places.get(place)
+    if other is None or other.entry.offset < known.entry.offset:
+        places.pop(place, None)
+        places[place] = known

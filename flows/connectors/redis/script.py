@@ -1,18 +1,65 @@
-"""What Redis does atomically for one symbol's newest prediction."""
+"""What Redis does atomically for one symbol's newest prediction, and for symbols that ended."""
 
-# KEYS: latest hash, history stream, set of symbols, channel.
-# ARGV: ts_scored_ns, message, symbol, history length, 1 to add to the history.
-# Times are compared as text of equal length: Lua's numbers hold 53 bits, nanoseconds need 61.
+# KEYS: latest hash, history stream, set of symbols, channel, hash of logs.
+# ARGV: partition, offset, log, ts_scored_ns, message, symbol, history length, 1 to add to the
+# history, seconds to live.
+#
+# Newer is what lies later in the log: on a partition, a greater offset. Between partitions there is
+# no order but that of arrival. Logs are numbered as they come: a topic that was made anew begins
+# with offset 0 again, and what still comes from the one before is old. Keys of a foreign type stand
+# in the way and are removed. Offsets are below 2^53, which is as far as Lua's numbers count.
 WRITE_LATEST = """
-local known = redis.call('HGET', KEYS[1], 'ts_scored_ns')
-if known and (#known > #ARGV[1] or (#known == #ARGV[1] and known >= ARGV[1])) then
+local function make_room(key, kind)
+  local found = redis.call('TYPE', key)['ok']
+  if found ~= 'none' and found ~= kind then
+    redis.call('DEL', key)
+  end
+end
+make_room(KEYS[1], 'hash')
+make_room(KEYS[2], 'stream')
+make_room(KEYS[3], 'set')
+make_room(KEYS[5], 'hash')
+
+local log = tonumber(redis.call('HGET', KEYS[5], ARGV[3]) or '')
+if not log then
+  log = redis.call('HLEN', KEYS[5]) + 1
+  redis.call('HSET', KEYS[5], ARGV[3], log)
+end
+local known_log = tonumber(redis.call('HGET', KEYS[1], 'log') or '')
+local place = 'at:' .. ARGV[1]
+if known_log and known_log > log then
   return 0
 end
-redis.call('HSET', KEYS[1], 'ts_scored_ns', ARGV[1], 'message', ARGV[2])
-redis.call('SADD', KEYS[3], ARGV[3])
-if ARGV[5] == '1' then
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'message', ARGV[2])
+if known_log == log then
+  local known = tonumber(redis.call('HGET', KEYS[1], place) or '')
+  if known and known >= tonumber(ARGV[2]) then
+    return 0
+  end
+else
+  redis.call('DEL', KEYS[1])
 end
-redis.call('PUBLISH', KEYS[4], ARGV[2])
+redis.call('HSET', KEYS[1], 'log', log, place, ARGV[2], 'ts_scored_ns', ARGV[4],
+  'message', ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[9])
+redis.call('SADD', KEYS[3], ARGV[6])
+if ARGV[8] == '1' then
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'message', ARGV[5])
+end
+redis.call('EXPIRE', KEYS[2], ARGV[9])
+redis.call('PUBLISH', KEYS[4], ARGV[5])
 return 1
+"""
+
+# KEYS: set of symbols. ARGV: what precedes a symbol in the name of its latest hash.
+REMOVE_ENDED = """
+if redis.call('TYPE', KEYS[1])['ok'] ~= 'set' then
+  return 0
+end
+local removed = 0
+for _, symbol in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if redis.call('EXISTS', ARGV[1] .. symbol) == 0 then
+    removed = removed + redis.call('SREM', KEYS[1], symbol)
+  end
+end
+return removed
 """

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from flows.connectors.kafka import transactions
-from flows.connectors.kafka.source import reader_config
+from flows.connectors.kafka.client import reader_config
 from tests.bench.passthrough import READING, WRITING, copy
 
 # What has no bearing on how fast bytes go through.

@@ -1,10 +1,18 @@
-"""Handing messages to a producer whose queue may be full."""
+"""What all clients share: a queue that may be full, errors that are logged and told."""
 
 import pytest
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from flows.connectors.kafka.client import ANY_PARTITION, produce_all
-from tests.unit.connectors.kafka.fakes import FakeProducer
+from flows.connectors.kafka.client import (
+    ANY_PARTITION,
+    OUTAGE_OVER_S,
+    REMINDER_S,
+    error_logger,
+    failed_request,
+    produce_all,
+)
+from tests.unit.connectors.kafka.fakes import FakeProducer, failure
 
 MESSAGES = [(b"k%d" % n, b"v%d" % n) for n in range(10)]
 
@@ -66,3 +74,45 @@ def test_a_message_that_is_refused_is_an_error():
     with pytest.raises(KafkaException) as refused:
         produce_all(Refusing(), "t", MESSAGES, never)
     assert refused.value.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
+class Outage:
+    """Reports an error every second of an outage, as librdkafka does."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self.log = error_logger(lambda: self.now_s)
+
+    def last(self, seconds: float, code: int = KafkaError._TRANSPORT) -> int:
+        """Return how many lines the log got."""
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(int(seconds)):
+                self.log(KafkaError(code))
+                self.now_s += 1
+        return len(lines)
+
+
+def test_each_kind_of_error_is_logged_once_an_outage():
+    outage = Outage()
+    assert outage.last(30) == 1
+    assert outage.last(30, KafkaError._ALL_BROKERS_DOWN) == 1
+    assert outage.last(30) == 0
+
+
+def test_the_next_outage_is_logged_again():
+    outage = Outage()
+    assert outage.last(30) == 1
+    outage.now_s += OUTAGE_OVER_S
+    assert outage.last(30) == 1
+
+
+def test_a_long_outage_is_called_to_mind():
+    assert Outage().last(3 * REMINDER_S) == 3
+
+
+def test_a_broker_that_refuses_is_not_called_unreachable():
+    config = {"bootstrap.servers": "here:1"}
+    refused = failed_request(config, "read it", failure(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    assert str(refused) == "Kafka at here:1 refuses: cannot read it: said so"
+    silent = failed_request(config, "read it", failure(KafkaError._TIMED_OUT))
+    assert "no Kafka broker answers at here:1 (said so)" in str(silent)

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from flows.codec.batch import partition_key
+from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.sink import QUEUED_BATCHES, PartitionWriter, TransactionalSink
 from flows.connectors.kafka.transactions import Target, TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
@@ -131,3 +132,23 @@ def test_progress_knows_what_an_earlier_owner_has_committed():
     sink.writer._floor = 7
     sink.writer.may_start.set()
     until(lambda: sink.progress.committed == {3: 7}, "progress")
+
+
+def test_an_idle_partition_keeps_its_commit_alive(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("flows.connectors.kafka.sink.KEEP_ALIVE_S", 0.01)
+    sink = Sink()
+    sink.part.write_batch([output(0, 2)])
+    until(lambda: sink.commits, "a commit")
+    until(lambda: len(sink.producer.committed_offsets) > 3, "more commits")
+    sink.part.close()
+    assert {each.offset for each in sink.producer.committed_offsets} == {2}
+    assert sink.commits == [2]
+    assert values(sink.producer) == [0, 1]
+
+
+def test_every_partition_knows_its_planned_start():
+    starts = [Start(0, 0, 5), Start(1, 2, 7, replaced=9)]
+    sink = TransactionalSink({}, "g", "t", 2, 100, 1000, print, print, None, starts, "predictions")
+    found = [sink._targets[partition_key(k)] for k in range(2)]
+    assert [target.start for target in found] == starts
+    assert {target.writes for target in found} == {"predictions"}

@@ -1,9 +1,11 @@
 """Transactions: what becomes visible, what is tried again, what ends the process."""
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
 from flows.codec.outputs import Latest
+from flows.connectors.kafka import transactions
+from flows.connectors.kafka.positions import CommitMetadata, Start, decode_metadata
 from flows.connectors.kafka.transactions import ABORT_LIMIT, Target, TransactionalWriter
 from flows.errors import BrokerError, FencedError
 from tests.unit.connectors.kafka.fakes import FakeProducer, failure, output, values
@@ -204,6 +206,109 @@ def test_what_the_broker_does_not_allow_is_not_called_fenced(code: int):
 
 def test_the_transactional_id_is_that_of_group_and_partition():
     assert TARGET.transactional_id == "group-3"
+
+
+def keeping(producer: FakeProducer, metadata: str = '{"rebuild_from":4}') -> TransactionalWriter:
+    made = writer(producer, floor=9)
+    made._metadata = metadata
+    return made
+
+
+def test_keeping_alive_commits_the_same_offset_once_more():
+    producer = FakeProducer()
+    keeping(producer).keep_alive()
+    assert committed(producer) == (9, '{"rebuild_from":4}')
+    assert values(producer) == []
+
+
+def test_keeping_alive_after_a_commit_commits_what_that_has_committed():
+    producer = FakeProducer()
+    writing = writer(producer)
+    writing.write(output(0, 2, newest_ms=77))
+    writing.commit()
+    writing.keep_alive()
+    assert producer.committed_offsets[0].metadata == '{"rebuild_from":0,"newest_ms":77}'
+    assert committed(producer) == (2, '{"rebuild_from":0,"newest_ms":77}')
+
+
+def test_keeping_alive_survives_an_abort_and_ends_when_fenced():
+    producer = FakeProducer(commit_transaction=[ABORTABLE])
+    keeping(producer).keep_alive()
+    assert committed(producer)[0] == 9
+    with pytest.raises(BrokerError, match="3 transactions in a row"):
+        keeping(FakeProducer(commit_transaction=[ABORTABLE] * ABORT_LIMIT)).keep_alive()
+    with pytest.raises(FencedError):
+        keeping(FakeProducer(begin_transaction=[FENCED[0]])).keep_alive()
+
+
+def test_a_commit_names_the_topic_and_what_is_written():
+    producer = FakeProducer()
+    target = Target({}, "group", "ticks.raw", 3, 300, Start(3, 0, 0, topic_id="id"), "predictions")
+    writing = TransactionalWriter(target, producer)
+    writing.write(output(0, 2, newest_ms=5))
+    writing.commit()
+    assert decode_metadata(committed(producer)[1]) == CommitMetadata(0, "id", 5, "predictions")
+
+
+class Commits:
+    """Stands for the consumer that reads the group's commit."""
+
+    def __init__(self, offset: int, metadata: str | None = None) -> None:
+        self.answer = TopicPartition("ticks.raw", 3, offset, metadata)
+
+    def __call__(self, _options: object) -> "Commits":
+        return self
+
+    def committed(self, _asked: object, timeout: float) -> list[TopicPartition]:
+        assert timeout > 0
+        return [self.answer]
+
+    def consumer_group_metadata(self) -> object:
+        return object()
+
+    def close(self) -> None:
+        pass
+
+
+TAKEN_OVER = {
+    # what the plan saw, what is committed now -> the floor, and whether it is committed
+    "a new group": (None, OFFSET_INVALID, 20, True),
+    "a commit that is replaced": (150, 150, 20, True),
+    "another owner committed meanwhile": (None, 30, 30, False),
+    "another owner went on from what was to be replaced": (150, 160, 160, False),
+    "a group that was forgotten meanwhile": (150, OFFSET_INVALID, 20, True),
+}
+
+
+@pytest.mark.parametrize("kind", TAKEN_OVER)
+def test_a_planned_start_is_committed_unless_an_earlier_owner_has_committed_since(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    replaced, found, floor, is_committed = TAKEN_OVER[kind]
+    monkeypatch.setattr(transactions, "Consumer", Commits(found, '{"rebuild_from":8}'))
+    producer = FakeProducer()
+    target = Target({}, "group", "ticks.raw", 3, 300, Start(3, 5, 20, replaced))
+    writing = TransactionalWriter(target, producer)
+    writing.take_over()
+    assert writing.floor == floor
+    if is_committed:
+        assert committed(producer) == (20, '{"rebuild_from":5}')
+    else:
+        assert producer.committed_offsets == []
+        writing.keep_alive()
+        assert committed(producer) == (floor, '{"rebuild_from":8}')
+
+
+def test_the_end_of_the_time_never_lets_the_clients_own_error_out():
+    """Whether the last attempt fails just before or just after its end."""
+    silent = failure(KafkaError._TIMED_OUT, retriable=True)
+    for limit_ms in range(1, 60, 7):
+        producer = FakeProducer(commit_transaction=[silent] * 1000)
+        target = Target({}, "group", "ticks.raw", 3, transaction_timeout_ms=limit_ms)
+        writing = TransactionalWriter(target, producer)
+        writing.write(output(0, 2))
+        with pytest.raises(BrokerError, match="cannot commit: said so"):
+            writing.commit()
 
 
 def test_aborting_leaves_nothing():

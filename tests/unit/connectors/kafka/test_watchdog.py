@@ -1,6 +1,11 @@
 """Standing still is noticed where there is input, and nowhere else."""
 
-from flows.connectors.kafka.watchdog import Progress, Shape, Stall
+import pytest
+from confluent_kafka import KafkaError, TopicPartition
+
+from flows.connectors.kafka.admin import DescribedTopic
+from flows.connectors.kafka.watchdog import Progress, Shape, Stall, _ends
+from tests.unit.connectors.kafka.fakes import failure
 
 
 class Clock:
@@ -63,18 +68,61 @@ def test_a_broker_that_is_back_is_forgiven():
     assert looked([(5, 5, 5, None), (5, 5, 5, 5), (5, 5, 5, None)] * 5) == [None] * 15
 
 
+def topic(partitions: int, topic_id: str | None = "a") -> DescribedTopic:
+    return DescribedTopic(partitions, topic_id)
+
+
 def test_a_topic_as_it_was_is_left_alone():
-    shape = Shape("ticks.raw", 4)
-    assert [shape.look(count) for count in (4, 4, None, 4)] == [None] * 4
+    shape = Shape("ticks.raw", topic(4))
+    assert [shape.look(now) for now in (topic(4), topic(4), None, topic(4))] == [None] * 4
 
 
 def test_a_topic_gone_twice_in_a_row_is_said_to_be_deleted():
-    shape = Shape("ticks.raw", 4)
-    assert [shape.look(count) for count in (0, 4, 0)] == [None] * 3
-    assert "ticks.raw was deleted" in (shape.look(0) or "")
+    shape = Shape("ticks.raw", topic(4))
+    assert [shape.look(now) for now in (topic(0, None), topic(4), topic(0, None))] == [None] * 3
+    assert "ticks.raw was deleted" in (shape.look(topic(0, None)) or "")
 
 
 def test_other_partitions_than_at_the_start_are_said():
-    said = Shape("ticks.raw", 4).look(8)
+    said = Shape("ticks.raw", topic(4)).look(topic(8))
     assert said is not None
     assert "8 partitions now, 4 when the flow was started" in said
+
+
+def test_a_topic_deleted_and_created_again_between_two_looks_is_noticed():
+    said = Shape("ticks.raw", topic(4)).look(topic(4, "b"))
+    assert said is not None
+    assert "ticks.raw was deleted and created again" in said
+
+
+@pytest.mark.parametrize(("known", "now"), [(None, "b"), ("a", None)])
+def test_a_topic_without_an_id_is_known_by_its_partitions_alone(known, now):
+    assert Shape("ticks.raw", topic(4, known)).look(topic(4, now)) is None
+
+
+class Broker:
+    """Answers for the partitions that have a leader."""
+
+    def __init__(self, ends: dict[int, int]) -> None:
+        self.ends = ends
+
+    def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
+        if place.partition not in self.ends:
+            raise failure(KafkaError.LEADER_NOT_AVAILABLE)
+        return 0, self.ends[place.partition]
+
+
+def test_a_partition_without_a_leader_is_no_silent_broker():
+    assert _ends(Broker({0: 5, 2: 7}), "ticks.raw", [0, 1, 2]) == {0: 5, 2: 7}
+    assert _ends(Broker({}), "ticks.raw", [0, 1, 2]) is None
+    assert _ends(Broker({}), "ticks.raw", []) == {}
+
+
+def test_a_partition_without_a_leader_hides_no_other_that_stands_still():
+    clock, progress = Clock(), Progress({0: 5, 1: 5}, {0: 5, 1: 5}, {0: 5, 1: 5})
+    stall = Stall(10.0, clock)
+    for _ in range(3):
+        clock.now += 4
+        assert stall.look(progress, {1: 9}) is None
+    clock.now += 4
+    assert "partition 1 has stood still" in (stall.look(progress, {1: 9}) or "")

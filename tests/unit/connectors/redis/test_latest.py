@@ -6,13 +6,15 @@ import pytest
 import redis
 
 from flows.codec.outputs import Latest
-from flows.connectors.redis.latest import LatestWriter, NewestPredictions
+from flows.connectors.redis.latest import ENDED_EVERY_S, LatestWriter, NewestPredictions
 from flows.connectors.redis.writer import connect
 from schemas import topics
 from tests.support.embedded import Valkey
 from tests.support.polling import until
 
 MS = 1_000_000
+HOUR_NS = 3_600_000 * MS
+TTL_S = 3600
 START_NS = 1_700_000_000_000_000_000
 
 
@@ -22,59 +24,206 @@ def client(valkey: Valkey) -> Iterator[redis.Redis]:
         yield made
 
 
+class Clock:
+    """Monotonic seconds, as a test sets them."""
+
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Process:
+    """Writes entries one after another; each is there, or was refused, before the next."""
+
+    def __init__(self, client: redis.Redis, log: str = "log", clock: Clock | None = None) -> None:
+        self.client = client
+        self.newest = NewestPredictions(5, log, TTL_S, clock or Clock())
+
+    def write(self, *entries: Latest, age_s: float = 0.0) -> None:
+        for each in entries:
+            self.newest.put([each], age_s)
+            self.newest.write(self.client)
+
+
 @pytest.fixture
 def write(valkey: Valkey) -> Iterator[Callable[..., None]]:
-    """Write entries one after another; each is there, or was refused, before the next."""
-    newest = NewestPredictions(history_length=5)
     with connect(valkey.url) as own:
-
-        def each(*entries: Latest) -> None:
-            for entry in entries:
-                newest.put([entry])
-                newest.write(own)
-
-        yield each
+        yield Process(own).write
 
 
-def entry(at_ns: int, symbol: str = "BTC-USD", text: str | None = None) -> Latest:
-    return Latest(symbol, 0, START_NS + at_ns, (text or f"m{at_ns}").encode())
+def entry(
+    offset: int, symbol: str = "BTC-USD", *, at_ns: int | None = None, partition: int = 0
+) -> Latest:
+    """Return a prediction that was scored as many nanoseconds after the start as its offset."""
+    scored_ns = START_NS + (offset if at_ns is None else at_ns)
+    return Latest(symbol, offset, scored_ns, f"m{offset}".encode(), partition)
 
 
 def message(client: redis.Redis, symbol: str = "BTC-USD") -> bytes | None:
     return client.hget(topics.latest_key(symbol), "message")
 
 
-def test_the_newest_is_there_with_its_symbol_and_time(client, write):
+def history(client: redis.Redis, symbol: str = "BTC-USD") -> list[bytes]:
+    return [fields[b"message"] for _, fields in client.xrange(topics.history_key(symbol))]
+
+
+def test_the_newest_is_there_with_its_symbol_time_and_position(client, write):
     write(entry(5))
     assert client.hgetall(topics.latest_key("BTC-USD")) == {
         b"message": b"m5",
         b"ts_scored_ns": str(START_NS + 5).encode(),
+        b"log": b"1",
+        b"at:0": b"5",
     }
     assert client.smembers(topics.SYMBOLS_KEY) == {b"BTC-USD"}
 
 
-def test_an_older_one_never_replaces_a_newer(client, write, valkey):
+def test_an_older_one_never_replaces_a_newer(client, write):
     write(entry(5))
-    other = LatestWriter(valkey.url, history_length=5)
-    other.put([entry(4), entry(5, text="same")])
-    other.close()
+    Process(client).write(entry(4, at_ns=99), entry(5, at_ns=99))
     assert message(client) == b"m5"
 
 
-def test_times_are_compared_to_the_nanosecond(client, valkey):
-    first = LatestWriter(valkey.url, 5)
-    first.put([Latest("A", 1, 2**60 + 1, b"new")])
-    first.close()
-    second = LatestWriter(valkey.url, 5)
-    second.put([Latest("A", 0, 2**60, b"old")])
-    second.close()
-    assert message(client, "A") == b"new"
+def test_the_log_decides_and_no_clock(client):
+    """A host whose clock ran an hour ahead hands over to one whose clock is right."""
+    channel = client.pubsub(ignore_subscribe_messages=True)
+    channel.subscribe(topics.STREAM_CHANNEL)
+    until(lambda: client.pubsub_numsub(topics.STREAM_CHANNEL)[0][1] == 1, "the subscription")
+    Process(client).write(entry(1, at_ns=HOUR_NS))
+    Process(client).write(*[entry(offset, at_ns=offset * 100 * MS) for offset in range(2, 6)])
+    assert message(client) == b"m5"
+    assert history(client) == [b"m1", b"m2", b"m3", b"m4", b"m5"]
+    heard = [until(lambda: channel.get_message(timeout=0.1), "it")["data"] for _ in range(5)]
+    assert heard == history(client)
+    channel.close()
+
+
+def test_a_clock_that_is_set_back_leaves_no_hole_in_the_history(client, write):
+    write(entry(1, at_ns=HOUR_NS), entry(2, at_ns=1), entry(3, at_ns=2), entry(4, at_ns=60 * MS))
+    assert history(client) == [b"m1", b"m2", b"m4"]
+
+
+def test_what_comes_late_from_an_older_owner_changes_nothing(client):
+    older, younger = Process(client), Process(client)
+    older.write(entry(1))
+    older.newest.put([entry(2, at_ns=HOUR_NS)])  # stopped before it writes this
+    younger.write(entry(2), entry(3, at_ns=100 * MS))
+    older.newest.write(client)
+    assert message(client) == b"m3"
+    assert history(client) == [b"m1", b"m2", b"m3"]
+
+
+def test_a_log_made_anew_begins_with_small_offsets_again(client):
+    old, new = Process(client, "old"), Process(client, "new")
+    old.write(entry(1000), entry(7, "ETH-USD"))
+    new.write(entry(0))
+    assert message(client) == b"m0"
+    old.write(entry(1001))
+    assert message(client) == b"m0"
+    new.write(entry(1))
+    assert message(client) == b"m1"
+    assert message(client, "ETH-USD") == b"m7"
+
+
+def test_each_partition_of_a_symbol_moves_forward_and_the_last_to_come_is_shown(client):
+    process = Process(client)
+    process.write(entry(100, partition=0), entry(3, partition=1))
+    assert message(client) == b"m3"
+    process.write(entry(2, partition=1))
+    assert message(client) == b"m3"
+    process.write(entry(101, partition=0))
+    assert message(client) == b"m101"
+
+
+def test_an_emptied_redis_shows_again_what_came_last_of_several_partitions(client):
+    process = Process(client)
+    process.write(entry(3, partition=1), entry(100, partition=0), entry(4, partition=1))
+    client.flushall()
+    process.newest.write_everything_again()
+    process.newest.write(client)
+    assert message(client) == b"m4"
+    Process(client).write(entry(100, partition=0), entry(4, partition=1))
+    assert message(client) == b"m4"
+
+
+@pytest.mark.parametrize("two", [2**53 - 1, 2**40], ids=["greatest", "great"])
+def test_offsets_are_compared_exactly(client, two: int):
+    Process(client).write(entry(two))
+    Process(client).write(entry(two - 1))
+    assert message(client) == f"m{two}".encode()
+
+
+FOREIGN_VALUES = {
+    "text": {"log": b"x", "at:0": b"y"},
+    "bytes": {"log": b"\xff\x00", "at:0": b"\xff", "message": b"\xff"},
+    "of an earlier version": {"ts_scored_ns": str(START_NS + HOUR_NS).encode(), "message": b"old"},
+    "of a log that was not numbered": {"log": b"-1", "at:0": b"9999"},
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN_VALUES)
+def test_foreign_values_in_the_hash_are_replaced(client, write, kind: str):
+    client.hset(topics.latest_key("BTC-USD"), mapping=FOREIGN_VALUES[kind])
+    client.hset(topics.LOGS_KEY, "log", b"x")
+    write(entry(5))
+    assert message(client) == b"m5"
+    Process(client).write(entry(4))
+    assert message(client) == b"m5"
+
+
+def test_foreign_keys_make_room(client, write):
+    for key in (
+        topics.latest_key("BTC-USD"),
+        topics.history_key("BTC-USD"),
+        topics.SYMBOLS_KEY,
+        topics.LOGS_KEY,
+    ):
+        client.set(key, b"\xff")
+    write(entry(1), entry(2, "ETH-USD"))
+    assert (message(client), message(client, "ETH-USD")) == (b"m1", b"m2")
+    assert history(client) == [b"m1"]
+    assert client.smembers(topics.SYMBOLS_KEY) == {b"BTC-USD", b"ETH-USD"}
+
+
+def test_a_symbol_lives_as_long_as_it_is_scored(client):
+    clock = Clock()
+    process = Process(client, clock=clock)
+    process.write(entry(1), entry(2, "ETH-USD"))
+    keys = [topics.latest_key("ETH-USD"), topics.history_key("ETH-USD")]
+    assert all(TTL_S - 5 < client.ttl(key) <= TTL_S for key in keys)
+    client.delete(*keys)  # as Redis does when its time is over
+    clock.now_s += ENDED_EVERY_S
+    process.write(entry(3))
+    assert client.smembers(topics.SYMBOLS_KEY) == {b"BTC-USD"}
+
+
+def test_a_symbol_that_ended_does_not_come_back_with_redis(client):
+    clock = Clock()
+    process = Process(client, clock=clock)
+    process.write(entry(1, "OLD"))
+    clock.now_s += TTL_S / 2
+    process.write(entry(2, "BTC-USD"))
+    clock.now_s += TTL_S / 2 + 1
+    process.write(entry(3, "ETH-USD"))
+    client.flushall()
+    process.newest.write_everything_again()
+    process.newest.write(client)
+    assert client.smembers(topics.SYMBOLS_KEY) == {b"BTC-USD", b"ETH-USD"}
+    assert client.ttl(topics.latest_key("BTC-USD")) <= TTL_S / 2
+
+
+def test_a_prediction_that_is_old_already_lives_shorter_or_not_at_all(client):
+    process = Process(client)
+    process.write(entry(1), age_s=TTL_S - 10)
+    process.write(entry(2, "OLD"), age_s=TTL_S)
+    assert client.ttl(topics.latest_key("BTC-USD")) <= 10
+    assert message(client, "OLD") is None
 
 
 def test_history_is_sampled_and_capped(client, write):
-    write(*[entry(at * 10 * MS) for at in range(12)])
-    kept = [fields[b"message"] for _, fields in client.xrange(topics.history_key("BTC-USD"))]
-    assert kept == [b"m0", b"m50000000", b"m100000000"]
+    write(*[entry(at, at_ns=at * 10 * MS) for at in range(12)])
+    assert history(client) == [b"m0", b"m5", b"m10"]
 
 
 def test_history_is_per_symbol(client, write):
