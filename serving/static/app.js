@@ -19,20 +19,30 @@ let arrivals = [];
 const table = new ScoreTable(select);
 const chart = new HistoryChart(byId("chart"), byId("readout"));
 
-function take(prediction, scoredAt) {
+/**
+ * Take a prediction over. What comes over the stream is the newest by its place in the log, whatever
+ * a clock says; an answer may be older than what the stream brought while it was under way.
+ */
+function take(prediction, scoredAt, askedAt = Infinity) {
   let state = states.get(prediction.symbol);
   if (!state) {
-    state = { latest: prediction, scoredAt, points: [] };
+    state = { latest: prediction, scoredAt, aheadMs: 0, arrivedAt: 0, points: [] };
     states.set(prediction.symbol, state);
   }
-  if (prediction.ts_scored_ns >= state.latest.ts_scored_ns) {
-    state.latest = prediction;
-    state.scoredAt = scoredAt;
-  }
+  const known = state.latest;
+  const isLater = prediction.partition === known.partition && prediction.offset >= known.offset;
+  if (!isLater && askedAt < state.arrivedAt) return;
+  state.latest = prediction;
+  state.scoredAt = scoredAt;
+  if (askedAt === Infinity) state.arrivedAt = performance.now();
   const last = state.points.at(-1);
-  if (!last || prediction.ts_scored_ns > last.ts_scored_ns) state.points.push(prediction);
+  if (!last || !isSame(last, prediction)) state.points.push(prediction);
   if (state.points.length > KEPT_POINTS * 1.2) state.points.splice(0, state.points.length - KEPT_POINTS);
   dirty = true;
+}
+
+function isSame(one, other) {
+  return one.partition === other.partition && one.offset === other.offset;
 }
 
 async function select(symbol) {
@@ -48,8 +58,11 @@ async function loadHistory(symbol, limit) {
     const { points } = await get(`scores/${encodeURIComponent(symbol)}/history?limit=${limit}`);
     const state = states.get(symbol);
     if (!state) return;
-    const newest = points.at(-1)?.ts_scored_ns ?? 0;
-    state.points = [...points, ...state.points.filter((point) => point.ts_scored_ns > newest)];
+    const newest = points.at(-1);
+    const at = newest ? state.points.findIndex((point) => isSame(point, newest)) : -1;
+    const later = at >= 0 ? state.points.slice(at + 1) : state.points.filter((point) => !newest
+      || point.partition !== newest.partition || point.offset > newest.offset);
+    state.points = [...points, ...later];
     dirty = true;
   } catch {
     // The stream goes on; the health indicator says what is wrong.
@@ -58,8 +71,12 @@ async function loadHistory(symbol, limit) {
 
 async function loadScores() {
   const known = new Set(states.keys());
+  const askedAt = performance.now();
   const { scores, simulated } = await get("scores");
-  for (const view of scores) take(view, Date.now() - view.age_ms);
+  for (const view of scores) {
+    take(view, Date.now() - view.age_ms, askedAt);
+    states.get(view.symbol).aheadMs = view.clock_ahead_ms;
+  }
   byId("simulated").hidden = !simulated;
   if (selected === null && scores.length) select(scores[0].symbol);
   const fresh = scores.filter((view) => !known.has(view.symbol)).slice(0, 40);

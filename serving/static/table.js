@@ -5,6 +5,7 @@ import { age, byId, element, price, score, setText } from "./format.js";
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 130;
 const HEIGHT = 26;
+const CLOCK_TOLERANCE_MS = 1000;
 
 export class ScoreTable {
   constructor(onSelect) {
@@ -84,8 +85,8 @@ function update(row, state, target, now) {
   row.bar.classList.toggle("high", own?.decision === true);
   tags(cells.decision, own ? decision(own, target.kind) : []);
   const milliseconds = now - state.scoredAt;
-  setText(cells.age, age(milliseconds));
-  tags(cells.state, flags(latest, milliseconds, target.staleAfter));
+  setText(cells.age, isAhead(state) ? `${age(state.aheadMs)} ahead` : age(milliseconds));
+  tags(cells.state, flags(state, milliseconds, target.staleAfter));
   setText(cells.model, own ? `${own.model}@${own.version}` : "no champion");
   cells.model.title = cells.model.textContent;
   row.line.setAttribute("points", sparkPoints(state.points, target.name));
@@ -97,9 +98,16 @@ function decision(own, kind) {
   return own.decision ? [["alert", "▲ alert"]] : [["", "calm"]];
 }
 
-function flags(latest, milliseconds, staleAfter) {
+/** The score is dated ahead of the API's clock: its true age is not known. */
+function isAhead(state) {
+  return state.aheadMs > CLOCK_TOLERANCE_MS;
+}
+
+function flags(state, milliseconds, staleAfter) {
+  const { latest } = state;
   const found = [];
-  if (milliseconds > staleAfter) found.push(["warn", "stale"]);
+  if (isAhead(state)) found.push(["warn", "clock ahead"]);
+  if (Math.max(milliseconds, state.aheadMs) > staleAfter) found.push(["warn", "stale"]);
   if (!latest.warm) found.push(["warn", "warming up"]);
   if (latest.late) found.push(["", "late"]);
   if (latest.gap) found.push(["warn", "gap"]);

@@ -83,3 +83,18 @@ def test_documentation_renders_without_the_network(page, tmp_path, valkey):
         page.open(f"{address}/docs")
         until(lambda: "/scores/{symbol}" in page.text("#docs"), "the documentation")
         assert page.complaints == []
+
+
+def test_page_goes_by_the_log_and_names_a_clock_that_is_ahead(page, tmp_path, valkey, database):
+    def scored(score: float, offset: int, age_s: float) -> None:
+        own = TargetScore(score=score, decision=False, model="m", version="v", variant="tiny")
+        write(database, prediction(offset=offset, age_s=age_s, scores={"volatility_spike": own}))
+
+    scored(0.111, 1, -60.0)
+    with api(tmp_path, valkey.url, api_root_path="/voltick") as address:
+        page.open(f"{address}/voltick/")
+        until(lambda: "0.111" in page.text("#scores"), "the first score")
+        until(lambda: "clock ahead" in page.text("#scores"), "the clock to be named")
+        scored(0.222, 2, 5.0)  # later in the log, earlier by its time
+        until(lambda: "0.222" in page.text("#scores"), "the later score")
+        until(lambda: "clock ahead" not in page.text("#scores"), "the clock to be right again")
