@@ -16,14 +16,13 @@ from flows.connectors.feed import FeedSource, FrameBatch, Outgoing, ProducerSink
 from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.base import Feed
-from flows.feeds.plan import FeedOptions, OpenFeed, plan_feeds
+from flows.feeds.plan import OpenFeed
 from flows.feeds.processor import MAX_FRAMES, FrameProcessor
-from flows.feeds.registry import parse_speed
 from flows.runtime.exactly_once import launch
+from flows.runtime.feeds import feeds_of
 from flows.runtime.process import end_on_error, end_process
 from flows.settings import Settings
 from schemas import topics
-from schemas.feeds import FeedName
 
 REPORT_S = 60.0
 
@@ -60,10 +59,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         raise ConfigurationError(message)
     kafka = settings.kafka_config()
     ensure_topics(kafka, topics.ALL, settings.partitions, settings.replication_factor)
-    feeds = {
-        name: partial(_announced, open_feed)
-        for name, open_feed in plan_feeds(settings.feed, _options(settings)).items()
-    }
+    feeds = {name: partial(_announced, open_feed) for name, open_feed in feeds_of(settings).items()}
     parse = _Parse(loops=settings.replay_loop)
     ending = _Ending(parse)
     dataflow = Dataflow("voltick-ingest")
@@ -72,22 +68,6 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     messages = op.map("parse", frames, end_on_error(parse))
     op.output("ticks", messages, ProducerSink(kafka, ending.delivered, stop))
     return dataflow
-
-
-def _options(settings: Settings) -> FeedOptions:
-    return FeedOptions(
-        symbols=settings.symbols,
-        url=settings.feed_url,
-        urls={
-            FeedName.COINBASE_EXCHANGE: settings.coinbase_exchange_url,
-            FeedName.COINBASE_ADVANCED: settings.coinbase_advanced_url,
-            FeedName.BINANCE: settings.binance_url,
-        },
-        simulate_rate_hz=settings.simulate_rate_hz,
-        simulate_seed=settings.simulate_seed,
-        speed=parse_speed(settings.replay_speed),
-        loop=settings.replay_loop,
-    )
 
 
 def _announced(open_feed: OpenFeed) -> Feed:

@@ -14,7 +14,6 @@ from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.base import Feed
 from flows.feeds.pacing import Pacing
 from flows.feeds.processor import FrameProcessor, Messages, run_feed
-from flows.feeds.registry import open_feed, parse_speed
 from flows.local.launcher import announce, explain, start_servers
 from flows.local.output_count import end_offsets, read_outputs, wait_committed
 from flows.local.programs import start_api, start_pipeline
@@ -22,9 +21,10 @@ from flows.local.progress import Progress
 from flows.local.sender import Sender
 from flows.local.summary import DeadLetterLine, FeedCount, RunSummary, Tally
 from flows.local.supervisor import Supervisor
+from flows.runtime.feeds import feeds_of
 from flows.settings import Settings
 from schemas import topics
-from schemas.feeds import REPLAY_PREFIX, split_feeds
+from schemas.feeds import REPLAY_PREFIX
 
 
 class ChildEndedError(VoltickError):
@@ -42,9 +42,6 @@ def require_end(settings: Settings, duration_s: float | None) -> None:
     ------
     ConfigurationError
     """
-    if len(split_feeds(settings.feed)) > 1:
-        message = f"--until-end runs one feed, and {settings.feed} names several"
-        raise ConfigurationError(message)
     endless = not settings.feed.startswith(REPLAY_PREFIX) or settings.replay_loop
     if endless and duration_s is None:
         what = "a replay with --loop" if settings.replay_loop else f"the feed {settings.feed!r}"
@@ -59,16 +56,14 @@ def open_from(settings: Settings) -> Feed:
     ------
     FeedError, CaptureError
         It is unknown, unreachable or unreadable.
+    ConfigurationError
+        The settings name several.
     """
-    return open_feed(
-        settings.feed,
-        symbols=settings.symbols,
-        feed_url=settings.feed_url,
-        simulate_rate_hz=settings.simulate_rate_hz,
-        simulate_seed=settings.simulate_seed,
-        speed=parse_speed(settings.replay_speed),
-        loop=settings.replay_loop,
-    )
+    opens = list(feeds_of(settings).values())
+    if len(opens) != 1:
+        message = f"--until-end runs one connection, and {settings.feed} needs {len(opens)}"
+        raise ConfigurationError(message)
+    return opens[0]()
 
 
 def run_until_end(

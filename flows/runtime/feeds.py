@@ -1,0 +1,30 @@
+"""The feeds that the settings name."""
+
+from flows.feeds.plan import FeedOptions, OpenFeed, plan_feeds
+from flows.feeds.registry import parse_speed
+from flows.settings import Settings
+from schemas.feeds import FeedName
+
+
+def feeds_of(settings: Settings) -> dict[str, OpenFeed]:
+    """Return what opens each connection of ``VOLTICK_FEED``, by name.
+
+    Raises
+    ------
+    FeedError
+        The feeds, their symbols and their addresses do not fit together.
+    """
+    options = FeedOptions(
+        symbols=settings.symbols,
+        url=settings.feed_url,
+        urls={
+            FeedName.COINBASE_EXCHANGE: settings.coinbase_exchange_url,
+            FeedName.COINBASE_ADVANCED: settings.coinbase_advanced_url,
+            FeedName.BINANCE: settings.binance_url,
+        },
+        simulate_rate_hz=settings.simulate_rate_hz,
+        simulate_seed=settings.simulate_seed,
+        speed=parse_speed(settings.replay_speed),
+        loop=settings.replay_loop,
+    )
+    return plan_feeds(settings.feed, options)
