@@ -12,6 +12,8 @@ from training.evaluation.metrics import pr_auc
 
 TOO_GOOD = 0.9
 COMMON = 0.5
+TOO_GOOD_LIFT = 1.3
+SURE_LIFT = 1.1
 SHUFFLES = 200
 DEVIATIONS = 4.0
 
@@ -32,6 +34,33 @@ def check_too_good(name: str, area: float, prevalence: float) -> None:
             f"leak: {name} reaches PR-AUC {area:.3f} at prevalence {prevalence:.3f}; honest models"
             " of this kind of event reach 0.15-0.5. Look for a label that overlaps the features'"
             " windows (such as a rolling deviation shifted by one row)"
+        )
+        raise LeakError(msg)
+
+
+def check_forecast(name: str, lift: float, least_lift: float) -> None:
+    """Refuse a forecast that beats persistence by more than an honest one can.
+
+    Honest forecasts of prices lower the RMSE by a few percent. Prices of two markets, or of two
+    levels, in one series revert after each move, and so does a bounce between bid and ask: the way
+    back can be forecast without any knowledge of the market.
+
+    Parameters
+    ----------
+    lift, least_lift
+        RMSE of persistence / RMSE, and the lower end of its interval.
+
+    Raises
+    ------
+    LeakError
+        If the lift is above 1.3, and surely above 1.1.
+    """
+    if lift > TOO_GOOD_LIFT and least_lift > SURE_LIFT:
+        msg = (
+            f"leak: {name} lowers persistence's RMSE by a factor of {lift:.2f}; honest forecasts of"
+            f" prices stay below {TOO_GOOD_LIFT}. Look for two markets or two price levels in one"
+            " series, for prices that bounce between bid and ask, and for a future price among the"
+            " features"
         )
         raise LeakError(msg)
 

@@ -28,7 +28,8 @@ def run_continuously(
     """Run until ``stop`` is set, at most once in ``every_s``.
 
     A run that is refused (too few ticks, a broker that is away) is recorded and tried again at the
-    next turn.
+    next turn. Old versions that cannot be removed, and a line of history that cannot be written,
+    are a warning.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def run_continuously(
         try:
             result, reasons = run()
         except LeakError as error:
-            history.append(entry | {"error": str(error)})
+            _append(history, entry | {"error": str(error)})
             raise
         except VoltickError as error:
             entry["error"] = str(error)
@@ -55,7 +56,21 @@ def run_continuously(
         else:
             entry |= {**msgspec.to_builtins(result), "reasons": reasons}
             if tidy is not None:
-                tidy()
+                _tidy(tidy)
         entry["seconds"] = round(time.monotonic() - began, 3)
-        history.append(entry)
+        _append(history, entry)
         stop.wait(max(0.0, every_s - (time.monotonic() - began)))
+
+
+def _tidy(tidy: Callable[[], object]) -> None:
+    try:
+        tidy()
+    except (VoltickError, OSError) as error:
+        structlog.get_logger().warning("old versions stay for now", cause=str(error))
+
+
+def _append(history: MetricsHistory, entry: dict[str, Any]) -> None:
+    try:
+        history.append(entry)
+    except VoltickError as error:
+        structlog.get_logger().warning("a run is missing in the history", cause=str(error))

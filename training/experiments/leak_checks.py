@@ -33,6 +33,11 @@ def check_leaks(
         One of them failed.
     """
     if spec.kind == "regression":
+        baseline = results.best(baseline=True)
+        for name, one in results.variants.items():
+            if baseline is not None and not one.baseline:
+                against = results.compare(name, baseline)
+                leaks.check_forecast(name, against.lift, against.lift_ci[0])
         return
     assert results.prevalence is not None  # noqa: S101  # an event has one
     for name, one in results.variants.items():

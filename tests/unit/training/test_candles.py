@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from flows.errors import TrainingError
+from flows.errors import LeakError, TrainingError
 from flows.scoring.registry import ModelStore
 from training import candles
 
@@ -57,3 +57,10 @@ def test_a_pattern_beats_persistence_and_is_published(tmp_path):
 def test_too_few_bars_are_refused(tmp_path):
     with pytest.raises(TrainingError, match="too few bars: 198 usable of 200"):
         run(tmp_path, frame(200))
+
+
+def test_two_price_levels_in_one_series_stop_the_job(tmp_path):
+    mixed = frame(6_000)
+    mixed.loc[1::2, ["open", "high", "low", "close"]] /= 20
+    with pytest.raises(LeakError, match="two markets or two price levels in one series"):
+        run(tmp_path, mixed, "--models", "ridge")
