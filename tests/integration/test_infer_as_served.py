@@ -25,6 +25,14 @@ RECORDINGS = [
 ALIKE = ("ts_event_ns", "mid", "warm", "late", "gap", "restart")
 
 
+SUBSCRIBED_AGAIN = json.dumps(
+    {
+        "type": "subscriptions",
+        "channels": [{"name": "ticker", "product_ids": ["BTC-USD", "ETH-USD"]}],
+    }
+)
+
+
 def troubled(path: Path) -> Path:
     """Write a recording of two symbols with a repeat, late ticks, a gap and a beginning anew."""
     frames: list[str] = []
@@ -36,6 +44,7 @@ def troubled(path: Path) -> Path:
             frames.append(frames[-1])
     late = "2023-11-14T22:28:00.000000Z"
     frames += [exchange_ticker(number, time=late) for number in range(900, 903)]
+    frames.append(SUBSCRIBED_AGAIN)
     frames += [exchange_ticker(number) for number in range(910, 1_000)]
     for second in range(40):  # too old to be late
         then = f"2023-11-14T22:20:{second:02d}.000000Z"
