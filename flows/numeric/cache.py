@@ -12,26 +12,60 @@ from typing import Any
 
 import structlog
 
+FILLED = "flows.numeric.filled_cache.FilledUserLocator,flows.numeric.filled_cache.FilledTreeLocator"
 
-def cached_function(function: Callable[..., Any], options: dict[str, Any]) -> Any:
-    """Return numba's dispatcher of a function, cached in the first of these that can be written.
 
-    ``NUMBA_CACHE_DIR``, the source's ``__pycache__``, the user's cache folder, a folder of our own
-    among the temporary files. Where none can be, the function is compiled again by each process.
+def cached_function(
+    function: Callable[..., Any], options: dict[str, Any], signature: tuple[Any, ...]
+) -> Any:
+    """Return numba's dispatcher of a function, with the first of these caches that there is.
+
+    Those that can be written: ``NUMBA_CACHE_DIR``, the source's ``__pycache__``, the user's cache
+    folder. One of the first two that cannot, but holds the function for this machine. A folder of
+    our own among the temporary files. Otherwise each process compiles the function again.
     """
     import numba
 
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
-            raise
-    folder = temporary_folder()
-    if folder is not None:
-        with _caching_in(folder):
+    def cached() -> Any:
+        try:
             return numba.njit(cache=True, **options)(function)
-    _say_uncached()
-    return numba.njit(**options)(function)
+        except RuntimeError as error:
+            if "cannot cache" not in str(error):
+                raise
+        return None
+
+    found = cached()
+    if found is None:
+        with _configured("CACHE_LOCATOR_CLASSES", FILLED):
+            found = cached()
+        if found is not None and not is_cached(found, signature):
+            found = None
+    if found is None:
+        folder = temporary_folder()
+        if folder is not None:
+            with _configured("CACHE_DIR", str(folder)):
+                found = cached()
+    if found is None:
+        _say_uncached()
+        found = numba.njit(**options)(function)
+    return found
+
+
+def is_cached(dispatcher: Any, signature: tuple[Any, ...]) -> bool:
+    """Return whether the cache of a dispatcher holds its code; empty a damaged one."""
+    # The one way to ask the cache without compiling what it lacks.
+    cache_of = dispatcher._cache  # noqa: SLF001
+    try:
+        return cache_of.load_overload(signature, dispatcher.targetctx) is not None
+    except Exception as error:  # a damaged pickle may raise anything
+        structlog.get_logger().warning(
+            "the cache of compiled code is damaged and made anew", cause=repr(error)
+        )
+    try:
+        cache_of.flush()
+    except OSError:
+        cache_of.disable()
+    return False
 
 
 def temporary_folder() -> Path | None:
@@ -84,17 +118,17 @@ def exclusive(folder: Path | None, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _caching_in(folder: Path) -> Iterator[None]:
-    """Have numba choose this folder for functions that are decorated meanwhile."""
+def _configured(name: str, value: str) -> Iterator[None]:
+    """Have one of numba's settings for functions that are decorated meanwhile."""
     import numba
 
     config: Any = numba.config
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(folder)
+    before = getattr(config, name, "")
+    setattr(config, name, value)
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        setattr(config, name, before)
 
 
 @cache

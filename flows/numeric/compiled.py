@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import structlog
 
-from flows.numeric.cache import cached_function, exclusive
+from flows.numeric.cache import cached_function, exclusive, is_cached
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 Run = TypeVar("Run", bound=Callable[..., int])
@@ -120,21 +120,7 @@ class Kernel(Generic[Run]):
 
     def _is_compiled(self) -> bool:
         dispatcher = self._dispatcher
-        if dispatcher.signatures:
-            return True
-        # The one way to ask the cache without compiling what it lacks.
-        found = dispatcher._cache  # noqa: SLF001
-        try:
-            return found.load_overload(self._signature, dispatcher.targetctx) is not None
-        except Exception as error:  # a damaged pickle may raise anything
-            structlog.get_logger().warning(
-                "the cache of compiled code is damaged and made anew", cause=repr(error)
-            )
-        try:
-            found.flush()
-        except OSError:
-            found.disable()
-        return False
+        return bool(dispatcher.signatures) or is_cached(dispatcher, self._signature)
 
     @cached_property
     def _dispatcher(self) -> Any:
@@ -142,7 +128,7 @@ class Kernel(Generic[Run]):
             for function in vars(module).values():
                 if isinstance(function, FunctionType) and hasattr(function, _MARK):
                     _make_compilable(function)
-        return cached_function(self._stamped, _OPTIONS)
+        return cached_function(self._stamped, _OPTIONS, self._signature)
 
     @cached_property
     def _stamped(self) -> FunctionType:

@@ -37,6 +37,22 @@ def test_without_a_place_the_temporary_folder_is_taken(temporary):
     assert toy_kernel().load() is not None
 
 
+def test_a_filled_cache_serves_where_nothing_can_be_written(tmp_path, monkeypatch):
+    """As in an image with a read-only root; the tests may write anywhere, so numba is told not."""
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))
+    toy_kernel().compile()
+    monkeypatch.setattr(CacheImpl, "_locator_classes", [])
+    monkeypatch.setattr(cache, "temporary_folder", lambda: None)
+    with structlog.testing.capture_logs() as logs:
+        loaded = toy_kernel().load()
+    assert not logs
+    assert result(loaded, [1.0], 1) == 2.0
+    # Not another function's: that is compiled, and its loss is said.
+    for index in tmp_path.rglob("*.nbi"):
+        index.unlink()
+    assert toy_kernel().load() is None
+
+
 @pytest.mark.usefixtures("nowhere", "temporary")
 def test_without_any_place_it_runs_and_says_so_once(monkeypatch):
     monkeypatch.setattr(cache, "temporary_folder", lambda: None)
