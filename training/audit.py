@@ -74,6 +74,8 @@ def audit(
             offset=one.offset,
             detail=one.detail,
         )
+    for topic, count in account.unreadable.items():
+        log.warning("tombstones or foreign messages", topic=topic, count=count)
     for ref, why in account.unverified.items():
         log.warning("scores that cannot be recomputed", model=ref, cause=why)
     say(line_of(account, time.monotonic() - began))
@@ -173,6 +175,7 @@ def line_of(account: Account, seconds: float) -> str:
         "models": account.models,
         "unverified": account.unverified,
         "uncertain": account.uncertain,
+        "unreadable": dict(account.unreadable),
         "seconds": round(seconds, 3),
     }
     return msgspec.json.encode(line).decode()

@@ -1,6 +1,7 @@
 """Compare what was served with what the log gives, offset by offset."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -12,9 +13,14 @@ from flows.errors import ModelRejectedError, ModelStoreError
 from flows.scoring.onnx_model import OnnxModel
 from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
+from schemas.decoding import decode_or_none
 from schemas.features import FEATURE_SET, NAMES
 from schemas.predictions import FeatureRow, Prediction
 from training.consistency.recompute import Expected
+
+_LETTER = msgspec.json.Decoder(DeadLetter).decode
+_PREDICTION = msgspec.json.Decoder(Prediction).decode
+_FEATURE_ROW = msgspec.json.Decoder(FeatureRow).decode
 
 TOLERANCE = 1e-6
 EXAMPLES = 20
@@ -53,7 +59,9 @@ class TopicTally:
 class Account:
     """All findings, counted by topic, with some examples of each kind.
 
-    ``unverified`` counts scores that cannot be recomputed, by model, with the reason.
+    ``unverified`` counts scores that cannot be recomputed, by model, with the reason;
+    ``unreadable`` counts tombstones and foreign messages, by topic. The flow writes neither, and a
+    message that one of them replaced is missing, so they alone leave the account clean.
     """
 
     tallies: dict[str, TopicTally] = field(default_factory=dict)
@@ -61,6 +69,7 @@ class Account:
     models: dict[str, dict[str, float]] = field(default_factory=dict)
     unverified: dict[str, str] = field(default_factory=dict)
     uncertain: int = 0
+    unreadable: Counter[str] = field(default_factory=Counter)
     _shown: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
@@ -126,12 +135,15 @@ class Comparison:
         self._scores: dict[str, list[Decide]] = {}
         self.account = Account({name: TopicTally() for name in watched})
 
-    def dead_letter(self, value: bytes) -> None:
+    def dead_letter(self, value: bytes | None) -> None:
         """Take a message of ``dead.letters``; those of other programs are passed over.
 
         Call for all of them before :meth:`prediction`.
         """
-        letter = msgspec.json.decode(value, type=DeadLetter)
+        letter = decode_or_none(_LETTER, value)
+        if letter is None:
+            self.account.unreadable[topics.DEAD_LETTERS] += 1
+            return
         if letter.topic != topics.TICKS_RAW or letter.partition is None or letter.offset is None:
             return
         number, offset = letter.partition, letter.offset
@@ -145,9 +157,12 @@ class Comparison:
             detail = f"reason {letter.reason}, recomputed {dead[offset]}"
             self.account.defect(topics.DEAD_LETTERS, DIFFERENT, number, offset, detail)
 
-    def prediction(self, value: bytes) -> None:
+    def prediction(self, value: bytes | None) -> None:
         """Take a message of ``predictions``."""
-        one = msgspec.json.decode(value, type=Prediction)
+        one = decode_or_none(_PREDICTION, value)
+        if one is None:
+            self.account.unreadable[topics.PREDICTIONS] += 1
+            return
         number, offset = one.partition, one.offset
         row = self._rows.get(number, {}).get(offset)
         known = row is not None and (number, offset) not in self._unscorable
@@ -167,11 +182,14 @@ class Comparison:
             for other, score in served.shadow.items():
                 self._scores.setdefault(other, []).append((number, row, score, None, False))
 
-    def feature_row(self, value: bytes) -> None:
+    def feature_row(self, value: bytes | None) -> None:
         """Take a message of ``ticks.features``."""
         if topics.TICKS_FEATURES not in self._seen:
             return
-        one = msgspec.json.decode(value, type=FeatureRow)
+        one = decode_or_none(_FEATURE_ROW, value)
+        if one is None:
+            self.account.unreadable[topics.TICKS_FEATURES] += 1
+            return
         number, offset = one.partition, one.offset
         row = self._rows.get(number, {}).get(offset)
         if not self._admit(topics.TICKS_FEATURES, number, offset, known=row is not None):

@@ -118,6 +118,27 @@ def test_a_healthy_run_has_nothing_to_find(store: ModelStore) -> None:
     assert max(model["worst"] for model in line["models"].values()) <= 1e-6
 
 
+FOREIGN = {
+    "tombstone": None,
+    "no JSON": b"hello",
+    "no UTF-8": b'{"symbol":"\xff"}',
+    "endless nesting": b"[" * 100_000,
+    "beyond 64 bits": b'{"offset":99999999999999999999999}',
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_foreign_messages_are_counted_and_stop_nothing(store: ModelStore, kind: str) -> None:
+    raw = raw_log()
+    served = serve(store, raw)
+    for values in served.values():
+        values.insert(1, FOREIGN[kind])
+    account = compare(store, raw, served)
+    assert account.clean
+    line = json.loads(line_of(account, 0.0))
+    assert line["unreadable"] == dict.fromkeys(served, 1)
+
+
 def edited(value: bytes, change: Callable[[dict], None]) -> bytes:
     message = json.loads(value)
     change(message)
