@@ -13,11 +13,12 @@ import msgspec
 import typer
 from rich.console import Console
 
-from flows.errors import ConfigurationError, VoltickError
+from flows.errors import ConfigurationError
 from flows.scoring import promotion
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
 from schemas.models import Aliases
+from training.console import command
 from training.mlflow_link.importing import MLFLOW_PREFIX, import_file, import_mlflow
 from training.reporting.model_tables import list_table, role_of, show_table
 
@@ -215,11 +216,7 @@ def _print(table: object) -> None:
 
 def main() -> None:
     """Run the command line; an error that the operator can act on is one line, no traceback."""
-    try:
-        app()
-    except VoltickError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
+    command(app)
 
 
 if __name__ == "__main__":

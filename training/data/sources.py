@@ -1,6 +1,6 @@
 """Sources of ticks, by name.
 
-``FILE.frames.ndjson[.gz]`` a recording, ``FOLDER`` or ``FILE.parquet`` ticks as Parquet,
+``FILE.frames.ndjson[.gz]`` a recording, ``FILE.parquet`` ticks, ``FOLDER`` any number of both,
 ``kafka:ticks.raw`` a topic, ``simulate`` or ``simulate:2h`` a made-up market.
 """
 
@@ -22,10 +22,12 @@ from flows.settings import Settings
 from schemas.feeds import REPLAY_PREFIX, FeedName
 from schemas.models import Provenance
 from training.data.captures import decode_values, read_capture
+from training.data.files import PARQUET, data_files
 from training.data.parquet import read_parquet
 from training.data.ticklog import TickLog, between, concatenate, provenance_of
 
 KAFKA = "kafka:"
+RECORDING = ".frames.ndjson"
 SIMULATE = FeedName.SIMULATE.value
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -71,9 +73,14 @@ def _read(name: str, settings: Settings) -> list[TickLog]:
         duration = name.removeprefix(SIMULATE).removeprefix(":") or "2h"
         return [read_simulation(parse_duration(duration), settings, time.time_ns())]
     path = Path(name)
-    if path.is_dir() or path.suffix == ".parquet":
+    if path.suffix in PARQUET:
         return read_parquet(path)
-    return [read_capture(path)]
+    if not path.is_dir():
+        return [read_capture(path)]
+    found = data_files(path, (*PARQUET, RECORDING), "ticks")
+    recordings = [file.path for file in found if not file.is_parquet]
+    logs = [read_capture(file) for file in recordings]
+    return logs + (read_parquet(path) if len(recordings) < len(found) else [])
 
 
 def read_kafka(

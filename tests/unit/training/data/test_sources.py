@@ -138,6 +138,15 @@ def test_foreign_files_are_named(tmp_path, settings):
         read_sources([str(tmp_path / "none.ndjson")], settings)
 
 
+def test_a_folder_of_recordings_is_read_in_order_of_their_numbers(tmp_path, settings):
+    for number in (10, 2):
+        frames = [exchange_ticker(each) for each in range(number)]
+        write_capture(tmp_path / f"btc-{number}.frames.ndjson.gz", frames)
+    for stray in ("README.txt", ".DS_Store", "x.frames.ndjson.gz.part"):
+        (tmp_path / stray).write_text("nothing")
+    assert [len(log) for log in read_sources([str(tmp_path)], settings)] == [2, 10]
+
+
 def test_a_recording_without_ticks_has_too_few(tmp_path, settings):
     path = write_capture(tmp_path / "empty.frames.ndjson.gz", ['{"type":"subscriptions"}'])
     with pytest.raises(TrainingError, match="too few ticks"):
