@@ -8,6 +8,7 @@ group either: see ``group``. A test that harms its broker starts its own ``Apach
 
 import logging
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -69,6 +70,17 @@ def _logs_as_they_were() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """Undo what a command run inside a test did to signals: pytest must end when told to."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

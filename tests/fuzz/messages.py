@@ -15,6 +15,8 @@ START_NS = 1_750_000_000 * NS_PER_S
 _ENCODE = msgspec.json.Encoder().encode
 _TICK = msgspec.json.Decoder(Tick)
 _FOLLOWED_ID = 2**60
+# Mostly after the event; now and then by a clock that is behind.
+_RECEIVED_BEFORE_NS = (*[-200_000_000] * 20, 0, 4 * NS_PER_S, 6 * NS_PER_S, 301 * NS_PER_S)
 
 
 @dataclass
@@ -53,7 +55,7 @@ def hostile_messages(
                 market.next_id = max(market.next_id, tick.trade_id)
         market.last = other = good
         # Now and then a clock of the broker's that runs behind, or none at all.
-        behind_ms = random_.choice((-150, -150, -150, -150, -150, 0, 5_000, 6_000))
+        behind_ms = random_.choice((*[-150] * 12, 0, 5_000, 6_000, 299_000, 301_000, 90_000_000))
         stamp = market.now_ns // 1_000_000 - behind_ms
         yield Outgoing(market.partition, market.symbol.encode(), value, stamp)
 
@@ -63,7 +65,9 @@ def _good(random_: random.Random, market: _Market) -> bytes:
         return market.last
     market.now_ns += int(random_.expovariate(2.0) * NS_PER_S)
     market.price *= 1.0 + random_.gauss(0.0, 2e-4)
-    market.next_id += 1
+    gap = random_.random() < 0.01
+    # Half of the marks are those of a feed that starts again and has lost nothing.
+    market.next_id += random_.randrange(2, 100) if gap and random_.random() < 0.5 else 1
     price = round(market.price, 6) or 1e-6
     half = price * random_.uniform(0, 3e-4)
     whole = random_.random() > 0.1
@@ -75,7 +79,7 @@ def _good(random_: random.Random, market: _Market) -> bytes:
             symbol=market.symbol,
             venue="fuzz",
             ts_event_ns=ts_ns,
-            ts_recv_ns=ts_ns + random_.randrange(400_000_000) if whole else None,
+            ts_recv_ns=ts_ns - random_.choice(_RECEIVED_BEFORE_NS) if whole else None,
             price=price,
             size=round(random_.expovariate(1.0), 5) if whole else None,
             side=random_.choice((-1, 0, 1)),
@@ -84,7 +88,7 @@ def _good(random_: random.Random, market: _Market) -> bytes:
             bid_size=round(random_.expovariate(0.5), 4) if whole else None,
             ask_size=round(random_.expovariate(0.5), 4) if whole else None,
             trade_id=market.next_id if random_.random() > 0.05 else None,
-            gap=random_.random() < 0.005,
+            gap=gap,
         )
     )
 

@@ -1,5 +1,7 @@
 """Whose gap a refused tick marks, and which later tick takes the mark over."""
 
+from typing import TypeVar
+
 import msgspec
 
 from schemas.ticks import Tick
@@ -9,13 +11,19 @@ KEPT_MARKS = 4_096
 _LONGEST_NAME = 64
 
 Key = tuple[str, str]
+T = TypeVar("T")
 
 
 class _Fields(msgspec.Struct):
-    symbol: msgspec.Raw
-    venue: msgspec.Raw
-    gap: msgspec.Raw = msgspec.Raw(b"false")
-    trade_id: msgspec.Raw = msgspec.Raw(b"null")
+    """What must be readable, also where an object says a field twice."""
+
+    symbol: str
+    venue: str
+    gap: bool = False
+
+
+class _Number(msgspec.Struct):
+    trade_id: int | None = None
 
 
 class Marks:
@@ -27,18 +35,16 @@ class Marks:
 
     def refuse(self, offset: int, value: bytes) -> None:
         """Remember the mark of a refused message, if it has one that can be read."""
-        try:
-            found = msgspec.json.decode(value, type=_Fields)
-            symbol = msgspec.json.decode(found.symbol, type=str)
-            venue = msgspec.json.decode(found.venue, type=str)
-            gap = msgspec.json.decode(found.gap)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found = _decoded(value, _Fields)
+        if found is None or not found.gap:
             return
-        if self._allowed and symbol not in self._allowed:
+        if self._allowed and found.symbol not in self._allowed:
             return
-        if gap is not True or not all(1 <= len(each) <= _LONGEST_NAME for each in (symbol, venue)):
+        if not all(1 <= len(each) <= _LONGEST_NAME for each in (found.symbol, found.venue)):
             return
-        self._waiting.append((offset, (venue, symbol), _number(found.trade_id)))
+        number = _decoded(value, _Number)
+        trade_id = None if number is None else number.trade_id
+        self._waiting.append((offset, (found.venue, found.symbol), trade_id))
         self._waiting = self._waiting[-KEPT_MARKS:]
 
     def accept(self, offset: int, tick: Tick) -> bool:
@@ -54,8 +60,8 @@ class Marks:
         return bool(taken)
 
 
-def _number(raw: msgspec.Raw) -> int | None:
+def _decoded(value: bytes, kind: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(raw, type=int | None)
+        return msgspec.json.decode(value, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

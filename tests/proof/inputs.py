@@ -1,6 +1,7 @@
 """Seeded ticks that hit every rule.
 
-Late ones, duplicates, gaps, restarts, nulls, two venues of one symbol, and bad messages.
+Late ones, duplicates, gaps, restarts, nulls, two venues of one symbol, a second feed that sends
+some again, receive clocks that are behind, and bad messages.
 """
 
 import itertools
@@ -63,10 +64,13 @@ def messages(seed: int, partitions: int, symbols: int = 12) -> Iterator[Outgoing
             ticks = [market.recent[-1]]
         elif chance < 0.031 and market.recent:
             ticks = list(market.recent)  # as after a reconnect
+        elif chance < 0.035 and market.recent:
+            ticks = [_seen_elsewhere(random_, each) for each in list(market.recent)[-3:]]
         else:
             ticks = [_tick(random_, market)]
         for tick in ticks:
-            market.recent.append(tick)
+            if tick not in market.recent:
+                market.recent.append(tick)
             stamp = _timestamp(tick.ts_event_ns)
             yield Outgoing(partition, market.symbol.encode(), _ENCODE(tick), stamp)
 
@@ -89,11 +93,25 @@ def _timestamp(ts_ns: int) -> int:
     return ts_ns // 1_000_000 + 150
 
 
+def _seen_elsewhere(random_: random.Random, tick: Tick) -> Tick:
+    """Return the tick as a second feed beside the first sends it, which has just begun."""
+    recv_ns = None if tick.ts_recv_ns is None else tick.ts_recv_ns + random_.randrange(10**9)
+    return msgspec.structs.replace(tick, ts_recv_ns=recv_ns, gap=True)
+
+
+def _received_ns(random_: random.Random, ts_ns: int) -> int:
+    """Return when a tick was received, by a clock that now and then is minutes behind."""
+    behind_ns = 250 * NS_PER_S if random_.random() < 0.01 else 0
+    return ts_ns - random_.randrange(behind_ns + 1) + random_.randrange(400_000_000)
+
+
 def _tick(random_: random.Random, market: _Market) -> Tick:
-    gap = random_.random() < 0.003
+    lost = random_.random() < 0.003
+    # A feed that starts again marks its first tick, also where it has lost nothing.
+    started = random_.random() < 0.003
     market.now_ns += _step_ns(random_, market)
     market.price *= 1.0 + random_.gauss(0.0, 2e-4)
-    market.next_id += random_.randrange(2, 500) if gap else 1
+    market.next_id += random_.randrange(2, 500) if lost else 1
     ts_ns = market.now_ns
     chance = random_.random()
     if chance < 0.015:
@@ -108,7 +126,7 @@ def _tick(random_: random.Random, market: _Market) -> Tick:
         symbol=market.symbol,
         venue=market.venue,
         ts_event_ns=ts_ns,
-        ts_recv_ns=ts_ns + random_.randrange(400_000_000) if market.has_recv else None,
+        ts_recv_ns=_received_ns(random_, ts_ns) if market.has_recv else None,
         price=price,
         size=round(random_.expovariate(1.0), 5) if sized else None,
         side=random_.choice((-1, 0, 1, 1, -1)),
@@ -117,7 +135,7 @@ def _tick(random_: random.Random, market: _Market) -> Tick:
         bid_size=round(random_.expovariate(0.5), 4) if quoted and sized else None,
         ask_size=round(random_.expovariate(0.5), 4) if quoted and sized else None,
         trade_id=market.next_id if market.has_ids and random_.random() > 0.01 else None,
-        gap=gap,
+        gap=lost or started,
     )
 
 

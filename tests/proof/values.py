@@ -118,7 +118,7 @@ def _seen(row: ExpectedRow) -> Seen:
         known(tick.ask),
         known(tick.bid_size),
         known(tick.ask_size),
-        tick.gap,
+        row.gap,
     )
 
 

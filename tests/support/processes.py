@@ -36,8 +36,6 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _begin() -> None:
     """Prepare a child: what ``nohup`` or a shell's ``&`` made the tests ignore ends it as usual."""
     die_with_parent()
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
     # Where the tests run in the background, a shell may have had these ignored.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

@@ -25,7 +25,7 @@ def test_same_seed_same_messages() -> None:
     assert list(islice(messages(3, 4), 50)) != list(islice(messages(4, 4), 50))
 
 
-def test_every_verdict_and_reason_occurs() -> None:
+def test_every_decision_and_reason_occurs() -> None:
     expected = judged(1, 20_000)
     counts = Counter(row.decision for row in expected.rows.values())
     assert set(counts) == set(Decision) - {Decision.DUPLICATE}
@@ -37,6 +37,25 @@ def test_every_verdict_and_reason_occurs() -> None:
     assert len(expected.dead_letters) < 600
     assert any(row.warm for row in expected.rows.values())
     assert {origin[0] for origin in expected.rows} == {0, 1, 2, 3}
+
+
+def test_gap_marks_of_every_kind_occur() -> None:
+    """Of a loss, of a feed that starts again and lost nothing, and of a refused tick."""
+    rows = judged(1, 20_000).rows.values()
+    kinds = Counter((row.tick.gap, row.gap) for row in rows)
+    assert kinds[True, True] > 20
+    assert kinds[True, False] > 10, "marked, but its id follows"
+    assert kinds[False, True] > 1, "the mark of a refused tick"
+
+
+def test_receive_clocks_are_behind_by_minutes_and_ticks_are_usable_all_the_same() -> None:
+    rows = judged(1, 20_000).rows.values()
+    behind = [
+        row.tick
+        for row in rows
+        if row.tick.ts_recv_ns is not None and row.tick.ts_recv_ns < row.tick.ts_event_ns - 10**10
+    ]
+    assert len(behind) > 20
 
 
 def test_two_symbols_are_traded_on_two_venues_in_one_partition() -> None:

@@ -25,7 +25,7 @@ FIRST, RESTART = Decision.FIRST, Decision.RESTART
 def history() -> tuple[Expected, list[Message]]:
     """One partition's ticks through the kernel, as feature rows."""
     raw, ends = [], Counter()
-    for each in islice(messages(27, 1), 1500):
+    for each in islice(messages(27, 1), 3000):
         raw.append(Message(0, ends[0], each.timestamp_ms, each.key, each.value))
         ends[0] += 1
     whole = RawBatch(
