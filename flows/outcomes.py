@@ -22,7 +22,8 @@ from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
 from flows.runtime.process import end_on_error
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
-from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin, Publish, Specs, span_of
+from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin, Publish
+from flows.stages.specs import Specs, span_of
 from flows.targets import label_kernel
 from schemas import topics
 

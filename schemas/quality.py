@@ -32,7 +32,7 @@ class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
     role
         ``champion`` decided, ``challenger`` scored in its shadow.
     count
-        Judged predictions in the window.
+        Evaluated predictions in the window.
     prevalence
         Share of positive truths, in [0, 1]: the PR-AUC of a random score.
     pr_auc, roc_auc
@@ -66,7 +66,7 @@ class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QualityPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Every model of one target, judged on the same window.
+    """Every model of one target, evaluated over the same window.
 
     Attributes
     ----------

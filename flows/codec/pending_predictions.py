@@ -67,6 +67,8 @@ class PredictionBatch:
     ----------
     offset
         On ``predictions``.
+    ts_effective_ns
+        The newest time of the symbol so far, int64, shape (n,): :class:`EffectiveTimes`.
     origin_partition, origin_offset
         Where in ``ticks.raw`` the tick came from.
     model_set
@@ -89,9 +91,35 @@ class PredictionBatch:
     feature_set: Int32
     model_set: Int32
     scores: Float64
+    ts_effective_ns: Int64
 
     def __len__(self) -> int:
         return len(self.offset)
+
+
+class EffectiveTimes:
+    """The newest time of each symbol of one partition: what a late prediction was scored at."""
+
+    def __init__(self) -> None:
+        self._newest: dict[int, int] = {}
+
+    def of(self, symbol_id: Int32, ts_event_ns: Int64, late: Bool) -> Int64:
+        """Return each prediction's effective time, int64, shape (n,); arguments of that shape.
+
+        A prediction that is not late is the newest of its symbol, also where its symbol began anew.
+        """
+        newest = self._newest
+        if not late.any():
+            newest.update(zip(symbol_id.tolist(), ts_event_ns.tolist(), strict=True))
+            return ts_event_ns
+        found = ts_event_ns.copy()
+        columns = zip(symbol_id.tolist(), ts_event_ns.tolist(), late.tolist(), strict=True)
+        for row, (symbol, time_ns, is_late) in enumerate(columns):
+            if is_late:
+                found[row] = newest.setdefault(symbol, time_ns)
+            else:
+                newest[symbol] = time_ns
+        return found
 
 
 def decode_predictions(
@@ -135,6 +163,7 @@ def decode_predictions(
             feature_set=np.array([each.feature_set for each in found], np.int32),
             model_set=np.array(numbers, np.int32),
             scores=_scores(found),
+            ts_effective_ns=np.array([each.ts_event_ns for each in found], np.int64),
         ),
         broken,
     )

@@ -1,22 +1,28 @@
 """Live quality: how well each model did over the last hour of event time, at a constant cost.
 
-Nothing is kept per prediction. Each minute's scores are folded into a vector of sums; the window's
-vector is the sum of its minutes, and all figures come from it. What counts is what training
-counts: the first warm prediction of each symbol and second. Ranking figures (PR-AUC, ROC-AUC)
-rest on a histogram of the log odds with bins of 1/64, in which equal means tied: exact but for
-differences of less than 1.6 % in the odds. Everything else is exact.
+Nothing is kept per prediction. Each minute's scores are folded into a vector of sums, per partition
+and model; the window's vector is the sum of its minutes, and all figures come from it by
+:mod:`flows.monitoring.figures`. What counts is what training counts: the first warm prediction of
+each symbol and second, by its effective time.
 """
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
 
+from flows.monitoring.figures import (
+    classifier_figures,
+    classifier_sums,
+    forecast_figures,
+    forecast_sums,
+)
 from flows.numeric.arrays import Float64, Int32, Int64
-from flows.numeric.time import NS_PER_S
+from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from schemas.models import TargetKind
-from schemas.quality import ModelQuality, QualityPoint, ReliabilityBin
+from schemas.quality import ModelQuality, QualityPoint
 
 Role = Literal["champion", "challenger"]
 
@@ -24,18 +30,10 @@ WINDOW_S: Final = 3600
 MINUTE_S: Final = 60
 # Of event time, between two points of the history.
 INTERVAL_S: Final = 5
-RELIABILITY_BINS: Final = 10
-
-_ODDS_LIMIT = 8.0
-_BINS = 1024
-_HISTOGRAM = slice(0, 2 * _BINS)
-_RELIABILITY = slice(2 * _BINS, 2 * _BINS + 3 * RELIABILITY_BINS)
-_SQUARES = 2 * _BINS + 3 * RELIABILITY_BINS
-_CLASSIFIER_WIDTH = _SQUARES + 1
 
 
 class FirstOfSecond:
-    """Picks the first prediction of each symbol and second, over all batches of one partition."""
+    """Pick the first prediction of each symbol and second, over all batches of one partition."""
 
     def __init__(self) -> None:
         self._last = np.empty(0, np.int64)
@@ -46,7 +44,7 @@ class FirstOfSecond:
         Parameters
         ----------
         symbol_id, ts_ns
-            int32 and int64, shape (n,), each symbol's in the order of time.
+            int32 and int64, shape (n,): effective times, so each symbol's rise between restarts.
         """
         if len(ts_ns) == 0:
             return np.empty(0, np.int64)
@@ -69,6 +67,8 @@ class Evaluated:
 
     Attributes
     ----------
+    partition
+        The partition of ``predictions`` that they came from.
     ts_event_ns
         int64, shape (n,): event time of the prediction.
     scores
@@ -85,117 +85,14 @@ class Evaluated:
     ts_event_ns: Int64
     scores: Float64
     truths: Float64
-
-
-def classifier_sums(scores: Float64, truths: Float64) -> Float64:
-    """Fold probabilities and truths into the vector that figures are computed from.
-
-    Parameters
-    ----------
-    scores
-        float64, shape (n,), in [0, 1].
-    truths
-        float64, shape (n,), 0 or 1.
-    """
-    sums = np.zeros(_CLASSIFIER_WIDTH)
-    happened = truths > 0.5
-    with np.errstate(divide="ignore"):
-        odds = np.log(scores) - np.log1p(-scores)
-    place = (np.clip(odds, -_ODDS_LIMIT, _ODDS_LIMIT) + _ODDS_LIMIT) * (_BINS / 2 / _ODDS_LIMIT)
-    bins = np.minimum(place.astype(np.int64), _BINS - 1)
-    sums[_HISTOGRAM] = np.bincount(bins + _BINS * happened, minlength=2 * _BINS)
-    tenth = np.minimum((scores * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
-    sums[_RELIABILITY] = np.concatenate(
-        [
-            np.bincount(tenth, weights=weights, minlength=RELIABILITY_BINS)
-            for weights in (None, scores, happened.astype(np.float64))
-        ]
-    )
-    sums[_SQUARES] = np.sum((scores - happened) ** 2)
-    return sums
-
-
-def forecast_sums(scores: Float64, truths: Float64) -> Float64:
-    """Fold forecasts and realized values, each float64 of shape (n,), into their sums."""
-    error = scores - truths
-    return np.array(
-        [
-            len(scores),
-            np.sum(error**2),
-            np.sum(np.abs(error)),
-            np.sum(truths**2),
-            np.sum(np.abs(truths)),
-        ]
-    )
-
-
-def classifier_figures(sums: Float64) -> dict[str, float | list[ReliabilityBin] | int | None]:
-    """Return the figures of a classifier, named as in ``schemas.quality.ModelQuality``."""
-    negative, positive = sums[_HISTOGRAM].reshape(2, _BINS)
-    hits, misses = positive.sum(), negative.sum()
-    count = hits + misses
-    prevalence = hits / count
-    spread = prevalence * (1 - prevalence)
-    brier = sums[_SQUARES] / count
-    reliability = _reliability(sums)
-    weighted = [abs(each.mean_score - each.truth_rate) * each.count for each in reliability]
-    both = bool(hits) and bool(misses)
-    return {
-        "count": int(count),
-        "prevalence": float(prevalence),
-        "pr_auc": _average_precision(positive, negative) if both else None,
-        "roc_auc": _roc_auc(positive, negative) if both else None,
-        "brier": float(brier),
-        "brier_skill": float(1 - brier / spread) if both else None,
-        "calibration_error": float(sum(weighted) / count),
-        "reliability": reliability,
-    }
-
-
-def forecast_figures(sums: Float64) -> dict[str, float | int]:
-    """Return the figures of a forecast, named as in ``schemas.quality.ModelQuality``."""
-    count = sums[0]
-    return {
-        "count": int(count),
-        "rmse": float(np.sqrt(sums[1] / count)),
-        "mae": float(sums[2] / count),
-        "persistence_rmse": float(np.sqrt(sums[3] / count)),
-        "persistence_mae": float(sums[4] / count),
-    }
-
-
-def _average_precision(positive: Float64, negative: Float64) -> float:
-    hits = np.cumsum(positive[::-1])
-    alarms = hits + np.cumsum(negative[::-1])
-    precision = np.divide(hits, alarms, out=np.zeros_like(hits), where=alarms > 0)
-    return float(np.sum(precision * positive[::-1]) / hits[-1])
-
-
-def _roc_auc(positive: Float64, negative: Float64) -> float:
-    below = np.cumsum(negative) - negative
-    return float(np.sum(positive * (below + negative / 2)) / (positive.sum() * negative.sum()))
-
-
-def _reliability(sums: Float64) -> list[ReliabilityBin]:
-    counts, promised, happened = sums[_RELIABILITY].reshape(3, RELIABILITY_BINS)
-    return [
-        ReliabilityBin(
-            low=at / RELIABILITY_BINS,
-            high=(at + 1) / RELIABILITY_BINS,
-            count=int(counts[at]),
-            mean_score=float(promised[at] / counts[at]),
-            truth_rate=float(happened[at] / counts[at]),
-        )
-        for at in np.flatnonzero(counts).tolist()
-    ]
+    partition: int = 0
 
 
 @dataclass(slots=True)
 class _Model:
     """One model's minutes, oldest first: (number of the minute, sums)."""
 
-    role: Role
-    variant: str | None
+    variant: str | None = None
     minutes: deque[tuple[int, Float64]] = field(default_factory=deque)
 
     def add(self, minute: int, sums: Float64) -> None:
@@ -214,15 +111,30 @@ class _Model:
 
 
 @dataclass(slots=True)
-class _Target:
-    kind: TargetKind
+class _Window:
+    """What one partition knows of one target: its own newest time, and each model's minutes."""
+
     newest_ns: int
     due_ns: int
+    fresh: bool = True  # observed since the last point
     models: dict[str, _Model] = field(default_factory=dict)
+
+    def oldest_minute(self) -> int | None:
+        return min((model.minutes[0][0] for model in self.models.values()), default=None)
+
+
+@dataclass(slots=True)
+class _Target:
+    kind: TargetKind
+    champion: str | None = None
+    windows: dict[int, _Window] = field(default_factory=dict)
 
 
 class QualityMonitor:
     """Rolling figures of every model of every target, all over the same predictions.
+
+    Each partition has a window of its own, since partitions need not be equally far; a point adds
+    the windows up. A partition without new truths counts until it is a window behind the newest.
 
     Not safe for use by several threads at once.
 
@@ -240,76 +152,94 @@ class QualityMonitor:
         self._targets: dict[str, _Target] = {}
 
     def observe(self, evaluated: Evaluated) -> None:
-        """Add predictions. Times more than a window older than the newest start the window anew.
+        """Add predictions of one partition.
 
-        So an old recording can follow a new one.
+        Times more than a window older than the partition's newest start its window anew, so that
+        an old recording can follow a new one.
         """
         if len(evaluated.scores) == 0:
             return
-        target = self._target(evaluated)
-        model = target.models.get(evaluated.model)
-        if model is None:
-            model = target.models[evaluated.model] = _Model(evaluated.role, evaluated.variant)
+        target = self._targets.setdefault(evaluated.target, _Target(evaluated.kind))
+        if target.kind != evaluated.kind:
+            target = self._targets[evaluated.target] = _Target(evaluated.kind)
         if evaluated.role == "champion":
-            for other in target.models.values():
-                other.role = "challenger"
-        model.role = evaluated.role
-        model.variant = evaluated.variant or model.variant
+            target.champion = evaluated.model
+        window = self._window(target, evaluated)
         fold = classifier_sums if evaluated.kind == "classification" else forecast_sums
-        minutes = evaluated.ts_event_ns // (MINUTE_S * NS_PER_S)
-        first = target.newest_ns // (MINUTE_S * NS_PER_S) - self._minutes + 1
-        for minute in np.unique(minutes).tolist():
-            if minute >= first:
-                chosen = minutes == minute
-                model.add(minute, fold(evaluated.scores[chosen], evaluated.truths[chosen]))
+        minutes = evaluated.ts_event_ns // NS_PER_MINUTE
+        first = window.newest_ns // NS_PER_MINUTE - self._minutes + 1
+        for minute in np.unique(minutes[minutes >= first]).tolist():
+            model = window.models.setdefault(evaluated.model, _Model())
+            model.variant = evaluated.variant or model.variant
+            chosen = minutes == minute
+            model.add(minute, fold(evaluated.scores[chosen], evaluated.truths[chosen]))
 
     def points(self) -> list[QualityPoint]:
-        """Return a point for each target whose event time has moved on by the interval."""
+        """Return a point for each target of which a partition has moved on by the interval."""
         found = []
         for name, target in self._targets.items():
-            if target.newest_ns >= target.due_ns:
-                target.due_ns = target.newest_ns + self._interval_ns
+            windows = target.windows.values()
+            if any(window.newest_ns >= window.due_ns for window in windows):
+                self._forget_idle(target)
+                for window in target.windows.values():
+                    window.due_ns = window.newest_ns + self._interval_ns
+                    window.fresh = False
                 found.append(self._point(name, target))
         return found
 
-    def _target(self, evaluated: Evaluated) -> _Target:
+    def forget(self, partition: int) -> None:
+        """Leave out a partition that this process no longer reads."""
+        for target in self._targets.values():
+            target.windows.pop(partition, None)
+
+    def _window(self, target: _Target, evaluated: Evaluated) -> _Window:
         newest_ns = int(evaluated.ts_event_ns.max())
-        target = self._targets.get(evaluated.target)
-        window_ns = self._minutes * MINUTE_S * NS_PER_S
-        if target is None or newest_ns < target.newest_ns - window_ns:
-            target = _Target(evaluated.kind, newest_ns, newest_ns)
-            self._targets[evaluated.target] = target
-        if newest_ns > target.newest_ns:
-            target.newest_ns = newest_ns
-            first = newest_ns // (MINUTE_S * NS_PER_S) - self._minutes + 1
-            for name, model in list(target.models.items()):
+        window = target.windows.get(evaluated.partition)
+        if window is None or newest_ns < window.newest_ns - self._minutes * NS_PER_MINUTE:
+            window = target.windows[evaluated.partition] = _Window(newest_ns, newest_ns)
+        if newest_ns > window.newest_ns:
+            window.newest_ns = newest_ns
+            first = newest_ns // NS_PER_MINUTE - self._minutes + 1
+            for name, model in list(window.models.items()):
                 model.forget_before(first)
                 if not model.minutes:
-                    del target.models[name]
-        return target
+                    del window.models[name]
+        window.fresh = True
+        return window
+
+    def _forget_idle(self, target: _Target) -> None:
+        newest_ns = max(window.newest_ns for window in target.windows.values())
+        oldest_ns = newest_ns - self._minutes * NS_PER_MINUTE
+        for partition, window in list(target.windows.items()):
+            if window.newest_ns < oldest_ns and not window.fresh:
+                del target.windows[partition]
 
     def _point(self, name: str, target: _Target) -> QualityPoint:
+        windows = target.windows.values()
+        variants: dict[str, str | None] = {}
+        sums: dict[str, list[Float64]] = {}
+        for window in windows:
+            for ref, model in window.models.items():
+                sums.setdefault(ref, []).extend(each for _minute, each in model.minutes)
+                variants[ref] = model.variant or variants.get(ref)
+        figures: Callable[[Float64], Mapping[str, Any]] = (
+            classifier_figures if target.kind == "classification" else forecast_figures
+        )
         models = [
             ModelQuality(
                 model=ref,
-                role=model.role,
-                variant=model.variant,
-                **self._figures(target.kind, model),
+                role="champion" if ref == target.champion else "challenger",
+                variant=variants[ref],
+                **figures(np.sum(parts, axis=0)),
             )
-            for ref, model in target.models.items()
-            if model.minutes
+            for ref, parts in sums.items()
         ]
         models.sort(key=lambda each: (each.role != "champion", each.model))
-        oldest = min(model.minutes[0][0] for model in target.models.values() if model.minutes)
+        oldest = min(minute for each in windows if (minute := each.oldest_minute()) is not None)
         return QualityPoint(
             target=name,
             kind=target.kind,
-            ts_ns=target.newest_ns,
-            from_ns=oldest * MINUTE_S * NS_PER_S,
+            ts_ns=max(window.newest_ns for window in windows),
+            from_ns=oldest * NS_PER_MINUTE,
             models=models,
         )
-
-    @staticmethod
-    def _figures(kind: TargetKind, model: _Model) -> dict[str, Any]:
-        total = np.sum([sums for _minute, sums in model.minutes], axis=0)
-        return classifier_figures(total) if kind == "classification" else forecast_figures(total)

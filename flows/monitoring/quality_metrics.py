@@ -15,7 +15,7 @@ FIGURES = {
     "rmse": "Root mean squared error of the forecast over the last hour.",
     "mae": "Mean absolute error of the forecast over the last hour.",
     "persistence_rmse": "Root mean squared error of the forecast that nothing changes.",
-    "count": "Judged predictions in the window.",
+    "count": "Evaluated predictions in the window.",
 }
 
 
@@ -31,8 +31,8 @@ class QualityMetrics(ServedMetrics):
         self.outcomes = self._counter("voltick_outcomes", "Outcomes published.")
         self.dropped = self._counter(
             "voltick_outcomes_dropped",
-            "Predictions that cannot be judged: the truth lies across a gap or restart, or their"
-            " model is unknown.",
+            "Predictions without an outcome: the truth lies across a gap or restart, or the model"
+            " or its horizon was not known in time.",
         )
         self.unreadable = self._counter(
             "voltick_outcomes_unreadable", "Messages on predictions that are none."

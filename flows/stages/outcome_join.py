@@ -2,8 +2,8 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -12,6 +12,7 @@ import structlog
 from flows.codec.batch import RawBatch, SymbolTable, partition_key
 from flows.codec.outputs import OutputBatch, Records
 from flows.codec.pending_predictions import (
+    EffectiveTimes,
     ModelSet,
     ModelSetTable,
     PendingPredictions,
@@ -23,16 +24,15 @@ from flows.monitoring.quality import Evaluated, FirstOfSecond, QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
 from flows.numeric.arrays import Float64, Int64
 from flows.numeric.background import BackgroundKernel
-from flows.targets import Realize, Realized, Realizer, truth
+from flows.stages.specs import Span, span_of
+from flows.targets import NOTHING_HELD, Realize, Realized, Realizer, truth
 from schemas import topics
-from schemas.models import ModelManifest, TargetKind, TargetSpec
+from schemas.models import TargetKind, TargetSpec
 from schemas.predictions import Outcome, OutcomeScore
 from schemas.quality import QualityPoint
 
 SpecOf = Callable[[str], TargetSpec | None]
 Publish = Callable[[list[QualityPoint]], None]
-# Horizon and lookback, seconds.
-Span = tuple[int, int]
 # Offset that made it known, offset of the prediction, key, outcome.
 Message = tuple[int, int, bytes, bytes]
 
@@ -41,61 +41,36 @@ DEFAULT_SPAN: Span = (60, 3600)
 _ENCODER = msgspec.json.Encoder()
 
 
-def span_of(spec: TargetSpec) -> Span:
-    """Return the horizon and lookback of a target's label, seconds."""
-    return spec.horizon_s, spec.lookback_s
-
-
-class Specs:
-    """The target that each model was trained for, by ``name@version``, read from the store once.
+class _Horizon:
+    """The predictions of one partition that wait for the truth of one horizon.
 
     Parameters
     ----------
-    manifest_of
-        Reads a model's manifest, as ``ModelStore.manifest`` does.
-    unknown
-        What ``manifest_of`` raises where the model is not known.
+    since
+        Offset of the first prediction it sees, for a horizon that is added while the flow runs. It
+        has outcomes for predictions from where its state no longer depends on what lies before
+        ``since``: so every outcome is the one that a run from the beginning finds. None for one
+        that has been there since the rebuild.
     """
 
     def __init__(
-        self,
-        manifest_of: Callable[[str], ModelManifest],
-        unknown: tuple[type[Exception], ...],
+        self, span: Span, form: Callable[[], Realize] | None, since: int | None = None
     ) -> None:
-        self._manifest_of = manifest_of
-        self._unknown = unknown
-        self._specs: dict[str, TargetSpec | None] = {}
-
-    def __call__(self, ref: str) -> TargetSpec | None:
-        """Return the target, None where predictions of this model cannot be evaluated."""
-        if ref not in self._specs:
-            self._specs[ref] = self._load(ref)
-        return self._specs[ref]
-
-    def _load(self, ref: str) -> TargetSpec | None:
-        log = structlog.get_logger()
-        try:
-            spec = self._manifest_of(ref).target
-        except self._unknown as error:
-            log.warning("predictions cannot be judged", model=ref, cause=str(error))
-            return None
-        if spec.kind == "classification" and spec.level is None:
-            log.warning("predictions cannot be judged", model=ref, cause="its target has no level")
-            return None
-        return spec
-
-
-class _Horizon:
-    """The predictions of one partition that wait for the truth of one horizon."""
-
-    def __init__(self, span: Span, form: Callable[[], Realize] | None) -> None:
         self.span = span
+        self._since = since
+        self.complete_from = 0 if since is None else NOTHING_HELD
+        self.left_out = 0  # in the newest batch, because the horizon was not complete
         self.realizer = Realizer(*span, form=form)
         self.pending = PendingPredictions()
         self.counted: dict[str, FirstOfSecond] = {}
 
     def push(self, batch: PredictionBatch) -> "list[_Known]":
         """Fold a batch in; return what it makes known, by batch and set of models."""
+        since = self._since
+        # Only once something was folded in does the state say what it depends on.
+        seen = since is not None and len(batch) > 0 and batch.offset[0] > since
+        if since is not None and seen and self.realizer.rebuild_from > since:
+            self._since, self.complete_from = None, int(batch.offset[0])
         self.pending.add(batch)
         realized = self.realizer.update(
             offset=batch.offset,
@@ -107,10 +82,14 @@ class _Horizon:
             restart=batch.restart,
         )
         known = []
+        self.left_out = 0
         for source, rows, places in self.pending.take(realized.number):
+            whole = source.offset[rows] >= self.complete_from
+            self.left_out += int(np.count_nonzero(~whole))
             for model_set in np.unique(source.model_set[rows]).tolist():
-                chosen = source.model_set[rows] == model_set
-                known.append(_Known(source, rows[chosen], places[chosen], model_set, realized))
+                chosen = whole & (source.model_set[rows] == model_set)
+                if chosen.any():
+                    known.append(_Known(source, rows[chosen], places[chosen], model_set, realized))
         return known
 
 
@@ -121,6 +100,21 @@ class _Partition:
         self.symbols = SymbolTable()
         self.models = ModelSetTable()
         self.horizons = [_Horizon(span, form) for span in spans]
+        self.times = EffectiveTimes()
+        self._form = form
+
+    def meet(self, specs: Iterable[TargetSpec], offset: int) -> None:
+        """Add horizons for targets of a span that no horizon has yet."""
+        for spec in specs:
+            span = span_of(spec)
+            if all(horizon.span != span for horizon in self.horizons):
+                self.horizons.append(_Horizon(span, self._form, offset))
+                structlog.get_logger().info(
+                    "outcomes of a new horizon begin once its lookback is full",
+                    target=spec.name,
+                    horizon_s=span[0],
+                    lookback_s=span[1],
+                )
 
     @property
     def rebuild_from(self) -> int:
@@ -163,8 +157,8 @@ class OutcomeJoin:
     spec_of
         The target that a model was trained for; None where it has no outcomes.
     spans
-        Horizons and lookbacks of the labels, seconds. Fixed for a run, so that the state is a
-        function of the log: targets of another span have outcomes after the next start.
+        Horizons and lookbacks of the labels to begin with, seconds. Others are added when a
+        prediction of such a target comes.
     publish
         Called with each new point of live quality; must be quick.
     kernel
@@ -213,20 +207,32 @@ class OutcomeJoin:
     def _join(self, raw: RawBatch, state: _Partition) -> list[Records]:
         batch, broken = decode_predictions(raw.values, raw.offsets, state.symbols, state.models)
         self._count(raw, len(batch), broken)
+        batch = replace(
+            batch,
+            ts_effective_ns=state.times.of(batch.symbol_id, batch.ts_event_ns, batch.late),
+        )
+        if len(batch):
+            state.meet(self._specs_in(batch, state), int(batch.offset[0]))
         names = list(state.symbols.ids)
         evaluated: list[Evaluated] = []
         messages: list[Message] = []
         for horizon in state.horizons:
             for known in horizon.push(batch):
-                targets = self._targets(state.models.known[known.model_set], known, horizon.span)
+                models = state.models.known[known.model_set]
+                targets = self._targets(models, known, horizon.span)
                 if not targets:
+                    # Counted once, by the first horizon, where no other one has a target either.
+                    if raw.emit and horizon is state.horizons[0] and not self._has_target(models):
+                        self._metrics.dropped.inc(len(known.rows))
                     continue
-                evaluated += _evaluated(targets, known, horizon.counted)
+                evaluated += _evaluated(targets, known, horizon.counted, raw.partition)
                 found = _outcomes(targets, known, names, batch)
                 messages += found
                 if raw.emit:
                     self._metrics.outcomes.inc(len(found))
                     self._metrics.dropped.inc(len(known.rows) - len(found))
+            if raw.emit:
+                self._metrics.dropped.inc(horizon.left_out)
         self._watch(evaluated, show=raw.emit)
         if not messages:
             return []
@@ -240,6 +246,17 @@ class OutcomeJoin:
                 [value for _known, _offset, _key, value in messages],
             )
         ]
+
+    def _specs_in(self, batch: PredictionBatch, state: _Partition) -> Iterator[TargetSpec]:
+        """Return the targets of the models in a batch, as far as they are known."""
+        for number in np.unique(batch.model_set).tolist():
+            for own in state.models.known[number]:
+                spec = self._spec_of(own.ref)
+                if spec is not None:
+                    yield spec
+
+    def _has_target(self, models: ModelSet) -> bool:
+        return any(self._spec_of(own.ref) is not None for own in models)
 
     def _count(self, raw: RawBatch, usable: int, broken: list[tuple[int, str]]) -> None:
         if not raw.emit:
@@ -275,7 +292,7 @@ class OutcomeJoin:
 
 
 def _evaluated(
-    targets: list[_Target], known: _Known, counted: dict[str, FirstOfSecond]
+    targets: list[_Target], known: _Known, counted: dict[str, FirstOfSecond], partition: int
 ) -> list[Evaluated]:
     found = []
     batch = known.batch
@@ -284,11 +301,13 @@ def _evaluated(
         defined = np.flatnonzero(~np.isnan(target.truth) & batch.warm[known.rows])
         rows = known.rows[defined]
         first = counted.setdefault(own.target, FirstOfSecond()).pick(
-            batch.symbol_id[rows], batch.ts_event_ns[rows]
+            batch.symbol_id[rows], batch.ts_effective_ns[rows]
         )
         defined, rows = defined[first], rows[first]
         for at, ref in enumerate((own.ref, *own.shadow)):
             scores = batch.scores[rows, target.column + at]
+            if target.kind == "classification" and not _are_probabilities(scores):
+                continue  # of a foreign writer: the product's own are in [0, 1]
             found.append(
                 Evaluated(
                     target=own.target,
@@ -299,9 +318,14 @@ def _evaluated(
                     ts_event_ns=batch.ts_event_ns[rows],
                     scores=scores,
                     truths=target.truth[defined],
+                    partition=partition,
                 )
             )
     return found
+
+
+def _are_probabilities(scores: Float64) -> bool:
+    return bool(((scores >= 0) & (scores <= 1)).all())
 
 
 def _outcomes(

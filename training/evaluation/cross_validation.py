@@ -65,7 +65,6 @@ class FoldScores:
     fold: Fold
     spec: TargetSpec
     truth: Bool | Float64
-    climate: float
     scores: dict[str, Float64]
     thresholds: dict[str, float]
 
@@ -95,11 +94,6 @@ class OutOfFold:
         return np.concatenate(
             [part.scores[variant] >= part.thresholds[variant] for part in self.folds]
         )
-
-    @property
-    def climate(self) -> float:
-        """Prevalence in the training parts."""
-        return float(np.mean([part.climate for part in self.folds]))
 
 
 def fit_spec(spec: TargetSpec, dataset: Dataset, rows: Int64) -> TargetSpec:
@@ -237,7 +231,6 @@ def cross_validate(
                 fold,
                 fitted,
                 labels(fitted, dataset.quantity[fold.test]),
-                float(np.mean(train_truth)),
                 scores,
                 thresholds,
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from flows.monitoring import figures
 from flows.numeric.arrays import Bool, Float64, Int64
 
 
@@ -62,30 +63,13 @@ def pr_auc(truth: Bool, score: Float64) -> float:
     return weighted_pr_auc(rank(truth, score))
 
 
-def brier_skill(truth: Bool, score: Float64, climate: float | None = None) -> float:
-    """Return 1 - Brier / Brier of always saying ``climate`` (default: the sample's prevalence)."""
-    observed = truth.astype(np.float64)
-    rate = float(observed.mean()) if climate is None else climate
-    reference = float(np.mean((observed - rate) ** 2))
-    if reference == 0:
-        return float("nan")
-    return 1.0 - float(np.mean((observed - score) ** 2)) / reference
-
-
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Mean score and frequency of the event in bins of equal count."""
+    """Mean score and frequency of the event in bins of equal count, for a diagram."""
 
     mean_score: list[float]
     frequency: list[float]
     count: list[int]
-
-    @property
-    def error(self) -> float:
-        """Expected calibration error: count-weighted mean of |frequency - score|."""
-        total = sum(self.count)
-        rows = zip(self.mean_score, self.frequency, self.count, strict=True)
-        return sum(abs(score - rate) * n for score, rate, n in rows) / total if total else 0.0
 
 
 def reliability(truth: Bool, score: Float64, bins: int = 10) -> Reliability:
@@ -141,29 +125,27 @@ def budget_threshold(score: Float64, budget: float) -> float:
     return float(np.quantile(score, 1 - budget, method="higher"))
 
 
-def classification_metrics(
-    truth: Bool, score: Float64, *, alert: Bool, climate: float
-) -> dict[str, float]:
-    """Return point measures by name.
+def classification_metrics(truth: Bool, score: Float64, *, alert: Bool) -> dict[str, float]:
+    """Return point measures by name; those that live quality has too are the same functions.
 
     Parameters
     ----------
     truth, score, alert
         Shape (n,); alerts were decided by thresholds from training folds.
-    climate
-        Prevalence in training: the constant score of a forecaster without a model.
     """
     counts = confusion(truth, alert)
     both = 0 < truth.sum() < len(truth)
     prevalence = float(truth.mean())
     area = pr_auc(truth, score)
+    sums = figures.classifier_sums(score, truth.astype(np.float64))
+    skill = figures.brier_skill(sums)
     return {
         "prevalence": prevalence,
         "pr_auc": area,
         "lift_over_prevalence": area / prevalence if prevalence else float("nan"),
         "roc_auc": float(roc_auc_score(truth, score)) if both else float("nan"),
-        "brier_skill": brier_skill(truth, score, climate),
-        "calibration_error": reliability(truth, score).error,
+        "brier_skill": float("nan") if skill is None else skill,
+        "calibration_error": figures.calibration_error(sums),
         "alert_share": float(alert.mean()),
         "precision_at_budget": counts.precision,
         "recall_at_budget": counts.recall,

@@ -126,9 +126,7 @@ def _metrics(scored: OutOfFold, variant: str, kind: str) -> dict[str, float]:
     if kind == "regression":
         return regression_metrics(truth.astype(np.float64), score)
     alert = scored.alert(variant)
-    return classification_metrics(
-        truth.astype(np.bool_), score, alert=alert, climate=scored.climate
-    )
+    return classification_metrics(truth.astype(np.bool_), score, alert=alert)
 
 
 def summarise(

@@ -8,15 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from flows.monitoring.quality import (
-    Evaluated,
-    FirstOfSecond,
-    QualityMonitor,
+from flows.monitoring.figures import (
     classifier_figures,
     classifier_sums,
     forecast_figures,
     forecast_sums,
 )
+from flows.monitoring.quality import Evaluated, FirstOfSecond, QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
 from flows.numeric.time import NS_PER_S
 
@@ -170,6 +168,40 @@ def test_old_recording_after_a_new_one_starts_the_window_anew():
     assert monitor.points()
     monitor.observe(evaluated([0, 1], [0.5, 0.5], [1, 0]))
     assert only_point(monitor).models[0].count == 2
+
+
+@pytest.mark.parametrize("behind_s", [0, 600, 7200], ids=["equally far", "minutes", "hours"])
+def test_partitions_add_up_however_far_apart_they_are(behind_s):
+    monitor = QualityMonitor()
+    scores, truths = sample(4, 300)
+    for at in range(100):
+        for partition in range(3):
+            row = [100 * partition + at]
+            seconds = [at - partition * behind_s]
+            monitor.observe(evaluated(seconds, scores[row], truths[row], partition=partition))
+    expected = classifier_figures(classifier_sums(scores, truths))
+    point = only_point(monitor)
+    [model] = point.models
+    assert model.count == 300
+    assert model.pr_auc == expected["pr_auc"]
+    assert model.calibration_error == pytest.approx(expected["calibration_error"])
+    assert point.ts_ns == (START_S + 99) * NS_PER_S
+
+
+def test_a_partition_that_falls_silent_counts_for_a_window_and_no_longer():
+    monitor = QualityMonitor(window_s=120)
+    monitor.observe(evaluated([0], [0.5], [1], partition=1))
+    for seconds, count in ((0, 2), (120, 2), (125, 2), (180, 3)):
+        monitor.observe(evaluated([seconds], [0.5], [1], partition=0))
+        assert only_point(monitor).models[0].count == count
+
+
+def test_a_partition_that_was_given_away_no_longer_counts():
+    monitor = QualityMonitor()
+    for partition in (0, 1):
+        monitor.observe(evaluated([0], [0.5], [1], partition=partition))
+    monitor.forget(1)
+    assert only_point(monitor).models[0].count == 1
 
 
 def test_metrics_show_the_newest_figures_and_drop_what_is_gone():

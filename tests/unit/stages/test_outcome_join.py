@@ -1,5 +1,6 @@
 """Outcomes against the labels of training, whatever the batches and wherever a run began."""
 
+import json
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -13,10 +14,13 @@ from flows.codec.batch import RawBatch
 from flows.errors import ModelRejectedError
 from flows.monitoring.quality import QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
-from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin, Specs, span_of
+from flows.numeric.time import NS_PER_S
+from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin
+from flows.stages.specs import RETRY_S, Specs, span_of
+from flows.targets import Realizer
 from schemas.models import TargetSpec
 from schemas.predictions import Outcome, Prediction
-from tests.support.outcomes import expected, stream
+from tests.support.outcomes import expected, own, stream
 
 SPIKE = TargetSpec(name="spike", kind="classification", definition="relative", level=1.1)
 CALM = TargetSpec(name="calm", kind="classification", definition="absolute", level=0.002)
@@ -25,9 +29,15 @@ MODELS = {"spike": "s@1", "calm": "c@1", "move": "m@1"}
 SPECS = {"s@1": SPIKE, "c@1": CALM, "m@1": MOVE}
 
 
-def step(monitor=None, spec_of=SPECS.get, publish=lambda _points: None) -> OutcomeJoin:
+def step(
+    monitor=None,
+    spec_of=SPECS.get,
+    publish=lambda _points: None,
+    metrics=None,
+    spans=(DEFAULT_SPAN,),
+) -> OutcomeJoin:
     return OutcomeJoin(
-        spec_of, [DEFAULT_SPAN], monitor or QualityMonitor(), QualityMetrics(), publish
+        spec_of, spans, monitor or QualityMonitor(), metrics or QualityMetrics(), publish
     )
 
 
@@ -73,11 +83,11 @@ def test_outcomes_are_the_labels_of_training_whatever_the_batches(seed, cuts):
         assert outcome.ts_known_ns == made[known].ts_event_ns
         assert outcome.ts_event_ns == source.ts_event_ns
         assert outcome.symbol == source.symbol
-        values = {name: (own.value, own.truth) for name, own in outcome.scores.items()}
+        values = {name: (each.value, each.truth) for name, each in outcome.scores.items()}
         assert values == wanted[outcome.offset][1]
-        for name, own in outcome.scores.items():
-            assert own.score == source.scores[name].score
-            assert own.shadow == source.scores[name].shadow
+        for name, joined in outcome.scores.items():
+            assert joined.score == source.scores[name].score
+            assert joined.shadow == source.scores[name].shadow
 
 
 @settings(max_examples=25)
@@ -158,33 +168,184 @@ def test_live_quality_compares_models_on_the_same_predictions():
     assert newest["move"].models[0].persistence_rmse > 0
 
 
-def test_specs_are_asked_for_once_and_unknown_ones_are_none():
-    asked = []
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
 
-    class Manifest:
-        target = SPIKE
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Manifest:
+    def __init__(self, target: TargetSpec) -> None:
+        self.target = target
+
+
+def test_a_known_target_is_asked_for_once_and_an_unknown_one_once_a_minute():
+    asked = []
+    store = {"s@1": Manifest(SPIKE), "raw@1": Manifest(msgspec.structs.replace(SPIKE, level=None))}
 
     def manifest_of(ref: str):
         asked.append(ref)
-        if ref == "gone@1":
+        if ref not in store:
             message = "not in the store"
             raise ModelRejectedError(message)
-        if ref == "raw@1":
-            raw = Manifest()
-            raw.target = msgspec.structs.replace(SPIKE, level=None)
-            return raw
-        return Manifest()
+        return store[ref]
 
-    specs = Specs(manifest_of, (ModelRejectedError,))
-    assert [specs("s@1"), specs("s@1"), specs("gone@1"), specs("gone@1"), specs("raw@1")] == [
-        SPIKE,
-        SPIKE,
-        None,
-        None,
-        None,
-    ]
-    assert asked == ["s@1", "gone@1", "raw@1"]
+    clock = Clock()
+    specs = Specs(manifest_of, (ModelRejectedError,), clock)
+    refs = ["s@1", "s@1", "new@1", "new@1", "raw@1"]
+    assert [specs(ref) for ref in refs] == [SPIKE, SPIKE, None, None, None]
+    assert asked == ["s@1", "new@1", "raw@1"]
+    store["new@1"] = Manifest(MOVE)
+    assert specs("new@1") is None
+    clock.now_s += RETRY_S
+    assert [specs("new@1"), specs("new@1"), specs("raw@1")] == [MOVE, MOVE, None]
+    assert asked == ["s@1", "new@1", "raw@1", "new@1", "raw@1"]
     assert span_of(SPIKE) == DEFAULT_SPAN
+
+
+def test_a_model_that_is_published_while_the_flow_runs_has_outcomes_from_then_on():
+    made = stream(1, 600, {"spike": "s@1"})
+    specs: dict[str, TargetSpec] = {}
+    metrics = QualityMetrics()
+    join = step(spec_of=specs.get, metrics=metrics)
+    first, second = list(batches(made, [300]))
+    assert run(join, [first]) == []
+    assert dropped(metrics) > 0
+    specs["s@1"] = SPIKE
+    assert run(join, [second])
+
+
+def dropped(metrics: QualityMetrics) -> float | None:
+    return metrics.registry.get_sample_value("voltick_outcomes_dropped_total")
+
+
+def test_every_prediction_without_an_outcome_is_counted():
+    made = stream(1, 600, MODELS)
+    for spec_of, models in ((lambda _ref: None, 0), ({"m@1": MOVE}.get, 1), (SPECS.get, 3)):
+        metrics = QualityMetrics()
+        found = run(step(spec_of=spec_of, metrics=metrics), batches(made, range(0, 600, 50)))
+        assert bool(found) == bool(models)
+        if models == 3:
+            assert dropped(metrics) + len(found) == known_predictions(made)
+        if models == 0:
+            assert dropped(metrics) == known_predictions(made)
+
+
+def known_predictions(made: list[Prediction]) -> int:
+    """How many predictions a realizer has done with at the end."""
+    realizer = Realizer(*DEFAULT_SPAN)
+    realized = realizer.update(
+        offset=np.arange(len(made)),
+        symbol_id=np.array(["ABC".index(each.symbol) for each in made], np.int32),
+        ts_event_ns=np.array([each.ts_event_ns for each in made]),
+        mid=np.array([each.mid for each in made]),
+        late=np.array([each.late for each in made]),
+        gap=np.array([each.gap for each in made]),
+        restart=np.array([each.restart for each in made]),
+    )
+    return len(realized.number)
+
+
+QUICK = TargetSpec(
+    name="quick", kind="regression", definition="return", horizon_s=10, lookback_s=600
+)
+
+
+def test_a_target_of_a_new_horizon_has_the_outcomes_of_a_run_from_the_beginning():
+    old = stream(5, 4000, {"spike": "s@1"})
+    made = [
+        each
+        if at < 1000
+        else msgspec.structs.replace(
+            each, scores={**each.scores, "quick": own("q@1", 0.5)}, symbol="A", restart=False
+        )
+        for at, each in enumerate(old)
+    ]
+    specs = {"s@1": SPIKE, "q@1": QUICK}
+    cuts = range(0, 4000, 100)
+    met = run(step(spec_of=specs.get), batches(made, cuts))
+    known = run(step(spec_of=specs.get, spans=[DEFAULT_SPAN, span_of(QUICK)]), batches(made, cuts))
+    quick = [each for each in met if "quick" in each[1].scores]
+    wanted = [each for each in known if "quick" in each[1].scores]
+    assert 500 < len(quick) < len(wanted)
+    assert quick == wanted[-len(quick) :]
+    assert [each for each in met if "spike" in each[1].scores] == [
+        each for each in known if "spike" in each[1].scores
+    ]
+
+
+def test_a_late_prediction_counts_at_the_time_that_it_was_scored_at():
+    base = stream(1, 1, {"spike": "s@1"})[0]
+    start_ns = base.ts_event_ns // NS_PER_S * NS_PER_S
+
+    def at(offset: int, seconds: float, *, late: bool = False) -> Prediction:
+        ts_ns = start_ns + round(seconds * NS_PER_S)
+        return msgspec.structs.replace(
+            base, offset=offset, symbol="A", ts_event_ns=ts_ns, late=late, restart=False, gap=False
+        )
+
+    made = [at(0, 0.2), at(1, 1.1), at(2, 0.9, late=True), at(3, 0.3, late=True), at(4, 1.8)]
+    made += [at(5 + number, 2 + number) for number in range(120)]
+    points: list = []
+    run(step(spec_of={"s@1": CALM}.get, publish=points.extend), batches(made, range(0, 125, 2)))
+    # Seconds 0 to 60, no second twice; what comes later is not known yet.
+    assert points[-1].models[0].count == 61
+
+
+FOREIGN = [
+    pytest.param(b"", id="tombstone"),
+    pytest.param(b"{", id="cut off"),
+    pytest.param(b"null", id="null"),
+    pytest.param(b"[" * 100_000, id="deep array"),
+    pytest.param(b'{"scores":' * 100_000, id="deep object"),
+    pytest.param({"symbol": b"\xff"}, id="not UTF-8"),
+    pytest.param({"partition": 2**31}, id="partition beyond 32 bits"),
+    pytest.param({"partition": -1}, id="negative partition"),
+    pytest.param({"offset": 2**63}, id="offset beyond 64 bits"),
+    pytest.param({"offset": 10**400}, id="endless offset"),
+    pytest.param({"feature_set": 2**31}, id="feature set beyond 32 bits"),
+    pytest.param({"ts_event_ns": 2**63 - 1}, id="no time left"),
+    pytest.param({"ts_event_ns": -(2**63)}, id="before all time"),
+    pytest.param({"ts_scored_ns": 2**64}, id="scored beyond 64 bits"),
+    pytest.param({"trade_id": -(2**63) - 1}, id="id beyond 64 bits"),
+    pytest.param({"mid": 0}, id="no mid price"),
+    pytest.param({"mid": -1.0}, id="negative mid price"),
+    pytest.param({"symbol": "\\ud800"}, id="lone surrogate"),
+    pytest.param({"scores": []}, id="scores of another type"),
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_foreign_bytes_on_predictions_stop_nothing(foreign):
+    made = stream(1, 300, MODELS)
+    values = [msgspec.json.encode(each) for each in made]
+    if isinstance(foreign, dict):
+        whole = {**json.loads(values[0]), **dict.fromkeys(foreign, "@")}
+        [value] = foreign.values()
+        text = value if isinstance(value, bytes) else str(value).encode()
+        quoted = (
+            b'"' + text + b'"' if isinstance(value, bytes | str) else json.dumps(value).encode()
+        )
+        foreign = json.dumps(whole).encode().replace(b'"@"', quoted)
+    values[150:150] = [foreign]
+    metrics = QualityMetrics()
+    raw = RawBatch(0, values, list(range(301)), [0] * 301, next_offset=301)
+    found = run(step(metrics=metrics), [raw])
+    assert metrics.registry.get_sample_value("voltick_outcomes_unreadable_total") == 1
+    assert {outcome.offset for _known, outcome in found} == set(expected(made, SPECS))
+
+
+@pytest.mark.parametrize("score", [-1.0, 1.5, 1e300])
+def test_a_foreign_score_that_is_no_probability_is_no_quality(score):
+    points: list = []
+    made = stream(1, 300, {"spike": "s@1"})
+    made[3] = msgspec.structs.replace(
+        made[3], warm=True, scores={"spike": own("s@1", score), "move": own("m@1", score)}
+    )
+    found = run(step(publish=points.extend), batches(made, []))
+    assert {outcome.offset for _known, outcome in found} >= {made[9].offset}
 
 
 def test_cold_predictions_get_outcomes_but_do_not_count_as_quality():

@@ -1,11 +1,14 @@
 """Measures against scikit-learn and by hand."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from flows.monitoring.figures import classifier_figures, classifier_sums
 from flows.numeric.time import NS_PER_S
 from training.evaluation import bootstrap as bs
 from training.evaluation import metrics as ev
@@ -50,17 +53,36 @@ def test_resamples_are_paired_between_variants():
     assert np.array_equal(draws["a"], draws["b"])
 
 
-def test_brier_skill_is_zero_for_climate_and_one_for_the_truth():
+def measures(truth, score) -> dict[str, float]:
+    return ev.classification_metrics(truth, score, alert=score >= 0.5)
+
+
+def test_brier_skill_is_zero_for_the_prevalence_and_one_for_the_truth():
     truth = np.array([True, False, False, False])
-    assert ev.brier_skill(truth, np.full(4, 0.25)) == pytest.approx(0)
-    assert ev.brier_skill(truth, truth.astype(float)) == pytest.approx(1)
+    assert measures(truth, np.full(4, 0.25))["brier_skill"] == pytest.approx(0)
+    assert measures(truth, truth.astype(float))["brier_skill"] == pytest.approx(1)
+    assert math.isnan(measures(np.ones(2, bool), np.full(2, 0.5))["brier_skill"])
+
+
+def test_live_quality_and_training_mean_the_same_by_the_same_name():
+    generator = np.random.default_rng(5)
+    score = generator.random(5_000) ** 4
+    truth = generator.random(5_000) < score
+    live = classifier_figures(classifier_sums(score, truth.astype(np.float64)))
+    offline = measures(truth, score)
+    for name in ("prevalence", "brier_skill", "calibration_error"):
+        assert offline[name] == pytest.approx(live[name], rel=1e-12)
+    assert offline["pr_auc"] == pytest.approx(live["pr_auc"], abs=2e-3)
+    assert offline["roc_auc"] == pytest.approx(live["roc_auc"], abs=2e-3)
 
 
 def test_reliability_of_a_calibrated_score_lies_on_the_diagonal():
     generator = np.random.default_rng(0)
     score = generator.random(50_000)
     truth = generator.random(50_000) < score
-    assert ev.reliability(truth, score).error < 0.02
+    bins = ev.reliability(truth, score)
+    assert bins.frequency == pytest.approx(bins.mean_score, abs=0.03)
+    assert measures(truth, score)["calibration_error"] < 0.02
 
 
 def test_confusion_by_hand():
