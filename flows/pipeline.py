@@ -14,11 +14,12 @@ from bytewax.dataflow import Dataflow
 from flows.connectors.kafka.admin import DEAD_LETTER_BYTES, message_limit
 from flows.connectors.kafka.lineage import PIPELINE_OUTPUTS
 from flows.connectors.kafka.transactions import Commit
-from flows.connectors.redis import LatestWriter
+from flows.connectors.redis import DeadLetterRateWriter, LatestWriter
 from flows.connectors.redis.restore import restore_latest
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.features import feature_kernel
 from flows.local.launcher import ensure_services
+from flows.monitoring.dead_letters import DeadLetterWatch, Publish
 from flows.monitoring.metrics import PipelineMetrics
 from flows.numeric.background import BackgroundKernel
 from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
@@ -74,6 +75,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         dead_letter_bytes=message_limit(
             settings.kafka_config(), topics.DEAD_LETTERS, DEAD_LETTER_BYTES
         ),
+        note_dead=DeadLetterWatch(_dead_letter_rates(settings)).note,
     )
     dataflow = Dataflow("voltick_pipeline")
     raw = op.input("ticks", dataflow, source)
@@ -146,6 +148,14 @@ def _latest(settings: Settings, endpoints: Endpoints) -> LatestWriter | None:
     atexit.register(latest.close)
     restore_latest(settings.kafka_config(), latest, endpoints.anew)
     return latest
+
+
+def _dead_letter_rates(settings: Settings) -> Publish:
+    if settings.redis_url is None:
+        return lambda _rate: None
+    writer = DeadLetterRateWriter(settings.redis_url.get_secret_value())
+    atexit.register(writer.close)
+    return writer.put
 
 
 def _observe(metrics: PipelineMetrics, commit: Commit) -> None:

@@ -22,6 +22,21 @@ class Reason(StrEnum):
     UNSCORABLE = "unscorable"
 
 
+class DeadLetterRate(msgspec.Struct, frozen=True, kw_only=True):
+    """How many dead letters a flow has made of late, in Redis while they are more than a few.
+
+    Attributes
+    ----------
+    seconds
+        Time over which they were counted.
+    counts
+        How many, by reason.
+    """
+
+    seconds: float
+    counts: dict[str, int]
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message on ``dead.letters``.
 

@@ -12,6 +12,7 @@ ALL = (TICKS_RAW, TICKS_FEATURES, PREDICTIONS, OUTCOMES, CANDLES, DEAD_LETTERS)
 
 LATEST_KEY_PREFIX = "voltick:latest:"
 HISTORY_KEY_PREFIX = "voltick:history:"
+DEAD_LETTER_RATE_KEY = "voltick:dead_letter_rate"
 SYMBOLS_KEY = "voltick:symbols"
 QUALITY_KEY_PREFIX = "voltick:quality:"
 LOGS_KEY = "voltick:logs"

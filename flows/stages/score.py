@@ -5,6 +5,8 @@ the partition's first batch comes; a partition's batches always come from the sa
 """
 
 import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -174,6 +176,8 @@ class EncodeStep:
         Also write the feature rows.
     dead_letter_bytes
         Largest message that ``dead.letters`` takes; None for any.
+    note_dead
+        Called with the counts of dead letters by reason of each batch that has any.
     """
 
     def __init__(
@@ -183,7 +187,9 @@ class EncodeStep:
         *,
         publish_features: bool,
         dead_letter_bytes: int | None = None,
+        note_dead: Callable[[Mapping[str, int]], None] = lambda _counts: None,
     ) -> None:
+        self._note_dead = note_dead
         self._topic = topic
         self._metrics = metrics
         self._publish_features = publish_features
@@ -236,8 +242,11 @@ class EncodeStep:
             )
             dead.sort(key=lambda each: each.offset or 0)
         output.add_dead(dead, self._dead_letter_bytes)
-        for each in dead:
-            self._metrics.dead_letters.labels(each.reason.value).inc()
+        if dead:
+            counts = Counter(each.reason.value for each in dead)
+            for reason, count in counts.items():
+                self._metrics.dead_letters.labels(reason).inc(count)
+            self._note_dead(counts)
 
 
 @dataclass(slots=True)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.errors import ModelStoreError
+from schemas.dead_letters import DeadLetterRate
 from schemas.predictions import Prediction
 from serving.context import Context, is_simulated
 from serving.http.problems import RedisUnavailableError
@@ -116,6 +117,7 @@ async def _check_scores(context: Context) -> tuple[CheckResult, Freshness]:
     try:
         await context.scores.ping()
         predictions = await context.scores.all_latest()
+        dead = await context.scores.dead_letter_rate()
     except RedisUnavailableError as error:
         unknown = CheckResult(ok=False, detail="unknown, since Redis does not answer")
         return CheckResult(ok=False, detail=error.body.message), Freshness(unknown)
@@ -125,4 +127,15 @@ async def _check_scores(context: Context) -> tuple[CheckResult, Freshness]:
         context.settings.stale_after_s,
         simulated=is_simulated(predictions, context.clock_ns()),
     )
+    if dead is not None:
+        ticks = replace(ticks, warnings=(*ticks.warnings, dead_letter_warning(dead)))
     return CheckResult(ok=True, detail="answers"), ticks
+
+
+def dead_letter_warning(rate: DeadLetterRate) -> str:
+    """Return the sentence that names a rate of dead letters."""
+    by_reason = ", ".join(f"{count} {reason}" for reason, count in sorted(rate.counts.items()))
+    return (
+        f"{sum(rate.counts.values())} dead letters in {rate.seconds:.0f} s ({by_reason}); see the"
+        " topic dead.letters"
+    )

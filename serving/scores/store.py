@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from schemas import topics
+from schemas.dead_letters import DeadLetterRate
 from schemas.predictions import Prediction
 from schemas.quality import QualityPoint
 from serving.scores.answers import ForeignEntries, answer_of, is_wrong_type
@@ -20,6 +21,7 @@ MAX_CONNECTIONS = 32
 T = TypeVar("T")
 
 _prediction = msgspec.json.Decoder(Prediction).decode
+_dead_letter_rate = msgspec.json.Decoder(DeadLetterRate).decode
 _quality_point = msgspec.json.Decoder(QualityPoint).decode
 
 
@@ -84,6 +86,19 @@ class ScoreStore:
     async def quality(self, target: str, limit: int) -> list[QualityPoint]:
         """Return up to ``limit`` points of a target's live quality, oldest first."""
         return await self._entries("quality", topics.quality_key(target), limit, _quality_point)
+
+    async def dead_letter_rate(self) -> DeadLetterRate | None:
+        """Return the newest rate of dead letters that was more than a few; None for none."""
+
+        def read() -> Awaitable[Any]:
+            return self._foreign.of_right_type(
+                "dead_letter_rate", _awaited(self._client.get(topics.DEAD_LETTER_RATE_KEY))
+            )
+
+        message = await answer_of(read)
+        if message is None:
+            return None
+        return self._foreign.decode("dead_letter_rate", _dead_letter_rate, message)
 
     async def _entries(
         self, place: str, key: str, limit: int, decode: Callable[[bytes], T]

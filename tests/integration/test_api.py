@@ -6,6 +6,7 @@ import pytest
 
 from flows.scoring.registry import ModelStore
 from schemas import topics
+from schemas.dead_letters import DeadLetterRate
 from schemas.features import FEATURES
 from schemas.quality import ModelQuality, QualityPoint
 from tests.support.api import DEAD_REDIS, TOKEN, api, error_of, prediction, write
@@ -409,3 +410,14 @@ def test_redis_that_restarts_is_used_again(client, valkey, database):
     valkey.start()
     until(lambda: client.get("/scores").status_code == 200, "Redis to be used again")
     error_of(client.get("/scores/BTC-USD"), 404)
+
+
+def test_health_names_a_rate_of_dead_letters(client, database):
+    rate = DeadLetterRate(seconds=61.0, counts={"crossed_book": 12})
+    database.set(topics.DEAD_LETTER_RATE_KEY, msgspec.json.encode(rate))
+    warnings = client.get("/health").json()["warnings"]
+    assert any("12 crossed_book" in warning for warning in warnings)
+    database.set(topics.DEAD_LETTER_RATE_KEY, b"\xff")
+    assert client.get("/health").status_code in (200, 503)
+    database.delete(topics.DEAD_LETTER_RATE_KEY)
+    assert not any("dead letters" in each for each in client.get("/health").json()["warnings"])

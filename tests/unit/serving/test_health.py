@@ -2,7 +2,8 @@
 
 import pytest
 
-from serving.monitoring.health import freshness
+from schemas.dead_letters import DeadLetterRate
+from serving.monitoring.health import dead_letter_warning, freshness
 from tests.support.api import prediction
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -42,3 +43,10 @@ def test_the_warning_counts_symbols_and_names_the_seconds():
 
 def test_no_score_is_no_fresh_score():
     assert freshness([], NOW_NS, 30.0, simulated=False).check.ok is False
+
+
+def test_dead_letters_are_named_by_reason():
+    words = dead_letter_warning(
+        DeadLetterRate(seconds=60.2, counts={"not_json": 7, "bad_price": 2})
+    )
+    assert words.startswith("9 dead letters in 60 s (2 bad_price, 7 not_json)")
