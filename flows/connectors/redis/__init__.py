@@ -1,8 +1,8 @@
 """Redis beside the flow: the latest prediction per symbol, its history, and live quality.
 
 ``latest``, ``quality`` and ``dead_letters`` say what is written, ``writer`` is the thread that
-writes it after the Kafka commit, ``script`` is what Redis does atomically, ``restore`` brings Redis up to date at
-start. A Redis that is slow or away never holds up scoring.
+writes it after the Kafka commit, ``script`` is what Redis does atomically, ``restore`` brings Redis
+up to date at start. A Redis that is slow or away never holds up scoring.
 """
 
 from flows.connectors.redis.dead_letters import DeadLetterRateWriter

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.docs import ROOT
 
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
-NOT_SHIPPED = {".py", ".pyc", ".md", ".nbi", ".nbc"}  # the last two are numba's cache
+NOT_SHIPPED = {".py", ".md"}
 
 
 def _is_shipped(path: Path) -> bool:
@@ -25,7 +25,7 @@ def test_every_data_file_of_a_package_is_shipped() -> None:
         path
         for room in ("flows", "serving", "training", "schemas")
         for path in (ROOT / room).rglob("*")
-        if path.is_file() and path.suffix not in NOT_SHIPPED
+        if path.is_file() and path.suffix not in NOT_SHIPPED and "__pycache__" not in path.parts
     ]
     assert files
     assert [str(path.relative_to(ROOT)) for path in files if not _is_shipped(path)] == []
