@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import structlog
 
-from flows.codec.batch import TickBatch
+from flows.codec.batch import SymbolTable, TickBatch
 from flows.numeric.arrays import Bool, Int64
-from training.data.ticklog import concatenate, take
+from training.data.ticklog import TickLog, concatenate, take
 
 # A file whose times nearly all fall is written newest first.
 _FALLING = 0.9
@@ -146,3 +146,37 @@ def _within_others(batches: Sequence[TickBatch], number: int) -> Int64:
             low, high = other.ts_event_ns.min(), other.ts_event_ns.max()
             inside |= (times >= low) & (times <= high)
     return np.flatnonzero(inside)
+
+
+def once_each(logs: Sequence[TickLog]) -> list[TickLog]:
+    """Return logs of which an archive and its topic are one: no tick stands in two of them.
+
+    Two logs of one partition are one if they share offsets and hold the same ticks there.
+    """
+    made: list[TickLog] = []
+    for log in logs:
+        for at, earlier in enumerate(made):
+            joined = _joined(earlier, log)
+            if joined is not None:
+                made[at] = joined
+                break
+        else:
+            made.append(log)
+    return made
+
+
+def _joined(one: TickLog, two: TickLog) -> TickLog | None:
+    here, there = one.batch, two.batch
+    if here.partition != there.partition or not len(np.intersect1d(here.offset, there.offset)):
+        return None
+    symbols = SymbolTable()
+    batches = []
+    for log in (one, two):
+        numbers = np.array([symbols.intern(*pair) for pair in log.symbols.ids], np.int32)
+        batches.append(replace(log.batch, symbol_id=numbers[log.batch.symbol_id]))
+    batch = _continued(batches[0], batches[1], here.partition)
+    if batch is None:
+        return None
+    kind = one.provenance if one.provenance == "simulated" else two.provenance
+    name = one.name if one.name == two.name else f"{one.name}+{two.name}"
+    return TickLog(name, batch, symbols, kind, max(one.dead, two.dead))

@@ -23,6 +23,7 @@ from schemas.feeds import REPLAY_PREFIX, FeedName
 from schemas.models import Provenance
 from training.data.captures import decode_values, read_capture
 from training.data.files import PARQUET, data_files
+from training.data.merging import once_each
 from training.data.parquet import read_parquet
 from training.data.ticklog import TickLog, between, concatenate, provenance_of
 
@@ -65,7 +66,7 @@ def read_sources(
     if not any(len(log) for log in logs):
         msg = f"too few ticks: {', '.join(names)} holds none in the asked time"
         raise TrainingError(msg)
-    return [log for log in logs if len(log)]
+    return once_each([log for log in logs if len(log)])
 
 
 def _read(name: str, settings: Settings) -> list[TickLog]:

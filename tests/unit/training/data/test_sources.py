@@ -69,9 +69,17 @@ def test_a_recording_and_its_parquet_are_the_same_ticks(recording, tmp_path, set
     assert copy.names == log.names == ["coinbase-exchange:BTC-USD"]
 
 
-def test_several_sources_are_several_logs(recording, settings):
-    logs = read_sources([f"{recording},{recording}", str(recording)], settings)
-    assert [len(log) for log in logs] == [400, 400, 400]
+def test_several_sources_are_several_logs(recording, tmp_path, settings):
+    frames = [exchange_ticker(number + 1_000) for number in range(300)]
+    other = write_capture(tmp_path / "b.frames.ndjson.gz", frames)
+    logs = read_sources([f"{recording},{other}"], settings)
+    assert [len(log) for log in logs] == [400, 300]
+
+
+def test_a_source_that_is_given_twice_is_taken_once(recording, settings):
+    (log,) = read_sources([f"{recording},{recording}", str(recording)], settings)
+    assert len(log) == 400
+    assert log.name == recording.name
 
 
 def test_a_time_range_cuts_by_event_time(recording, settings):
@@ -140,7 +148,7 @@ def test_foreign_files_are_named(tmp_path, settings):
 
 def test_a_folder_of_recordings_is_read_in_order_of_their_numbers(tmp_path, settings):
     for number in (10, 2):
-        frames = [exchange_ticker(each) for each in range(number)]
+        frames = [exchange_ticker(100 * number + each) for each in range(number)]
         write_capture(tmp_path / f"btc-{number}.frames.ndjson.gz", frames)
     for stray in ("README.txt", ".DS_Store", "x.frames.ndjson.gz.part"):
         (tmp_path / stray).write_text("nothing")
