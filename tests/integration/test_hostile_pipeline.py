@@ -103,7 +103,8 @@ def test_dead_letters_are_cut_where_the_users_topic_takes_less(apache_kafka) -> 
         assert admin.message_limit(config, topics.DEAD_LETTERS, 4_000_000) == 70_000
     assert "max.message.bytes is low: longer messages are cut" in lines[0]["event"]
     resource = ConfigResource(ResourceType.TOPIC, topics.DEAD_LETTERS)
-    [answer] = AdminClient(config).describe_configs([resource]).values()
+    client = AdminClient(config)  # its answers end with it
+    [answer] = client.describe_configs([resource]).values()
     assert answer.result(10)["max.message.bytes"].value == "70000"
     # Where the broker does not name a limit: what Kafka takes by default.
     assert admin.message_limit(config, "no.such.topic", 4_000_000) == 1_048_588
