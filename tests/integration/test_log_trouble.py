@@ -160,8 +160,9 @@ def test_group_that_the_broker_forgot(bench: Bench) -> None:
 def test_group_that_the_broker_forgot_after_a_kill_amid_a_transaction(bench: Bench) -> None:
     bench.write(20_000)
     progress = Progress(bench.config, bench.group, 1)
-    # One that is killed at once after it has sent the offsets of its fourth transaction.
-    settings = {**bench.settings, VARIABLE: "before_commit:4"}
+    # Killed between the offsets and the commit of its fourth transaction of many small ones.
+    small = {"VOLTICK_BATCH_SIZE": "200", "VOLTICK_COMMIT_INTERVAL_MS": "1"}
+    settings = {**bench.settings, **small, VARIABLE: "before_commit:4"}
     with flow("tests.proof.killable", bench.folder, settings, "killed") as process:
         assert process.wait_exit(90) == -signal.SIGKILL, process.tail()
     assert 0 < progress.offsets()[0] < bench.written

@@ -124,6 +124,7 @@ class Scene:
         writer.write(OutputBatch(partition, end, first, True, True, records, newest_ms=1_000 + end))
         if commit:
             writer.commit()
+            writer._producer.close()
         return writer
 
     def forget_group(self) -> None:
@@ -298,6 +299,26 @@ def test_an_idle_partition_whose_log_was_deleted_stops_no_other(apache_kafka, gr
     scene.score(0, 60, partition=1)
     scene.trim(topics.TICKS_RAW, 100, partition=0)
     assert scene.plan() == [Start(0, 100, 100), Start(1, 0, 60)]
+
+
+@pytest.mark.parametrize(("hours", "is_forgotten"), [(25, False), (27, True)])
+def test_the_age_of_an_idle_partitions_deleted_state_is_told_by_the_log(
+    apache_kafka, group: str, hours: int, is_forgotten: bool
+):
+    """The test's messages are of 1970: no wall clock may call their state forgotten."""
+    scene = Scene(apache_kafka.client_config(), group, partitions=2)
+    scene.write_ticks(0, 100, partition=0)
+    scene.score(0, 100, partition=0)
+    scene.trim(topics.TICKS_RAW, 90, partition=0)
+    with pytest.raises(LogTrimmedError, match="90 messages of state were deleted"):
+        scene.plan()
+    elsewhere_ms = 1_000 + 100 + hours * 3_600_000
+    fill(scene.config, [Outgoing(1, b"k", tick(100), elsewhere_ms)])
+    if is_forgotten:
+        assert scene.plan() == [Start(0, 90, 100), Start(1, 0, 0)]
+    else:
+        with pytest.raises(LogTrimmedError, match="90 messages of state were deleted"):
+            scene.plan()
 
 
 @pytest.mark.parametrize(("hours", "is_forgotten"), [(25, False), (27, True)])

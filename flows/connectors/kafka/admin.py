@@ -16,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -147,6 +148,21 @@ def describe_topic(
         given.get_most_significant_bits() or given.get_least_significant_bits()
     )
     return DescribedTopic(len(answer.partitions), str(given) if is_known else None)
+
+
+def newest_timestamp_ms(
+    config: ClientConfig, topic: str, partitions: int, timeout_s: float = ANSWER_LIMIT_S
+) -> int | None:
+    """Return the greatest Kafka timestamp on a topic, milliseconds; None where it is not known."""
+    admin = AdminClient(client_config(config))
+    newest = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
+    asked = {TopicPartition(topic, at): newest for at in range(partitions)}
+    try:
+        answers = admin.list_offsets(asked, request_timeout=timeout_s)
+        newest_ms = max(answer.result(timeout_s).timestamp for answer in answers.values())
+    except (KafkaException, TimeoutError):
+        return None
+    return newest_ms if newest_ms >= 0 else None
 
 
 def commits_of_other_groups(

@@ -4,7 +4,6 @@ Nothing is written here. A start that differs from the committed offset is commi
 after it has fenced every earlier owner of the partition.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +12,11 @@ import structlog
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from flows.connectors.kafka.admin import commits_of_other_groups, describe_topic
+from flows.connectors.kafka.admin import (
+    commits_of_other_groups,
+    describe_topic,
+    newest_timestamp_ms,
+)
 from flows.connectors.kafka.client import (
     ANSWER_LIMIT_S,
     ClientConfig,
@@ -153,7 +156,9 @@ class _Inquiry:
         described = describe_topic(admin, self._topic, self._timeout_s)
         id_now = described.topic_id if described is not None else None
         positions = [self._position(commit, logs[commit.partition], id_now) for commit in commits]
-        return [self._with_silence(position) for position in self._with_true_ends(positions)]
+        return [
+            self._with_silence(position, partitions) for position in self._with_true_ends(positions)
+        ]
 
     def with_outputs(
         self, positions: Sequence[Position], outputs: Sequence[OutputTopic]
@@ -207,13 +212,18 @@ class _Inquiry:
             for each in positions
         ]
 
-    def _with_silence(self, position: Position) -> Position:
+    def _with_silence(self, position: Position, partitions: int) -> Position:
         """Learn how old deleted state is, where some was deleted and messages are left."""
         committed_at = position.committed
         if committed_at is None or not position.state_is_cut or position.low == position.high:
             return position
         with self._reader() as consumer, self._asking("read single messages"):
             next_ms = self._timestamp_ms(consumer, position, committed_at)
+            if next_ms is None:
+                # No wall clock decides: what comes next is not older than what is on the topic.
+                next_ms = newest_timestamp_ms(
+                    self._config, self._topic, partitions, self._timeout_s
+                )
             # What was deleted is not younger than the first message that was not.
             last_ms = (
                 self._timestamp_ms(consumer, position, position.low)
@@ -222,10 +232,9 @@ class _Inquiry:
                 if position.metadata is not None
                 else None
             )
-        if last_ms is None:
+        if last_ms is None or next_ms is None:
             return position
-        now_ms = time.time_ns() // 1_000_000
-        return replace(position, silence_ms=(now_ms if next_ms is None else next_ms) - last_ms)
+        return replace(position, silence_ms=next_ms - last_ms)
 
     def _timestamp_ms(self, consumer: Consumer, position: Position, start: int) -> int | None:
         """Return the Kafka timestamp of the first message from an offset on; None without one."""
