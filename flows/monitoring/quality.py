@@ -187,11 +187,6 @@ class QualityMonitor:
                 found.append(self._point(name, target))
         return found
 
-    def forget(self, partition: int) -> None:
-        """Leave out a partition that this process no longer reads."""
-        for target in self._targets.values():
-            target.windows.pop(partition, None)
-
     def _window(self, target: _Target, evaluated: Evaluated) -> _Window:
         newest_ns = int(evaluated.ts_event_ns.max())
         window = target.windows.get(evaluated.partition)

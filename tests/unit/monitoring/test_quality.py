@@ -196,14 +196,6 @@ def test_a_partition_that_falls_silent_counts_for_a_window_and_no_longer():
         assert only_point(monitor).models[0].count == count
 
 
-def test_a_partition_that_was_given_away_no_longer_counts():
-    monitor = QualityMonitor()
-    for partition in (0, 1):
-        monitor.observe(evaluated([0], [0.5], [1], partition=partition))
-    monitor.forget(1)
-    assert only_point(monitor).models[0].count == 1
-
-
 def test_metrics_show_the_newest_figures_and_drop_what_is_gone():
     monitor, metrics = QualityMonitor(window_s=60), QualityMetrics()
 
