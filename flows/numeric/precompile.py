@@ -1,7 +1,7 @@
 """``python -m flows.numeric.precompile MODULE:FUNCTION ...``: compile kernels into the cache."""
 
-import importlib
 import os
+import pkgutil
 import sys
 import threading
 
@@ -20,8 +20,7 @@ def main(names: list[str]) -> None:
         os.nice(LOWER_PRIORITY)
         threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in names:
-        module, function = name.split(":")
-        getattr(importlib.import_module(module), function)().compile()
+        pkgutil.resolve_name(name)().compile()
 
 
 def _end_with_parent() -> None:

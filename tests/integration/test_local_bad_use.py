@@ -89,10 +89,17 @@ def test_a_taken_port(arguments: list[str], tmp_path: Path) -> None:
     assert "taken" in line
 
 
-def test_an_unreadable_model_store(tmp_path: Path) -> None:
+def test_a_model_store_that_cannot_be_written_is_named_and_left_alone(tmp_path: Path) -> None:
     path = write_capture(tmp_path / "own.gz", [exchange_ticker(1)])
-    (tmp_path / "models").write_text("a file where a folder should be")
-    assert str(tmp_path / "models") in replayed(path, tmp_path)
+    store = tmp_path / "models"
+    store.write_text("a file where a folder should be")
+    arguments = ["-m", "flows.local", "--feed", f"replay:{path}", *UNTIL_END, "--no-train"]
+    settings = {"VOLTICK_MODEL_STORE": str(store)}
+    with Process(arguments, tmp_path, settings) as process:
+        assert process.wait_exit(90) == 0, process.tail()
+        assert str(store) in process.stderr
+        assert "set VOLTICK_MODEL_STORE to a folder that can be written" in process.stderr
+    assert store.read_text() == "a file where a folder should be"
 
 
 def test_a_clustered_run_without_a_broker(tmp_path: Path) -> None:

@@ -197,8 +197,11 @@ class Preprocessor(BaseEstimator, TransformerMixin):  # type: ignore[misc]
 
     def _ratios(self, filled: Float32) -> Float32:
         square = np.square(filled) * self._growth(filled)
-        bottom = np.maximum(square @ self.bottom_ + self.one_, np.float32(_TINY))
-        return np.asarray((square @ self.top_) / bottom, np.float32)
+        # BLAS may raise the flag for padding that it multiplies along; the rows are finite.
+        with np.errstate(invalid="ignore"):
+            top, bottom = square @ self.top_, square @ self.bottom_
+        bottom = np.maximum(bottom + self.one_, np.float32(_TINY))
+        return np.asarray(top / bottom, np.float32)
 
     def _growth(self, filled: Float32) -> Float32:
         """Return what squares grow by where history is shorter than the window, at least 1."""
