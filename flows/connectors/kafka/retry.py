@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_exception, wait_exponential
 
 Answer = TypeVar("Answer")
 
 # The longest that a single attempt may wait for its answer.
 STEP_S = 5.0
 _SHORTEST_STEP_S = 0.05
+_SLEPT_S = 5.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.1
 
@@ -45,8 +46,12 @@ def retried(
     *,
     step_s: float = STEP_S,
     passes: Callable[[KafkaError], bool] = is_passing,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
     """Call until it succeeds; repeat it after an error that passes, as long as the time lasts.
+
+    An attempt that outlasts its step by far was stopped together with its process: that time does
+    not count, once, so that a process that wakes up late asks once more and learns how things are.
 
     Parameters
     ----------
@@ -58,23 +63,36 @@ def retried(
         The longest single attempt.
     passes
         Which errors are worth another attempt.
+    clock
+        Monotonic seconds.
 
     Raises
     ------
     KafkaException
         The last error, where it does not pass or the time is up.
     """
-    end = time.monotonic() + limit_s
+    end = clock() + limit_s
+    slept = False
 
     def attempt() -> Answer:
-        return call(min(step_s, max(end - time.monotonic(), _SHORTEST_STEP_S)))
+        nonlocal end, slept
+        began = clock()
+        step = min(step_s, max(end - began, _SHORTEST_STEP_S))
+        try:
+            return call(step)
+        except KafkaException:
+            took = clock() - began
+            if not slept and took > step + _SLEPT_S:
+                slept = True
+                end += took
+            raise
 
     def is_worth_it(error: BaseException) -> bool:
         return isinstance(error, KafkaException) and passes(error.args[0])
 
     retrying = Retrying(
         retry=retry_if_exception(is_worth_it),
-        stop=stop_after_delay(limit_s),
+        stop=lambda _state: clock() >= end,
         wait=wait_exponential(multiplier=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
         reraise=True,
     )

@@ -70,3 +70,38 @@ def test_callers_may_name_what_passes():
 def test_a_transaction_that_must_be_aborted_does_not_pass():
     needs_abort = failure(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True, abort=True)
     assert not is_passing(needs_abort.args[0])
+
+
+class Stopped(Broker):
+    """Takes so long for each of its first answers, as where the process is stopped meanwhile."""
+
+    def __init__(self, *naps_s: float) -> None:
+        super().__init__(*[BUSY] * len(naps_s))
+        self.naps_s = list(naps_s)
+        self.now_s = 1000.0
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def ask(self, step_s: float) -> int:
+        if self.naps_s:
+            self.now_s += self.naps_s.pop(0)
+        return super().ask(step_s)
+
+
+def test_a_process_that_was_stopped_amid_an_attempt_asks_once_more():
+    assert retried((broker := Stopped(62.8)).ask, 60.0, clock=broker.clock) == 7
+
+
+def test_an_attempt_that_takes_long_again_and_again_has_an_end():
+    broker = Stopped(*[62.8] * 10)
+    with pytest.raises(KafkaException):
+        retried(broker.ask, 60.0, clock=broker.clock)
+    assert len(broker.steps_s) == 2
+
+
+def test_attempts_as_long_as_their_step_end_with_the_time():
+    broker = Stopped(*[5.0] * 20)
+    with pytest.raises(KafkaException):
+        retried(broker.ask, 60.0, clock=broker.clock)
+    assert len(broker.steps_s) == 12
