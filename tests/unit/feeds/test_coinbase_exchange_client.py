@@ -14,8 +14,9 @@ from flows.feeds.processor import FrameProcessor
 from flows.feeds.protocol import Limits
 from flows.feeds.websocket import WebSocketFeed, reachable
 from schemas.ticks import Tick
-from tests.support.coinbase_server import CoinbaseServer, Connection, Script
 from tests.support.polling import free_ports, until
+from tests.support.venues.exchange import ExchangeConnection, ExchangeServer
+from tests.support.venues.server import Script
 from tests.unit.feeds.support import decoded
 
 LIMITS = Limits(connect_s=5.0, silence_s=0.4, ping_s=0.1, backoff_s=0.01, backoff_cap_s=0.05)
@@ -50,8 +51,8 @@ class Listener:
 @contextmanager
 def listening(
     *scripts: Script, symbols: tuple[str, ...] = ("BTC-USD",), limits: Limits = PATIENT
-) -> Iterator[tuple[CoinbaseServer, Listener]]:
-    with CoinbaseServer(scripts) as server:
+) -> Iterator[tuple[ExchangeServer, Listener]]:
+    with ExchangeServer(scripts) as server:
         feed = open_exchange(symbols, server.url, limits)
         try:
             yield server, Listener(feed)
@@ -59,7 +60,7 @@ def listening(
             feed.close()
 
 
-def steady(connection: Connection) -> None:
+def steady(connection: ExchangeConnection) -> None:
     connection.ack()
     for trade_id in (1, 2, 3):
         connection.ticker(trade_id)
@@ -82,12 +83,12 @@ def test_subscribes_to_trades_quotes_and_heartbeats_and_delivers_ticks() -> None
 
 
 def test_reconnects_after_a_drop_marks_the_gap_and_drops_repeats() -> None:
-    def first(connection: Connection) -> None:
+    def first(connection: ExchangeConnection) -> None:
         connection.ticker(1)
         connection.ticker(2)
         connection.drop()
 
-    def second(connection: Connection) -> None:
+    def second(connection: ExchangeConnection) -> None:
         connection.ack()
         for trade_id in (1, 2, 5, 6):
             connection.ticker(trade_id)
@@ -102,10 +103,10 @@ def test_reconnects_after_a_drop_marks_the_gap_and_drops_repeats() -> None:
 
 
 def test_a_reconnect_that_lost_nothing_is_no_gap() -> None:
-    def first(connection: Connection) -> None:
+    def first(connection: ExchangeConnection) -> None:
         connection.ticker(1)
 
-    def second(connection: Connection) -> None:
+    def second(connection: ExchangeConnection) -> None:
         connection.ticker(2)
         connection.hang()
 
@@ -115,11 +116,11 @@ def test_a_reconnect_that_lost_nothing_is_no_gap() -> None:
 
 
 def test_a_silent_socket_is_given_up_even_if_it_answers_pings() -> None:
-    def silent(connection: Connection) -> None:
+    def silent(connection: ExchangeConnection) -> None:
         connection.ticker(1)
         connection.hang()
 
-    def lively(connection: Connection) -> None:
+    def lively(connection: ExchangeConnection) -> None:
         connection.ticker(4)
         connection.hang()
 
@@ -132,7 +133,7 @@ def test_a_silent_socket_is_given_up_even_if_it_answers_pings() -> None:
 def test_heartbeats_keep_a_quiet_market_connected_and_tell_of_lost_trades() -> None:
     answered: list[bool] = []
 
-    def quiet(connection: Connection) -> None:
+    def quiet(connection: ExchangeConnection) -> None:
         connection.ticker(1)
         connection.heartbeat(3)
         answered.append(connection.ping())
@@ -148,13 +149,13 @@ def test_heartbeats_keep_a_quiet_market_connected_and_tell_of_lost_trades() -> N
 
 
 def test_a_cascade_that_ticker_coalesces_is_no_gap_and_matches_count_it_in_full() -> None:
-    def ticker_alone(connection: Connection) -> None:
+    def ticker_alone(connection: ExchangeConnection) -> None:
         connection.ack()
         for trade_id in (1, 2, 6, 7):
             connection.ticker(trade_id)
         connection.hang()
 
-    def with_matches(connection: Connection) -> None:
+    def with_matches(connection: ExchangeConnection) -> None:
         connection.ack("matches", "ticker", "heartbeat")
         connection.ticker(1)
         for trade_id in (2, 3, 4, 5, 6):
@@ -173,18 +174,18 @@ def test_a_cascade_that_ticker_coalesces_is_no_gap_and_matches_count_it_in_full(
 
 
 def test_the_trade_before_a_new_subscription_fills_in() -> None:
-    def first(connection: Connection) -> None:
+    def first(connection: ExchangeConnection) -> None:
         connection.ack("matches", "ticker")
         connection.match(1, kind="last_match")
         connection.match(2)
 
-    def second(connection: Connection) -> None:
+    def second(connection: ExchangeConnection) -> None:
         connection.ack("matches", "ticker")
         connection.match(3, kind="last_match")
         connection.match(4)
         connection.drop()
 
-    def third(connection: Connection) -> None:
+    def third(connection: ExchangeConnection) -> None:
         connection.match(9, kind="last_match")
         connection.match(10)
         connection.hang()
@@ -195,7 +196,7 @@ def test_the_trade_before_a_new_subscription_fills_in() -> None:
 
 
 def test_a_refused_symbol_is_left_out_with_a_warning_and_the_others_go_on() -> None:
-    def script(connection: Connection) -> None:
+    def script(connection: ExchangeConnection) -> None:
         connection.refuse("NO-SUCH")
         connection.ack()
         connection.ticker(1)
@@ -211,7 +212,7 @@ def test_a_refused_symbol_is_left_out_with_a_warning_and_the_others_go_on() -> N
 
 
 def test_refused_symbols_are_not_asked_for_again() -> None:
-    def first(connection: Connection) -> None:
+    def first(connection: ExchangeConnection) -> None:
         connection.refuse("NO-SUCH", "is delisted")
         connection.ticker(1)
 
@@ -221,7 +222,7 @@ def test_refused_symbols_are_not_asked_for_again() -> None:
 
 
 def test_all_symbols_refused_is_one_clear_error() -> None:
-    def script(connection: Connection) -> None:
+    def script(connection: ExchangeConnection) -> None:
         connection.refuse("NO-SUCH")
         connection.refuse("NOR-THIS", "is delisted")
         connection.hang()
@@ -233,7 +234,7 @@ def test_all_symbols_refused_is_one_clear_error() -> None:
 
 
 def test_an_error_that_names_no_symbol_changes_nothing() -> None:
-    def script(connection: Connection) -> None:
+    def script(connection: ExchangeConnection) -> None:
         connection.send({"type": "error", "message": "slow down", "reason": ""})
         connection.ticker(1)
         connection.hang()
@@ -243,7 +244,7 @@ def test_an_error_that_names_no_symbol_changes_nothing() -> None:
 
 
 def test_garbage_is_dead_lettered_and_the_feed_goes_on() -> None:
-    def script(connection: Connection) -> None:
+    def script(connection: ExchangeConnection) -> None:
         connection.raw("not json")
         connection.raw('{"type":"ticker","product_id":"BTC-USD"}')
         connection.raw(b"\xff\xfe binary")
@@ -269,7 +270,7 @@ def test_a_server_that_is_away_is_tried_again() -> None:
 
 
 def test_a_full_queue_holds_the_reader_back_and_loses_nothing() -> None:
-    def script(connection: Connection) -> None:
+    def script(connection: ExchangeConnection) -> None:
         for trade_id in range(1, 51):
             connection.ticker(trade_id)
         connection.hang()
@@ -284,7 +285,7 @@ def test_a_full_queue_holds_the_reader_back_and_loses_nothing() -> None:
 def test_what_a_full_queue_does_not_take_is_counted_and_a_gap() -> None:
     sent = threading.Event()
 
-    def script(connection: Connection) -> None:
+    def script(connection: ExchangeConnection) -> None:
         for trade_id in range(1, 51):
             connection.ticker(trade_id)
         sent.set()
@@ -312,17 +313,17 @@ def test_close_ends_the_thread_and_may_be_called_twice() -> None:
 
 
 def test_reachable_tells_whether_a_server_answers() -> None:
-    with CoinbaseServer([steady]) as server:
+    with ExchangeServer([steady]) as server:
         assert reachable(server.url, 10.0)
     [port] = free_ports(1)
     assert not reachable(f"ws://127.0.0.1:{port}", 10.0)
 
 
 def test_waits_double_less_a_random_half_until_a_connection_carries_data() -> None:
-    def busy(connection: Connection) -> None:
+    def busy(connection: ExchangeConnection) -> None:
         connection.ack()
 
-    def trading(connection: Connection) -> None:
+    def trading(connection: ExchangeConnection) -> None:
         connection.ack()
         connection.ticker(1)
 

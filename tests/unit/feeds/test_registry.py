@@ -16,7 +16,7 @@ from flows.feeds.simulator.feed import SimulatedFeed
 from flows.feeds.venues import parser_for
 from flows.feeds.websocket import WebSocketFeed
 from schemas.feeds import VENUES
-from tests.support.coinbase_server import CoinbaseServer, Connection
+from tests.support.venues.exchange import ExchangeConnection, ExchangeServer
 
 
 def refuse(_: str) -> bool:
@@ -60,10 +60,10 @@ def test_feeds_open_by_name(tmp_path: Path) -> None:
 
 
 def test_the_live_feed_opens_at_another_address() -> None:
-    def script(connection: Connection) -> None:
+    def script(connection: ExchangeConnection) -> None:
         connection.hang()
 
-    with CoinbaseServer([script]) as server:
+    with ExchangeServer([script]) as server:
         feed = open_feed("auto", feed_url=server.url)
         try:
             assert isinstance(feed, WebSocketFeed)

@@ -15,7 +15,7 @@ from flows.feeds.protocol import Limits
 from flows.feeds.websocket import WebSocketFeed
 from schemas.ticks import Tick
 from tests.support.polling import until
-from tests.support.venue_server import Script, VenueConnection, VenueServer
+from tests.support.venues.server import Script, VenueConnection, VenueServer
 from tests.unit.feeds.support import decoded
 
 PATIENT = Limits(silence_s=30.0, answer_s=0.05, backoff_s=0.01, backoff_cap_s=0.05)

@@ -1,0 +1,1 @@
+"""Local venues: WebSocket servers that speak the protocols of the live feeds, and misbehave."""
