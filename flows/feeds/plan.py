@@ -7,6 +7,7 @@ from functools import partial
 from flows.errors import FeedError
 from flows.feeds.base import Feed
 from flows.feeds.binance.client import MAX_SYMBOLS
+from flows.feeds.protocol import Limits
 from flows.feeds.registry import LIVE, open_feed
 from schemas.feeds import FEEDS, FeedName, split_feeds
 
@@ -26,11 +27,14 @@ class FeedOptions:
         Address of the live feed, where one is named.
     urls
         Address by name of a live feed.
+    limits
+        Of the live feeds; the usual ones if None.
     """
 
     symbols: Sequence[str]
     url: str | None = None
     urls: Mapping[str, str | None] = field(default_factory=dict)
+    limits: Limits | None = None
     simulate_rate_hz: float = 50.0
     simulate_seed: int = 7
     speed: float | None = 1.0
@@ -76,6 +80,7 @@ def plan_feeds(spec: str, options: FeedOptions) -> dict[str, OpenFeed]:
                 name,
                 symbols=symbols,
                 feed_url=url,
+                limits=options.limits,
                 simulate_rate_hz=options.simulate_rate_hz,
                 simulate_seed=options.simulate_seed,
                 speed=options.speed,

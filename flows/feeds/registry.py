@@ -11,12 +11,13 @@ from flows.feeds.base import Feed
 from flows.feeds.binance.client import open_binance
 from flows.feeds.coinbase_advanced.client import open_advanced
 from flows.feeds.coinbase_exchange.client import URL, open_exchange
+from flows.feeds.protocol import Limits
 from flows.feeds.replay import ReplayFeed
 from flows.feeds.simulator.feed import SimulatedFeed
 from flows.feeds.websocket import WebSocketFeed, reachable
 from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName
 
-LIVE: Mapping[str, Callable[[Sequence[str], str | None], WebSocketFeed]] = {
+LIVE: Mapping[str, Callable[[Sequence[str], str | None, Limits | None], WebSocketFeed]] = {
     FeedName.COINBASE_EXCHANGE: open_exchange,
     FeedName.COINBASE_ADVANCED: open_advanced,
     FeedName.BINANCE: open_binance,
@@ -82,6 +83,7 @@ def open_feed(
     *,
     symbols: Sequence[str] = ("BTC-USD", "ETH-USD"),
     feed_url: str | None = None,
+    limits: Limits | None = None,
     simulate_rate_hz: float = 50.0,
     simulate_seed: int = 7,
     speed: float | None = 1.0,
@@ -100,6 +102,8 @@ def open_feed(
         Symbols of a live or simulated feed.
     feed_url
         Another address of the live feed.
+    limits
+        Of a live feed; the usual ones if None.
     simulate_rate_hz, simulate_seed
         Of the simulator: ticks per second for all symbols, and its seed.
     speed
@@ -123,7 +127,7 @@ def open_feed(
         path = Path(chosen.removeprefix(REPLAY_PREFIX))
         return ReplayFeed(path, speed=speed, loop=loop, duration_s=duration_s)
     if chosen in LIVE:
-        return LIVE[chosen](symbols, feed_url)
+        return LIVE[chosen](symbols, feed_url, limits)
     if chosen == FeedName.SIMULATE:
         return SimulatedFeed(
             symbols,

@@ -1,13 +1,19 @@
 """The feeds that the settings name."""
 
 from flows.feeds.plan import FeedOptions, OpenFeed, plan_feeds
+from flows.feeds.protocol import Limits
 from flows.feeds.registry import parse_speed
 from flows.settings import Settings
 from schemas.feeds import FeedName
 
 
-def feeds_of(settings: Settings) -> dict[str, OpenFeed]:
+def feeds_of(settings: Settings, limits: Limits | None = None) -> dict[str, OpenFeed]:
     """Return what opens each connection of ``VOLTICK_FEED``, by name.
+
+    Parameters
+    ----------
+    limits
+        Of the live feeds; the usual ones if None.
 
     Raises
     ------
@@ -22,6 +28,7 @@ def feeds_of(settings: Settings) -> dict[str, OpenFeed]:
             FeedName.COINBASE_ADVANCED: settings.coinbase_advanced_url,
             FeedName.BINANCE: settings.binance_url,
         },
+        limits=limits,
         simulate_rate_hz=settings.simulate_rate_hz,
         simulate_seed=settings.simulate_seed,
         speed=parse_speed(settings.replay_speed),
