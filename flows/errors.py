@@ -46,6 +46,20 @@ class FeedError(VoltickError):
     """A feed is unknown, unreachable or refuses a subscription."""
 
 
+class VenueError(FeedError):
+    """A venue's REST server cannot be reached, or refuses a request; the message has its words.
+
+    Attributes
+    ----------
+    status
+        HTTP status of the refusal; None where there was no answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class ModelStoreError(VoltickError):
     """The model store is unreadable or holds no usable model."""
 

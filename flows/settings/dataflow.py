@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from flows.settings.types import (
     FeedSpec,
     Folder,
+    HttpUrl,
     Names,
     ReplaySpeed,
     SomeNames,
@@ -64,6 +65,21 @@ class DataflowSettings(BaseModel):
         None,
         alias="VOLTICK_BINANCE_URL",
         description="Another WebSocket address for `binance`.",
+    )
+    coinbase_rest_url: HttpUrl | None = Field(
+        None,
+        alias="VOLTICK_COINBASE_REST_URL",
+        description="Another address for Coinbase Exchange's REST requests.",
+    )
+    binance_rest_url: HttpUrl | None = Field(
+        None,
+        alias="VOLTICK_BINANCE_REST_URL",
+        description="Another address for Binance's REST requests.",
+    )
+    yahoo_url: HttpUrl | None = Field(
+        None,
+        alias="VOLTICK_YAHOO_URL",
+        description="Another address for Yahoo's requests.",
     )
     symbols: Symbols = Field(
         ("BTC-USD", "ETH-USD"),

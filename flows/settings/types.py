@@ -163,6 +163,21 @@ def _websocket_url(value: str) -> str:
     return value
 
 
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        message = "a REST address starts with http:// or https://"
+        raise ValueError(message)
+    try:
+        address = urlsplit(value)
+        usable = bool(address.hostname) and address.port != 0
+    except ValueError:
+        usable = False
+    if not usable or address.query or address.fragment:
+        message = "a REST address has a host and, if any, a port and a path; nothing after it"
+        raise ValueError(message)
+    return value.rstrip("/")
+
+
 def _replay_speed(value: str) -> str:
     try:
         usable = value == "max" or 0 < float(value) < float("inf")
@@ -225,6 +240,7 @@ ReadableFile = Annotated[str, AfterValidator(_readable_file)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 FeedSpec = Annotated[str, AfterValidator(_feed_spec)]
 WebSocketUrl = Annotated[str, AfterValidator(_websocket_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ReplaySpeed = Annotated[str, AfterValidator(_replay_speed)]
 RootPath = Annotated[str, AfterValidator(_root_path)]
 Networks = Annotated[Names, AfterValidator(_networks)]

@@ -1,0 +1,173 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from flows.errors import VenueError
+from flows.feeds.http import Limits, RestClient, retry_after_s, words_of
+from tests.support.rest_server import Reply, Request, RestServer
+
+NOW_S = 1_760_000_000.0
+
+
+class FakeTime:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.at_s = 0.0
+        self.slept: list[float] = []
+
+    def clock(self) -> float:
+        return self.at_s
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at_s += seconds
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def server() -> Iterator[RestServer]:
+    with RestServer(lambda _request: Reply(b"[]")) as running:
+        yield running
+
+
+def client(server: RestServer, time: FakeTime, **limits: float) -> RestClient:
+    return RestClient(
+        "binance",
+        server.url,
+        Limits(**limits),  # type: ignore[arg-type]
+        sleep=time.sleep,
+        clock=time.clock,
+        now_s=lambda: NOW_S,
+    )
+
+
+def in_turn(*replies: Reply) -> Callable[[Request], Reply]:
+    """Give one reply after the other, and the last one for ever."""
+    left = list(replies)
+    return lambda _request: left.pop(0) if len(left) > 1 else left[0]
+
+
+def test_an_answer_has_its_body_and_the_servers_clock(server: RestServer, time: FakeTime) -> None:
+    with client(server, time) as asking:
+        answer = asking.get("/api/v3/klines", {"symbol": "BTCUSDT", "limit": 2})
+    assert answer.body == b"[]"
+    assert answer.date_s() is not None
+    assert server.requests == [Request("/api/v3/klines", {"symbol": "BTCUSDT", "limit": "2"})]
+    assert time.slept == []
+
+
+@pytest.mark.parametrize("status", [408, 418, 425, 429, 500, 502, 503, 504])
+def test_a_passing_fault_is_asked_again(server: RestServer, time: FakeTime, status: int) -> None:
+    server.answer = in_turn(Reply(b"busy", status), Reply(b"busy", status), Reply(b"[1]"))
+    with client(server, time, first_wait_s=1.0) as asking:
+        assert asking.get("/", {}).body == b"[1]"
+    assert len(server.requests) == 3
+    assert len(time.slept) == 2
+    assert time.slept[0] <= 1.0
+    assert time.slept[1] <= 2.0
+
+
+@pytest.mark.parametrize("status", [429, 418, 503])
+def test_the_pause_that_the_server_asks_for_is_kept(
+    server: RestServer, time: FakeTime, status: int
+) -> None:
+    server.answer = in_turn(Reply(b"", status, {"Retry-After": "7"}), Reply(b"[]"))
+    with client(server, time) as asking:
+        asking.get("/", {})
+    [slept] = time.slept
+    assert 7.0 <= slept <= 7.5
+
+
+def test_a_pause_that_is_too_long_ends_the_request_at_once(
+    server: RestServer, time: FakeTime
+) -> None:
+    server.answer = in_turn(Reply(b'{"msg":"banned"}', 418, {"Retry-After": "7200"}))
+    with client(server, time) as asking, pytest.raises(VenueError, match=r"pause of 7200 s") as it:
+        asking.get("/", {})
+    assert "binance answers 418: banned" in str(it.value)
+    assert len(server.requests) == 1
+
+
+def test_a_refusal_is_not_asked_again_and_has_the_venues_words(
+    server: RestServer, time: FakeTime
+) -> None:
+    server.answer = in_turn(Reply(b'{"code":-1121,"msg":"Invalid symbol."}', 400))
+    with client(server, time) as asking, pytest.raises(VenueError, match="Invalid symbol") as it:
+        asking.get("/", {})
+    assert it.value.status == 400
+    assert len(server.requests) == 1
+
+
+def test_attempts_are_limited(server: RestServer, time: FakeTime) -> None:
+    server.answer = in_turn(Reply(b"down", 503))
+    with client(server, time, attempts=3) as asking:
+        with pytest.raises(VenueError, match="answers 503: down; given up after 3 attempts"):
+            asking.get("/", {})
+        assert asking.requests == 3
+    assert len(server.requests) == 3
+
+
+def test_an_answer_that_breaks_off_is_asked_again(server: RestServer, time: FakeTime) -> None:
+    server.answer = in_turn(Reply(b"[1,", missing_bytes=5), Reply(b"[1,2]"))
+    with client(server, time) as asking:
+        assert asking.get("/", {}).body == b"[1,2]"
+
+
+def test_a_server_that_is_not_there_is_named(time: FakeTime) -> None:
+    with RestServer(lambda _request: Reply()) as gone:
+        url = gone.url
+    asking = RestClient("coinbase", url, Limits(attempts=2), sleep=time.sleep, clock=time.clock)
+    with asking, pytest.raises(VenueError, match="coinbase does not answer at http"):
+        asking.get("/", {})
+    assert len(time.slept) == 1
+
+
+def test_requests_keep_their_distance(server: RestServer, time: FakeTime) -> None:
+    with client(server, time, interval_s=0.25) as asking:
+        for _ in range(3):
+            asking.get("/", {})
+        asking.pause(60.0)
+        asking.get("/", {})
+    assert time.slept == pytest.approx([0.25, 0.25, 60.0])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"message":"NotFound"}', "NotFound"),
+        (b'{"code":-1121,"msg":"Invalid symbol."}', "Invalid symbol."),
+        (
+            b'{"chart":{"result":null,"error":{"code":"Not Found","description":"No data"}}}',
+            "No data",
+        ),
+        (b"<html>\n  Bad\n  gateway</html>", "<html> Bad gateway</html>"),
+        (b"[1,2]", "[1,2]"),
+        (b"", ""),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+    ],
+    ids=["coinbase", "binance", "yahoo", "proxy", "array", "nothing", "no-text"],
+)
+def test_words_of_an_error(body: bytes, words: str) -> None:
+    assert words_of(body) == words
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("", 0.0),
+        ("5", 5.0),
+        (" 120 ", 120.0),
+        ("-3", 0.0),
+        ("soon", 0.0),
+        ("Thu, 09 Oct 2025 08:54:00 GMT", 1_760_000_040 - NOW_S),
+        ("Thu, 09 Oct 2025 08:50:00 GMT", 0.0),
+    ],
+    ids=["none", "seconds", "blanks", "negative", "words", "date", "past-date"],
+)
+def test_retry_after(header: str, seconds: float) -> None:
+    assert retry_after_s(header, NOW_S) == seconds
