@@ -38,6 +38,10 @@ class UnknownPositionError(VoltickError):
     """Neither a commit nor the outputs tell where a group has to go on."""
 
 
+class ArchiveError(VoltickError):
+    """The archive cannot be written or read, or another process writes it."""
+
+
 class CaptureError(VoltickError):
     """A recording is missing, truncated or of a foreign format."""
 
