@@ -92,15 +92,15 @@ class Candle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     symbol: Symbol
     venue: Symbol
-    ts_open_ns: int
-    interval_s: int
+    ts_open_ns: Int64
+    interval_s: Count32
     open: float
     high: float
     low: float
     close: float
-    tick_count: int
+    tick_count: Count64
     volume: float | None = None
     vwap: float | None = None
     gap: bool = False
-    partition: int | None = None
-    closed_offset: int | None = None
+    partition: Count32 | None = None
+    closed_offset: Count64 | None = None

@@ -1,60 +1,137 @@
 """Where the archive keeps what. Names only; nothing is read or written here.
 
-    FOLDER/topic=ticks.raw/date=2026-02-01/symbol=BTC-USD/00000-00000000000000000000-...parquet
-    FOLDER/unreadable/topic=ticks.raw/00000-00000000000000000000-...parquet
-    FOLDER/state/ticks.raw/00000.json           the next offset of a partition: what counts
-    FOLDER/state/ticks.raw/00000.writing.json   files of a run of offsets that is being written
-    FOLDER/state/ticks.raw/00000.lock           held by the process that writes the partition
+    topic=ticks.raw/date=2026-02-01/symbol=BTC-USD/00000-000007-00000000000000000000-...parquet
+    unreadable/topic=ticks.raw/00000-000007-00000000000000000000-...parquet
+    state/ticks.raw/00000.json                   the next offset of a partition, and what counts
+    state/ticks.raw/00000.writing.000007.json    files of a run of offsets that is being written
+    state/ticks.raw/00000.lock                   held by the process that writes the partition
 
-A file is named by its partition and by the first and the next offset of the run of messages that it
-was cut from; the files of a run lie in the folders of its dates and symbols.
+All paths are below the archive's folder, with ``/`` between their parts. A file is named by its
+partition, the epoch of its writer (each start is one), and the first and the next offset of the run
+of messages that it was cut from; the files of a run lie in the folders of its dates and symbols.
+Which files count is told by :mod:`.state`.
 """
 
-from pathlib import Path
-from urllib.parse import quote
+import hashlib
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 import numpy as np
 
 SUFFIX = ".parquet"
 
+_RUN = re.compile(
+    r"(?P<partition>\d+)-(?P<epoch>\d+)-(?P<first>\d+)-(?P<following>\d+)(?P<merged>\.merged)?"
+    r"\.parquet"
+)
+_LONGEST_NAME = 200
+_KEPT_OF_NAME = 150
+_DIGEST_BYTES = 8
+_FIRST_NS = -(2**63) + 1  # one less stands for no time at all
 
-def run_name(partition: int, first: int, following: int) -> str:
-    """Return the file name of the run of offsets [first, following) of a partition."""
-    return f"{partition:05d}-{first:020d}-{following:020d}{SUFFIX}"
+
+@dataclass(frozen=True, slots=True)
+class RunName:
+    """What the name of a data file says.
+
+    Attributes
+    ----------
+    partition
+        Of the topic.
+    epoch
+        Of the writer; the last one's where files were merged.
+    first, following
+        The file was cut from the messages with offsets in [first, following).
+    merged
+        Whether several files were merged into this one.
+    """
+
+    partition: int
+    epoch: int
+    first: int
+    following: int
+    merged: bool = False
+
+    def __str__(self) -> str:
+        """Return the file's name; names of one partition sort by epoch, then by offset."""
+        offsets = f"{self.first:020d}-{self.following:020d}"
+        kind = ".merged" if self.merged else ""
+        return f"{self.partition:05d}-{self.epoch:06d}-{offsets}{kind}{SUFFIX}"
 
 
-def topic_folder(topic: str) -> Path:
-    """Return a topic's folder of data, below the archive's."""
-    return Path(f"topic={topic}")
+def parse_run(name: str) -> RunName | None:
+    """Return what a file's name says; None for one that the archive does not give."""
+    found = _RUN.fullmatch(name)
+    if found is None:
+        return None
+    partition, epoch = int(found["partition"]), int(found["epoch"])
+    first, following = int(found["first"]), int(found["following"])
+    return RunName(partition, epoch, first, following, found["merged"] is not None)
 
 
-def data_folder(topic: str, ts_ns: int, symbol: str) -> Path:
-    """Return the folder of a symbol's messages of a day (UTC), below the archive's.
+def topic_folder(topic: str) -> str:
+    """Return a topic's folder of data."""
+    return f"topic={topic}"
+
+
+def data_folder(topic: str, ts_ns: int, symbol: str) -> str:
+    """Return the folder of a symbol's messages of a day (UTC).
 
     Parameters
     ----------
     ts_ns
         Event time, nanoseconds since the UNIX epoch.
     """
-    date = np.datetime64(ts_ns, "ns").astype("datetime64[D]")
-    return topic_folder(topic) / f"date={date}" / f"symbol={quote(symbol, safe='')}"
+    date = np.datetime64(max(ts_ns, _FIRST_NS), "ns").astype("datetime64[D]")
+    return f"{topic_folder(topic)}/date={date}/symbol={_quoted(symbol)}"
 
 
-def unreadable_folder(topic: str) -> Path:
-    """Return the folder of messages that are none of the topic's, below the archive's."""
-    return Path("unreadable") / f"topic={topic}"
+def _quoted(symbol: str) -> str:
+    """Return a symbol as a name that every file system takes; a very long one is cut."""
+    quoted = quote(symbol, safe="")
+    if len(quoted) <= _LONGEST_NAME:
+        return quoted
+    digest = hashlib.blake2b(symbol.encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{quoted[:_KEPT_OF_NAME]}~{digest}"
 
 
-def state_file(topic: str, partition: int) -> Path:
-    """Return the file that holds the partition's next offset, below the archive's folder."""
-    return Path("state") / topic / f"{partition:05d}.json"
+def date_and_symbol(path: str) -> tuple[str, str] | None:
+    """Return date and symbol of a data file's path; None where it has none.
+
+    A symbol of more than 200 characters (quoted) is cut there: the file's own column has it whole.
+    """
+    parts = dict(part.split("=", 1) for part in path.split("/")[:-1] if "=" in part)
+    if "date" not in parts or "symbol" not in parts:
+        return None
+    return parts["date"], unquote(parts["symbol"])
 
 
-def writing_file(topic: str, partition: int) -> Path:
-    """Return the file that names what is being written, below the archive's folder."""
-    return Path("state") / topic / f"{partition:05d}.writing.json"
+def unreadable_folder(topic: str) -> str:
+    """Return the folder of messages that are none of the topic's."""
+    return f"unreadable/{topic_folder(topic)}"
 
 
-def lock_file(topic: str, partition: int) -> Path:
-    """Return the file whose lock the partition's writer holds, below the archive's folder."""
-    return Path("state") / topic / f"{partition:05d}.lock"
+def state_folder(topic: str) -> str:
+    """Return the folder of a topic's state."""
+    return f"state/{topic}"
+
+
+def state_file(topic: str, partition: int) -> str:
+    """Return the file that holds the partition's next offset."""
+    return f"{state_folder(topic)}/{partition:05d}.json"
+
+
+def writing_prefix(topic: str, partition: int) -> str:
+    """Return what the paths of all :func:`writing_file` of a partition begin with."""
+    return f"{state_folder(topic)}/{partition:05d}.writing."
+
+
+def writing_file(topic: str, partition: int, epoch: int) -> str:
+    """Return the file that names what a writer is writing."""
+    return f"{writing_prefix(topic, partition)}{epoch:06d}.json"
+
+
+def lock_file(topic: str, partition: int) -> str:
+    """Return the file whose lock the partition's writer holds."""
+    return f"{state_folder(topic)}/{partition:05d}.lock"

@@ -1,23 +1,19 @@
 """The archive as a Bytewax sink: one thread per partition, which writes runs of offsets.
 
 Delivery: exactly once by offset, see :mod:`.writer`. A run is written when it is large or old
-enough; a bounded queue holds the flow back while the disk is slower. Where to continue is the state
-file's to say, nothing is in the engine's recovery.
+enough; a bounded queue holds the flow back while the storage is slower. Where to continue is the
+state's to say, nothing is in the engine's recovery.
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.codec.batch import RawBatch, partition_key
-from flows.connectors.kafka.positions import Start
-from flows.connectors.kafka.sink import ErrorHandler, Overdue, PartitionWriter
 from flows.connectors.kafka.watchdog import Progress
-from flows.connectors.parquet.writer import ArchiveWriter, Flush
-
-MOST_ROWS = 100_000
-"""A run of so many messages is written at once: files of some megabytes."""
+from flows.connectors.parquet.storage import Storage
+from flows.connectors.parquet.writer import ArchiveWriter, Beginning, Flush
+from flows.connectors.partition_thread import ErrorHandler, PartitionThread
 
 FlushObserver = Callable[[Flush], None]
 
@@ -27,12 +23,12 @@ class ArchiveSink(FixedPartitionedSink[RawBatch, None]):
 
     Parameters
     ----------
-    folder
-        The archive's.
-    starts
-        One per partition: from where on messages are wanted.
+    beginnings
+        By partition: from where on messages are wanted.
     interval_s
         Longest time a message waits to be written.
+    most_rows
+        So many messages of a partition are written at once.
     on_flush
         Called by the partition's thread after each run; must be quick.
     on_error
@@ -43,25 +39,27 @@ class ArchiveSink(FixedPartitionedSink[RawBatch, None]):
 
     def __init__(
         self,
-        folder: Path,
+        storage: Storage,
         topic: str,
-        starts: Sequence[Start],
+        beginnings: Mapping[int, Beginning],
         interval_s: float,
+        most_rows: int,
         on_flush: FlushObserver,
         on_error: ErrorHandler,
         progress: Progress,
     ) -> None:
-        self._folder = folder
+        self._storage = storage
         self._topic = topic
-        self._starts = {partition_key(start.partition): start for start in starts}
+        self._beginnings = beginnings
         self._interval_s = interval_s
+        self._most_rows = most_rows
         self._on_flush = on_flush
         self._on_error = on_error
         self._progress = progress
 
     def list_parts(self) -> list[str]:
         """Name all partitions."""
-        return list(self._starts)
+        return [partition_key(partition) for partition in self._beginnings]
 
     def part_fn(self, item_key: str) -> int:
         """Route partition k of the topic to partition k of the sink."""
@@ -70,25 +68,43 @@ class ArchiveSink(FixedPartitionedSink[RawBatch, None]):
     def build_part(
         self, step_id: str, for_part: str, resume_state: None
     ) -> StatefulSinkPartition[RawBatch, None]:
-        """Start the partition's thread, which locks the partition in the archive."""
+        """Start the partition's thread, which takes the partition over in the archive."""
         del step_id, resume_state
-        start = self._starts[for_part]
-        writer = ArchiveWriter(
-            self._folder, self._topic, start.partition, start.emit_from, start.topic_id
-        )
+        partition = int(for_part)
+        writer = ArchiveWriter(self._storage, self._topic, partition, self._beginnings[partition])
         return ArchivePartition(
-            writer, self._interval_s, self._on_flush, self._on_error, self._progress
+            writer,
+            self._interval_s,
+            self._most_rows,
+            self._on_flush,
+            self._on_error,
+            self._progress,
         )
 
 
-class ArchivePartition(PartitionWriter[RawBatch, Flush]):
+class ArchivePartition(PartitionThread[RawBatch, Flush]):
     """One partition's thread and its queue; writes a run that is large or old enough."""
 
-    _writer: ArchiveWriter
+    def __init__(
+        self,
+        writer: ArchiveWriter,
+        interval_s: float,
+        most_rows: int,
+        on_flush: FlushObserver,
+        on_error: ErrorHandler,
+        progress: Progress,
+    ) -> None:
+        self._archive = writer
+        self._most_rows = most_rows
+        super().__init__(writer, interval_s, on_flush, on_error, progress)
 
-    def _is_due(self, item: RawBatch | Overdue) -> bool:
-        return (
-            isinstance(item, Overdue)
-            or self._writer.rows >= MOST_ROWS
-            or self._writer.age_s >= self._interval_s
-        )
+    def close(self) -> None:
+        """Write what waits, end the thread and give the partition free."""
+        try:
+            super().close()
+        finally:
+            self._archive.close()
+
+    def _is_due(self, item: RawBatch) -> bool:
+        del item
+        return self._archive.rows >= self._most_rows

@@ -4,25 +4,30 @@ Every table also has the place of the message in its own topic, ``log_partition`
 ``log_offset`` (int64) and ``log_ts_ms`` (int64, -1 for none).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
+from flows.codec.decode import MAX_BYTES
 from schemas import topics
+from schemas.decoding import decode_or_none
 from schemas.predictions import FeatureRow, Outcome, OutcomeScore, Prediction, TargetScore
 from schemas.ticks import Candle, Tick
 
+Columns = Mapping[str, tuple[pa.DataType, Callable[[Any], Any]]]
+"""Arrow type of each column, and how its value is read."""
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message lies: its offset, and its Kafka timestamp in milliseconds (-1 for none)."""
+Placed = tuple[int, int, Any]
+"""Offset, Kafka timestamp (milliseconds, -1 for none) and message."""
 
-    offset: int
-    ts_ms: int
+PLACE = ("log_partition", "log_offset", "log_ts_ms")
+"""The columns that say where a message lies in its topic."""
+
+_CHUNK = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,20 @@ class Kind:
         The event time by which messages are put into days.
     columns
         Arrow type of each column, and how its value is read from a message.
+    most_bytes
+        A longer payload is no message of the topic; None for any length.
     """
 
     decode: Callable[[bytes], Any]
     ts_ns: Callable[[Any], int]
-    columns: Mapping[str, tuple[pa.DataType, Callable[[Any], Any]]]
+    columns: Columns
+    most_bytes: int | None = None
+
+    def message(self, payload: bytes) -> Any:
+        """Return the message of a payload; None for bytes that are none of the topic's."""
+        if self.most_bytes is not None and len(payload) > self.most_bytes:
+            return None
+        return decode_or_none(self.decode, payload)
 
 
 _SHADOW = pa.list_(pa.struct([("model", pa.string()), ("score", pa.float64())]))
@@ -79,7 +93,7 @@ _TYPES: dict[str, pa.DataType] = {
 
 def _columns(
     message: type[msgspec.Struct], **special: tuple[pa.DataType, Callable[[Any], Any]]
-) -> dict[str, tuple[pa.DataType, Callable[[Any], Any]]]:
+) -> Columns:
     return {
         name: special.get(name) or (_TYPES[name], attrgetter(name))
         for name in message.__struct_fields__
@@ -112,15 +126,15 @@ def _score(target: str, one: TargetScore | OutcomeScore, **more: object) -> dict
 def _kind(
     message: type[msgspec.Struct],
     time: str = "ts_event_ns",
+    most_bytes: int | None = None,
     **special: tuple[pa.DataType, Callable[[Any], Any]],
 ) -> Kind:
-    return Kind(
-        msgspec.json.Decoder(message).decode, attrgetter(time), _columns(message, **special)
-    )
+    decode = msgspec.json.Decoder(message).decode
+    return Kind(decode, attrgetter(time), _columns(message, **special), most_bytes)
 
 
 KINDS: Mapping[str, Kind] = {
-    topics.TICKS_RAW: _kind(Tick),
+    topics.TICKS_RAW: _kind(Tick, most_bytes=MAX_BYTES),
     topics.TICKS_FEATURES: _kind(FeatureRow),
     topics.PREDICTIONS: _kind(Prediction, scores=(_PREDICTED, _predicted)),
     topics.OUTCOMES: _kind(Outcome, scores=(_EVALUATED, _evaluated)),
@@ -129,35 +143,50 @@ KINDS: Mapping[str, Kind] = {
 """The topics that are archived."""
 
 
-def table_of(
-    kind: Kind, partition: int, places: Sequence[Place], messages: Sequence[Any]
-) -> pa.Table:
-    """Return messages as a table, in their order.
+class TableBuilder:
+    """Messages of one file, turned into columns while they come, in their order.
 
     Parameters
     ----------
+    columns
+        Arrow type of each column, and how its value is read from a message.
     partition
         Of the topic that the messages come from.
     """
-    columns = {
-        name: pa.array(list(map(read, messages)), type_)
-        for name, (type_, read) in kind.columns.items()
-    }
-    return pa.table({**columns, **_place_columns(partition, places)})
+
+    def __init__(self, columns: Columns, partition: int) -> None:
+        self._columns = {**columns, **_place_columns(partition)}
+        self._waiting: list[Placed] = []
+        self._chunks: list[pa.Table] = []
+
+    def add(self, offset: int, ts_ms: int, message: Any) -> None:
+        """Take the next message."""
+        self._waiting.append((offset, ts_ms, message))
+        if len(self._waiting) == _CHUNK:
+            self._chunks.append(self._chunk())
+
+    def table(self) -> pa.Table:
+        """Return all messages so far."""
+        chunks = [*self._chunks, self._chunk()] if self._waiting else self._chunks
+        return pa.concat_tables(chunks)
+
+    def _chunk(self) -> pa.Table:
+        waiting, self._waiting = self._waiting, []
+        messages = [message for _offset, _ts_ms, message in waiting]
+        columns = {}
+        for name, (type_, read) in self._columns.items():
+            taken = waiting if name in PLACE else messages
+            columns[name] = pa.array(list(map(read, taken)), type_)
+        return pa.table(columns)
 
 
-def unreadable_table(
-    partition: int, places: Sequence[Place], payloads: Sequence[bytes]
-) -> pa.Table:
-    """Return what is no message of its topic: the raw bytes and their place."""
-    return pa.table(
-        {"payload": pa.array(payloads, pa.binary()), **_place_columns(partition, places)}
-    )
-
-
-def _place_columns(partition: int, places: Sequence[Place]) -> dict[str, pa.Array]:
+def _place_columns(partition: int) -> Columns:
     return {
-        "log_partition": pa.array([partition] * len(places), pa.int32()),
-        "log_offset": pa.array([place.offset for place in places], pa.int64()),
-        "log_ts_ms": pa.array([place.ts_ms for place in places], pa.int64()),
+        "log_partition": (pa.int32(), lambda _placed: partition),
+        "log_offset": (pa.int64(), itemgetter(0)),
+        "log_ts_ms": (pa.int64(), itemgetter(1)),
     }
+
+
+UNREADABLE: Columns = {"payload": (pa.binary(), lambda payload: payload)}
+"""Columns of what is no message of its topic: the raw bytes."""

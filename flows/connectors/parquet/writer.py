@@ -1,23 +1,19 @@
 """Write one partition of a topic into the archive: nothing torn, nothing doubled, nothing missing.
 
-What counts is the partition's next offset in its state file. A run of offsets is written so:
+What counts is the state, see :mod:`.state`. A run of offsets is written so:
 
 1. ``writing``: a file names all data files of the run;
 2. the data files, each whole under its final name or not there;
-3. the state file moves to the run's next offset, in one step: from here on the run is in;
+3. the state moves to the run's next offset, in one step: from here on the run is in;
 4. ``writing`` goes.
 
-A writer that starts removes what ``writing`` names if the state did not move. So the files of a run
-that was cut short are gone before the same offsets are written again, however they are cut then.
+A writer that starts first makes an epoch of its own, so that whatever an earlier one still writes
+counts no more, and then removes the files that ``writing`` names and that do not count.
 """
 
-import fcntl
-import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TypeVar
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -25,40 +21,29 @@ import pyarrow.parquet as pq
 
 from flows.codec.batch import RawBatch
 from flows.connectors.parquet import layout
-from flows.connectors.parquet.tables import KINDS, Place, table_of, unreadable_table
-from flows.errors import ArchiveError
-from schemas.decoding import decode_or_none
+from flows.connectors.parquet.catalog import decoded
+from flows.connectors.parquet.layout import RunName, parse_run
+from flows.connectors.parquet.state import State, Writing, advanced, next_epoch
+from flows.connectors.parquet.storage import Held, Storage
+from flows.connectors.parquet.tables import KINDS, UNREADABLE, Columns, TableBuilder
+from flows.errors import FencedError
 
-Content = TypeVar("Content")
+COMPRESSION = "zstd"
 
-_COMPRESSION = "zstd"
-
-
-class State(msgspec.Struct, frozen=True):
-    """What a state file holds.
-
-    Attributes
-    ----------
-    next_offset
-        All messages before it that the log held are in the archive.
-    topic_id
-        Kafka's id of the topic; None where the broker gives none.
-    """
-
-    next_offset: int
-    topic_id: str | None = None
-
-
-class Writing(msgspec.Struct, frozen=True):
-    """The files, below the archive's folder, of the run that ends before ``next_offset``."""
-
-    next_offset: int
-    files: list[str]
+_NS_PER_DAY = 86_400 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """A run that has been written."""
+    """A run that has been written.
+
+    Attributes
+    ----------
+    size
+        Of all its files, bytes.
+    seconds
+        How long it took.
+    """
 
     topic: str
     partition: int
@@ -66,62 +51,52 @@ class Flush:
     messages: int
     unreadable: int
     files: int
+    size: int
     seconds: float
 
 
-def read_state(folder: Path, topic: str, partition: int) -> State | None:
-    """Return the partition's state; None where nothing of it is archived.
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a writer begins, as it was planned.
 
-    Raises
-    ------
-    ArchiveError
-        The state file cannot be read.
+    Attributes
+    ----------
+    offset
+        First one that is wanted.
+    log_id
+        Of the log that is there now.
+    anew
+        Whether what was archived before came from another log, or lies before a loss that is
+        accepted: the offset counts, not the one of the state.
     """
-    return _read(folder / layout.state_file(topic, partition), State)
 
-
-def uncommitted(folder: Path, topic: str, partition: int) -> set[Path]:
-    """Return the files of a run that has not been written whole; to be left out by readers.
-
-    Raises
-    ------
-    ArchiveError
-        A file of the state cannot be read.
-    """
-    writing = _read(folder / layout.writing_file(topic, partition), Writing)
-    if writing is None:
-        return set()
-    state = read_state(folder, topic, partition)
-    if state is not None and state.next_offset >= writing.next_offset:
-        return set()
-    return {folder / file for file in writing.files}
+    offset: int
+    log_id: str
+    anew: bool = False
 
 
 class ArchiveWriter:
-    """Writer of one partition. Used by one thread alone.
+    """Writer of one partition. Used by one thread alone."""
 
-    Parameters
-    ----------
-    folder
-        The archive's.
-    start
-        Offset from which on messages are wanted.
-    """
-
-    def __init__(
-        self, folder: Path, topic: str, partition: int, start: int, topic_id: str | None
-    ) -> None:
+    def __init__(self, storage: Storage, topic: str, partition: int, beginning: Beginning) -> None:
         self.partition = partition
-        self.floor = start
-        self._folder = folder
-        self._topic = topic
-        self._topic_id = topic_id
-        self._kind = KINDS[topic]
-        self._batches: list[RawBatch] = []
-        self._since_s = 0.0
-        self._lock: IO[bytes] | None = None
+        self.floor = beginning.offset
+        """What lies below this offset is archived."""
         self.rows = 0
         """Messages that wait to be written."""
+        self._storage = storage
+        self._topic = topic
+        self._beginning = beginning
+        self._kind = KINDS[topic]
+        self._held: Held | None = None
+        self._state = State(beginning.offset, beginning.log_id)
+        self._version: str | None = None
+        self._next_offset = beginning.offset
+        self._unreadable = 0
+        self._since_s = 0.0
+        # By day and symbol; and by folder, for long symbols may share one.
+        self._groups: dict[tuple[int, str], TableBuilder] = {}
+        self._folders: dict[str, TableBuilder] = {}
 
     @property
     def is_open(self) -> bool:
@@ -134,35 +109,45 @@ class ArchiveWriter:
         return time.monotonic() - self._since_s
 
     def take_over(self) -> None:
-        """Lock the partition and remove what a killed writer left half done.
+        """Own the partition and remove what a killed writer left half done.
 
         Raises
         ------
         ArchiveError
-            Another process writes the partition, or the folder cannot be written.
+            Another process writes the partition, or the archive cannot be written.
+        FencedError
+            Another process takes it over at the same moment.
         """
-        try:
-            self._take_lock()
-            for file in uncommitted(self._folder, self._topic, self.partition):
-                file.unlink(missing_ok=True)
-                _temporary(file).unlink(missing_ok=True)
-            (self._folder / layout.writing_file(self._topic, self.partition)).unlink(
-                missing_ok=True
-            )
-        except OSError as error:
-            raise self._failed(error) from None
+        what = f"partition {self.partition} of {self._topic}"
+        self._held = self._storage.hold(layout.lock_file(self._topic, self.partition), what)
+        path = layout.state_file(self._topic, self.partition)
+        found = self._storage.read_version(path)
+        known = None if found is None else decoded(self._storage, path, found[0], State)
+        start = self._beginning.offset
+        if known is not None and known.log_id == self._beginning.log_id:
+            # An earlier owner may have come further since the start was planned.
+            start = max(start, known.next_offset)
+        self._version = None if found is None else found[1]
+        self._move(next_epoch(known, start, self._beginning.log_id))
+        self.floor = self._next_offset = start
+        self._remove_unfinished()
 
     def write(self, batch: RawBatch) -> None:
         """Take the messages of a batch that are not archived yet."""
-        if not batch.values or not batch.emit or batch.next_offset <= self.floor:
+        if not batch.values or not batch.emit or batch.next_offset <= self._next_offset:
             return
-        if not self._batches:
+        if not self.rows:
             self._since_s = time.monotonic()
-        self._batches.append(batch)
-        self.rows += len(batch.values)
+        begin = self._next_offset
+        for value, offset, ts_ms in zip(
+            batch.values, batch.offsets, batch.timestamps_ms, strict=True
+        ):
+            if offset >= begin:
+                self._add(value, offset, ts_ms)
+        self._next_offset = batch.next_offset
 
     def keep_alive(self) -> None:
-        """Do nothing: a folder forgets no offset."""
+        """Do nothing: an archive forgets no offset."""
 
     def commit(self) -> Flush:
         """Write all waiting messages as one run.
@@ -170,139 +155,96 @@ class ArchiveWriter:
         Raises
         ------
         ArchiveError
-            The folder cannot be written.
+            The archive cannot be written.
+        FencedError
+            Another process has taken the partition over; the run is its to write.
         """
         began = time.monotonic()
-        first, following = self._batches[0].offsets[0], self._batches[-1].next_offset
-        tables, unreadable = self._tables(layout.run_name(self.partition, first, following))
+        name = str(RunName(self.partition, self._state.epoch, self.floor, self._next_offset))
+        files = [f"{folder}/{name}" for folder in self._folders]
+        writing = layout.writing_file(self._topic, self.partition, self._state.epoch)
+        self._storage.put(writing, msgspec.json.encode(Writing(files)))
+        size = 0
+        for path, builder in zip(files, self._folders.values(), strict=True):
+            content = parquet_of(builder.table())
+            self._storage.put(path, memoryview(content))
+            size += content.size
         try:
-            self._write_run(tables, following)
-        except OSError as error:
-            raise self._failed(error) from None
+            self._move(advanced(self._state, self._next_offset))
+        except FencedError:
+            for path in (*files, writing):
+                self._storage.delete(path)
+            raise
+        self._storage.delete(writing)
         done = Flush(
             topic=self._topic,
             partition=self.partition,
-            next_offset=following,
+            next_offset=self._next_offset,
             messages=self.rows,
-            unreadable=unreadable,
-            files=len(tables),
+            unreadable=self._unreadable,
+            files=len(files),
+            size=size,
             seconds=time.monotonic() - began,
         )
-        self._batches, self.rows, self.floor = [], 0, following
+        self.floor, self.rows, self._unreadable = self._next_offset, 0, 0
+        self._groups, self._folders = {}, {}
         return done
 
     def close(self) -> None:
         """Give the partition free."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
-    def _tables(self, name: str) -> tuple[dict[Path, pa.Table], int]:
-        """Return the run's tables by file, below the archive's folder; count what is unreadable."""
-        groups: dict[Path, tuple[list[Place], list[object]]] = {}
-        foreign: tuple[list[Place], list[bytes]] = ([], [])
-        kind = self._kind
-        for batch in self._batches:
-            for value, offset, ts_ms in zip(
-                batch.values, batch.offsets, batch.timestamps_ms, strict=True
-            ):
-                place = Place(offset, ts_ms)
-                message = decode_or_none(kind.decode, value)
-                if message is None:
-                    foreign[0].append(place)
-                    foreign[1].append(value)
-                    continue
-                day = layout.data_folder(self._topic, kind.ts_ns(message), message.symbol)
-                places, messages = groups.setdefault(day, ([], []))
-                places.append(place)
-                messages.append(message)
-        tables = {
-            day / name: table_of(kind, self.partition, places, messages)
-            for day, (places, messages) in groups.items()
-        }
-        if foreign[0]:
-            file = layout.unreadable_folder(self._topic) / name
-            tables[file] = unreadable_table(self.partition, *foreign)
-        return tables, len(foreign[0])
+    def _add(self, value: bytes, offset: int, ts_ms: int) -> None:
+        message = self._kind.message(value)
+        if message is None:
+            folder = layout.unreadable_folder(self._topic)
+            self._builder(folder, UNREADABLE).add(offset, ts_ms, value)
+            self._unreadable += 1
+        else:
+            self._group(message).add(offset, ts_ms, message)
+        self.rows += 1
 
-    def _write_run(self, tables: dict[Path, pa.Table], following: int) -> None:
-        writing = self._folder / layout.writing_file(self._topic, self.partition)
-        state = self._folder / layout.state_file(self._topic, self.partition)
-        files = [str(file) for file in tables]
-        _replace(writing, msgspec.json.encode(Writing(following, files)))
-        folders: set[Path] = set()
-        for file, table in tables.items():
-            target = self._folder / file
-            folders |= _make_folders(target.parent, self._folder)
-            with _temporary(target).open("wb") as out:
-                pq.write_table(table, out, compression=_COMPRESSION)
-                out.flush()
-                os.fsync(out.fileno())
-            _temporary(target).rename(target)
-        _sync_folders(sorted(folders))
-        _replace(state, msgspec.json.encode(State(following, self._topic_id)))
-        writing.unlink()
+    def _group(self, message: Any) -> TableBuilder:
+        ts_ns, symbol = self._kind.ts_ns(message), message.symbol
+        key = ts_ns // _NS_PER_DAY, symbol
+        builder = self._groups.get(key)
+        if builder is None:
+            folder = layout.data_folder(self._topic, ts_ns, symbol)
+            builder = self._groups[key] = self._builder(folder, self._kind.columns)
+        return builder
 
-    def _take_lock(self) -> None:
-        path = self._folder / layout.lock_file(self._topic, self.partition)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = path.open("ab")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            message = (
-                f"another process archives partition {self.partition} of {self._topic} into"
-                f" {self._folder}; end it first, or give each its own VOLTICK_ARCHIVE"
-            )
-            raise ArchiveError(message) from None
+    def _builder(self, folder: str, columns: Columns) -> TableBuilder:
+        builder = self._folders.get(folder)
+        if builder is None:
+            builder = self._folders[folder] = TableBuilder(columns, self.partition)
+        return builder
 
-    def _failed(self, error: OSError) -> ArchiveError:
-        return ArchiveError(
-            f"the archive {self._folder} cannot be written: {error.strerror or error}"
-            f" ({error.filename or self._topic}); nothing is lost, start again once it can"
-        )
+    def _move(self, state: State) -> None:
+        """Put a new state in the place of the one that is known."""
+        path = layout.state_file(self._topic, self.partition)
+        self._version = self._storage.swap(path, msgspec.json.encode(state), self._version)
+        self._state = state
+
+    def _remove_unfinished(self) -> None:
+        # An owner that was killed while it wrote this one has left an unnamed part of it.
+        before = layout.writing_file(self._topic, self.partition, self._state.epoch - 1)
+        prefix = layout.writing_prefix(self._topic, self.partition)
+        for writing, _size in list(self._storage.files(prefix)):
+            content = self._storage.read(writing)
+            if content is None:
+                continue
+            for path in decoded(self._storage, writing, content, Writing).files:
+                run = parse_run(path.rpartition("/")[2])
+                if run is not None and self._state.span_of(run) is None:
+                    self._storage.delete(path)
+            self._storage.delete(writing)
+        self._storage.delete(before)
 
 
-def _read(path: Path, kind: type[Content]) -> Content | None:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        message = f"the archive's {path} cannot be read: {error.strerror}"
-        raise ArchiveError(message) from None
-    found = decode_or_none(msgspec.json.Decoder(kind).decode, content)
-    if found is None:
-        message = f"the archive's {path} is damaged: restore it, or archive into another folder"
-        raise ArchiveError(message)
-    return found
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
-
-
-def _make_folders(folder: Path, top: Path) -> set[Path]:
-    """Make a folder; return it with its parents up to ``top``, whose names have to be durable."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return {folder, *(each for each in folder.parents if each.is_relative_to(top))}
-
-
-def _sync_folders(folders: Sequence[Path]) -> None:
-    for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of ``path``: after a kill it holds the old or the new."""
-    with _temporary(path).open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    _temporary(path).replace(path)
-    _sync_folders([path.parent])
+def parquet_of(table: pa.Table) -> pa.Buffer:
+    """Return a table as the bytes of a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression=COMPRESSION)
+    return sink.getvalue()

@@ -6,9 +6,10 @@ import pytest
 
 from flows.codec.batch import partition_key
 from flows.connectors.kafka.positions import Start
-from flows.connectors.kafka.sink import QUEUED_BATCHES, PartitionWriter, TransactionalSink
+from flows.connectors.kafka.sink import PartitionWriter, TransactionalSink
 from flows.connectors.kafka.transactions import Target, TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
+from flows.connectors.partition_thread import QUEUED_BATCHES
 from flows.errors import BrokerError
 from tests.support.polling import until
 from tests.unit.connectors.kafka.fakes import FakeProducer, output, values
@@ -135,7 +136,7 @@ def test_progress_knows_what_an_earlier_owner_has_committed():
 
 
 def test_an_idle_partition_keeps_its_commit_alive(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("flows.connectors.kafka.sink.KEEP_ALIVE_S", 0.01)
+    monkeypatch.setattr("flows.connectors.partition_thread.KEEP_ALIVE_S", 0.01)
     sink = Sink()
     sink.part.write_batch([output(0, 2)])
     until(lambda: sink.commits, "a commit")

@@ -1,22 +1,30 @@
 """The archive holds each message once, wherever its writer was cut off."""
 
 import os
+from collections import Counter
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 import pyarrow.parquet as pq
 import pytest
 
 from flows.codec.batch import RawBatch
-from flows.connectors.parquet import layout, writer
-from flows.connectors.parquet.writer import ArchiveWriter, read_state, uncommitted
-from flows.errors import ArchiveError
+from flows.codec.decode import MAX_BYTES
+from flows.connectors.parquet import layout
+from flows.connectors.parquet.catalog import archived_files, read_state, unreadable_files
+from flows.connectors.parquet.layout import RunName
+from flows.connectors.parquet.storage import Held, LocalStorage
+from flows.connectors.parquet.writer import ArchiveWriter, Beginning
+from flows.errors import ArchiveError, FencedError
 from schemas import topics
 from schemas.ticks import Tick
 
 DAY_NS = 86_400 * 10**9
 START_NS = 20_000 * DAY_NS
 TOPIC = topics.TICKS_RAW
+STEPS = 57
+"""Calls to the operating system that write one run of six files."""
 
 
 def tick(number: int, **changes: object) -> Tick:
@@ -47,22 +55,24 @@ def batch(first: int, end: int, payloads: dict[int, bytes] | None = None) -> Raw
 
 
 def open_writer(folder: Path) -> ArchiveWriter:
-    state = read_state(folder, TOPIC, 2)
-    made = ArchiveWriter(folder, TOPIC, 2, 0 if state is None else state.next_offset, "id")
+    storage = LocalStorage(folder)
+    state = read_state(storage, TOPIC, 2)
+    start = 0 if state is None else state.next_offset
+    made = ArchiveWriter(storage, TOPIC, 2, Beginning(start, "log"))
     made.take_over()
     return made
 
 
 def archived(folder: Path) -> list[tuple[int, Tick]]:
-    """Return offset and tick of every visible row, in offset order."""
+    """Return offset and tick of every row that counts, in offset order."""
+    storage = LocalStorage(folder)
     found = []
-    hidden = uncommitted(folder, TOPIC, 2)
-    for file in (folder / layout.topic_folder(TOPIC)).rglob("*.parquet"):
-        if file in hidden:
-            continue
-        for row in pq.ParquetFile(file).read().to_pylist():
+    for file in archived_files(storage, TOPIC):
+        assert file.log_id == "log"
+        for row in pq.ParquetFile(storage.url(file.path)).read().to_pylist():
             offset = row.pop("log_offset")
             assert (row.pop("log_partition"), row.pop("log_ts_ms")) == (2, 1_000 + offset)
+            assert row["symbol"] == file.symbol
             found.append((offset, msgspec.convert(row, Tick)))
     return sorted(found, key=lambda one: one[0])
 
@@ -91,8 +101,8 @@ def test_what_is_no_message_is_kept_whole_elsewhere(tmp_path):
     assert one.commit().unreadable == 4
     one.close()
     assert [offset for offset, _ in archived(tmp_path)] == [0, 2, 6, 7]
-    [file] = (tmp_path / layout.unreadable_folder(TOPIC)).glob("*.parquet")
-    rows = pq.ParquetFile(file).read().to_pylist()
+    [file] = unreadable_files(LocalStorage(tmp_path), TOPIC)
+    rows = pq.ParquetFile(tmp_path / file.path).read().to_pylist()
     assert {row["log_offset"]: row["payload"] for row in rows} == foreign
 
 
@@ -100,7 +110,7 @@ class CutOffError(BaseException):
     """Stands for a SIGKILL."""
 
 
-@pytest.mark.parametrize("step", range(40))
+@pytest.mark.parametrize("step", range(STEPS + 1))
 def test_a_writer_cut_off_at_any_step_loses_and_doubles_nothing(tmp_path, monkeypatch, step):
     first = open_writer(tmp_path)
     first.write(batch(0, 5))
@@ -118,10 +128,10 @@ def test_a_writer_cut_off_at_any_step_loses_and_doubles_nothing(tmp_path, monkey
         return wrapper
 
     with monkeypatch.context() as patch:
-        for name in ("rename", "replace", "unlink", "open"):
+        for name in ("replace", "unlink", "open"):
             patch.setattr(Path, name, counted(getattr(Path, name)))
         patch.setattr(os, "fsync", counted(os.fsync))
-        patch.setattr(writer.pq, "write_table", counted(writer.pq.write_table))
+        patch.setattr(os, "open", counted(os.open))
         try:
             first.commit()
             cut = False
@@ -139,12 +149,116 @@ def test_a_writer_cut_off_at_any_step_loses_and_doubles_nothing(tmp_path, monkey
     second.close()
     assert archived(tmp_path) == [(number, tick(number)) for number in range(20)]
     assert not list(tmp_path.rglob("*.tmp"))
-    assert cut or step > 20
+    assert cut == (step < STEPS)
+
+
+def test_an_owner_that_was_replaced_is_fenced_and_leaves_nothing(tmp_path):
+    class NoLock(LocalStorage):
+        """A storage that cannot lock, as in a bucket."""
+
+        def hold(self, path: str, what: str) -> Held:
+            return super().hold(f"{path}.{uuid4().hex}", what)
+
+    def opened(start: int) -> ArchiveWriter:
+        made = ArchiveWriter(NoLock(tmp_path), TOPIC, 2, Beginning(start, "log"))
+        made.take_over()
+        return made
+
+    first = opened(0)
+    first.write(batch(0, 5))
+    first.commit()
+    first.write(batch(5, 9))
+    second = opened(5)
+    second.write(batch(5, 14))
+    second.commit()
+    with pytest.raises(FencedError, match="taken over"):
+        first.commit()
+    assert archived(tmp_path) == [(number, tick(number)) for number in range(14)]
+    assert {file.stem[:12] for file in tmp_path.rglob("*.parquet")} == {
+        "00002-000001",
+        "00002-000002",
+    }
+    assert not list(tmp_path.rglob("*.writing.*"))
+    first.close()
+    second.close()
+
+
+def test_files_of_an_owner_that_was_replaced_never_count(tmp_path):
+    first = open_writer(tmp_path)
+    first.write(batch(0, 5))
+    first.commit()
+    first.close()
+    open_writer(tmp_path).close()
+    storage = LocalStorage(tmp_path)
+    [*files] = archived_files(storage, TOPIC)
+    late = str(RunName(2, 1, 5, 9))
+    for file in files:
+        content = storage.read(file.path)
+        storage.put(f"{file.path.rpartition('/')[0]}/{late}", content)
+    assert archived_files(storage, TOPIC) == files
+
+
+def test_a_planned_start_that_is_behind_the_archive_doubles_nothing(tmp_path):
+    first = open_writer(tmp_path)
+    first.write(batch(0, 7))
+    first.commit()
+    first.close()
+    second = ArchiveWriter(LocalStorage(tmp_path), TOPIC, 2, Beginning(3, "log"))
+    second.take_over()
+    second.write(batch(3, 6))
+    assert not second.is_open
+    second.write(batch(5, 9))
+    assert second.rows == 2
+    second.commit()
+    second.close()
+    assert archived(tmp_path) == [(number, tick(number)) for number in range(9)]
+
+
+def test_another_log_begins_anew_beside_the_earlier_one(tmp_path):
+    first = open_writer(tmp_path)
+    first.write(batch(0, 4))
+    first.commit()
+    first.close()
+    second = ArchiveWriter(LocalStorage(tmp_path), TOPIC, 2, Beginning(0, "other"))
+    second.take_over()
+    second.write(batch(0, 4))
+    second.commit()
+    second.close()
+    logs = Counter(file.log_id for file in archived_files(LocalStorage(tmp_path), TOPIC))
+    assert logs == {"log": 2, "other": 2}
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    ["..", "/", "\0", "A" * 64, "\N{SNOWMAN}" * 64, "date=x"],
+    ids=["dots", "slash", "zero", "long", "long-quoted", "equals"],
+)
+@pytest.mark.parametrize(
+    "ts_ns", [-(2**63), -1, 0, 2**63 - 1], ids=["oldest", "before", "epoch", "last"]
+)
+def test_any_symbol_and_time_find_a_folder(tmp_path, symbol, ts_ns):
+    one = open_writer(tmp_path)
+    kept = tick(0, symbol=symbol, ts_event_ns=ts_ns)
+    one.write(batch(0, 1, {0: msgspec.json.encode(kept)}))
+    one.commit()
+    one.close()
+    [file] = archived_files(LocalStorage(tmp_path), TOPIC)
+    [row] = pq.ParquetFile(tmp_path / file.path).read().to_pylist()
+    assert (row["symbol"], row["ts_event_ns"]) == (symbol, ts_ns)
+    assert file.symbol == symbol or "~" in file.symbol
+
+
+def test_a_payload_that_the_pipeline_refuses_as_too_large_is_no_tick(tmp_path):
+    one = open_writer(tmp_path)
+    plain = msgspec.json.encode(tick(0))
+    one.write(batch(0, 1, {0: plain[:-1] + b" " * MAX_BYTES + b"}"}))
+    assert one.commit().unreadable == 1
+    one.close()
 
 
 def test_two_writers_of_a_partition_are_refused(tmp_path):
     first = open_writer(tmp_path)
-    second = ArchiveWriter(tmp_path, TOPIC, 2, 0, None)
+    second = ArchiveWriter(LocalStorage(tmp_path), TOPIC, 2, Beginning(0, "log"))
     with pytest.raises(ArchiveError, match="another process archives partition 2"):
         second.take_over()
     first.close()
@@ -154,7 +268,7 @@ def test_two_writers_of_a_partition_are_refused(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    made = ArchiveWriter(tmp_path / "file", TOPIC, 2, 0, None)
+    made = ArchiveWriter(LocalStorage(tmp_path / "file"), TOPIC, 2, Beginning(0, "log"))
     with pytest.raises(ArchiveError, match="cannot be written"):
         made.take_over()
 
@@ -165,4 +279,4 @@ def test_a_damaged_state_is_named_and_not_begun_anew(tmp_path, content):
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     with pytest.raises(ArchiveError, match="is damaged"):
-        read_state(tmp_path, TOPIC, 2)
+        read_state(LocalStorage(tmp_path), TOPIC, 2)
