@@ -1,15 +1,18 @@
 """Waiting for conditions, free ports and children that die with the test process."""
 
 import ctypes
+import fcntl
 import itertools
 import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from pathlib import Path
+from typing import IO, TypeVar
 
 T = TypeVar("T")
 
@@ -47,9 +50,9 @@ def pause(seconds: float) -> None:
 def free_ports(count: int) -> list[int]:
     """Return ports on loopback that are free and are given to nobody else soon.
 
-    They lie below the range from which systems serve outgoing connections, and are handed out in
-    turn from a stretch of each worker's own: a server that takes seconds to start still finds its
-    port free.
+    They lie below the range from which systems serve outgoing connections, and each stays reserved
+    for this process by a file's lock: a server that takes seconds to start still finds its port
+    free, other test runs on the machine or not.
     """
     return [next(_PORTS) for _ in range(count)]
 
@@ -64,9 +67,25 @@ def _ports() -> Iterator[int]:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        yield port
+        if _reserve(port):
+            yield port
 
 
+def _reserve(port: int) -> bool:
+    """Lock a port's file until this process ends; False where another process holds it."""
+    folder = Path(tempfile.gettempdir()) / f"voltick-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    lock = (folder / str(port)).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    _RESERVED.append(lock)
+    return True
+
+
+_RESERVED: list[IO[str]] = []
 _PORTS = _ports()
 
 
