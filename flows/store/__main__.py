@@ -1,0 +1,19 @@
+"""``python -m flows.store``."""
+
+import sys
+
+from flows.errors import VoltickError
+from flows.store.cli import app
+
+
+def main() -> None:
+    """Run the command line; an error the operator can act on is one line."""
+    try:
+        app()
+    except VoltickError as error:
+        sys.stderr.write(f"voltick: {error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""List, query and report on an archive: ``python -m flows.store``."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import structlog
+import typer
+from rich.console import Console
+
+from flows.connectors.parquet.storage import Storage
+from flows.errors import ArchiveError, ConfigurationError
+from flows.logs import configure
+from flows.settings import load_settings
+from flows.store.console import print_summary
+from flows.store.database import connect
+from flows.store.results import Format, run_query, write_rows
+from flows.store.seen import read_seen, write_seen
+from flows.store.snapshot import open_archive, take_snapshot
+from flows.store.summary import StoreSummary, summarize
+
+ArchiveOption = Annotated[str | None, typer.Option("--archive", help="Folder of the archive.")]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+@app.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
+    archive: ArchiveOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One object, for programs.")] = False,
+) -> None:
+    """List tables: rows (new since the last call, total), times, gaps, venues, symbols, sizes."""
+    if context.invoked_subcommand is not None:
+        context.obj = archive
+        return
+    summary = look(_storage(archive))
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+        return
+    console = Console()
+    print_summary(console if console.is_terminal else Console(width=200), summary)
+
+
+@app.command()
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(help="One SELECT over the tables.")],
+    archive: ArchiveOption = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="By --out's suffix if unset, else a table.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    rows: Annotated[int, typer.Option(min=0, help="Most rows of a table; 0 for all.")] = 100,
+) -> None:
+    """Run one SELECT; it can read the archive's tables and nothing else.
+
+    Tables are named like topics, with underscores for dots: ticks_raw, ticks_features, predictions,
+    outcomes, candles; and bars. Each has a column ts, the row's time in UTC.
+    """
+    wanted = form or _format_of(out)
+    snapshot = take_snapshot(_storage(archive or context.obj))
+    with (
+        tempfile.TemporaryDirectory(prefix="voltick-store-") as spill,
+        connect(snapshot, spill=Path(spill)) as connection,
+    ):
+        count = write_rows(run_query(connection, sql), wanted, out, rows or None)
+    if out is not None:
+        sys.stderr.write(f"{count} rows to {out}\n")
+
+
+def look(storage: Storage) -> StoreSummary:
+    """Return what an archive holds, and keep it for the next call to tell what is new.
+
+    Raises
+    ------
+    ArchiveError
+        The archive cannot be read.
+    """
+    snapshot = take_snapshot(storage)
+    summary = summarize(snapshot, read_seen(storage))
+    try:
+        write_seen(storage, {table.name: table.rows for table in summary.tables})
+    except ArchiveError as error:
+        structlog.get_logger().warning(
+            "what is new is told against an older call", cause=str(error)
+        )
+    return summary
+
+
+def _storage(archive: str | None) -> Storage:
+    settings = load_settings()
+    configure(settings.log_format, settings.log_level)
+    if archive is None:
+        message = "name the archive: --archive FOLDER"
+        raise ConfigurationError(message)
+    return open_archive(archive)
+
+
+def _format_of(out: Path | None) -> Format:
+    if out is None:
+        return Format.TABLE
+    try:
+        return Format(out.suffix.removeprefix("."))
+    except ValueError:
+        known = ", ".join(form.value for form in Format)
+        message = f"{out} does not say how rows are written; add --format ({known})"
+        raise ConfigurationError(message) from None
