@@ -95,7 +95,10 @@ class _Parse:
             processor = self._processors[batch.name] = FrameProcessor.of(batch.feed)
             if self._loops:
                 processor.track_loops()
-        messages = processor.process(batch.frames, batch.loop_number)
+        if batch.last:
+            messages = processor.finish()
+        else:
+            messages = processor.process(batch.frames, batch.loop_number)
         now_s = time.monotonic()
         if now_s - self._reported_s >= REPORT_S:
             self._reported_s = now_s

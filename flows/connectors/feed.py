@@ -22,16 +22,23 @@ Outgoing = list[tuple[str, list[tuple[bytes, bytes]]]]
 SILENCE_LIMIT_S = 15.0
 _QUEUE_MESSAGES = 500_000
 _FLUSH_S = 0.5
+_SILENCE_S = 0.3
+"""A silence of a feed is told once it has lasted this long: what waits for a frame waits less."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameBatch:
-    """Frames of one poll, in order, and the feed that they came from, with its name."""
+    """Frames of one poll, in order, and the feed that they came from, with its name.
+
+    It has no frames where the feed has fallen silent, so that what waits for more can be settled,
+    and where it has ended (``last``).
+    """
 
     name: str
     frames: list[Frame]
     loop_number: int
     feed: Feed
+    last: bool = False
 
 
 class FeedSource(FixedPartitionedSource[FrameBatch, None]):
@@ -112,23 +119,35 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
         self._stop = stop
         self._failed = failed
         self._pacing = pacing
+        self._ended = False
+        self._silent_from_s: float | None = None
 
     def next_batch(self) -> list[FrameBatch]:
-        if self._feed is None or self._stop.is_set():
+        if self._feed is None or self._ended:
             raise StopIteration
+        if self._stop.is_set():
+            return self._last(self._feed)
         if self._pacing.wait_s:
             return []
         try:
             frames = self._feed.poll(self._max_frames)
         except VoltickError as error:
             self._failed(error)
-            raise StopIteration from None
+            return self._last(self._feed)
         if frames:
             self._pacing.note_turn()
+            self._silent_from_s = time.monotonic() + _SILENCE_S
             return [FrameBatch(self._name, frames, self._feed.loop_number, self._feed)]
         if self._feed.finished:
-            raise StopIteration
+            return self._last(self._feed)
+        if self._silent_from_s is not None and time.monotonic() >= self._silent_from_s:
+            self._silent_from_s = None
+            return [FrameBatch(self._name, [], self._feed.loop_number, self._feed)]
         return []
+
+    def _last(self, feed: Feed) -> list[FrameBatch]:
+        self._ended = True
+        return [FrameBatch(self._name, [], feed.loop_number, feed, last=True)]
 
     def snapshot(self) -> None:
         return None

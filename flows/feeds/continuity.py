@@ -13,7 +13,8 @@ A gap is a known loss, never a mere skip of ids on a channel that coalesces:
 A gap that belongs to a tick which is dropped stays with the symbol until its next tick.
 
 An id that was admitted before is a repeat and is dropped: venues send trades again after a
-reconnect. An older id that was not admitted before is passed on as it is.
+reconnect. An older id that was not admitted before is passed on as it is. A trade without an id
+takes the place of one skipped id.
 """
 
 from math import inf
@@ -95,6 +96,8 @@ class _Track(msgspec.Struct, gc=False):
         A tick that carried a gap was dropped.
     holes
         First and last id of each range that was skipped, the newest ranges last.
+    unnamed
+        Trades without an id since the newest id.
     """
 
     trade_id: int | None
@@ -106,6 +109,7 @@ class _Track(msgspec.Struct, gc=False):
     overdue: int | None = None
     owed: bool = False
     holes: list[tuple[int, int]] = []
+    unnamed: int = 0
 
 
 class Continuity:
@@ -180,6 +184,13 @@ class Continuity:
             return None
         return self.admit(tick, complete=complete) if new > track.trade_id else None
 
+    def is_early(self, tick: Tick) -> bool:
+        """Return whether ids are missing between the symbol's newest trade and this one."""
+        track = self._tracks.get(tick.symbol)
+        if track is None or track.trade_id is None or tick.trade_id is None:
+            return False
+        return tick.trade_id > track.trade_id + 1 + track.unnamed
+
     def admit(self, tick: Tick, *, complete: bool = False) -> Tick | None:
         """Return the tick, marked if there is a gap before it, or None for a repeat.
 
@@ -196,13 +207,18 @@ class Continuity:
             )
             return self._mark(tick) if self._begins or tick.gap else tick
         known = track.trade_id
+        if new is None and known is not None and complete:
+            # The next id tells how many trades are missing, also across a new connection.
+            track.unnamed += 1
+            return self._passed(track, tick, gap=track.ts_event_ns is None and self._begins)
         if known is None or new is None:
             gap = track.breaks != self._breaks or (track.ts_event_ns is None and self._begins)
         elif track.ts_event_ns is None:
-            gap = self._begins or (complete and new > known + 1)
+            gap = self._begins or (complete and new > known + 1 + track.unnamed)
             track.first_id = new
         elif new > known:
-            gap = new != known + 1 and self._is_loss(track, new, complete=complete)
+            is_skipped = new > known + 1 + track.unnamed
+            gap = is_skipped and self._is_loss(track, new, complete=complete)
             if new != known + 1:
                 track.holes = [*track.holes[1 - _HOLES :], (known + 1, new - 1)]
         elif abs(tick.ts_event_ns - track.ts_event_ns) > MEMORY_NS:
@@ -215,13 +231,17 @@ class Continuity:
         else:
             return self._mark(tick) if tick.gap else tick
         if new is not None:
-            track.trade_id = new
+            track.trade_id, track.unnamed = new, 0
             if track.first_id is None:
                 track.first_id = new
             if track.overdue is not None and new >= track.overdue:
                 track.overdue = None
-        track.ts_event_ns = tick.ts_event_ns
         track.breaks, track.silences = self._breaks, self._silences
+        return self._passed(track, tick, gap=gap)
+
+    def _passed(self, track: _Track, tick: Tick, *, gap: bool) -> Tick:
+        """Note a tick that is passed on; return it with the mark that it is due."""
+        track.ts_event_ns = tick.ts_event_ns
         if not (gap or track.owed or tick.gap):
             return tick
         track.owed = False

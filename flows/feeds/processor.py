@@ -1,6 +1,7 @@
-"""From frames to messages: parse, shift, find gaps, encode, count. No I/O of its own."""
+"""From frames to messages: parse, shift, order, find gaps, encode, count. No I/O of its own."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from flows.feeds.clock import ClockWatch
 from flows.feeds.continuity import Continuity
 from flows.feeds.loop import LoopShift
 from flows.feeds.pacing import Pacing
+from flows.feeds.reorder import HOLD_NS, Reorder
 from schemas.dead_letters import DeadLetter
 from schemas.ticks import Tick
 
@@ -63,6 +65,10 @@ class FrameProcessor:
         Of the feed's venue, new.
     live, marked
         See :class:`flows.feeds.base.Feed`.
+    hold_ns
+        See :class:`flows.feeds.reorder.Reorder`.
+    clock_ns
+        Of the receive times, for when no frame comes.
 
     Attributes
     ----------
@@ -70,10 +76,21 @@ class FrameProcessor:
         Of everything so far.
     """
 
-    def __init__(self, parser: Parser, *, live: bool = False, marked: bool = True) -> None:
+    def __init__(
+        self,
+        parser: Parser,
+        *,
+        live: bool = False,
+        marked: bool = True,
+        hold_ns: int = HOLD_NS,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.counts = Counts()
         self._parser = parser
+        self._live = live
+        self._clock_ns = clock_ns
         self._continuity = Continuity(begins=live)
+        self._reorder = Reorder(hold_ns)
         self._note_time = None if marked else self._continuity.note_time
         self._clock = ClockWatch(parser.venue) if live else None
         self._loops: LoopShift | None = None
@@ -95,15 +112,22 @@ class FrameProcessor:
         self._loops = LoopShift()
 
     def process(self, frames: Sequence[Frame], loop_number: int = 0) -> Messages:
-        """Return the messages of some frames, all of one loop, in order."""
+        """Return the messages of some frames, all of one loop, in order.
+
+        Without frames, those of a live feed's trades that have waited long enough meanwhile; a
+        recording waits by its own times alone.
+        """
         counts, continuity, loops = self.counts, self._continuity, self._loops
         parse, admit, append = self._parser.parse, continuity.admit, self._append
-        note_time, clock = self._note_time, self._clock
+        is_early = continuity.is_early
+        note_time, clock, reorder = self._note_time, self._clock, self._reorder
         out = Messages()
         ticks = out.ticks
         tick_frames = dead_frames = 0
         for frame in frames:
             parsed = parse(frame)
+            if reorder:
+                self._release_before(ticks, frame, parsed)
             if frame.after_loss or parsed.reconnected or parsed.lost or parsed.last_trade:
                 continuity.observe(parsed, lost=frame.after_loss)
             if note_time is not None:
@@ -115,26 +139,73 @@ class FrameProcessor:
                 complete = parsed.complete
                 for made in parsed.ticks:
                     tick = made if loops is None else loops.shift(made, loop_number)
-                    append(ticks, admit(tick, complete=complete))
+                    if complete and (reorder or is_early(tick)):
+                        self._in_order(ticks, tick, _arrival_ns(frame, parsed))
+                    else:
+                        append(ticks, admit(tick, complete=complete))
             elif parsed.dead:
                 dead_frames += 1
             elif parsed.replayed is not None:
                 made = parsed.replayed
                 tick = made if loops is None else loops.shift(made, loop_number)
                 tick_frames += append(ticks, continuity.fill_in(tick, complete=parsed.complete))
+                self._follow_up(ticks, tick.symbol)
             if parsed.dead:
                 out.dead.extend(self._dead_letter(each) for each in parsed.dead)
             if parsed.warning is not None:
                 structlog.get_logger().warning("the venue complains", message=parsed.warning)
+        if self._live and not frames:
+            self._release(ticks, self._clock_ns())
         counts.frames += len(frames)
         counts.tick_frames += tick_frames
         counts.dead_frames += dead_frames
         counts.control += len(frames) - tick_frames - dead_frames
-        counts.ticks += len(ticks)
         counts.dead_letters += len(out.dead)
-        counts.gaps = continuity.gaps
-        counts.repeats = continuity.repeats
+        self._count(out)
         return out
+
+    def finish(self) -> Messages:
+        """Return the messages of all trades that still wait; to be called after the last frame."""
+        out = Messages()
+        self._release(out.ticks, None)
+        self._count(out)
+        return out
+
+    def _count(self, out: Messages) -> None:
+        self.counts.ticks += len(out.ticks)
+        self.counts.gaps = self._continuity.gaps
+        self.counts.repeats = self._continuity.repeats
+
+    def _in_order(self, messages: list[tuple[bytes, bytes]], tick: Tick, now_ns: int) -> None:
+        """Append a tick of a channel that promises all, or let it wait for those before it."""
+        if tick.trade_id is not None and self._continuity.is_early(tick):
+            self._reorder.hold(tick, tick.trade_id, now_ns)
+            self._release(messages, now_ns)
+            return
+        self._append(messages, self._continuity.admit(tick, complete=True))
+        self._follow_up(messages, tick.symbol)
+
+    def _follow_up(self, messages: list[tuple[bytes, bytes]], symbol: str) -> None:
+        """Append the waiting ticks of a symbol before which none is missing any more."""
+        while (tick := self._reorder.first(symbol)) and not self._continuity.is_early(tick):
+            self._reorder.pop(symbol)
+            self._append(messages, self._continuity.admit(tick, complete=True))
+
+    def _release_before(
+        self, messages: list[tuple[bytes, bytes]], frame: Frame, parsed: ParsedFrame
+    ) -> None:
+        """Append the ticks that need not wait for anything in this frame."""
+        if frame.after_loss or parsed.reconnected:
+            self._release(messages, None)
+        elif frame.ts_recv_ns is not None or parsed.ticks:
+            self._release(messages, _arrival_ns(frame, parsed))
+
+    def _release(self, messages: list[tuple[bytes, bytes]], now_ns: int | None) -> None:
+        """Append the ticks that have waited long enough; all of them for None."""
+        for symbol in self._reorder.overdue(now_ns):
+            tick = self._reorder.pop(symbol)
+            self._append(messages, self._continuity.admit(tick, complete=True))
+            self._follow_up(messages, symbol)
 
     def _append(self, messages: list[tuple[bytes, bytes]], tick: Tick | None) -> bool:
         """Append a tick's message, if there is one; return whether there is."""
@@ -152,6 +223,11 @@ class FrameProcessor:
             payload = dead.payload[:MAX_PAYLOAD_BYTES]
             dead = msgspec.structs.replace(dead, detail=detail, payload=payload)
         return (dead.venue or "").encode(), self._encode(dead)
+
+
+def _arrival_ns(frame: Frame, parsed: ParsedFrame) -> int:
+    """Return when a frame with ticks arrived; by its ticks where the recording does not say."""
+    return parsed.ticks[0].ts_event_ns if frame.ts_recv_ns is None else frame.ts_recv_ns
 
 
 def _note_clock(clock: ClockWatch, ts_recv_ns: int | None, parsed: ParsedFrame) -> None:
@@ -195,5 +271,9 @@ def run_feed(
         elif feed.finished:
             break
         else:
+            if messages := processor.process(()):
+                produce(messages)
             stop.wait(IDLE_S)
+    if messages := processor.finish():
+        produce(messages)
     return processor.counts

@@ -36,6 +36,7 @@ def replay(name: str) -> tuple[FrameProcessor, list[Tick]]:
     ticks: list[Tick] = []
     while not feed.finished:
         ticks += [decode(value) for _, value in ingest.process(feed.poll(8_192)).ticks]
+    ticks += [decode(value) for _, value in ingest.finish().ticks]
     return ingest, ticks
 
 

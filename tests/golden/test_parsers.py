@@ -26,8 +26,11 @@ def replay(path: Path) -> tuple[dict[str, int], list[dict[str, object]], list[De
     ingest = FrameProcessor.of(feed)
     ticks: list[dict[str, object]] = []
     dead: list[DeadLetter] = []
-    while not feed.finished:
-        messages = ingest.process(feed.poll(5))
+    is_whole = False
+    while not is_whole:
+        frames = feed.poll(5)
+        is_whole = feed.finished and not frames
+        messages = ingest.finish() if is_whole else ingest.process(frames)
         for key, value in messages.ticks:
             tick = json.loads(value)
             assert key.decode() == tick["symbol"]

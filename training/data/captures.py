@@ -29,8 +29,11 @@ def read_capture(path: Path) -> TickLog:
         batches: list[TickBatch] = []
         offset = 0
         dead = 0
-        while not feed.finished:
-            messages = processor.process(feed.poll(_FRAMES))
+        is_whole = False
+        while not is_whole:
+            frames = feed.poll(_FRAMES)
+            is_whole = feed.finished and not frames
+            messages = processor.finish() if is_whole else processor.process(frames)
             values = [value for _key, value in messages.ticks]
             dead += len(messages.dead)
             batch, letters = decode_values(values, offset, symbols)

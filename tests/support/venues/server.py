@@ -8,7 +8,7 @@ import http
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -71,6 +71,14 @@ class VenueConnection:
         message: dict[str, Any] = json.loads(self._connection.recv(timeout=timeout_s))
         return message
 
+    def pending(self, wait_s: float = 0.0) -> Iterator[dict[str, Any]]:
+        """Yield the client's messages until none has come for so long."""
+        while True:
+            try:
+                yield self.receive(wait_s)
+            except TimeoutError:
+                return
+
     def send(self, *messages: object) -> None:
         """Send objects as JSON, or text as it is."""
         for message in messages:
@@ -120,13 +128,18 @@ class VenueConnection:
 
     def hang(self) -> None:
         """Say nothing, answer pings, until the client leaves or the server ends."""
-        while not self._stopping.is_set():
-            try:
-                self._connection.recv(timeout=0.05)
-            except TimeoutError:
-                continue
-            except ConnectionClosed:
-                return
+        while self.listen(0.05):
+            pass
+
+    def listen(self, seconds: float) -> bool:
+        """Wait for a message and ignore it; whether the client is there and the server goes on."""
+        try:
+            self._connection.recv(timeout=seconds)
+        except TimeoutError:
+            pass
+        except ConnectionClosed:
+            return False
+        return not self._stopping.is_set()
 
 
 class VenueServer:

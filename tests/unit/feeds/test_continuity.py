@@ -75,7 +75,16 @@ def play(
         pytest.param(False, [None, RECONNECTED, None, None], [False, True, False], id="no ids"),
         pytest.param(False, [None, LOST, None, None], [False, True, False], id="no ids, lost"),
         pytest.param(True, [7, None, 8], [False] * 3, id="an id missing"),
-        pytest.param(True, [7, RECONNECTED, None, 8], [False, True, False], id="id missing after"),
+        pytest.param(True, [7, RECONNECTED, None, 8], [False] * 3, id="ids show nothing is lost"),
+        pytest.param(
+            True, [7, RECONNECTED, None, 10], [False, False, True], id="ids tell of the loss later"
+        ),
+        pytest.param(True, [7, None, 9], [False] * 3, id="a trade without an id fills a hole"),
+        pytest.param(True, [7, None, 10], [False, False, True], id="one of two is missing"),
+        pytest.param(True, [7, None, 9, 11], [False] * 3 + [True], id="it fills one hole alone"),
+        pytest.param(
+            False, [7, RECONNECTED, None, 8], [False, True, False], id="coalesced, without an id"
+        ),
         pytest.param(False, [tick(7, gap=True), 8], [True, False], id="the tick's own mark"),
     ],
 )  # fmt: skip

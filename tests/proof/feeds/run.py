@@ -1,0 +1,112 @@
+"""Run one seed: a venue that misbehaves, and the client pointed at it by its setting."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from flows.feeds.base import Feed
+from flows.feeds.plan import url_variable
+from flows.feeds.processor import FrameProcessor, Messages
+from flows.feeds.protocol import Limits
+from flows.runtime.feeds import feeds_of
+from flows.settings import load_settings
+from schemas.dead_letters import DeadLetter
+from schemas.ticks import Tick
+from tests.proof.feeds.checker import Defect, check
+from tests.proof.feeds.oracle import Wants, wants
+from tests.proof.feeds.plan import Plan
+from tests.proof.feeds.session import Session
+
+DEADLINE_S = 60.0
+_IDLE_S = 0.005
+_SHORT_SILENCE_S = 0.8
+_LONG_SILENCE_S = 8.0
+
+
+@dataclass
+class Outcome:
+    """What became of a seed.
+
+    Attributes
+    ----------
+    disturbed
+        The client has connected more often than planned, so that messages may have been sent to
+        nobody: a machine that is too busy. Such a run says nothing.
+    """
+
+    plan: Plan
+    ticks: list[Tick]
+    dead: list[DeadLetter]
+    wants: Wants
+    defects: list[Defect] = field(default_factory=list)
+    disturbed: bool = False
+
+
+def run(
+    plan: Plan,
+    make_processor: Callable[[Feed], FrameProcessor] = FrameProcessor.of,
+    deadline_s: float = DEADLINE_S,
+) -> Outcome:
+    """Let the client read what the venue of a plan sends, and check all that comes of it.
+
+    Parameters
+    ----------
+    make_processor
+        Makes ticks of the frames; another one to show that the proof notices.
+    """
+    ticks: list[Tick] = []
+    dead: list[DeadLetter] = []
+
+    def take(messages: Messages) -> None:
+        ticks.extend(msgspec.json.decode(value, type=Tick) for _, value in messages.ticks)
+        dead.extend(msgspec.json.decode(value, type=DeadLetter) for _, value in messages.dead)
+
+    with Session(plan) as session:
+        feed = _open(plan, session.url)
+        try:
+            processor = make_processor(feed)
+            end_s = time.monotonic() + deadline_s
+            while not _done(session, ticks) and time.monotonic() < end_s:
+                frames = feed.poll(1_000)
+                if frames:
+                    take(processor.process(frames))
+                else:
+                    time.sleep(_IDLE_S)
+        finally:
+            feed.close()
+        wanted = wants(session.log)
+        outcome = Outcome(plan, ticks, dead, wanted, check(ticks, dead, wanted))
+        outcome.disturbed = session.connections > len(plan.connections)
+    return outcome
+
+
+def _open(plan: Plan, url: str) -> Feed:
+    settings = load_settings(
+        {
+            "VOLTICK_FEED": plan.feed,
+            "VOLTICK_SYMBOLS": ",".join(plan.asked),
+            url_variable(plan.feed): url,
+        }
+    )
+    limits = Limits(
+        silence_s=_SHORT_SILENCE_S if plan.has_silence else _LONG_SILENCE_S,
+        answer_s=0.1,
+        backoff_s=0.01,
+        backoff_cap_s=0.05,
+    )
+    [open_feed] = feeds_of(settings, limits).values()
+    return open_feed()
+
+
+def _done(session: Session, ticks: list[Tick]) -> bool:
+    if not session.finished.is_set():
+        return False
+    last = dict(session.newest)
+    for tick in reversed(ticks):
+        if last.get(tick.symbol) == tick.trade_id:
+            del last[tick.symbol]
+            if not last:
+                return True
+    return False

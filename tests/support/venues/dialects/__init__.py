@@ -1,0 +1,1 @@
+"""What each venue says, by its public documents; who says it when is in the proof of the feeds."""
