@@ -112,3 +112,5 @@ def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold)
+    # It reports every request, with its whole address.
+    logging.getLogger("httpx").setLevel(max(threshold, logging.WARNING))

@@ -20,8 +20,6 @@ class FeedName(StrEnum):
     COINBASE_EXCHANGE = "coinbase-exchange"
     COINBASE_ADVANCED = "coinbase-advanced"
     BINANCE = "binance"
-    COINBASE_REST = "coinbase-rest"
-    BINANCE_REST = "binance-rest"
     SIMULATE = "simulate"
 
 

@@ -1,0 +1,148 @@
+"""Store what venues keep of the past: ``python -m flows.backfill --venue binance --last 2d``."""
+
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from flows import logs
+from flows.bars.backfill import Result, backfill, final_span
+from flows.bars.span import INTERVALS_S, Span, span_of
+from flows.bars.store import BarStore, Market
+from flows.bars.summary import as_json, as_tables
+from flows.bars.venue import BarVenue
+from flows.bars.venues import VenueName, open_venue
+from flows.errors import ConfigurationError, VoltickError
+from flows.settings import load_settings
+
+FAILED = 1
+_INTERRUPTED = 130
+_WIDTH = 200  # where the output is no terminal
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(
+    epilog="Example: python -m flows.backfill --venue coinbase --symbols BTC-USD,ETH-USD --last 2d"
+)
+def run(
+    venue: Annotated[VenueName, typer.Option(help="Who is asked.")],
+    archive: Annotated[Path, typer.Option(help="Folder of the archive.")],
+    symbols: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated, such as BTC-USDT; VOLTICK_SYMBOLS if unset."),
+    ] = None,
+    interval: Annotated[str, typer.Option(help="1m, 5m, 15m, 1h, ...: what the venue has.")] = "1m",
+    last: Annotated[
+        str | None, typer.Option(help="So long before the end: 90m, 12h, 2d, 1w.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="First time, UTC: 2026-02-01 or with T12:30.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="End, not part of it; now if unset.")
+    ] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask for stored bars again, and take over changes.")
+    ] = False,
+    as_object: Annotated[bool, typer.Option("--json", help="Tell one JSON object.")] = False,
+) -> None:
+    """Ask a venue for bars that the archive lacks, and store each once.
+
+    Every page is stored when it comes, so whatever ends a run, the next goes on behind it. The
+    running bar is left out. Exit code 1 where a symbol could not be had to the end.
+    """
+    settings = load_settings()
+    logs.configure(settings.log_format, settings.log_level)
+    store = BarStore(archive)
+    names = symbols.split(",") if symbols is not None else list(settings.symbols)
+    with closing(open_venue(venue, settings)) as opened:
+        markets = _markets(opened, names, interval)
+        now_ns = time.time_ns()
+        asked = span_of(start, end, last, now_ns, INTERVALS_S[interval])
+        span = final_span(opened, markets[0], asked, now_ns)
+        results = _backfill_all(opened, markets, span, store, refresh=refresh)
+    if as_object:
+        sys.stdout.write(msgspec.json.encode(as_json(results)).decode() + "\n")
+    else:
+        console = Console()
+        wide = console if console.is_terminal else Console(width=_WIDTH)
+        wide.print(as_tables(results))
+    if any(result.error for result in results):
+        raise typer.Exit(FAILED)
+
+
+def _markets(venue: BarVenue, names: list[str], interval: str) -> list[Market]:
+    """Return the markets that the options name, each once.
+
+    Raises
+    ------
+    ConfigurationError, FeedError
+        The venue does not have the interval, or a symbol is unusable.
+    """
+    if interval not in venue.intervals:
+        known = ", ".join(venue.intervals)
+        message = f"{venue.name} has no bars of {interval!r}; --interval is one of {known}"
+        raise ConfigurationError(message)
+    wanted = [name.strip() for name in names if name.strip()]
+    if not wanted:
+        message = "--symbols names none; write them with commas between, such as BTC-USD,ETH-USD"
+        raise ConfigurationError(message)
+    symbols = dict.fromkeys(venue.symbol(name) for name in wanted)
+    return [Market(venue.name, symbol, interval) for symbol in symbols]
+
+
+def _backfill_all(
+    venue: BarVenue, markets: list[Market], span: Span, store: BarStore, *, refresh: bool
+) -> list[Result]:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("pages"),
+        TimeRemainingColumn(),
+    )
+    results = []
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
+        for market in markets:
+            task = bars.add_task(market.symbol, total=None)
+
+            def step(done: int, pages: int, task: TaskID = task) -> None:
+                bars.update(task, completed=done, total=pages)
+
+            results.append(
+                backfill(venue, market, span, store, time.time_ns, refresh=refresh, step=step)
+            )
+    return results
+
+
+def main() -> None:
+    """Run the command line; an error that the operator can act on is one line."""
+    try:
+        app()
+    except VoltickError as error:
+        sys.stderr.write(f"voltick: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("voltick: interrupted; what came so far is stored\n")
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

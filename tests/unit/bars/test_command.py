@@ -1,0 +1,120 @@
+"""The command: options, what it tells, exit codes, and processes that are killed or overlap."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.bars.store import BarStore, Market
+from tests.support import bar_servers
+from tests.support.docs import ROOT
+from tests.support.rest_server import Reply, Request, RestServer
+
+FIRST_MS = 1_769_904_000_000  # 2026-02-01
+MINUTES = 4_000
+BARS = bar_servers.market(FIRST_MS, MINUTES, without=(10, 11))
+KNOWN = bar_servers.Market({"BTCUSDT": BARS, "BTC-USD": BARS})
+SPAN = ["--from", "2026-02-01", "--to", "2026-02-03T18:40"]
+LIMIT_S = 170
+
+
+def started(server: RestServer, archive: Path, *options: str) -> "subprocess.Popen[str]":
+    environment: Mapping[str, str] = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "VOLTICK_BINANCE_REST_URL": server.url,
+        "VOLTICK_COINBASE_REST_URL": server.url,
+        "VOLTICK_YAHOO_URL": server.url,
+    }
+    command = [sys.executable, "-m", "flows.backfill", "--archive", str(archive), *options]
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=archive.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(server: RestServer, archive: Path, *options: str) -> tuple[int, str, str]:
+    process = started(server, archive, *options)
+    out, err = process.communicate(timeout=LIMIT_S)
+    return process.returncode, out, err
+
+
+def told(server: RestServer, archive: Path, *options: str) -> dict[str, Any]:
+    code, out, err = run(server, archive, *options, "--json")
+    assert code == 0, err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.rglob("*.parquet")}
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_nothing_torn_and_two_at_once_finish_it(tmp_path: Path) -> None:
+    reached = threading.Event()
+    go_on = threading.Event()
+    honest = bar_servers.binance(KNOWN)
+
+    def slow(request: Request) -> Reply:
+        if len(server.requests) == 3:
+            reached.set()
+            go_on.wait(LIMIT_S)
+        return honest(request)
+
+    options = ("--venue", "binance", "--symbols", "BTC-USDT", *SPAN)
+    with RestServer(slow) as server:
+        first = started(server, tmp_path / "killed", *options)
+        assert reached.wait(LIMIT_S)
+        first.send_signal(signal.SIGKILL)
+        first.communicate(timeout=LIMIT_S)
+        go_on.set()
+        stored = BarStore(tmp_path / "killed").count(Market("binance", "BTC-USDT", "1m"))
+        assert 0 < stored < MINUTES - 2
+
+        both = [started(server, tmp_path / "killed", *options, "--json") for _ in range(2)]
+        results = [json.loads(each.communicate(timeout=LIMIT_S)[0]) for each in both]
+        assert sum(result["new"] for result in results) + stored == MINUTES - 2
+        assert [result["total"] for result in results][-1] <= MINUTES - 2
+
+        clean = told(server, tmp_path / "clean", *options)
+    assert clean["new"] == clean["total"] == MINUTES - 2
+    [market] = clean["markets"]
+    assert market["holes"] == [
+        {"from": "2026-02-01T00:10:00Z", "to": "2026-02-01T00:12:00Z", "bars": 2}
+    ]
+    assert content(tmp_path / "killed") == content(tmp_path / "clean")
+
+
+@pytest.mark.slow
+def test_an_unknown_symbol_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    options = ("--venue", "coinbase", "--symbols", "NO-USD,BTC-USD", *SPAN)
+    with RestServer(bar_servers.coinbase(KNOWN)) as server:
+        code, out, err = run(server, tmp_path / "archive", *options)
+    assert code == 1
+    assert "NO-USD: coinbase answers 404: NotFound" in out
+    assert f"{MINUTES - 2:,}" in out
+    assert "BTC-USD: no bars from 2026-02-01T00:10:00Z to 2026-02-01T00:12:00Z (2)" in out
+    assert err == ""
+
+
+@pytest.mark.slow
+def test_what_cannot_be_done_is_one_line_with_the_cure(tmp_path: Path) -> None:
+    with RestServer(bar_servers.coinbase(KNOWN)) as server:
+        options = ("--venue", "coinbase", "--symbols", "BTC-USD", "--last", "2d")
+        code, out, err = run(server, tmp_path / "archive", *options, "--interval", "2m")
+    assert (code, out) == (2, "")
+    assert err == (
+        "voltick: coinbase has no bars of '2m'; --interval is one of 1m, 5m, 15m, 1h, 6h, 1d\n"
+    )
