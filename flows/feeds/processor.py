@@ -182,6 +182,8 @@ class FrameProcessor:
             self._reorder.hold(tick, tick.trade_id, now_ns)
             self._release(messages, now_ns)
             return
+        if tick.trade_id is None and self._reorder.hold_behind(tick, now_ns):
+            return
         self._append(messages, self._continuity.admit(tick, complete=True))
         self._follow_up(messages, tick.symbol)
 

@@ -7,6 +7,41 @@ Quote = tuple[float | None, float | None, float | None, float | None]
 
 NO_QUOTE: Quote = (None, None, None, None)
 
+_NEW_NUMBERING = 1_000_000
+"""A number that is lower by more than this is no older message but another way of counting."""
+
+
+class NewestQuotes:
+    """The newest quote of each symbol on one connection.
+
+    A message can arrive late or twice, so where the venue numbers its messages, a lower number does
+    not replace a higher one.
+    """
+
+    __slots__ = ("_numbers", "_quotes")
+
+    def __init__(self) -> None:
+        self._quotes: dict[str, Quote] = {}
+        self._numbers: dict[str, int] = {}
+
+    def keep(self, symbol: str, quote: Quote, number: int | None) -> None:
+        """Keep a quote; ``number`` is that of the message, None where it has none."""
+        if number is not None:
+            last = self._numbers.get(symbol, -1)
+            if 0 < last - number < _NEW_NUMBERING:
+                return
+            self._numbers[symbol] = number
+        self._quotes[symbol] = quote
+
+    def of(self, symbol: str) -> Quote:
+        """Return the newest quote of a symbol; four times None if there is none."""
+        return self._quotes.get(symbol, NO_QUOTE)
+
+    def clear(self) -> None:
+        """Forget all quotes, as where the messages before may be of another connection."""
+        self._quotes.clear()
+        self._numbers.clear()
+
 
 def positive_or_none(value: float | None) -> float | None:
     """Return a price or quantity; None for 0, NaN, an infinite or a negative number.

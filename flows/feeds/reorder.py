@@ -43,6 +43,14 @@ class Reorder:
         self._arrivals += 1
         insort(self._held.setdefault(tick.symbol, []), (trade_id, now_ns, self._arrivals, tick))
 
+    def hold_behind(self, tick: Tick, now_ns: int) -> bool:
+        """Let a trade without an id wait behind those of its symbol; return whether any wait."""
+        held = self._held.get(tick.symbol)
+        if not held:
+            return False
+        self.hold(tick, held[-1][0], now_ns)
+        return True
+
     def first(self, symbol: str) -> Tick | None:
         """Return the waiting trade of the lowest id; None if none waits."""
         held = self._held.get(symbol)

@@ -34,7 +34,7 @@ def parser_for(venue: str, opening: Iterable[str] = (), *, marked: bool = True) 
         The venue is unknown.
     """
     if venue == Venue.COINBASE_ADVANCED:
-        return AdvancedParser(trades=subscribes_to_trades(opening))
+        return AdvancedParser(trades=subscribes_to_trades(opening), marked=marked)
     if venue == Venue.COINBASE_EXCHANGE:
         return ExchangeParser(marked=marked)
     make = _PARSERS.get(venue)

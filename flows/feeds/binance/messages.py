@@ -32,9 +32,10 @@ class Trade(msgspec.Struct, gc=False, frozen=True):
 
 
 class BookTicker(msgspec.Struct, gc=False, frozen=True):
-    """The best quotes, at every change; without a time of their own."""
+    """The best quotes, at every change; without a time of their own. ``u`` numbers the changes."""
 
     s: Symbol
+    u: TradeId | None = None
     b: float | None = None
     B: float | None = None
     a: float | None = None
@@ -42,7 +43,7 @@ class BookTicker(msgspec.Struct, gc=False, frozen=True):
 
 
 OPTIONAL_TRADE_NUMBERS = ("t", "q", "E")
-OPTIONAL_QUOTE_NUMBERS = ("b", "B", "a", "A")
+OPTIONAL_QUOTE_NUMBERS = ("u", "b", "B", "a", "A")
 
 
 class Kind(msgspec.Struct, gc=False, frozen=True):

@@ -1,7 +1,7 @@
 """Binance frames to ticks: ``trade`` joined with the newest ``bookTicker``; all else is control.
 
-``bookTicker`` has no time of its own, so "newest" is by arrival. Update ids of the book do not
-number trades, hence ticks carry no ``sequence``.
+``bookTicker`` has no time of its own, so "newest" is by arrival and by the book's update ids. Those
+do not number trades, hence ticks carry no ``sequence``.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from flows.feeds.binance.messages import (
 )
 from flows.feeds.binance.pairs import split_pair
 from flows.feeds.lenient import decode_leniently
-from flows.feeds.quotes import NO_QUOTE, Quote, positive_or_none, stated_quote
+from flows.feeds.quotes import NewestQuotes, positive_or_none, stated_quote
 from flows.feeds.timestamps import epoch_to_ns
 from schemas.dead_letters import Reason
 from schemas.decoding import UNREADABLE
@@ -47,7 +47,7 @@ class BinanceParser:
         self._decode_trade = msgspec.json.Decoder(Trade, strict=False).decode
         self._decode_book = msgspec.json.Decoder(BookTicker, strict=False).decode
         self._symbols: dict[str, str | None] = dict(pairs or {})
-        self._quotes: dict[str, Quote] = {}
+        self._quotes = NewestQuotes()
         self._control = ParsedFrame()
 
     def parse(self, frame: Frame) -> ParsedFrame:
@@ -101,7 +101,7 @@ class BinanceParser:
     def _book(self, book: BookTicker) -> ParsedFrame:
         quote = stated_quote(book.b, book.a, book.B, book.A)
         if quote is not None:
-            self._quotes[book.s] = quote
+            self._quotes.keep(book.s, quote, book.u)
         return self._control
 
     def _trade(self, frame: Frame, trade: Trade) -> ParsedFrame:
@@ -117,7 +117,7 @@ class BinanceParser:
             return _refused(frame, f"T: {error}", Reason.BROKEN_FRAME)
         if trade.p - trade.p != 0.0:
             return ParsedFrame(dead=[bad_price(VENUE, frame.text)])
-        bid, ask, bid_size, ask_size = self._quotes.get(trade.s, NO_QUOTE)
+        bid, ask, bid_size, ask_size = self._quotes.of(trade.s)
         tick = Tick(
             symbol=symbol,
             venue=VENUE,

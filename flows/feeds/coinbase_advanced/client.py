@@ -61,7 +61,7 @@ class AdvancedProtocol:
 
     def parser(self) -> AdvancedParser:
         """Return a new parser that knows of the subscription to trades."""
-        return AdvancedParser(trades=True)
+        return AdvancedParser(trades=True, marked=True)
 
 
 def open_advanced(

@@ -17,7 +17,9 @@ Lost messages
     ``sequence_num`` counts all messages of a connection, so a hole means loss only if the reader
     got all of them. That is so once the connection's heartbeats were seen, or an acknowledgement
     that lists no heartbeats; a recording without them was filtered, and its holes mean nothing.
-    Always 0 means unknown. A loss also clears quotes and books, which may have missed a change.
+    A feed that marks its connections has all of their messages. Always 0 means unknown. A loss also
+    clears quotes and books, which may have missed a change. A lower number is a new connection in a
+    recording that does not mark them, and otherwise a message that comes late or again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +45,7 @@ from flows.feeds.coinbase_advanced.messages import (
     TradesMessage,
 )
 from flows.feeds.lenient import decode_leniently
-from flows.feeds.quotes import NO_QUOTE, Quote, positive_or_none, stated_quote
+from flows.feeds.quotes import NO_QUOTE, NewestQuotes, positive_or_none, stated_quote
 from flows.feeds.timestamps import IsoTime
 from schemas.dead_letters import DeadLetter
 from schemas.decoding import UNREADABLE
@@ -63,11 +65,13 @@ class AdvancedParser:
     ----------
     trades
         True if ``market_trades`` is known to be subscribed to.
+    marked
+        False for a recording that does not mark where a new connection begins.
     """
 
     venue = VENUE
 
-    def __init__(self, *, trades: bool = False) -> None:
+    def __init__(self, *, trades: bool = False, marked: bool = False) -> None:
         self._decode = msgspec.json.Decoder(Message, strict=False).decode
         self._decode_any = msgspec.json.Decoder(AnyMessage, strict=False).decode
         self._decode_raw_tickers = msgspec.json.Decoder(RawTickers).decode
@@ -76,10 +80,11 @@ class AdvancedParser:
         self._decode_trade = msgspec.json.Decoder(Trade, strict=False).decode
         self._time = IsoTime()
         self._trades = trades
-        self._quotes: dict[str, Quote] = {}
+        self._quotes = NewestQuotes()
         self._books: dict[str, Book] = {}
-        self._sequence = 0
-        self._complete = False
+        self._marked = marked
+        self._sequence: int | None = None
+        self._complete = marked
         self._control = ParsedFrame()
 
     def parse(self, frame: Frame) -> ParsedFrame:
@@ -142,7 +147,7 @@ class AdvancedParser:
                 entry.best_bid, entry.best_ask, entry.best_bid_quantity, entry.best_ask_quantity
             )
             if quote is not None:
-                self._quotes[entry.product_id] = quote
+                self._quotes.keep(entry.product_id, quote, sequence)
             if self._trades:
                 continue
             if entry.price - entry.price != 0.0:
@@ -180,7 +185,7 @@ class AdvancedParser:
             except ValueError as error:
                 dead.append(broken(VENUE, msgspec.json.encode(trade), f"time: {error}"))
                 continue
-            bid, ask, bid_size, ask_size = self._quotes.get(trade.product_id, NO_QUOTE)
+            bid, ask, bid_size, ask_size = self._quotes.of(trade.product_id)
             tick = Tick(
                 symbol=trade.product_id,
                 venue=VENUE,
@@ -201,19 +206,22 @@ class AdvancedParser:
 
     def _follow(self, sequence: int) -> tuple[bool, bool]:
         """Note the message's number; return whether messages were lost, and if it restarted."""
-        last, self._sequence = self._sequence, sequence
-        if sequence < last:
+        last = self._sequence
+        if last is not None and sequence < last:
+            if self._marked:
+                return False, False
             self._forget_connection()
             self._sequence = sequence
             return False, True
-        if self._complete and last > 0 and sequence > last + 1:
+        self._sequence = sequence
+        if self._complete and last is not None and sequence > last + 1:
             self._forget_quotes()
             return True, False
         return False, False
 
     def _forget_connection(self) -> None:
-        self._sequence = 0
-        self._complete = False
+        self._sequence = None
+        self._complete = self._marked
         self._forget_quotes()
 
     def _forget_quotes(self) -> None:
@@ -237,7 +245,7 @@ class AdvancedParser:
                 book.set(level.side, level.price_level, level.new_quantity)
             quote = stated_quote(*book.quote())
             if quote is not None:  # otherwise between two changes: keep the older
-                self._quotes[event.product_id] = quote
+                self._quotes.keep(event.product_id, quote, message.sequence_num)
 
     def _unknown_or_broken(self, frame: Frame, detail: str) -> ParsedFrame:
         try:

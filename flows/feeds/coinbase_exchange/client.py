@@ -59,7 +59,7 @@ class ExchangeProtocol:
 
     def parser(self) -> ExchangeParser:
         """Return a new parser."""
-        return ExchangeParser()
+        return ExchangeParser(asks_for_matches=True)
 
 
 def product_of(symbol: str) -> str:

@@ -4,7 +4,9 @@ Which channel gives a product's ticks
     ``matches`` where the connection is subscribed to it for this product, with quotes joined from
     the newest ``ticker``, which is control then. Otherwise ``ticker``. The acknowledgement says so,
     or a ``match`` itself; a new connection is asked anew. Until either has come, ``ticker`` gives
-    the ticks; a trade that both channels name is one tick, by its id.
+    the ticks; a trade that both channels name is one tick, by its id. Where the connection is known
+    to have asked for ``matches``, the ticks of ``ticker`` wait for the acknowledgement instead,
+    :data:`UNDECIDED_NS` at most, since data can come before it.
 ``last_match``
     is the newest trade from before the subscription. It is a tick only if it is new, which is so
     after a reconnect during which the product traded.
@@ -33,14 +35,17 @@ from flows.feeds.coinbase_exchange.messages import (
     Ticker,
 )
 from flows.feeds.lenient import decode_leniently
-from flows.feeds.quotes import NO_QUOTE, Quote, positive_or_none, stated_quote
+from flows.feeds.quotes import NO_QUOTE, NewestQuotes, Quote, positive_or_none, stated_quote
 from flows.feeds.timestamps import IsoTime
+from flows.numeric.time import NS_PER_S
 from schemas.decoding import UNREADABLE
 from schemas.feeds import Venue
 from schemas.ticks import Side, Tick
 
 VENUE = Venue.COINBASE_EXCHANGE.value
 MATCHES_CHANNEL = "matches"
+UNDECIDED_NS = 2 * NS_PER_S
+_UNDECIDED = 1_000
 
 _TAKER: dict[str, Side] = {"buy": 1, "sell": -1}
 _TAKER_OF_MAKER: dict[str, Side] = {"buy": -1, "sell": 1}
@@ -53,11 +58,13 @@ class ExchangeParser:
     ----------
     marked
         False for a recording that does not mark where a new connection begins.
+    asks_for_matches
+        True if each connection is known to ask for ``matches``.
     """
 
     venue = VENUE
 
-    def __init__(self, *, marked: bool = True) -> None:
+    def __init__(self, *, marked: bool = True, asks_for_matches: bool = False) -> None:
         self._decode = msgspec.json.Decoder(Message, strict=False).decode
         self._decode_any = msgspec.json.Decoder(AnyMessage).decode
         self._decode_channels = msgspec.json.Decoder(list[Channel]).decode
@@ -65,8 +72,11 @@ class ExchangeParser:
         self._marked = marked
         self._matched: set[str] = set()
         self._acknowledged: set[str] = set()
-        self._quotes: dict[str, Quote] = {}
+        self._quotes = NewestQuotes()
         self._traded = False
+        self._asks = self._waits = asks_for_matches
+        self._undecided: list[Tick] = []
+        self._undecided_from_ns: int | None = None
         self._control = ParsedFrame()
 
     def parse(self, frame: Frame) -> ParsedFrame:
@@ -74,6 +84,8 @@ class ExchangeParser:
         if frame.fresh:
             self._matched.clear()
             self._acknowledged.clear()
+            self._waits = self._asks
+            self._undecided, self._undecided_from_ns = [], None
         if frame.fresh or frame.after_loss:
             self._quotes.clear()
         parsed = self._parse(frame)
@@ -109,15 +121,32 @@ class ExchangeParser:
             message.best_bid, message.best_ask, message.best_bid_size, message.best_ask_size
         )
         if quote is not None:
-            self._quotes[message.product_id] = quote
+            self._quotes.keep(message.product_id, quote, message.sequence)
         if message.product_id in self._matched:
             return self._control
         side = _TAKER.get(message.side, 0)
-        return self._tick(frame, message, message.last_size, side, quote or NO_QUOTE)
+        parsed = self._tick(frame, message, message.last_size, side, quote or NO_QUOTE)
+        return self._decided(frame, parsed) if self._waits else parsed
+
+    def _decided(self, frame: Frame, parsed: ParsedFrame) -> ParsedFrame:
+        """Let the ticks of ``ticker`` wait until it is known whether they are ticks."""
+        self._undecided += parsed.ticks
+        now_ns = frame.ts_recv_ns or 0
+        if self._undecided_from_ns is None:
+            self._undecided_from_ns = now_ns
+        if now_ns - self._undecided_from_ns > UNDECIDED_NS or len(self._undecided) > _UNDECIDED:
+            self._waits = False
+            return ParsedFrame(self._take_undecided(), parsed.dead)
+        return ParsedFrame(dead=parsed.dead)
+
+    def _take_undecided(self) -> list[Tick]:
+        ticks = [tick for tick in self._undecided if tick.symbol not in self._matched]
+        self._undecided = []
+        return ticks
 
     def _match(self, frame: Frame, message: Match | LastMatch) -> ParsedFrame:
         self._matched.add(message.product_id)
-        quote = self._quotes.get(message.product_id, NO_QUOTE)
+        quote = self._quotes.of(message.product_id)
         side = _TAKER_OF_MAKER.get(message.side, 0)
         parsed = self._tick(frame, message, message.size, side, quote)
         if type(message) is LastMatch and parsed.ticks:
@@ -183,6 +212,9 @@ class ExchangeParser:
         else:
             self._matched = set(matched)  # shorter than before: of another connection
         self._acknowledged = matched
+        if self._waits:
+            self._waits = False
+            return ParsedFrame(self._take_undecided())
         if self._marked or not self._traded:
             return self._control
         return ParsedFrame(reconnected=True)

@@ -85,4 +85,4 @@ def _compare(tick: Tick, want: Wanted) -> list[Defect]:
 def _key(tick: Tick) -> tuple[object, ...]:
     if tick.trade_id is not None:
         return (tick.symbol, tick.trade_id)
-    return (tick.symbol, None, tick.ts_event_ns, tick.price)
+    return (tick.symbol, None, tick.ts_event_ns, tick.price, tick.size)

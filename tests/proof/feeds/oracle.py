@@ -31,7 +31,13 @@ class Wanted:
         trade = self.trade
         if trade.named:
             return (trade.symbol, trade.trade_id)
-        return (trade.symbol, None, trade.time_ns, float(trade.price))
+        return (
+            trade.symbol,
+            None,
+            trade.time_ns,
+            float(trade.price),
+            trade.size and float(trade.size),
+        )
 
 
 @dataclass

@@ -105,7 +105,7 @@ def _done(session: Session, ticks: list[Tick]) -> bool:
         return False
     last = dict(session.newest)
     for tick in reversed(ticks):
-        if last.get(tick.symbol) == tick.trade_id:
+        if tick.trade_id is not None and last.get(tick.symbol) == tick.trade_id:
             del last[tick.symbol]
             if not last:
                 return True

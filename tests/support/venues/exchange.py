@@ -11,22 +11,29 @@ START = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
 
 class ExchangeConnection(VenueConnection):
-    """A subscribed client; a trade's time follows from its id."""
+    """A subscribed client; a trade's time follows from its id.
+
+    Data that a script sends before any acknowledgement come behind that of ticker and heartbeat.
+    """
 
     def __init__(self, connection: Any, stopping: threading.Event, log: list[dict[str, Any]]):
         super().__init__(connection, stopping)
         request = self.receive()
         log.append(request)
         self.symbols: list[str] = request["product_ids"]
+        self._acknowledged = False
 
     def ack(self, *names: str) -> None:
         """Acknowledge the subscription to these channels; to ticker and heartbeat if none."""
+        self._acknowledged = True
         names = names or ("ticker", "heartbeat")
         channels = [{"name": name, "product_ids": self.symbols} for name in names]
         self.send({"type": "subscriptions", "channels": channels})
 
     def ticker(self, trade_id: int, symbol: str = "BTC-USD") -> None:
         """Send the ticker of a trade."""
+        if not self._acknowledged:
+            self.ack()
         self.send(
             {
                 "type": "ticker",

@@ -230,3 +230,27 @@ def test_the_first_frame_of_a_new_connection_says_so() -> None:
     assert parser.parse(frame("junk", fresh=True)).reconnected
     assert not parser.parse(frame({"type": "subscriptions"})).reconnected
     assert not parser.parse(frame(TICKER)).reconnected
+
+
+def test_data_before_the_acknowledgement_wait_for_what_it_says() -> None:
+    eth = {**TICKER, "product_id": "ETH-USD"}
+    parser = ExchangeParser(asks_for_matches=True)
+    assert ticks(parser, TICKER, eth) == []
+    assert [tick.symbol for tick in ticks(parser, ack("BTC-USD"))] == ["ETH-USD"]
+    assert ticks(parser, TICKER) == []
+    again = ExchangeParser(asks_for_matches=True)
+    assert ticks(again, TICKER, MATCH, eth)[0].trade_id == 10
+    assert [tick.symbol for tick in ticks(again, ack())] == ["ETH-USD"]
+
+
+def test_a_venue_that_never_acknowledges_is_not_waited_for() -> None:
+    parser = ExchangeParser(asks_for_matches=True)
+    assert parser.parse(frame(TICKER, 10**9)).ticks == ()
+    late = frame({**TICKER, "trade_id": 10}, 4 * 10**9)
+    assert [tick.trade_id for tick in parser.parse(late).ticks] == [9, 10]
+
+
+def test_an_older_quote_that_comes_late_does_not_replace_a_newer_one() -> None:
+    older = {**TICKER, "sequence": 4, "best_bid": "90"}
+    made = ticks(ExchangeParser(), ack("BTC-USD"), TICKER, older, MATCH)
+    assert [tick.bid for tick in made] == [100.4]

@@ -99,7 +99,7 @@ def test_reconnects_after_a_drop_marks_the_gap_and_drops_repeats() -> None:
         assert listener.ids() == [(1, True), (2, False), (5, True), (6, False)]
         assert listener.ingest.counts.repeats == 2
         assert listener.ingest.counts.gaps == 2  # the first tick of all, and the one after the loss
-        assert [frame.fresh for frame in listener.frames] == [False, False, True, *[False] * 4]
+        assert [frame.fresh for frame in listener.frames] == [*[False] * 3, True, *[False] * 4]
 
 
 def test_a_reconnect_that_lost_nothing_is_no_gap() -> None:
@@ -296,8 +296,8 @@ def test_what_a_full_queue_does_not_take_is_counted_and_a_gap() -> None:
         structlog.testing.capture_logs() as logs,
         listening(script, limits=limits) as (_, listener),
     ):
-        until(lambda: listener.feed.dropped == 45, "the queue to drop", 20.0)
-        listener.until(lambda: len(listener.ticks) == 5)
+        until(lambda: listener.feed.dropped == 46, "the queue to drop", 20.0)
+        listener.until(lambda: len(listener.ticks) == 4)
         assert sent.is_set()
     assert listener.ids()[0] == (1, True)
     assert [entry["event"][:18] for entry in logs].count("frames are dropped") == 1

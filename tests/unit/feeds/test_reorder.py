@@ -29,7 +29,7 @@ class Play:
             clock_ns=lambda: self.now_ns,
         )
 
-    def trade(self, trade_id: int, symbol: str = "BTCUSDT", **marks: bool) -> None:
+    def trade(self, trade_id: int | None, symbol: str = "BTCUSDT", **marks: bool) -> None:
         self.now_ns += NS_PER_MS
         data = {
             "e": "trade",
@@ -105,6 +105,14 @@ def test_repeats_of_a_waiting_trade_are_dropped() -> None:
         play.trade(trade_id)
     assert play.ids() == [1, 2, 3]
     assert play.processor.counts.repeats == 3
+
+
+def test_a_trade_without_an_id_waits_behind_those_that_came_before_it() -> None:
+    play = Play()
+    for trade_id in (1, 3, None, 5):
+        play.trade(trade_id)
+    play.take(play.processor.finish())
+    assert play.found == [(1, False), (3, True), (None, False), (5, False)]
 
 
 def test_a_clock_that_is_set_back_ends_the_waiting() -> None:
