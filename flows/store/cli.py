@@ -18,6 +18,7 @@ from flows.store.console import print_summary
 from flows.store.database import connect
 from flows.store.results import Format, run_query, write_rows
 from flows.store.seen import read_seen, write_seen
+from flows.store.selection import selection
 from flows.store.snapshot import open_archive, take_snapshot
 from flows.store.summary import StoreSummary, summarize
 
@@ -71,6 +72,29 @@ def query(
         sys.stderr.write(f"{count} rows to {out}\n")
 
 
+@app.command()
+def report(
+    context: typer.Context,
+    archive: ArchiveOption = None,
+    out: Annotated[Path, typer.Option(help="The PDF; each page is a PNG beside it.")] = Path(
+        "voltick-report.pdf"
+    ),
+    symbols: Annotated[str | None, typer.Option(help="Only these, comma-separated.")] = None,
+    venues: Annotated[str | None, typer.Option(help="Only these, comma-separated.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this ISO time on, UTC.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this ISO time, UTC.")] = None,
+    images: Annotated[bool, typer.Option(help="Also write each page as PNG.")] = True,
+) -> None:
+    """Draw candles, volume, spread, gaps and holes of every market, behind a table of them all."""
+    chosen = selection(_listed(venues), _listed(symbols), since, until)
+    # Drawing takes a second to import, and listing needs none of it.
+    from flows.store.report import write_report
+
+    made = write_report(_folder(archive or context.obj), out, chosen, images=images)
+    beside = f", {len(made.images)} images beside it" if made.images else ""
+    sys.stderr.write(f"{made.markets} markets in {made.pdf}{beside}\n")
+
+
 def look(storage: Storage) -> StoreSummary:
     """Return what an archive holds, and keep it for the next call to tell what is new.
 
@@ -91,12 +115,20 @@ def look(storage: Storage) -> StoreSummary:
 
 
 def _storage(archive: str | None) -> Storage:
+    return open_archive(_folder(archive))
+
+
+def _folder(archive: str | None) -> str:
     settings = load_settings()
     configure(settings.log_format, settings.log_level)
     if archive is None:
         message = "name the archive: --archive FOLDER"
         raise ConfigurationError(message)
-    return open_archive(archive)
+    return archive
+
+
+def _listed(names: str | None) -> list[str] | None:
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _format_of(out: Path | None) -> Format:

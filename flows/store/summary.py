@@ -1,6 +1,6 @@
 """What an archive holds: rows, times, markets, gaps, holes, sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import msgspec
@@ -166,9 +166,18 @@ def _table(
 
 
 def measure(
-    connection: duckdb.DuckDBPyConnection, table: StoreTable, where: str = "true"
+    connection: duckdb.DuckDBPyConnection,
+    table: StoreTable,
+    where: str = "true",
+    values: Sequence[object] = (),
 ) -> tuple[list[Market], list[Hole]]:
-    """Return a table's markets, and its longest holes in order of market and time."""
+    """Return a table's markets, and its longest holes in order of market and time.
+
+    Parameters
+    ----------
+    where, values
+        Condition on its rows, and the condition's parameters.
+    """
     # Rows are counted by slot first: what has to be sorted is one row a minute, not every tick.
     interval = "interval_s" if table.has_intervals else "CAST(NULL AS INTEGER)"
     gaps = "count(*) FILTER (gap)" if table.has_gaps else "CAST(NULL AS BIGINT)"
@@ -186,7 +195,8 @@ def measure(
             PARTITION BY venue, symbol, interval_s ORDER BY slot
         ) - 1 AS missing
         FROM counted
-        """
+        """,
+        list(values),
     )
     markets = connection.execute(
         f"""

@@ -142,6 +142,15 @@ def test_an_unwritable_file_and_an_unknown_format_are_named(folder: Path, tmp_pa
     assert "--out" in refusal(folder, "SELECT 1", "--format", "parquet")
 
 
+def test_a_report_of_some_symbols_is_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "r.pdf"
+    run("report", "--archive", folder, "--symbols", "BTC-USD, x", "--out", out, "--no-images")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.pdf"]
+    assert "2 markets in" in capsys.readouterr().err
+
+
 def test_without_an_archive_the_option_is_named(tmp_path: Path) -> None:
     with pytest.raises(VoltickError, match="--archive"):
         run("--json")
