@@ -1,4 +1,4 @@
-"""Forecast the next close of bars: ``python -m training.candles --from FILE|FOLDER``.
+"""Forecast the next close of bars: ``python -m training.candles --from FILE|FOLDER|ARCHIVE``.
 
 Gradient boosting over lagged bar features against persistence (the next close is this one), by the
 same splits, proof, gate, store and report as the models of ticks.
@@ -21,6 +21,7 @@ from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
 from schemas.models import TargetSpec
 from training.console import command, progress, say, stay_challenger
+from training.data.bar_archive import NAMES_S
 from training.data.bar_files import read_bars
 from training.data.bars import LAGS, WINDOWS, Bars, bar_features, next_returns
 from training.data.dataset import Dataset, join
@@ -96,8 +97,13 @@ def price_errors(
 def candles(
     source: Annotated[
         list[Path],
-        typer.Option("--from", help="CSV or Parquet of bars, or a folder of them; repeatable."),
+        typer.Option(
+            "--from", help="CSV or Parquet of bars, a folder of them, or an archive; repeatable."
+        ),
     ],
+    interval: Annotated[
+        str | None, typer.Option(help="1s, 1m, 5m, ...: one of several that the files tell.")
+    ] = None,
     models: Annotated[str, typer.Option(help="Variants; the first is the candidate.")] = (
         "gbt,ridge"
     ),
@@ -115,7 +121,7 @@ def candles(
     opened = ModelStore(settings.model_store if store is None else store)
     if publish:
         opened.check_writable()  # known before minutes of training
-    series = read_bars(source)
+    series = read_bars(source, _interval_s(interval))
     dataset = join([bar_dataset(bars) for bars in series])
     if len(dataset) < 10 * max(*WINDOWS, *LAGS):
         msg = f"too few bars: {len(dataset)} usable of {dataset.ticks}; some thousands are needed"
@@ -147,6 +153,13 @@ def candles(
     say(encode_json(_line(series, dataset, outcome, wanted[0])).decode())
     if outcome.decision is not None and not outcome.decision.champion:
         stay_challenger(outcome.decision.reasons)
+
+
+def _interval_s(name: str | None) -> int | None:
+    if name is not None and name not in NAMES_S:
+        msg = f"--interval {name!r} is unknown; it is one of {', '.join(NAMES_S)}"
+        raise TrainingError(msg)
+    return None if name is None else NAMES_S[name]
 
 
 def _line(

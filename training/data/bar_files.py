@@ -11,8 +11,9 @@ import structlog
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float64, Int64
 from training.data import tables
+from training.data.bar_archive import bar_files, one_interval
 from training.data.bars import Bars, usual_interval_s
-from training.data.files import PARQUET, TEXT, DataFile, data_files
+from training.data.files import DataFile
 from training.data.layouts import Layout, find_layout
 from training.data.markets import market_in, market_of
 from training.data.tables import Table
@@ -54,8 +55,17 @@ class Part:
         return usual_interval_s(times) if len(times) > 2 else None
 
 
-def read_bars(paths: Sequence[Path]) -> list[Bars]:
-    """Read CSV or Parquet, plain or compressed, files or folders; one series for each market.
+def read_bars(paths: Sequence[Path], interval_s: int | None = None) -> list[Bars]:
+    """Read CSV or Parquet, plain or compressed, files, folders or archives.
+
+    Parameters
+    ----------
+    interval_s
+        Of files that tell their rows' intervals only these are read.
+
+    Returns
+    -------
+    One series for each market.
 
     Raises
     ------
@@ -65,15 +75,20 @@ def read_bars(paths: Sequence[Path]) -> list[Bars]:
     """
     parts: dict[str, list[Part]] = defaultdict(list)
     for path in paths:
-        for file in data_files(path, TEXT + PARQUET, "bars"):
-            for part in _parts(path, tables.read_table(file)):
+        for file in bar_files(path):
+            table = one_interval(tables.read_table(file), interval_s)
+            for part in _parts(path, table) if table is not None else ():
                 parts[part.market].append(part)
+    if not parts:
+        msg = f"no bars of {interval_s} s in {', '.join(map(str, paths))}"
+        raise TrainingError(msg)
     series = [_series(market, parts[market]) for market in sorted(parts)]
     for one in series[1:]:
         if one.interval_s != series[0].interval_s:
             msg = (
                 f"bars of {series[0].interval_s} s of {series[0].name} and of {one.interval_s} s"
-                f" of {one.name}: train on one interval at a time"
+                f" of {one.name}: train on one interval at a time, chosen by --interval where files"
+                " tell theirs"
             )
             raise TrainingError(msg)
     return series

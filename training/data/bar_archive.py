@@ -1,0 +1,72 @@
+"""Bars in an archive: which of its files hold them, and one interval out of several."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from flows.bars.span import INTERVALS_S
+from flows.bars.store import FOLDER
+from flows.connectors.parquet.catalog import archived_files
+from flows.connectors.parquet.layout import topic_folder
+from flows.connectors.parquet.storage import LocalStorage
+from flows.errors import TrainingError
+from schemas import topics
+from training.data.files import PARQUET, TEXT, DataFile, data_files
+from training.data.tables import Table
+
+_COLUMN = "interval_s"
+NAMES_S = {"1s": 1, **INTERVALS_S}
+"""Seconds of an interval by its name."""
+
+
+def bar_files(path: Path) -> list[DataFile]:
+    """Return the files of bars below a path, or the one file.
+
+    Of an archive these are the backfilled ones; where it has none, the candles of its topic.
+
+    Raises
+    ------
+    TrainingError
+        See :func:`training.data.files.data_files`.
+    ArchiveError
+        The archive's state is damaged.
+    """
+    if (path / FOLDER).is_dir():
+        return data_files(path / FOLDER, PARQUET, "bars")
+    if (path / topic_folder(topics.CANDLES)).is_dir():
+        storage = LocalStorage(path)
+        found = archived_files(storage, topics.CANDLES)
+        return [DataFile(Path(storage.url(file.path))) for file in found]
+    return data_files(path, TEXT + PARQUET, "bars")
+
+
+def one_interval(table: Table, interval_s: int | None) -> Table | None:
+    """Return the rows of one interval, None where a table has none; all of one that tells none.
+
+    Parameters
+    ----------
+    interval_s
+        None where the table has to hold one interval alone.
+
+    Raises
+    ------
+    TrainingError
+        The table holds several intervals and none is asked for.
+    """
+    if _COLUMN not in table.frame.columns:
+        return table
+    intervals = np.asarray(table.frame[_COLUMN].astype("int64").to_numpy(), np.int64)
+    if interval_s is None:
+        found = np.unique(intervals)
+        if len(found) > 1:
+            known = {seconds: name for name, seconds in NAMES_S.items()}
+            shown = ", ".join(known.get(int(each), f"{each} s") for each in found)
+            msg = f"{table.file.name} holds bars of {shown}; choose one by --interval"
+            raise TrainingError(msg)
+        return table
+    rows = np.flatnonzero(intervals == interval_s)
+    if not len(rows):
+        return None
+    frame = table.frame.iloc[rows].reset_index(drop=True)
+    return replace(table, frame=frame, lines=table.lines[rows])
