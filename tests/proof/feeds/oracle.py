@@ -1,9 +1,10 @@
 """What must come of the messages that a venue has sent whole, worked out in the plainest way.
 
 A trade is a tick once, by its id. Its mark says that trades are missing between it and the one
-before it by id: the first of each symbol, and each whose predecessors were never told. Within a
-connection trades may arrive in any order; a trade that only a later connection tells of, below the
-newest, comes late and without a mark.
+before it by id: the first of each symbol is marked, and each between which and the one before some
+were never told. A trade without an id cannot show that, so the next one with an id is marked.
+Within a connection trades may arrive in any order; a trade that only a later connection tells of,
+below the newest, comes late and without a mark.
 """
 
 from collections import Counter
@@ -124,14 +125,19 @@ def _add(
         if old and (newest is None or trade.trade_id < newest):
             continue
         fresh.setdefault(trade.trade_id, (trade, quote))
+    told |= set(fresh)
+    named = max((each.trade.trade_id for each in ticks if each.trade.named), default=newest)
     for trade_id in sorted(fresh):
         trade, quote = fresh[trade_id]
         if newest is not None and trade_id < newest:
             ticks.append(Wanted(trade, quote, gap=False, late=True))
             continue
-        missing = newest is None or trade_id != newest + 1
-        ticks.append(Wanted(trade, quote, gap=missing))
+        missing = named is None or not told.issuperset(range(named + 1, trade_id))
+        is_first = newest is None
+        ticks.append(Wanted(trade, quote, gap=is_first or (missing and trade.named)))
         newest = trade_id
+        if trade.named or is_first:
+            named = trade_id
 
 
 def _stated(quote: Quote | None) -> Stated:

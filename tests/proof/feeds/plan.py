@@ -136,7 +136,7 @@ def plan(feed: str, seed: int, burst: int = 500) -> Plan:
     manners = Manners(
         refused=_REFUSED if rng.random() < 0.25 else None,
         refuses_all=rng.random() < 0.5,
-        names_refused=rng.random() < 0.7,
+        names_refused=rng.random() < 2.0,
         data_first=rng.random() < 0.3,
         heartbeats=rng.random() < 0.9,
     )

@@ -232,9 +232,11 @@ class _Chunks:
 
     def _without_optional(self, entry: Entry) -> Entry:
         slim = self._dialect.without_optional(entry)
-        is_named = all(trade.named for trade in slim.trades)
-        # Where a trade without an id belongs among trades that overtake each other, nobody can say.
-        return slim if is_named or "reorder" not in self._plan.faults else entry
+        unnamed = [trade for trade in slim.trades if not trade.named]
+        # A trade without an id has no place among trades that overtake each other, and if the venue
+        # replays it with its id after a reconnect, it cannot be known again.
+        is_newest = any(self._market.newest[each.symbol] == each.trade_id for each in unnamed)
+        return entry if unnamed and (is_newest or "reorder" in self._plan.faults) else slim
 
 
 def _reordered(entries: list[Entry], rng: random.Random) -> list[Entry]:

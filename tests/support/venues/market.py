@@ -108,13 +108,14 @@ class Market:
         self._recorded = {symbols[0]: iter(recorded)}
         self._prices = {symbol: rng.uniform(0.5, 60_000.0) for symbol in symbols}
         self._numbers = {symbol: rng.randrange(10**6, 10**10) for symbol in symbols}
-        self._now_ns = START_NS
+        self._now_ns = recorded[0].time_ns if recorded else START_NS
         self._history: dict[str, deque[Trade]] = defaultdict(lambda: deque(maxlen=_HISTORY))
 
     def trade(self, symbol: str) -> Trade:
         """Trade once."""
         self.newest[symbol] += 1
         move = next(self._recorded.get(symbol, iter(())), None) or self._move(symbol)
+        self._now_ns = max(self._now_ns, move.time_ns)
         time_ns = (move.time_ns + self.skew_ns) // self._tick_ns * self._tick_ns
         trade = Trade(symbol, self.newest[symbol], move.price, move.size, move.taker, time_ns)
         self._history[symbol].append(trade)

@@ -91,7 +91,7 @@ class AdvancedDialect(Dialect):
             return replace(entry, body=self._with(entry, {**event, "tickers": [slim]}))
         trades = list(entry.trades)
         shown = [dict(each) for each in entry.body["events"][0]["trades"]]
-        gone = self.rng.choice(("size", "side", "trade_id"))
+        gone = self.rng.choice(("size", "side"))
         how = self.rng.random()
         if how < 0.5 or gone == "side":
             del shown[-1][gone]
@@ -99,10 +99,8 @@ class AdvancedDialect(Dialect):
             shown[-1][gone] = None if how < 0.75 else ""
         if gone == "size":
             trades[0] = replace(trades[0], size=None)
-        elif gone == "side":
-            trades[0] = replace(trades[0], taker=0)
         else:
-            trades[0] = replace(trades[0], named=False)
+            trades[0] = replace(trades[0], taker=0)
         event = {**entry.body["events"][0], "trades": shown}
         return replace(entry, body=self._with(entry, event), trades=tuple(trades))
 
