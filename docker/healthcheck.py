@@ -1,6 +1,7 @@
 """Ask the process of this container whether it answers (standard library alone).
 
-A flow answers where ``VOLTICK_METRICS_PORT`` says, the API at ``VOLTICK_API_PORT``. Whether Kafka,
+A flow answers where ``VOLTICK_METRICS_PORT`` says, ingest where ``VOLTICK_INGEST_METRICS_PORT``
+says and no other port is named, the API at ``VOLTICK_API_PORT``. Whether Kafka,
 Redis and the feed are well is another question, for ``GET /health``: starting this container anew
 would not mend them.
 """
@@ -15,9 +16,10 @@ TIMEOUT_S = 4.0
 
 def address(env: Mapping[str, str]) -> str:
     """Return the URL to ask."""
-    metrics = env.get("VOLTICK_METRICS_PORT") or "0"
-    if metrics != "0":
-        return f"http://127.0.0.1:{metrics}/metrics"
+    for name in ("VOLTICK_METRICS_PORT", "VOLTICK_INGEST_METRICS_PORT"):
+        metrics = env.get(name) or "0"
+        if metrics != "0":
+            return f"http://127.0.0.1:{metrics}/metrics"
     prefix = env.get("VOLTICK_API_ROOT_PATH", "").rstrip("/")
     return f"http://127.0.0.1:{env.get('VOLTICK_API_PORT') or '8000'}{prefix}/version"
 

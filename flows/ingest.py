@@ -3,7 +3,6 @@
 Frames that cannot be used go to ``dead.letters``. Runs until it is stopped, or until a replay ends.
 """
 
-import dataclasses
 import threading
 import time
 from functools import partial
@@ -15,11 +14,12 @@ from bytewax.dataflow import Dataflow
 from flows.connectors.feed import FeedSource, FrameBatch, Outgoing, ProducerSink
 from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import ConfigurationError, VoltickError
-from flows.feeds.base import Feed
-from flows.feeds.plan import OpenFeed
-from flows.feeds.processor import MAX_FRAMES, FrameProcessor
-from flows.runtime.exactly_once import launch
+from flows.feeds.processor import MAX_FRAMES
+from flows.monitoring.dead_letters import DeadLetterWatch
+from flows.monitoring.ingest_metrics import IngestMetrics, health_of
+from flows.runtime.exactly_once import launch, serve_metrics
 from flows.runtime.feeds import feeds_of
+from flows.runtime.open_feeds import OpenFeeds
 from flows.runtime.process import end_on_error, end_process
 from flows.settings import Settings
 from schemas import topics
@@ -59,8 +59,18 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         raise ConfigurationError(message)
     kafka = settings.kafka_config()
     ensure_topics(kafka, topics.ALL, settings.partitions, settings.replication_factor)
-    feeds = {name: partial(_announced, open_feed) for name, open_feed in feeds_of(settings).items()}
-    parse = _Parse(loops=settings.replay_loop)
+    opened = OpenFeeds(loops=settings.replay_loop)
+    feeds = {
+        name: partial(opened.open, name, open_feed)
+        for name, open_feed in feeds_of(settings).items()
+    }
+    serve_metrics(
+        IngestMetrics(opened.figures),
+        settings.ingest_metrics_port,
+        lambda: health_of(opened.figures(), settings.stale_after_s),
+        "VOLTICK_INGEST_METRICS",
+    )
+    parse = _Parse(opened)
     ending = _Ending(parse)
     dataflow = Dataflow("voltick-ingest")
     source = FeedSource(feeds, MAX_FRAMES, stop, ending.feed_failed, settings.feed_spacing_us)
@@ -70,35 +80,23 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     return dataflow
 
 
-def _announced(open_feed: OpenFeed) -> Feed:
-    """Open a feed and say which it is."""
-    feed = open_feed()
-    log = structlog.get_logger()
-    if feed.simulated:
-        log.warning("SIMULATED: these ticks are made up", feed=feed.name)
-    else:
-        log.info("feed opened", feed=feed.name)
-    return feed
-
-
 class _Parse:
     """Turn frames into messages, in the worker that reads their feed; log the counts."""
 
-    def __init__(self, *, loops: bool) -> None:
-        self._loops = loops
-        self._processors: dict[str, FrameProcessor] = {}
+    def __init__(self, feeds: OpenFeeds) -> None:
+        self._feeds = feeds
+        self._dead_letters = DeadLetterWatch(lambda _rate: None)
         self._reported_s = time.monotonic()
 
     def __call__(self, batch: FrameBatch) -> Outgoing:
-        processor = self._processors.get(batch.name)
-        if processor is None:
-            processor = self._processors[batch.name] = FrameProcessor.of(batch.feed)
-            if self._loops:
-                processor.track_loops()
+        processor = self._feeds.processor(batch.name, frames=len(batch.frames))
+        dead_before = processor.dead_by_reason.copy()
         if batch.last:
             messages = processor.finish()
         else:
             messages = processor.process(batch.frames, batch.loop_number)
+        if messages.dead:
+            self._dead_letters.note(processor.dead_by_reason - dead_before)
         now_s = time.monotonic()
         if now_s - self._reported_s >= REPORT_S:
             self._reported_s = now_s
@@ -106,12 +104,9 @@ class _Parse:
         return [(topics.TICKS_RAW, messages.ticks), (topics.DEAD_LETTERS, messages.dead)]
 
     def report(self, event: str) -> None:
-        """Log the counts and the clock's offset of each feed that this worker has read."""
-        for name, processor in self._processors.items():
-            counts = dataclasses.asdict(processor.counts)
-            offset_s = processor.clock_offset_s
-            clock = {} if offset_s is None else {"clock_offset_s": offset_s}
-            structlog.get_logger().info(event, feed=name, **counts, **clock)
+        """Log the counts and the clock's offset of each feed that has brought frames."""
+        for name, counts in self._feeds.counts().items():
+            structlog.get_logger().info(event, feed=name, **counts)
 
 
 class _Ending:

@@ -17,6 +17,7 @@ reconnect. An older id that was not admitted before is passed on as it is. A tra
 takes the place of one skipped id.
 """
 
+from collections import Counter
 from math import inf
 
 import msgspec
@@ -125,6 +126,8 @@ class Continuity:
     ----------
     gaps
         Ticks that were marked.
+    gaps_by_symbol
+        The same by symbol.
     repeats
         Ticks that were dropped.
     behind
@@ -133,6 +136,7 @@ class Continuity:
 
     def __init__(self, *, begins: bool = False) -> None:
         self.gaps = 0
+        self.gaps_by_symbol: Counter[str] = Counter()
         self.repeats = 0
         self.behind = 0
         self._begins = begins
@@ -264,6 +268,7 @@ class Continuity:
 
     def _mark(self, tick: Tick) -> Tick:
         self.gaps += 1
+        self.gaps_by_symbol[tick.symbol] += 1
         return tick if tick.gap else msgspec.structs.replace(tick, gap=True)
 
     def _anchor(self, trade_id: int) -> _Track:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -74,6 +75,12 @@ class FrameProcessor:
     ----------
     counts
         Of everything so far.
+    dead_by_reason
+        Dead letters so far.
+    newest
+        The newest tick of each symbol, as it was sent.
+    newest_frame_ns
+        When the newest frame arrived, nanoseconds since the UNIX epoch; None while unknown.
     """
 
     def __init__(
@@ -86,6 +93,10 @@ class FrameProcessor:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.counts = Counts()
+        self.dead_by_reason: Counter[str] = Counter()
+        self.newest: dict[str, Tick] = {}
+        self.newest_frame_ns: int | None = None
+        self._ticks_by_key: Counter[bytes] = Counter()
         self._parser = parser
         self._live = live
         self._clock_ns = clock_ns
@@ -106,6 +117,16 @@ class FrameProcessor:
     def clock_offset_s(self) -> float | None:
         """Seconds by which this host's clock is ahead of the venue's; None if not measured."""
         return None if self._clock is None else self._clock.offset_s
+
+    @property
+    def ticks_by_symbol(self) -> dict[str, int]:
+        """Ticks so far, by symbol."""
+        return {key.decode(): count for key, count in dict(self._ticks_by_key).items()}
+
+    @property
+    def gaps_by_symbol(self) -> dict[str, int]:
+        """Ticks that were marked so far, by symbol."""
+        return dict(self._continuity.gaps_by_symbol)
 
     def track_loops(self) -> None:
         """Measure the first loop, so that later ones can be shifted; before the first frame."""
@@ -154,7 +175,9 @@ class FrameProcessor:
                 out.dead.extend(self._dead_letter(each) for each in parsed.dead)
             if parsed.warning is not None:
                 structlog.get_logger().warning("the venue complains", message=parsed.warning)
-        if self._live and not frames:
+        if frames:
+            self.newest_frame_ns = frames[-1].ts_recv_ns
+        elif self._live:
             self._release(ticks, self._clock_ns())
         counts.frames += len(frames)
         counts.tick_frames += tick_frames
@@ -173,6 +196,7 @@ class FrameProcessor:
 
     def _count(self, out: Messages) -> None:
         self.counts.ticks += len(out.ticks)
+        self._ticks_by_key.update([key for key, _value in out.ticks])
         self.counts.gaps = self._continuity.gaps
         self.counts.repeats = self._continuity.repeats
 
@@ -216,10 +240,12 @@ class FrameProcessor:
         key = self._keys.get(tick.symbol)
         if key is None:
             key = self._keys[tick.symbol] = tick.symbol.encode()
+        self.newest[tick.symbol] = tick
         messages.append((key, self._encode(tick)))
         return True
 
     def _dead_letter(self, dead: DeadLetter) -> tuple[bytes, bytes]:
+        self.dead_by_reason[dead.reason] += 1
         if len(dead.payload) > MAX_PAYLOAD_BYTES:
             detail = f"{dead.detail} (first {MAX_PAYLOAD_BYTES} of {len(dead.payload)} bytes)"
             payload = dead.payload[:MAX_PAYLOAD_BYTES]

@@ -16,7 +16,7 @@ from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
 from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
 from flows.errors import VoltickError
-from flows.monitoring.served import ServedMetrics
+from flows.monitoring.served import Health, ServedMetrics
 from flows.runtime.ports import check_port
 from flows.runtime.process import (
     StopRequest,
@@ -167,8 +167,20 @@ class Endpoints:
         watch(self._config, self._topic, topic, self._progress, limit_s, end_process)
 
 
-def serve_metrics(metrics: ServedMetrics, port: int) -> None:
+def serve_metrics(
+    metrics: ServedMetrics,
+    port: int,
+    health: Callable[[], Health] | None = None,
+    setting: str = "VOLTICK_METRICS",
+) -> None:
     """Answer Prometheus, unless the port is 0.
+
+    Parameters
+    ----------
+    health
+        If given, answers ``/health`` too.
+    setting
+        The variable that names the port, without ``_PORT``.
 
     Raises
     ------
@@ -177,5 +189,5 @@ def serve_metrics(metrics: ServedMetrics, port: int) -> None:
     """
     if not port:
         return
-    check_port("127.0.0.1", port, setting="VOLTICK_METRICS")
-    metrics.serve(port)
+    check_port("127.0.0.1", port, setting=setting)
+    metrics.serve(port, health)

@@ -70,7 +70,15 @@ class OperationSettings(BaseModel):
         alias="VOLTICK_METRICS_PORT",
         ge=0,
         le=65535,
-        description="Port on 127.0.0.1 where the pipeline answers Prometheus; 0 for none.",
+        description="Port on 127.0.0.1 where a flow answers Prometheus; 0 for none.",
+    )
+    ingest_metrics_port: int = Field(
+        0,
+        alias="VOLTICK_INGEST_METRICS_PORT",
+        ge=0,
+        le=65535,
+        description="Port on 127.0.0.1 where ingest answers Prometheus at `/metrics`, and says at"
+        " `/health` whether each feed is alive; 0 for none.",
     )
     log_format: Literal["console", "json"] = Field(
         "console", alias="VOLTICK_LOG_FORMAT", description="`console` (key=value) or `json`."

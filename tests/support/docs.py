@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from pydantic.fields import FieldInfo
 
 from flows.monitoring.candle_metrics import CandleMetrics
+from flows.monitoring.ingest_metrics import IngestMetrics
 from flows.monitoring.metrics import PipelineMetrics
 from flows.monitoring.quality_metrics import QualityMetrics
 from flows.settings import Settings, variables
@@ -57,6 +58,7 @@ def metrics_table() -> str:
     """Return our metrics as a Markdown table: name, kind, process, meaning."""
     registries = {
         "pipeline": PipelineMetrics().registry,
+        "ingest": IngestMetrics().registry,
         "outcomes": QualityMetrics().registry,
         "candles": CandleMetrics().registry,
         "API": ApiMetrics().registry,

@@ -6,6 +6,7 @@ import threading
 from functools import partial
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
@@ -203,6 +204,37 @@ def test_symbols_are_spread_the_way_java_clients_do(embedded_broker: EmbeddedBro
     found = {key: part for part, key, _ in read(embedded_broker, "spread", 4)}
     for key, value in hashes.items():
         assert found[key] == (value & 0x7FFFFFFF) % 4
+
+
+def test_ingest_says_what_it_reads_and_which_dead_letters_are_many(
+    embedded_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    [port] = free_ports(1)
+    recording = tmp_path / "bad.frames.ndjson"
+    header = '{"format": "frames/1", "venue": "binance"}\n'
+    recording.write_text(header + '{"ts_recv_ns": 1, "frame": "broken"}\n' * 9)
+    settings = {
+        **embedded_broker.environment(),
+        "VOLTICK_FEED": f"simulate,replay:{recording}",
+        "VOLTICK_SYMBOLS": "METRICS-USD",
+        "VOLTICK_REPLAY_SPEED": "max",
+        "VOLTICK_INGEST_METRICS_PORT": str(port),
+    }
+
+    def answer(path: str) -> str:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5).text
+        except httpx.HTTPError:
+            return ""
+
+    with flow("flows.ingest", tmp_path, settings) as process:
+        until(lambda: '"status":"ok"' in answer("/health"), "health", 60)
+        ticks = 'voltick_ingest_ticks_total{feed="simulate",symbol="METRICS-USD",venue="simulator"}'
+        until(lambda: ticks in answer("/metrics"), "the ticks", 60)
+        process.wait_for_log("many dead letters", 60)
+        assert "broken_frame=9" in process.stderr
+        process.terminate()
+        assert process.wait_exit(60) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=["SIGHUP", "SIGINT"])

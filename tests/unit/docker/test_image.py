@@ -106,11 +106,14 @@ def test_a_service_is_asked_where_it_answers(name: str) -> None:
     env = {**image_env(), **service["environment"]}
     settings = load_settings(env)
     if service.get("healthcheck") == {"disable": True}:
-        assert module_of(service["command"]) in {"flows.ingest", "training.retrain"}
+        assert module_of(service["command"]) in {"training.retrain"}
         return
     url = healthcheck().address(env)
     if module_of(service["command"]) == "serving":
         assert url == f"http://127.0.0.1:{settings.api_port}/version"
+    elif module_of(service["command"]) == "flows.ingest":
+        assert settings.ingest_metrics_port
+        assert url == f"http://127.0.0.1:{settings.ingest_metrics_port}/metrics"
     else:
         assert settings.metrics_port
         assert url == f"http://127.0.0.1:{settings.metrics_port}/metrics"
