@@ -43,7 +43,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     endpoints = Endpoints(settings, group, topics.TICKS_RAW, WRITTEN, stop, CANDLES_OUTPUTS)
     metrics = CandleMetrics()
     serve_metrics(metrics, settings.metrics_port)
-    stage = CandleStage(frozenset(settings.allowed_symbols), metrics)
+    stage = CandleStage(frozenset(settings.allowed_symbols), metrics, settings.max_symbols)
     dataflow = Dataflow("voltick_candles")
     raw = op.input(
         "ticks",

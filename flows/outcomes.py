@@ -55,7 +55,15 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     store = ModelStore(settings.model_store)
     specs = Specs(store.manifest, (ModelRejectedError, ModelStoreError))
     spans = {DEFAULT_SPAN} | {span_of(manifest.target) for manifest in store.manifests()}
-    join = OutcomeJoin(specs, spans, QualityMonitor(), metrics, _publisher(settings), kernel)
+    join = OutcomeJoin(
+        specs,
+        spans,
+        QualityMonitor(),
+        metrics,
+        _publisher(settings),
+        kernel,
+        settings.max_symbols,
+    )
     dataflow = Dataflow("voltick_outcomes")
     raw = op.input(
         "predictions",

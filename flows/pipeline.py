@@ -67,7 +67,10 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
                 latest.put(batch.latest)
 
     source = endpoints.source(lambda partition, lag: metrics.lag.labels(partition).set(lag))
-    decode = DecodeStep(topics.TICKS_RAW, frozenset(settings.allowed_symbols), metrics)
+    decode = DecodeStep(
+        topics.TICKS_RAW, frozenset(settings.allowed_symbols), metrics, settings.max_symbols
+    )
+    features = FeatureStep(metrics, kernel, settings.max_symbols)
     encode = EncodeStep(
         topics.TICKS_RAW,
         metrics,
@@ -80,7 +83,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     dataflow = Dataflow("voltick_pipeline")
     raw = op.input("ticks", dataflow, source)
     decoded = op.map("decode", raw, end_on_error(decode))
-    featured = op.map("features", decoded, end_on_error(FeatureStep(metrics, kernel)))
+    featured = op.map("features", decoded, end_on_error(features))
     scored = op.map("score", featured, end_on_error(ScoreStep(scorer, metrics)))
     encoded = op.map("encode", scored, end_on_error(encode))
     op.output("write", encoded, endpoints.sink(on_commit))

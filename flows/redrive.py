@@ -17,8 +17,9 @@ import structlog
 import typer
 from confluent_kafka import KafkaException, Producer
 
-from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.batch import RawBatch
 from flows.codec.decode import decode
+from flows.codec.symbols import SymbolTable
 from flows.connectors.kafka.admin import ensure_topics
 from flows.connectors.kafka.client import (
     ClientConfig,

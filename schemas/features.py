@@ -24,6 +24,10 @@ MEMORY_S = 3600
 WARM_AFTER_S = 300
 LATE_LIMIT_S = 60
 
+MAX_SYMBOLS = 10_000
+"""A symbol's memory ends once so many others of its partition had a tick since its last one; the
+default of ``VOLTICK_MAX_SYMBOLS``."""
+
 
 class Feature(msgspec.Struct, frozen=True):
     """One column of the feature matrix.

@@ -122,7 +122,8 @@ def run_audit(
         if not part.values:
             continue
         run = runs.setdefault(
-            part.partition, Recomputation(part.partition, topics.TICKS_RAW, allowed)
+            part.partition,
+            Recomputation(part.partition, topics.TICKS_RAW, allowed, settings.max_symbols),
         )
         run.add(part)
         _widen(bounds, part, from_ms, to_ms)

@@ -1,8 +1,7 @@
 """The item of every dataflow: a batch of one partition, as raw messages and as columns."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from flows.codec.gap_marks import GapMarks
 from flows.numeric.arrays import Bool, Float64, Int8, Int32, Int64
 from schemas.ticks import Tick
 
@@ -47,36 +46,6 @@ class RawBatch:
     next_offset: int
     emit: bool = True
     caught_up: bool = True
-
-
-@dataclass(slots=True)
-class SymbolTable:
-    """What decoding a partition remembers: numbers of symbols, and gap marks that wait.
-
-    Numbers are small integers for (venue, symbol) pairs, in order of appearance.
-
-    Attributes
-    ----------
-    ids
-        Number of each pair.
-    by_venue
-        The same by venue, then symbol: a lookup that makes no tuple.
-    gap_marks
-        Marks of refused ticks, for the next usable tick of their symbol.
-    """
-
-    ids: dict[tuple[str, str], int] = field(default_factory=dict)
-    by_venue: dict[str, dict[str, int]] = field(default_factory=dict)
-    gap_marks: GapMarks = field(default_factory=GapMarks)
-
-    def intern(self, venue: str, symbol: str) -> int:
-        """Return the pair's number, giving it the next one at first sight."""
-        key = (venue, symbol)
-        number = self.ids.get(key)
-        if number is None:
-            number = self.ids[key] = len(self.ids)
-            self.by_venue.setdefault(venue, {})[symbol] = number
-        return number
 
 
 @dataclass(frozen=True, slots=True)

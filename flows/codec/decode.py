@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from flows.codec.batch import NO_TRADE_ID, RawBatch, SymbolTable, TickBatch
+from flows.codec.batch import NO_TRADE_ID, RawBatch, TickBatch
 from flows.codec.gap_marks import gap_mark
+from flows.codec.symbols import SymbolTable
 from flows.codec.validity import defects, explain, latest_credible_ns
 from flows.numeric.arrays import Int32, Int64
 from schemas.dead_letters import DeadLetter, Reason
@@ -84,6 +85,7 @@ def decode(
         ticks = [ticks[at] for at in np.flatnonzero(good).tolist()]
         columns = {name: column[good] for name, column in columns.items()}
     symbol_ids = _symbol_ids(ticks, symbols)
+    symbols.see(symbol_ids, columns["offset"])
     if dead or symbols.gap_marks.keys:
         _carry_gap_marks(symbols, dead, allowed, columns, symbol_ids)
     batch = TickBatch(

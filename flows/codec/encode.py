@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from flows.codec.batch import GAP, LATE, NO_TRADE_ID, RESTART, WARM, SymbolTable, TickBatch
+from flows.codec.batch import GAP, LATE, NO_TRADE_ID, RESTART, WARM, TickBatch
 from flows.codec.rows import FeatureRows, TargetScores
+from flows.codec.symbols import SymbolTable
 from flows.numeric.arrays import Bool, Float32, Int64, UInt8
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.features import FEATURE_SET
@@ -29,20 +30,28 @@ _BESIDE_PAYLOAD_BYTES = 16 * 1024  # the other fields, and what Kafka adds to a 
 
 @dataclass(slots=True)
 class SymbolText:
-    """What is the same in every message of a symbol, by symbol number; one per partition."""
+    """What is the same in every message of a symbol, by symbol number; one per table."""
 
     symbols: SymbolTable
     names: list[str] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     heads: list[bytes] = field(default_factory=list)
+    _read: int = 0
 
     def refresh(self) -> None:
         """Add what the table has learned."""
-        for venue, symbol in list(self.symbols.ids)[len(self.names) :]:
+        room = len(self.symbols.names) - len(self.names)
+        self.names += [""] * room
+        self.keys += [b""] * room
+        self.heads += [b""] * room
+        learned = self.symbols.learned
+        for number in learned[self._read :]:
+            venue, symbol = self.symbols.names[number]
             head = _ENCODER.encode({"symbol": symbol, "venue": venue})[:-1]
-            self.names.append(symbol)
-            self.keys.append(symbol.encode())
-            self.heads.append(head + b',"ts_event_ns":')
+            self.names[number] = symbol
+            self.keys[number] = symbol.encode()
+            self.heads[number] = head + b',"ts_event_ns":'
+        self._read = len(learned)
 
 
 @dataclass(frozen=True, slots=True)

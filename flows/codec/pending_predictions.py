@@ -1,13 +1,13 @@
 """Predictions as columns, kept until the truth about them is known."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
-from flows.codec.batch import SymbolTable
+from flows.codec.symbols import SymbolTable
 from flows.numeric.arrays import Bool, Float64, Int32, Int64
 from schemas.decoding import UNREADABLE
 from schemas.predictions import Prediction
@@ -121,6 +121,11 @@ class EffectiveTimes:
                 newest[symbol] = time_ns
         return found
 
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Let these numbers stand for other symbols from now on."""
+        for number in numbers:
+            self._newest.pop(number, None)
+
 
 def decode_predictions(
     values: Sequence[bytes], offsets: Sequence[int], symbols: SymbolTable, models: ModelSetTable
@@ -148,10 +153,12 @@ def decode_predictions(
         found.append(prediction)
         kept.append(offset)
     numbers = [models.intern(each) for each in found]
+    symbol_id = np.array([symbols.intern(each.venue, each.symbol) for each in found], np.int32)
+    symbols.see(symbol_id, np.array(kept, np.int64))
     return (
         PredictionBatch(
             offset=np.array(kept, np.int64),
-            symbol_id=np.array([symbols.intern(p.venue, p.symbol) for p in found], np.int32),
+            symbol_id=symbol_id,
             ts_event_ns=np.array([each.ts_event_ns for each in found], np.int64),
             mid=np.array([each.mid for each in found], np.float64),
             warm=np.array([each.warm for each in found], np.bool_),

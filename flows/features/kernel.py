@@ -12,7 +12,7 @@ from flows.codec.batch import DUPLICATE, GAP, LATE, RESTART, WARM
 from flows.features import coarse, emit, fine, order
 from flows.features import layout as at
 from flows.features.types import COLUMN_DTYPES, Columns, Memory, Output
-from flows.numeric import arithmetic
+from flows.numeric import arithmetic, recency
 from flows.numeric import time as units
 from flows.numeric.arithmetic import log_ratio
 from flows.numeric.arrays import Float64, Int64
@@ -84,7 +84,7 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
     next one.
     """
     ints, floats, ticks, values, recent, bars, bar_values, recent_bars = memory[:8]
-    partition, sums, factors = memory[8:]
+    links, partition, sums, factors = memory[8:]
     symbols, times, trade_ids = columns.symbol_id, columns.ts_event_ns, columns.trade_id
     rows, flags, mids, effective = out
     factors_ns = clock_sec = -1
@@ -95,7 +95,8 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
             return i
         ts = times[i]
         if order.pass_time(partition, ts):
-            order.forget(ints, partition, ts)
+            order.forget(ints, partition, links, ts)
+        order.make_most_recent(ints, partition, links, s)
         ints[s, at.SEEN_TIME] = ts
         ints[s, at.SEEN_AT] = partition[at.ELAPSED]
         follows = order.follows(ints, s, ts, trade_ids[i])
@@ -232,7 +233,7 @@ def fold(memory: Memory, columns: Columns, out: Output, first: int) -> int:
 def feature_kernel() -> Kernel[Fold]:
     """Return the kernel that ``fold`` is."""
     here = sys.modules[__name__]
-    modules = (batch, features, units, arithmetic, at, order, fine, coarse, emit, here)
+    modules = (batch, features, units, arithmetic, recency, at, order, fine, coarse, emit, here)
     return Kernel(f"{__name__}:feature_kernel", fold, _example, modules)
 
 
@@ -240,7 +241,7 @@ def _example() -> tuple[Memory, Columns, Output, int]:
     i64, f64, row = np.zeros((0, 0), np.int64), np.zeros((0, 0)), np.zeros(0)
     count = np.zeros(0, np.int64)
     return (
-        Memory(i64, f64, i64, f64, f64, i64, f64, f64, count, row, row),
+        Memory(i64, f64, i64, f64, f64, i64, f64, f64, i64, count, row, row),
         Columns._make(np.zeros(0, dtype) for dtype in COLUMN_DTYPES),
         Output(f64, np.zeros(0, np.uint8), row, count),
         0,

@@ -153,9 +153,11 @@ CLOSED = BAR_FRONT + COARSE_SUMS  # coarse sums without the open bar; constant w
 STATE_FLOATS = CLOSED + COARSE_SUMS + 1
 
 # State per partition: event time of the newest tick in the log, or -1; the time that has passed
-# (see ``order.pass_time``); counts of ticks; count of symbols forgotten.
-LAST_TIME, ELAPSED, N_LATE, N_DUPLICATES, N_GAPS, N_RESTARTS, N_FORGOTTEN = range(7)
-PARTITION_INTS = 7
+# (see ``order.pass_time``); counts of ticks; symbols whose memory ended, and those of them that
+# ended for others; symbols in the ring of recent ones, and how many it holds at most.
+LAST_TIME, ELAPSED, N_LATE, N_DUPLICATES, N_GAPS, N_RESTARTS = range(6)
+N_ENDED, N_CROWDED_OUT, N_RECENT, MAX_RECENT = range(6, 10)
+PARTITION_INTS = 10
 NO_TIME = -1
 
 NO_OFFSET = -1

@@ -35,8 +35,11 @@ from flows.features.layout import (
     LAST_TIME,
     LATE_LIMIT_NS,
     LOW,
+    MAX_RECENT,
     MEMORY_NS,
-    N_FORGOTTEN,
+    N_CROWDED_OUT,
+    N_ENDED,
+    N_RECENT,
     NEWEST,
     NO_TIME,
     SEEN_AT,
@@ -44,6 +47,7 @@ from flows.features.layout import (
     SYNC,
     TOP,
 )
+from flows.numeric import recency
 from flows.numeric.arrays import Int64
 from flows.numeric.compiled import compilable, inlined
 from flows.numeric.time import NS_PER_MINUTE
@@ -67,8 +71,32 @@ def pass_time(partition: Int64, ts: int) -> bool:
     return bool(ts // NS_PER_MINUTE != last // NS_PER_MINUTE)
 
 
+@inlined
+def make_most_recent(ints: Int64, partition: Int64, links: Int64, s: int) -> None:
+    """Let a symbol be the most recent; end the memory of the oldest where there are too many.
+
+    Duplicates count, too: which tick is one can differ between runs, which ticks there are cannot.
+    """
+    if recency.make_newest(links, s):
+        if partition[N_RECENT] < partition[MAX_RECENT]:
+            partition[N_RECENT] += 1
+        else:
+            crowd_out(ints, partition, links)
+
+
 @compilable
-def forget(ints: Int64, partition: Int64, ts: int) -> None:
+def crowd_out(ints: Int64, partition: Int64, links: Int64) -> None:
+    """End the memory of the symbol that was silent for longest."""
+    s = recency.oldest(links)
+    recency.remove(links, s)
+    if ints[s, ALIVE] == 1:
+        ints[s, ALIVE] = 0
+        partition[N_ENDED] += 1
+        partition[N_CROWDED_OUT] += 1
+
+
+@compilable
+def forget(ints: Int64, partition: Int64, links: Int64, ts: int) -> None:
     """Drop the symbols that were silent for a day; called where a minute begins.
 
     Otherwise a rebuild would always have to start at the last tick of a symbol that is no longer
@@ -76,14 +104,16 @@ def forget(ints: Int64, partition: Int64, ts: int) -> None:
     of the memory has passed in the partition: by then its next tick would restart it anyway.
     All runs that know the symbol agree on this: they all saw its last tick and what followed.
     """
-    for s in range(ints.shape[0]):
+    s = recency.oldest(links)
+    while s != recency.NONE:
         passed = partition[ELAPSED] - ints[s, SEEN_AT]
+        if passed <= MEMORY_NS:
+            break
         silent = ts - ints[s, SEEN_TIME]
-        if ints[s, ALIVE] == 1 and (
-            passed > FORGET_AFTER_NS or (passed > MEMORY_NS and silent > FORGET_AFTER_NS)
-        ):
+        if ints[s, ALIVE] == 1 and (passed > FORGET_AFTER_NS or silent > FORGET_AFTER_NS):
             ints[s, ALIVE] = 0
-            partition[N_FORGOTTEN] += 1
+            partition[N_ENDED] += 1
+        s = recency.next_newer(links, s)
 
 
 @inlined

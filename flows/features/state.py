@@ -17,9 +17,10 @@ from flows.features.emit import FACTORS
 from flows.features.kernel import Fold, feature_kernel
 from flows.features.types import COLUMN_DTYPES, Columns, Memory, Output
 from flows.numeric.arrays import Float64, Int64
-from schemas.features import FEATURES
+from flows.numeric.recency import longer_links, new_links
+from schemas.features import FEATURES, MAX_SYMBOLS
 
-SMALLEST_REGION = 64
+SMALLEST_REGION = 16
 """Rows of a symbol's first region; a power of two."""
 
 RELEASE_EVERY_TICKS = 1 << 18
@@ -60,15 +61,21 @@ class FeatureState:
     form
         Returns the form of the kernel to use, asked before each batch; by default the compiled
         one, for which this waits. Both forms give the same bits, so that they may change.
+    max_symbols
+        A symbol's memory ends once so many others have had a tick since its last one.
     """
 
-    def __init__(self, form: Callable[[], Fold] | None = None) -> None:
+    def __init__(
+        self, form: Callable[[], Fold] | None = None, max_symbols: int = MAX_SYMBOLS
+    ) -> None:
         self._form = feature_kernel().compile if form is None else form
         self._form()
         self._ints: Int64 = np.zeros((0, at.STATE_INTS), np.int64)
         self._floats: Float64 = np.zeros((0, at.STATE_FLOATS), np.float64)
         self._partition: Int64 = np.zeros(at.PARTITION_INTS, np.int64)
         self._partition[at.LAST_TIME] = at.NO_TIME
+        self._partition[at.MAX_RECENT] = max_symbols
+        self._links = new_links()
         self._sums: Float64 = np.zeros(at.FINE_SUMS, np.float64)
         self._factors: Float64 = np.zeros(FACTORS, np.float64)
         self._buffers = [
@@ -77,7 +84,7 @@ class FeatureState:
             Buffers(at.BAR_INTS, at.BAR_FLOATS),
             Buffers(0, at.RECENT_BAR_FLOATS),
         ]
-        self._forgotten = 0
+        self._ended = 0
         self._ticks_since_release = 0
         self._memory = self._collect()
 
@@ -102,6 +109,11 @@ class FeatureState:
         return int(self._partition[at.N_RESTARTS])
 
     @property
+    def crowded_out(self) -> int:
+        """Symbols so far whose memory ended for others; each time counts."""
+        return int(self._partition[at.N_CROWDED_OUT])
+
+    @property
     def rebuild_from(self) -> int:
         """A run that starts at this offset or an earlier one reaches this state."""
         held = self._ints[:, at.ALIVE] == 1
@@ -112,7 +124,7 @@ class FeatureState:
     def nbytes(self) -> int:
         """Bytes reserved for the state."""
         rings = sum(each.ints.nbytes + each.floats.nbytes for each in self._buffers)
-        return rings + self._ints.nbytes + self._floats.nbytes
+        return rings + self._ints.nbytes + self._floats.nbytes + self._links.nbytes
 
     def update(self, batch: TickBatch) -> FeatureRows:
         """Fold a batch of valid ticks, in offset order, into the state; one row for each."""
@@ -135,9 +147,9 @@ class FeatureState:
             self._make_room(int(columns.symbol_id[done]))
             done = run(self._memory, columns, out, done)
         self._ticks_since_release += n
-        forgotten = int(self._partition[at.N_FORGOTTEN])
-        if forgotten != self._forgotten or self._ticks_since_release > RELEASE_EVERY_TICKS:
-            self._forgotten, self._ticks_since_release = forgotten, 0
+        ended = int(self._partition[at.N_ENDED])
+        if ended != self._ended or self._ticks_since_release > RELEASE_EVERY_TICKS:
+            self._ended, self._ticks_since_release = ended, 0
             self._release()
         return FeatureRows(out.rows, out.flags, out.mid, out.ts_effective_ns, self.rebuild_from)
 
@@ -152,6 +164,7 @@ class FeatureState:
             bars.ints,
             bars.floats,
             recent_bars.floats,
+            self._links,
             self._partition,
             self._sums,
             self._factors,
@@ -168,6 +181,7 @@ class FeatureState:
         floats = np.zeros((rows, at.STATE_FLOATS), np.float64)
         ints[:have], floats[:have] = self._ints, self._floats
         self._ints, self._floats = ints, floats
+        self._links = longer_links(self._links, rows)
         self._memory = self._collect()
 
     def _make_room(self, symbol: int) -> None:
@@ -192,7 +206,7 @@ class FeatureState:
         state[ring.start], state[ring.mask] = new_start, capacity - 1
 
     def _release(self) -> None:
-        """Free the regions of forgotten symbols, and shrink those that are mostly unused."""
+        """Free the regions of symbols whose memory ended; shrink those that are mostly unused."""
         alive = self._ints[:, at.ALIVE] == 1
         for ring in _RINGS:
             buffers = self._buffers[ring.buffers]

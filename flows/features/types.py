@@ -8,7 +8,10 @@ from flows.numeric.arrays import Bool, Float64, Int8, Int32, Int64, UInt8
 
 
 class Memory(NamedTuple):
-    """All state of one partition; columns: ``layout``. ``sums`` and ``factors`` are scratch."""
+    """All state of one partition; columns: ``layout``, and ``recency`` for ``links``.
+
+    ``sums`` and ``factors`` are scratch.
+    """
 
     ints: Int64
     floats: Float64
@@ -18,6 +21,7 @@ class Memory(NamedTuple):
     bars: Int64
     bar_values: Float64
     recent_bars: Float64
+    links: Int64
     partition: Int64
     sums: Float64
     factors: Float64

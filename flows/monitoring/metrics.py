@@ -30,6 +30,10 @@ class PipelineMetrics(ServedMetrics):
         self.restarts = self._counter(
             "voltick_restarts", "Ticks with which a symbol's memory began anew."
         )
+        self.crowded_out = self._counter(
+            "voltick_symbols_crowded_out",
+            "Symbols whose memory ended for others, beyond VOLTICK_MAX_SYMBOLS; each time counts.",
+        )
         self.swaps = Counter(
             "voltick_model_swaps",
             "Champions changed while running.",

@@ -7,7 +7,7 @@ each symbol and second, by its effective time.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -59,6 +59,11 @@ class FirstOfSecond:
         fresh: Int64 = first[seconds[first] != self._last[symbols[first]]]
         self._last[symbols] = seconds  # the last assignment to a symbol stays
         return fresh
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Let these numbers stand for other symbols from now on."""
+        known = [number for number in numbers if number < len(self._last)]
+        self._last[known] = -1
 
 
 @dataclass(frozen=True, slots=True)

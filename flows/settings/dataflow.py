@@ -15,6 +15,7 @@ from flows.settings.types import (
     Symbols,
     WebSocketUrl,
 )
+from schemas.features import MAX_SYMBOLS
 from schemas.feeds import FeedName
 
 
@@ -91,6 +92,15 @@ class DataflowSettings(BaseModel):
         (),
         alias="VOLTICK_ALLOWED_SYMBOLS",
         description="If set, ticks of other symbols are dead-lettered.",
+    )
+    max_symbols: int = Field(
+        MAX_SYMBOLS,
+        alias="VOLTICK_MAX_SYMBOLS",
+        ge=1,
+        le=1_000_000,
+        description="Symbols in memory, per partition. Beyond it nothing is refused: the one that"
+        " was silent for longest is forgotten, and its next tick begins anew. The same for all"
+        " processes, training and audit too.",
     )
     replay_speed: ReplaySpeed = Field(
         "1",

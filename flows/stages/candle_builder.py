@@ -10,7 +10,8 @@ longer change:
 - a tick of its symbol whose event time is ``GRACE_NS`` or more past the candle's end;
 - a tick with which the symbol restarts (a jump of its clock), which closes all its candles;
 - any message whose Kafka timestamp lies ``IDLE_MS`` past that of the symbol's last tick: the
-  symbol fell silent.
+  symbol fell silent;
+- a tick with which the symbol's memory ends, since too many others had one meanwhile.
 
 A tick older than its symbol's newest counts while its candle is open. Afterwards it is left out and
 counted as late: a candle that was written is never changed.
@@ -18,10 +19,11 @@ counted as late: a candle that was written is never changed.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from flows.numeric.time import NS_PER_S
+from schemas.features import MAX_SYMBOLS
 from schemas.ticks import Candle
 
 INTERVALS_S = (1, 60)
@@ -34,6 +36,7 @@ IDLE_MS = 1000 * max(INTERVALS_S) + GRACE_NS // 1_000_000
 """Silence, in Kafka timestamps, after which a symbol's candles are closed without a tick of its."""
 
 NO_TIMESTAMP_MS = -1
+_SPARE_DEADLINES = 1024
 NOTHING_OPEN = 2**63 - 1
 
 
@@ -48,8 +51,9 @@ class CandleTick(NamedTuple):
         Newest event time of the tick's symbol so far, this tick included.
     size
         Quantity in base currency; None where the venue does not say.
-    gap, restart
-        What the features found: ticks were lost just before; the symbol's memory began anew.
+    gap, restart, duplicate
+        What the features found: ticks were lost just before; the symbol's memory began anew; the
+        tick is in its candle already.
     """
 
     series: tuple[str, str]
@@ -61,6 +65,7 @@ class CandleTick(NamedTuple):
     size: float | None
     gap: bool
     restart: bool
+    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,14 @@ class CandleBuilder:
     ----------
     partition
         Which partition of ``ticks.raw``.
+    max_symbols
+        As of :class:`flows.features.FeatureState`.
     """
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, max_symbols: int = MAX_SYMBOLS) -> None:
         self._partition = partition
+        self._max_symbols = max_symbols
+        # The series whose last tick, be it a duplicate, is newest comes last.
         self._series: dict[tuple[str, str], _Series] = {}
         self._deadlines: list[tuple[int, tuple[str, str]]] = []
         self.late = 0
@@ -154,17 +163,25 @@ class CandleBuilder:
         """
         closed: list[Closed] = []
         for tick in ticks:
+            if tick.duplicate:
+                if tick.series in self._series:
+                    self._series[tick.series] = self._series.pop(tick.series)
+                continue
             if tick.log_ms != NO_TIMESTAMP_MS:
                 self._close_silent(tick, closed)
             self._add(tick, depends_on, closed)
         return closed
 
     def _add(self, tick: CandleTick, depends_on: int, closed: list[Closed]) -> None:
-        series = self._series.get(tick.series)
+        series = self._series.pop(tick.series, None)
+        if series is None and len(self._series) == self._max_symbols:
+            oldest = next(iter(self._series))
+            self._close(oldest, self._series.pop(oldest), None, tick.offset, closed)
         if series is not None and tick.restart:
             self._close(tick.series, series, None, tick.offset, closed)
         if series is None or tick.restart:
-            series = self._series[tick.series] = _Series(tick.newest_ns, tick.log_ms)
+            series = _Series(tick.newest_ns, tick.log_ms)
+        self._series[tick.series] = series
         series.newest_ns = tick.newest_ns
         series.last_log_ms = tick.log_ms
         self._watch(tick.series, series)
@@ -194,14 +211,22 @@ class CandleBuilder:
         if series.deadline_ms is None or deadline_ms < series.deadline_ms:
             series.deadline_ms = deadline_ms
             heappush(self._deadlines, (deadline_ms, name))
+            if len(self._deadlines) > 2 * len(self._series) + _SPARE_DEADLINES:
+                self._deadlines = [
+                    (each.deadline_ms, name)
+                    for name, each in self._series.items()
+                    if each.deadline_ms is not None
+                ]
+                heapify(self._deadlines)
 
     def _close_silent(self, tick: CandleTick, closed: list[Closed]) -> None:
         """Close the candles of the series that fell silent before this message."""
         silent: list[tuple[str, str]] = []
         while self._deadlines and self._deadlines[0][0] <= tick.log_ms:
             deadline_ms, name = heappop(self._deadlines)
-            series = self._series[name]
-            if series.deadline_ms != deadline_ms:  # an earlier one was set meanwhile, or a restart
+            series = self._series.get(name)
+            # An earlier one was set meanwhile, or the symbol began anew.
+            if series is None or series.deadline_ms != deadline_ms:
                 continue
             series.deadline_ms = None
             if series.last_log_ms + IDLE_MS > tick.log_ms:

@@ -8,18 +8,19 @@ from flows.codec.batch import (
     GAP,
     RESTART,
     RawBatch,
-    SymbolTable,
     TickBatch,
     partition_key,
 )
 from flows.codec.decode import decode
 from flows.codec.outputs import OutputBatch, Records
 from flows.codec.rows import FeatureRows
+from flows.codec.symbols import SymbolTable
 from flows.features import NOTHING_HELD, FeatureState
 from flows.monitoring.candle_metrics import CandleMetrics
 from flows.numeric.arrays import Int64
 from flows.stages.candle_builder import CandleBuilder, CandleTick, Closed
 from schemas import topics
+from schemas.features import MAX_SYMBOLS
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -27,11 +28,11 @@ _ENCODER = msgspec.json.Encoder()
 class _Partition:
     """All state of one partition."""
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, max_symbols: int) -> None:
         self.symbols = SymbolTable()
         # Says what is a duplicate, a gap or a restart, so that candles and predictions agree.
-        self.features = FeatureState()
-        self.builder = CandleBuilder(partition)
+        self.features = FeatureState(max_symbols=max_symbols)
+        self.builder = CandleBuilder(partition, max_symbols)
         self.late = 0
         self.rebuild_from = NOTHING_HELD
 
@@ -45,10 +46,15 @@ class CandleStage:
     ----------
     allowed
         See :func:`flows.codec.decode.decode`.
+    max_symbols
+        As of :class:`flows.features.FeatureState`.
     """
 
-    def __init__(self, allowed: frozenset[str], metrics: CandleMetrics) -> None:
+    def __init__(
+        self, allowed: frozenset[str], metrics: CandleMetrics, max_symbols: int = MAX_SYMBOLS
+    ) -> None:
         self._allowed = allowed
+        self._max_symbols = max_symbols
         self._metrics = metrics
         self._partitions: dict[int, _Partition] = {}
 
@@ -56,7 +62,8 @@ class CandleStage:
         """Add one batch; the key names its partition."""
         state = self._partitions.get(raw.partition)
         if state is None:
-            state = self._partitions[raw.partition] = _Partition(raw.partition)
+            state = self._partitions[raw.partition] = _Partition(raw.partition, self._max_symbols)
+        state.symbols = state.symbols.trimmed(self._max_symbols)
         ticks, dead = decode(raw, state.symbols, topics.TICKS_RAW, self._allowed)
         features = state.features.update(ticks)
         # What the state before this batch depends on, its ticks depend on, too.
@@ -87,18 +94,17 @@ class CandleStage:
 def candle_ticks(
     raw: RawBatch, ticks: TickBatch, features: FeatureRows, symbols: SymbolTable
 ) -> list[CandleTick]:
-    """Return the usable ticks of a batch, without duplicates, as candles take them."""
-    rows = np.flatnonzero((features.flags & DUPLICATE) == 0)
-    names = list(symbols.ids)
+    """Return the usable ticks of a batch as candles take them."""
+    names = symbols.names
     columns = zip(
-        ticks.symbol_id[rows].tolist(),
-        ticks.offset[rows].tolist(),
-        _timestamps_ms(raw, ticks.offset[rows]).tolist(),
-        ticks.ts_event_ns[rows].tolist(),
-        features.ts_effective_ns[rows].tolist(),
-        ticks.price[rows].tolist(),
-        ticks.size[rows].tolist(),
-        features.flags[rows].tolist(),
+        ticks.symbol_id.tolist(),
+        ticks.offset.tolist(),
+        _timestamps_ms(raw, ticks.offset).tolist(),
+        ticks.ts_event_ns.tolist(),
+        features.ts_effective_ns.tolist(),
+        ticks.price.tolist(),
+        ticks.size.tolist(),
+        features.flags.tolist(),
         strict=True,
     )
     return [
@@ -112,6 +118,7 @@ def candle_ticks(
             size=size if size == size else None,  # NaN where the tick has none
             gap=bool(flags & GAP),
             restart=bool(flags & RESTART),
+            duplicate=bool(flags & DUPLICATE),
         )
         for number, offset, log_ms, ts_event_ns, newest_ns, price, size, flags in columns
     ]

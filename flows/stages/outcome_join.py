@@ -1,15 +1,13 @@
 """The step of ``flows.outcomes``: join each prediction with its realized value."""
 
-import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import msgspec
 import numpy as np
 import structlog
 
-from flows.codec.batch import RawBatch, SymbolTable, partition_key
+from flows.codec.batch import RawBatch, partition_key
 from flows.codec.outputs import OutputBatch, Records
 from flows.codec.pending_predictions import (
     EffectiveTimes,
@@ -17,28 +15,23 @@ from flows.codec.pending_predictions import (
     ModelSetTable,
     PendingPredictions,
     PredictionBatch,
-    ScoredBy,
     decode_predictions,
 )
+from flows.codec.symbols import SymbolTable
 from flows.monitoring.quality import Evaluated, FirstOfSecond, QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
-from flows.numeric.arrays import Float64, Int64
 from flows.numeric.background import BackgroundKernel
+from flows.stages.known import Known, KnownTarget, Message, evaluated_rows, outcome_messages
 from flows.stages.specs import Span, span_of
-from flows.targets import NOTHING_HELD, Realize, Realized, Realizer, truth
+from flows.targets import NOTHING_HELD, Realize, Realizer, truth
 from schemas import topics
-from schemas.models import TargetKind, TargetSpec
-from schemas.predictions import Outcome, OutcomeScore
+from schemas.features import MAX_SYMBOLS
+from schemas.models import TargetSpec
 from schemas.quality import QualityPoint
 
 SpecOf = Callable[[str], TargetSpec | None]
 Publish = Callable[[list[QualityPoint]], None]
-# Offset that made it known, offset of the prediction, key, outcome.
-Message = tuple[int, int, bytes, bytes]
-
 DEFAULT_SPAN: Span = (60, 3600)
-
-_ENCODER = msgspec.json.Encoder()
 
 
 class _Horizon:
@@ -54,17 +47,21 @@ class _Horizon:
     """
 
     def __init__(
-        self, span: Span, form: Callable[[], Realize] | None, since: int | None = None
+        self,
+        span: Span,
+        form: Callable[[], Realize] | None,
+        max_symbols: int,
+        since: int | None = None,
     ) -> None:
         self.span = span
         self._since = since
         self.complete_from = 0 if since is None else NOTHING_HELD
         self.left_out = 0  # in the newest batch, because the horizon was not complete
-        self.realizer = Realizer(*span, form=form)
+        self.realizer = Realizer(*span, form=form, max_symbols=max_symbols)
         self.pending = PendingPredictions()
         self.counted: dict[str, FirstOfSecond] = {}
 
-    def push(self, batch: PredictionBatch) -> "list[_Known]":
+    def push(self, batch: PredictionBatch) -> "list[Known]":
         """Fold a batch in; return what it makes known, by batch and set of models."""
         since = self._since
         # Only once something was folded in does the state say what it depends on.
@@ -89,26 +86,40 @@ class _Horizon:
             for model_set in np.unique(source.model_set[rows]).tolist():
                 chosen = whole & (source.model_set[rows] == model_set)
                 if chosen.any():
-                    known.append(_Known(source, rows[chosen], places[chosen], model_set, realized))
+                    known.append(Known(source, rows[chosen], places[chosen], model_set, realized))
         return known
 
 
 class _Partition:
     """All state of one partition."""
 
-    def __init__(self, spans: Iterable[Span], form: Callable[[], Realize] | None) -> None:
+    def __init__(
+        self, spans: Iterable[Span], form: Callable[[], Realize] | None, max_symbols: int
+    ) -> None:
         self.symbols = SymbolTable()
         self.models = ModelSetTable()
-        self.horizons = [_Horizon(span, form) for span in spans]
+        self.horizons = [_Horizon(span, form, max_symbols) for span in spans]
         self.times = EffectiveTimes()
         self._form = form
+        self._max_symbols = max_symbols
+
+    def trim(self) -> None:
+        """Let the numbers of symbols that were silent for longest stand for others."""
+        table = self.symbols.trimmed(self._max_symbols)
+        if table is self.symbols:
+            return
+        self.symbols = table
+        self.times.forget(table.left_out())
+        for horizon in self.horizons:
+            for counted in horizon.counted.values():
+                counted.forget(table.left_out())
 
     def meet(self, specs: Iterable[TargetSpec], offset: int) -> None:
         """Add horizons for targets of a span that no horizon has yet."""
         for spec in specs:
             span = span_of(spec)
             if all(horizon.span != span for horizon in self.horizons):
-                self.horizons.append(_Horizon(span, self._form, offset))
+                self.horizons.append(_Horizon(span, self._form, self._max_symbols, offset))
                 structlog.get_logger().info(
                     "outcomes of a new horizon begin once its lookback is full",
                     target=spec.name,
@@ -119,31 +130,6 @@ class _Partition:
     @property
     def rebuild_from(self) -> int:
         return min(horizon.realizer.rebuild_from for horizon in self.horizons)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Predictions of one batch and one set of models whose truth came to be known.
-
-    ``rows`` are theirs in ``batch`` and ``places`` theirs in ``realized``, int64, shape (m,).
-    """
-
-    batch: PredictionBatch
-    rows: Int64
-    places: Int64
-    model_set: int
-    realized: Realized
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """One target of a set of models: its first score column; value and truth, shape (m,)."""
-
-    models: ScoredBy
-    kind: TargetKind
-    column: int
-    value: Float64
-    truth: Float64
 
 
 class OutcomeJoin:
@@ -164,6 +150,8 @@ class OutcomeJoin:
     kernel
         Finds the truth at once, faster from when it is compiled on; None for the compiled form,
         which the first batch then waits for.
+    max_symbols
+        As of :class:`flows.targets.Realizer`.
     """
 
     def __init__(
@@ -174,8 +162,10 @@ class OutcomeJoin:
         metrics: QualityMetrics,
         publish: Publish,
         kernel: BackgroundKernel[Realize] | None = None,
+        max_symbols: int = MAX_SYMBOLS,
     ) -> None:
         self._kernel = kernel
+        self._max_symbols = max_symbols
         self._spec_of = spec_of
         self._spans = tuple(sorted(set(spans)))
         self._monitor = monitor
@@ -189,7 +179,9 @@ class OutcomeJoin:
         state = self._partitions.get(raw.partition)
         if state is None:
             form = None if self._kernel is None else self._kernel.current
-            state = self._partitions[raw.partition] = _Partition(self._spans, form)
+            state = self._partitions[raw.partition] = _Partition(
+                self._spans, form, self._max_symbols
+            )
         if self._kernel is not None and not raw.emit:
             self._kernel.rebuild(len(raw.values))
         records = self._join(raw, state) if raw.values else []
@@ -205,6 +197,7 @@ class OutcomeJoin:
         )
 
     def _join(self, raw: RawBatch, state: _Partition) -> list[Records]:
+        state.trim()
         batch, broken = decode_predictions(raw.values, raw.offsets, state.symbols, state.models)
         self._count(raw, len(batch), broken)
         batch = replace(
@@ -213,7 +206,7 @@ class OutcomeJoin:
         )
         if len(batch):
             state.meet(self._specs_in(batch, state), int(batch.offset[0]))
-        names = list(state.symbols.ids)
+        names = state.symbols.names
         evaluated: list[Evaluated] = []
         messages: list[Message] = []
         for horizon in state.horizons:
@@ -225,8 +218,8 @@ class OutcomeJoin:
                     if raw.emit and horizon is state.horizons[0] and not self._has_target(models):
                         self._metrics.dropped.inc(len(known.rows))
                     continue
-                evaluated += _evaluated(targets, known, horizon.counted, raw.partition)
-                found = _outcomes(targets, known, names, batch)
+                evaluated += evaluated_rows(targets, known, horizon.counted, raw.partition)
+                found = outcome_messages(targets, known, names, batch)
                 messages += found
                 if raw.emit:
                     self._metrics.outcomes.inc(len(found))
@@ -269,14 +262,14 @@ class OutcomeJoin:
                 "not a prediction", partition=raw.partition, offset=offset, cause=problem
             )
 
-    def _targets(self, models: ModelSet, known: _Known, span: Span) -> list[_Target]:
+    def _targets(self, models: ModelSet, known: Known, span: Span) -> list[KnownTarget]:
         targets = []
         column = 0
         for own in models:
             spec = self._spec_of(own.ref)
             if spec is not None and span_of(spec) == span:
                 value = known.realized.values(spec)[known.places]
-                targets.append(_Target(own, spec.kind, column, value, truth(value, spec)))
+                targets.append(KnownTarget(own, spec.kind, column, value, truth(value, spec)))
             column += 1 + len(own.shadow)
         return targets
 
@@ -289,92 +282,3 @@ class OutcomeJoin:
                 self._metrics.show(point)
         if points:
             self._publish(points)
-
-
-def _evaluated(
-    targets: list[_Target], known: _Known, counted: dict[str, FirstOfSecond], partition: int
-) -> list[Evaluated]:
-    found = []
-    batch = known.batch
-    for target in targets:
-        own = target.models
-        defined = np.flatnonzero(~np.isnan(target.truth) & batch.warm[known.rows])
-        rows = known.rows[defined]
-        first = counted.setdefault(own.target, FirstOfSecond()).pick(
-            batch.symbol_id[rows], batch.ts_effective_ns[rows]
-        )
-        defined, rows = defined[first], rows[first]
-        for at, ref in enumerate((own.ref, *own.shadow)):
-            scores = batch.scores[rows, target.column + at]
-            if target.kind == "classification" and not _are_probabilities(scores):
-                continue  # of a foreign writer: the product's own are in [0, 1]
-            found.append(
-                Evaluated(
-                    target=own.target,
-                    kind=target.kind,
-                    model=ref,
-                    role="champion" if at == 0 else "challenger",
-                    variant=own.variant if at == 0 else None,
-                    ts_event_ns=batch.ts_event_ns[rows],
-                    scores=scores,
-                    truths=target.truth[defined],
-                    partition=partition,
-                )
-            )
-    return found
-
-
-def _are_probabilities(scores: Float64) -> bool:
-    return bool(((scores >= 0) & (scores <= 1)).all())
-
-
-def _outcomes(
-    targets: list[_Target],
-    known: _Known,
-    names: list[tuple[str, str]],
-    newest: PredictionBatch,
-) -> list[Message]:
-    """Encode each prediction that has a truth; ``newest`` is the batch that made them known."""
-    batch, realized = known.batch, known.realized
-    known_offsets = newest.offset[realized.known_row[known.places]]
-    ts_known_ns = realized.ts_known_ns[known.places].tolist()
-    messages = []
-    for at, (row, known_offset) in enumerate(
-        zip(known.rows.tolist(), known_offsets.tolist(), strict=True)
-    ):
-        scores = {
-            target.models.target: _outcome_score(target, at, batch.scores[row])
-            for target in targets
-            if not math.isnan(target.truth[at])
-        }
-        if not scores:
-            continue
-        venue, symbol = names[batch.symbol_id[row]]
-        outcome = Outcome(
-            symbol=symbol,
-            venue=venue,
-            ts_event_ns=int(batch.ts_event_ns[row]),
-            ts_known_ns=ts_known_ns[at],
-            scores=scores,
-            feature_set=int(batch.feature_set[row]),
-            partition=int(batch.origin_partition[row]),
-            offset=int(batch.origin_offset[row]),
-            known_offset=known_offset,
-        )
-        offset = int(batch.offset[row])
-        messages.append((known_offset, offset, symbol.encode(), _ENCODER.encode(outcome)))
-    return messages
-
-
-def _outcome_score(target: _Target, at: int, scores: Float64) -> OutcomeScore:
-    own = target.models
-    shadow = scores[target.column + 1 : target.column + 1 + len(own.shadow)].tolist()
-    return OutcomeScore(
-        score=float(scores[target.column]),
-        model=own.model,
-        version=own.version,
-        variant=own.variant,
-        truth=float(target.truth[at]),
-        value=float(target.value[at]),
-        shadow=dict(zip(own.shadow, shadow, strict=True)),
-    )

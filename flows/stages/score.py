@@ -18,7 +18,6 @@ from flows.codec.batch import (
     LATE,
     RESTART,
     RawBatch,
-    SymbolTable,
     TickBatch,
     partition_key,
 )
@@ -33,13 +32,16 @@ from flows.codec.encode import (
 )
 from flows.codec.outputs import Latest, OutputBatch, Records
 from flows.codec.rows import FeatureRows, TargetScores
+from flows.codec.symbols import SymbolTable
 from flows.features import FeatureState, Fold
+from flows.monitoring.crowding import CrowdingWatch
 from flows.monitoring.metrics import PipelineMetrics
 from flows.numeric.arrays import Int64
 from flows.numeric.background import BackgroundKernel
 from flows.scoring.scorer import Scorer
 from schemas import topics
 from schemas.dead_letters import DeadLetter
+from schemas.features import MAX_SYMBOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +82,27 @@ class DecodeStep:
         Where the batches come from.
     allowed
         See :func:`flows.codec.decode.decode`.
+    max_symbols
+        As of :class:`flows.features.FeatureState`.
     """
 
-    def __init__(self, topic: str, allowed: frozenset[str], metrics: PipelineMetrics) -> None:
+    def __init__(
+        self,
+        topic: str,
+        allowed: frozenset[str],
+        metrics: PipelineMetrics,
+        max_symbols: int = MAX_SYMBOLS,
+    ) -> None:
         self._topic = topic
         self._allowed = allowed
+        self._max_symbols = max_symbols
         self._metrics = metrics
         self._symbols: dict[int, SymbolTable] = {}
 
     def __call__(self, raw: RawBatch) -> Decoded:
         """Decode one batch."""
-        symbols = self._symbols.setdefault(raw.partition, SymbolTable())
+        symbols = self._symbols.setdefault(raw.partition, SymbolTable()).trimmed(self._max_symbols)
+        self._symbols[raw.partition] = symbols
         ticks, dead = decode(raw, symbols, self._topic, self._allowed)
         if raw.values:
             self._metrics.batch_size.observe(len(raw.values))
@@ -107,13 +119,20 @@ class FeatureStep:
     kernel
         Computes them at once, faster from when it is compiled on; None for the compiled form,
         which the first batch then waits for.
+    max_symbols
+        As of :class:`flows.features.FeatureState`.
     """
 
     def __init__(
-        self, metrics: PipelineMetrics, kernel: BackgroundKernel[Fold] | None = None
+        self,
+        metrics: PipelineMetrics,
+        kernel: BackgroundKernel[Fold] | None = None,
+        max_symbols: int = MAX_SYMBOLS,
     ) -> None:
         self._metrics = metrics
         self._kernel = kernel
+        self._max_symbols = max_symbols
+        self._crowding = CrowdingWatch(max_symbols)
         self._states: dict[int, FeatureState] = {}
 
     def __call__(self, decoded: Decoded) -> Featured:
@@ -122,10 +141,14 @@ class FeatureStep:
         state = self._states.get(partition)
         if state is None:
             form = None if self._kernel is None else self._kernel.current
-            state = self._states[partition] = FeatureState(form)
+            state = self._states[partition] = FeatureState(form, self._max_symbols)
         if self._kernel is not None and not decoded.raw.emit:
             self._kernel.rebuild(len(decoded.ticks))
+        before = state.crowded_out
         features = state.update(decoded.ticks)
+        if decoded.raw.emit and state.crowded_out > before:
+            self._metrics.crowded_out.inc(state.crowded_out - before)
+            self._crowding.note(state.crowded_out - before)
         rows = np.flatnonzero((features.flags & DUPLICATE) == 0)
         if decoded.raw.emit:
             self._count(features)
@@ -222,7 +245,7 @@ class EncodeStep:
         decoded, features = scored.featured.decoded, scored.featured.features
         ticks = decoded.ticks
         text = self._texts.get(decoded.raw.partition)
-        if text is None:
+        if text is None or text.symbols is not decoded.symbols:
             text = self._texts[decoded.raw.partition] = SymbolText(decoded.symbols)
         text.refresh()
         messages, unscorable = predictions(

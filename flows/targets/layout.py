@@ -51,9 +51,10 @@ MID, BEFORE_CLOSE, BAR_G2, FRONT, SUM = range(5)
 STATE_FLOATS = 5
 
 # State of the partition. FREE heads the list of unused nodes; LAST_TIME is the event time of the
-# newest row, or -1; ELAPSED the time that has passed (see ``realize.pass_time``).
-FREE, N_FREE, N_PENDING, N_OUT, N_ROWS, LAST_TIME, ELAPSED = range(7)
-PARTITION_INTS = 7
+# newest row, or -1; ELAPSED the time that has passed (see ``realize.pass_time``); N_RECENT counts
+# the symbols in the ring of recent ones, which holds MAX_RECENT at most.
+FREE, N_FREE, N_PENDING, N_OUT, N_ROWS, LAST_TIME, ELAPSED, N_RECENT, MAX_RECENT = range(9)
+PARTITION_INTS = 9
 NO_TIME = -1
 
 # Columns of the results.

@@ -19,7 +19,7 @@ from functools import cache
 
 import numpy as np
 
-from flows.numeric import arithmetic
+from flows.numeric import arithmetic, recency
 from flows.numeric import time as units
 from flows.numeric.arithmetic import log_ratio
 from flows.numeric.compiled import Kernel, compilable
@@ -228,23 +228,45 @@ def pass_time(m: Memory, ts: int) -> bool:
 
 
 @compilable
+def end(m: Memory, out: Output, s: int, row: int, now: int) -> None:
+    """End a symbol's memory; the truth of its rows will never be known."""
+    drop_pending(m, out, s, row, now)
+    drop_all(m, s, at.CELLS)
+    drop_all(m, s, at.BARS)
+    m.ints[s, at.ALIVE] = 0
+
+
+@compilable
+def make_most_recent(m: Memory, out: Output, s: int, row: int, now: int) -> None:
+    """Let a symbol be the most recent; end the memory of the oldest where there are too many."""
+    if recency.make_newest(m.recent, s):
+        if m.partition[at.N_RECENT] < m.partition[at.MAX_RECENT]:
+            m.partition[at.N_RECENT] += 1
+        else:
+            oldest = recency.oldest(m.recent)
+            recency.remove(m.recent, oldest)
+            if m.ints[oldest, at.ALIVE] == 1:
+                end(m, out, oldest, row, now)
+
+
+@compilable
 def forget(m: Memory, out: Output, row: int, now: int) -> None:
     """Drop the symbols without a row for a day; the truth of their rows will never be known.
 
     A day by the clock of the row at ``now``, which may be wrong, is enough once an hour has passed
     in the partition too: by then the symbol's memory has ended.
     """
-    for s in range(m.ints.shape[0]):
+    s = recency.oldest(m.recent)
+    while s != recency.NONE:
         passed = m.partition[at.ELAPSED] - m.ints[s, at.SEEN_AT]
+        if passed <= at.LARGEST_STEP_NS:
+            break
         silent = now - m.ints[s, at.SEEN_TIME]
         if m.ints[s, at.ALIVE] == 1 and (
-            passed > at.FORGET_AFTER_NS
-            or (passed > at.LARGEST_STEP_NS and silent > at.FORGET_AFTER_NS)
+            passed > at.FORGET_AFTER_NS or silent > at.FORGET_AFTER_NS
         ):
-            drop_pending(m, out, s, row, now)
-            drop_all(m, s, at.CELLS)
-            drop_all(m, s, at.BARS)
-            m.ints[s, at.ALIVE] = 0
+            end(m, out, s, row, now)
+        s = recency.next_newer(m.recent, s)
 
 
 def realize(
@@ -265,6 +287,7 @@ def realize(
         s, ts, offset = columns.symbol_id[i], columns.ts_ns[i], columns.offset[i]
         if pass_time(m, ts):
             forget(m, out, i, ts)
+        make_most_recent(m, out, s, i, ts)
         m.ints[s, at.SEEN_TIME] = ts
         m.ints[s, at.SEEN_AT] = m.partition[at.ELAPSED]
         if m.ints[s, at.ALIVE] == 0:
@@ -294,14 +317,14 @@ def realize(
 @cache
 def label_kernel() -> Kernel[Realize]:
     """Return the kernel that ``realize`` is."""
-    modules = (units, arithmetic, at, lists, sys.modules[__name__])
+    modules = (units, arithmetic, recency, at, lists, sys.modules[__name__])
     return Kernel(f"{__name__}:label_kernel", realize, _example, modules)
 
 
 def _example() -> tuple[Memory, Columns, Output, int, int, int]:
     i64, f64, count = np.zeros((0, 0), np.int64), np.zeros((0, 0)), np.zeros(0, np.int64)
     return (
-        Memory(i64, f64, i64, f64, count),
+        Memory(i64, f64, i64, f64, i64, count),
         Columns._make(np.zeros(0, dtype) for dtype in COLUMN_DTYPES),
         Output(count, count, count, f64),
         0,

@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from flows.codec.batch import GAP, LATE, RESTART
 from flows.numeric.arrays import Bool, Float64, Int32, Int64, UInt8
+from flows.numeric.recency import longer_links, new_links
 from flows.targets import layout as at
 from flows.targets.lists import add_free_nodes
 from flows.targets.realize import Realize, label_kernel
 from flows.targets.types import COLUMN_DTYPES, Columns, Memory, Output
+from schemas.features import MAX_SYMBOLS
 from schemas.models import TargetSpec
 
 _FIRST_NODES = 1024
@@ -79,6 +81,8 @@ class Realizer:
     form
         Returns the form of the kernel to use, asked before each batch; by default the compiled
         one, for which this waits. Both forms give the same bits, so that they may change.
+    max_symbols
+        A symbol's memory ends once so many others have had a row since its last one.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Realizer:
         horizon_s: int = 60,
         lookback_s: int = 3600,
         form: Callable[[], Realize] | None = None,
+        max_symbols: int = MAX_SYMBOLS,
     ) -> None:
         if horizon_s < 1 or lookback_s < 1:
             message = f"horizon and lookback must be whole seconds, not {horizon_s}, {lookback_s}"
@@ -97,11 +102,13 @@ class Realizer:
         partition = np.zeros(at.PARTITION_INTS, np.int64)
         partition[at.FREE] = at.NONE
         partition[at.LAST_TIME] = at.NO_TIME
+        partition[at.MAX_RECENT] = max_symbols
         self._memory = Memory(
             np.zeros((0, at.STATE_INTS), np.int64),
             np.zeros((0, at.STATE_FLOATS), np.float64),
             np.zeros((0, at.NODE_INTS), np.int64),
             np.zeros((0, at.NODE_FLOATS), np.float64),
+            new_links(),
             partition,
         )
         self._make_nodes(_FIRST_NODES)
@@ -184,7 +191,9 @@ class Realizer:
         if symbols > have:
             rows = max(symbols, 2 * have, 8)
             self._memory = self._memory._replace(
-                ints=_longer(self._memory.ints, rows), floats=_longer(self._memory.floats, rows)
+                ints=_longer(self._memory.ints, rows),
+                floats=_longer(self._memory.floats, rows),
+                recent=longer_links(self._memory.recent, rows),
             )
 
     def _make_nodes(self, more: int) -> None:
@@ -226,7 +235,9 @@ def label_columns(
         whose mid is NaN, get no label.
     """
     n = len(mid)
-    realized = Realizer(spec.horizon_s, spec.lookback_s).update(
+    # Symbols that the features forgot for others restart, which drops their labels.
+    realizer = Realizer(spec.horizon_s, spec.lookback_s, max_symbols=max(n, 1))
+    realized = realizer.update(
         offset=np.arange(n, dtype=np.int64),
         symbol_id=symbol_id,
         ts_event_ns=ts_effective_ns,

@@ -8,12 +8,13 @@ from flows.numeric.arrays import Bool, Float64, Int32, Int64
 
 
 class Memory(NamedTuple):
-    """All state of one partition; columns: ``layout``."""
+    """All state of one partition; columns: ``layout``, and ``recency`` for ``recent``."""
 
     ints: Int64
     floats: Float64
     links: Int64
     values: Float64
+    recent: Int64
     partition: Int64
 
 

@@ -14,7 +14,9 @@ class _Series:
     borders: dict[int, int] = field(default_factory=dict)
 
 
-def candles(log, grace_s: int, idle_ms: int, intervals_s: tuple[int, ...]):
+def candles(
+    log, grace_s: int, idle_ms: int, intervals_s: tuple[int, ...], max_symbols: int = 10_000
+):
     """Return the candles in the order written, and how many ticks were late for one of theirs.
 
     ``log`` is a list of ``flows.stages.candle_builder.CandleTick``. A candle is (closing offset,
@@ -22,7 +24,11 @@ def candles(log, grace_s: int, idle_ms: int, intervals_s: tuple[int, ...]):
     """
     written, late = [], 0
     known: dict[tuple[str, str], _Series] = {}
+    recent: list[tuple[str, str]] = []
     for message in log:
+        recent = [*(name for name in recent if name != message.series), message.series]
+        if message.duplicate:
+            continue
         for name in sorted(known):
             one = known[name]
             known_times = min(message.log_ms, one.last_log_ms) >= 0
@@ -32,6 +38,9 @@ def candles(log, grace_s: int, idle_ms: int, intervals_s: tuple[int, ...]):
                     interval_ns = interval_s * SECOND_NS
                     end_ns = one.newest_ns // interval_ns * interval_ns + interval_ns
                     one.borders[interval_s] = max(one.borders.get(interval_s, end_ns), end_ns)
+        for name in recent[:-max_symbols]:
+            written += _close(name, known.pop(name), lambda _end: True, message.offset)
+        recent = recent[-max_symbols:]
         one = known.get(message.series)
         if one is not None and message.restart:
             written += _close(message.series, one, lambda _end: True, message.offset)

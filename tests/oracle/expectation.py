@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from schemas.features import FEATURE_SET, WARM_AFTER_S
+from schemas.features import FEATURE_SET, MAX_SYMBOLS, WARM_AFTER_S
 from schemas.ticks import Tick
 from tests.oracle.marks import Marks
 from tests.oracle.order import Decision, PartitionOrder
@@ -82,13 +82,19 @@ class Expected:
         return len(self.rows) + len(self.dead_letters) + len(self.duplicates)
 
 
-def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Expected:
+def expect(
+    raw: Iterable[Message],
+    allowed: frozenset[str] = frozenset(),
+    max_symbols: int = MAX_SYMBOLS,
+) -> Expected:
     """Judge every message of ``ticks.raw``, whole partitions in offset order.
 
     Parameters
     ----------
     allowed
         Symbols that are let in; all, if empty.
+    max_symbols
+        How many a partition remembers.
     """
     expected = Expected()
     partitions: dict[int, PartitionOrder] = {}
@@ -102,7 +108,7 @@ def expect(raw: Iterable[Message], allowed: frozenset[str] = frozenset()) -> Exp
             waiting.refuse(message.offset, message.value)
             continue
         marked = waiting.accept(message.offset, tick)
-        order = partitions.setdefault(message.partition, PartitionOrder())
+        order = partitions.setdefault(message.partition, PartitionOrder(max_symbols))
         placed = order.decide((tick.venue, tick.symbol), tick.ts_event_ns, tick.trade_id)
         if placed.decision is Decision.DUPLICATE:
             expected.duplicates.add(origin)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.features import FEATURES, INDEX, MEMORY_S, WARM_AFTER_S
+from schemas.features import FEATURES, INDEX, MAX_SYMBOLS, MEMORY_S, WARM_AFTER_S
 from tests.oracle.order import Decision, PartitionOrder
 from tests.oracle.time import NS_PER_S
 
@@ -252,8 +252,8 @@ def row_of(memory):
 class Oracle:
     """Places every tick in its symbol's order and recomputes every row."""
 
-    def __init__(self):
-        self.order = PartitionOrder()
+    def __init__(self, max_symbols=MAX_SYMBOLS):
+        self.order = PartitionOrder(max_symbols)
         self.memories: dict[int, list[Seen]] = {}
         self.counters = {"late": 0, "duplicates": 0, "gaps": 0, "restarts": 0}
 

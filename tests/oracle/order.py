@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from schemas.features import LATE_LIMIT_S, MEMORY_S
+from schemas.features import LATE_LIMIT_S, MAX_SYMBOLS, MEMORY_S
 from tests.oracle.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
 
 MEMORY_NS = MEMORY_S * NS_PER_S
@@ -51,13 +51,16 @@ class PartitionOrder:
 
     Where a minute begins, symbols silent for a day are forgotten. Time passes by the steps from
     each tick of the partition to the next, without those back and those over more than a memory. A
-    day by the new tick's own time counts, too, if more than a memory has passed.
+    day by the new tick's own time counts, too, if more than a memory has passed. Of all symbols
+    only ``max_symbols`` are remembered: those whose last tick, of whatever kind, is newest.
     """
 
+    max_symbols: int = MAX_SYMBOLS
     memories: dict[Hashable, _Memory] = field(default_factory=dict)
     passed_ns: int = 0
     last_ns: int | None = None
     seen: dict[Hashable, tuple[int, int]] = field(default_factory=dict)
+    newest_last: list[Hashable] = field(default_factory=list)
 
     def decide(self, key: Hashable, now: int, trade_id: int | None) -> Placed:
         """Return where a tick stands.
@@ -70,6 +73,7 @@ class PartitionOrder:
             The tick's own time, ns.
         """
         self._pass(now)
+        self._crowd(key)
         self.seen[key] = now, self.passed_ns
         memory = self.memories.get(key)
         if memory is None:
@@ -92,6 +96,12 @@ class PartitionOrder:
         memory.newest_ns = effective
         decision = Decision.LATE if now < newest else Decision.ON_TIME
         return Placed(decision, effective, memory.started_ns, follows)
+
+    def _crowd(self, key: Hashable) -> None:
+        order = [*(each for each in self.newest_last if each != key), key]
+        for each in order[: -self.max_symbols]:
+            self.memories.pop(each, None)
+        self.newest_last = order[-self.max_symbols :]
 
     def _pass(self, now: int) -> None:
         last, self.last_ns = self.last_ns, now

@@ -14,14 +14,15 @@ def log_return(a, b):
     return math.log1p(x) if abs(x) < 0.5 else math.log(b / a)
 
 
-def effective_times(symbols, times, mids, restarts):
+def effective_times(symbols, times, mids, restarts, max_symbols=10_000):
     """Return (effective time, index of the first row of its memory) of each row, None without mid.
 
     A symbol silent for a day is forgotten when the partition's time enters another minute. Time
     passes by the steps between rows, but for those back and those over an hour; a day by the new
-    row's own time counts, too, if more than an hour has passed.
+    row's own time counts, too, if more than an hour has passed. Of all symbols, the ``max_symbols``
+    with the newest rows are remembered.
     """
-    newest, first, seen, last, passed, out = {}, {}, {}, None, 0, []
+    newest, first, seen, last, passed, out, order = {}, {}, {}, None, 0, [], []
     for i, (s, ts, mid, restart) in enumerate(zip(symbols, times, mids, restarts, strict=True)):
         if math.isnan(mid):
             out.append(None)
@@ -37,6 +38,10 @@ def effective_times(symbols, times, mids, restarts):
                 ]:
                     del newest[k]
         last, seen[s] = ts, (ts, passed)
+        order = [*(k for k in order if k != s), s]
+        for k in order[:-max_symbols]:
+            newest.pop(k, None)
+        order = order[-max_symbols:]
         if s not in newest or restart:
             newest[s], first[s] = ts, i
         newest[s] = max(newest[s], ts)
@@ -59,9 +64,9 @@ def usual(rows, horizon_s, lookback_s):
     return math.sqrt(math.fsum(squares) * horizon_s / history) if squares else NAN
 
 
-def label(symbols, times, mids, gaps, restarts, horizon_s=60, lookback_s=3600):
+def label(symbols, times, mids, gaps, restarts, horizon_s=60, lookback_s=3600, max_symbols=10_000):
     """Return per row (ratio, volatility, return, index that made it known or -1)."""
-    memory = effective_times(symbols, times, mids, restarts)
+    memory = effective_times(symbols, times, mids, restarts, max_symbols)
     out = []
     for i, at in enumerate(memory):
         out.append((NAN, NAN, NAN, -1))

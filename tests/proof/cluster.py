@@ -33,6 +33,9 @@ class Plan:
         More settings of the pipeline.
     feeder
         What kind of producer writes the input.
+    max_symbols
+        How many the pipeline remembers per partition: more than are traded, fewer than come in a
+        crowd of strangers.
     """
 
     seed: int
@@ -45,6 +48,7 @@ class Plan:
     uninterrupted: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
     feeder: FeederKind = FeederKind.IDEMPOTENT
+    max_symbols: int = 16
 
 
 @dataclass

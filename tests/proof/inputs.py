@@ -1,7 +1,8 @@
 """Seeded ticks that hit every rule.
 
 Late ones, duplicates, gaps, restarts, nulls, two venues of one symbol, a second feed that sends
-some again, receive clocks that are behind, and bad messages.
+some again, receive clocks that are behind, crowds of symbols that are never seen again, and bad
+messages.
 """
 
 import itertools
@@ -20,6 +21,7 @@ from tests.support.kafka.tools import Outgoing
 START_NS = 1_750_000_000 * NS_PER_S
 VENUE, OTHER_VENUE = "proof", "proof-too"
 _ON_BOTH = 2
+_CROWD, _CROWD_CHANCE = 20, 1 / 1500
 _ENCODE = msgspec.json.Encoder().encode
 
 
@@ -45,8 +47,28 @@ def messages(seed: int, partitions: int, symbols: int = 12) -> Iterator[Outgoing
 
     Event times move by each symbol's own clock, 0.2 to 20 s a tick, so that an hour of memory is
     some thousand ticks; now and then a symbol's clock jumps past both restart limits. The first
-    two symbols are traded on two venues, each with a clock, prices and ids of its own.
+    two symbols are traded on two venues, each with a clock, prices and ids of its own. Now and then
+    a crowd of strangers comes to a partition: more symbols than a proof's pipeline remembers.
     """
+    market = _market_messages(seed, partitions, symbols)
+    random_ = random.Random(seed + 1)  # noqa: S311 - a test's input, repeatable by seed
+    strangers = itertools.count()
+    for each in market:
+        yield each
+        if random_.random() < _CROWD_CHANCE:
+            for _ in range(_CROWD):
+                yield _stranger(next(strangers), each.partition, each.timestamp_ms)
+
+
+def _stranger(number: int, partition: int, timestamp_ms: int) -> Outgoing:
+    symbol = f"STRANGER{number}-USD"
+    tick = Tick(
+        symbol=symbol, venue=VENUE, ts_event_ns=timestamp_ms * 1_000_000, price=1.0 + number
+    )
+    return Outgoing(partition, symbol.encode(), _ENCODE(tick), timestamp_ms)
+
+
+def _market_messages(seed: int, partitions: int, symbols: int) -> Iterator[Outgoing]:
     random_ = random.Random(seed)  # noqa: S311 - a test's input, repeatable by seed
     markets = [_market(random_, number, VENUE, partitions) for number in range(symbols)]
     markets += [_market(random_, number, OTHER_VENUE, partitions) for number in range(_ON_BOTH)]

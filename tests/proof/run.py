@@ -127,7 +127,7 @@ def prove(
     progress = Progress(config, group, plan_.partitions)
     with Valkey(folder / "valkey") as valkey:
         environment = settings_of(broker, valkey, store, group, plan_.partitions)
-        incarnations = Incarnations({**environment, **plan_.settings}, folder, progress, say)
+        incarnations = Incarnations({**environment, **_own_settings(plan_)}, folder, progress, say)
         cluster = Cluster(plan_, broker, valkey, folder, store, feeder, progress, incarnations, say)
         feeder.write(plan_.before)
         feeder.start()
@@ -145,7 +145,7 @@ def prove(
             if is_behind:
                 incarnations.watch_until_commit(last, before)
             if _caught_up(cluster, last):
-                defects += check_redis(valkey.url, _predictions(config, feeder.total))
+                defects += check_redis(valkey.url, _predictions(config, feeder.total, plan_))
                 say("compared Redis with the topic")
                 feeder.write(max(_AFTER_FAULT, plan_.ticks - feeder.total))
                 _caught_up(cluster, last)
@@ -154,7 +154,7 @@ def prove(
             _caught_up(cluster, last)
             progress.close()
             raw = read_topic(config, topics.TICKS_RAW, at_least=feeder.total)
-            expected = expect(raw)
+            expected = expect(raw, max_symbols=plan_.max_symbols)
             outputs = read_outputs(broker, expected)
             defects += check_redis(valkey.url, outputs.predictions)
             if not last.running:
@@ -175,7 +175,7 @@ def prove(
         result.accidents.append(f"{not_there} messages of the feeder are not in the log")
     result.defects += judge(expected, outputs, store, plan_)
     if plan_.uninterrupted:
-        reference = uninterrupted(raw, expected, plan_.partitions, folder)
+        reference = uninterrupted(raw, expected, plan_, folder)
         result.defects += check_same_bytes(outputs.features, reference.features)
         say("compared with an uninterrupted run on the same input")
     return result
@@ -197,8 +197,13 @@ def _caught_up(cluster: Cluster, last: Process) -> bool:
     return True
 
 
-def _predictions(config: dict[str, str], inputs: int) -> list[Message]:
-    expected = expect(read_topic(config, topics.TICKS_RAW, at_least=inputs))
+def _own_settings(plan_: Plan) -> dict[str, str]:
+    return {"VOLTICK_MAX_SYMBOLS": str(plan_.max_symbols), **plan_.settings}
+
+
+def _predictions(config: dict[str, str], inputs: int, plan_: Plan) -> list[Message]:
+    raw = read_topic(config, topics.TICKS_RAW, at_least=inputs)
+    expected = expect(raw, max_symbols=plan_.max_symbols)
     return read_topic(config, topics.PREDICTIONS, at_least=len(expected.rows))
 
 
@@ -222,7 +227,7 @@ def read_outputs(broker: Broker, expected: Expected | None = None) -> Outputs:
     )
 
 
-def uninterrupted(raw: list[Message], expected: Expected, partitions: int, folder: Path) -> Outputs:
+def uninterrupted(raw: list[Message], expected: Expected, plan_: Plan, folder: Path) -> Outputs:
     """Run the pipeline undisturbed on the same messages in the same partitions.
 
     On an embedded broker of its own: without an aborted transaction it is as good as any.
@@ -235,13 +240,16 @@ def uninterrupted(raw: list[Message], expected: Expected, partitions: int, folde
     servers = folder / "uninterrupted"
     with EmbeddedBroker(servers / "broker") as broker, Valkey(servers / "valkey") as valkey:
         config = broker.client_config()
-        create_topics(config, partitions)
+        create_topics(config, plan_.partitions)
         fill(
             config,
             (Outgoing(each.partition, each.key, each.value, each.timestamp_ms) for each in ordered),
         )
-        environment = settings_of(broker, valkey, folder / "models", "uninterrupted", partitions)
-        progress = Progress(config, "uninterrupted", partitions)
+        environment = settings_of(
+            broker, valkey, folder / "models", "uninterrupted", plan_.partitions
+        )
+        environment |= _own_settings(plan_)
+        progress = Progress(config, "uninterrupted", plan_.partitions)
         incarnations = Incarnations(environment, servers, progress, lambda _: None)
         with incarnations.start() as incarnation:
             incarnations.watch_until_commit(incarnation, 0)

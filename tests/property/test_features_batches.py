@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from flows.codec.batch import DUPLICATE
 from flows.features import FeatureState
-from schemas.features import FEATURES
+from schemas.features import FEATURES, MAX_SYMBOLS
 from tests.support.feature_checks import assert_same_bits
 from tests.support.forms import COMPILED_ONLY
 from tests.support.hostile import long_log, short_logs
 from tests.support.ticks import COLUMNS, TickBatch, cut, random_log
 
 
-def in_pieces(log, cuts):
+def in_pieces(log, cuts, max_symbols=MAX_SYMBOLS):
     """Return the rows of a run that takes the log in pieces."""
-    state = FeatureState()
+    state = FeatureState(max_symbols=max_symbols)
     edges = [0, *sorted(cuts), len(log)]
     parts = [state.update(cut(log, a, b)) for a, b in itertools.pairwise(edges)]
     whole = {
@@ -28,15 +28,19 @@ def in_pieces(log, cuts):
 
 
 @settings(max_examples=150)
-@given(log=short_logs(), data=st.data())
-def test_batch_cuts_change_no_bit(log, data):
+@given(
+    log=short_logs(max_symbols=5),
+    max_symbols=st.sampled_from([1, 2, 4, MAX_SYMBOLS]),
+    data=st.data(),
+)
+def test_batch_cuts_change_no_bit(log, max_symbols, data):
     cuts = data.draw(st.lists(st.integers(0, len(log)), max_size=8))
-    whole = FeatureState()
+    whole = FeatureState(max_symbols=max_symbols)
     rows = whole.update(log)
-    pieces, state = in_pieces(log, cuts)
+    pieces, state = in_pieces(log, cuts, max_symbols)
     assert_same_bits(rows, pieces)
     assert rows.rebuild_from == pieces.rebuild_from
-    for name in ("late", "duplicates", "gaps", "restarts"):
+    for name in ("late", "duplicates", "gaps", "restarts", "crowded_out"):
         assert getattr(whole, name) == getattr(state, name)
 
 

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.batch import RawBatch
 from flows.codec.decode import decode
+from flows.codec.symbols import SymbolTable
 from flows.features import FeatureState
 from flows.feeds.replay import ReplayFeed
+from schemas.features import MAX_SYMBOLS
 from tests.oracle.features import Oracle
 from tests.support.captures import capture
 from tests.support.feature_checks import assert_close
@@ -18,9 +20,9 @@ from tests.support.hostile import SPARSE_STEPS_NS, long_log, short_logs
 from tests.support.ticks import cut, random_log
 
 
-def assert_agree(log):
+def assert_agree(log, max_symbols=MAX_SYMBOLS):
     """Hold rows, flags, mids, times and counters of the kernel against the oracle's."""
-    oracle, state = Oracle(), FeatureState()
+    oracle, state = Oracle(max_symbols), FeatureState(max_symbols=max_symbols)
     values, flags, mids, times = oracle.update(log)
     rows = state.update(log)
     assert rows.flags.tolist() == flags.tolist()
@@ -41,6 +43,12 @@ def test_hostile_streams(log):
 @given(log=short_logs(min_ticks=40, max_ticks=90, max_symbols=4, steps_ns=SPARSE_STEPS_NS))
 def test_streams_in_which_symbols_are_forgotten(log):
     assert_agree(log)
+
+
+@settings(max_examples=100)
+@given(log=short_logs(max_symbols=6), max_symbols=st.integers(1, 4))
+def test_streams_of_more_symbols_than_are_remembered(log, max_symbols):
+    assert_agree(log, max_symbols)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -10,25 +10,26 @@ from hypothesis import strategies as st
 from flows.codec.batch import RESTART
 from flows.features import NOTHING_HELD, FeatureState
 from flows.numeric.time import NS_PER_S
+from schemas.features import MAX_SYMBOLS
 from tests.support.feature_checks import assert_same_bits
 from tests.support.forms import COMPILED_ONLY
 from tests.support.hostile import HOUR, SPARSE_STEPS_NS, long_log, short_logs
 from tests.support.ticks import START_NS, T, batch_of, cut, random_log
 
 
-def anchors(log):
+def anchors(log, max_symbols=MAX_SYMBOLS):
     """Return all rows and ``rebuild_from`` after every tick."""
-    state = FeatureState()
+    state = FeatureState(max_symbols=max_symbols)
     rows = state.update(log)
-    again = FeatureState()
+    again = FeatureState(max_symbols=max_symbols)
     return rows, [again.update(cut(log, i, i + 1)).rebuild_from for i in range(len(log))]
 
 
-def assert_rebuilds(log, rows, start, committed):
+def assert_rebuilds(log, rows, start, committed, max_symbols=MAX_SYMBOLS):
     """Start anew at ``start``; from ``committed`` on all rows must be those of the whole run."""
     if committed >= len(log):
         return
-    rebuilt = FeatureState().update(cut(log, start, len(log)))
+    rebuilt = FeatureState(max_symbols=max_symbols).update(cut(log, start, len(log)))
     assert_same_bits(rebuilt, rows, committed - start, committed)
 
 
@@ -54,6 +55,40 @@ def test_a_log_in_which_symbols_are_forgotten_rebuilds(log, data):
     latest = min(rebuild[committed - 1], committed)
     assert_rebuilds(log, rows, data.draw(st.integers(0, latest)), committed)
     assert_rebuilds(log, rows, latest, committed)
+
+
+@settings(max_examples=300)
+@given(log=short_logs(min_ticks=10, max_symbols=6), max_symbols=st.integers(1, 4), data=st.data())
+def test_a_log_of_more_symbols_than_are_remembered_rebuilds(log, max_symbols, data):
+    rows, rebuild = anchors(log, max_symbols)
+    committed = data.draw(st.integers(1, len(log)))
+    latest = min(rebuild[committed - 1], committed)
+    assert_rebuilds(log, rows, data.draw(st.integers(0, latest)), committed, max_symbols)
+    assert_rebuilds(log, rows, latest, committed, max_symbols)
+
+
+@COMPILED_ONLY
+@pytest.mark.parametrize("trouble", [0.0, 0.1])
+def test_long_logs_of_more_symbols_than_are_remembered_rebuild(trouble):
+    for seed in range(4):
+        log = long_log(seed, 900, 30, trouble, 0.7)
+        rows, rebuild = anchors(log, 12)
+        rng = np.random.default_rng(seed)
+        for committed in rng.integers(1, len(log), 25).tolist():
+            latest = min(rebuild[committed - 1], committed)
+            assert_rebuilds(log, rows, latest, committed, 12)
+            assert_rebuilds(log, rows, int(rng.integers(0, latest + 1)), committed, 12)
+
+
+def test_symbols_without_end_hold_neither_memory_nor_the_rebuild():
+    state, held = FeatureState(max_symbols=50), []
+    for start in range(0, 6000, 100):
+        strangers = [T(START_NS + k * NS_PER_S, symbol=k % 200) for k in range(start, start + 100)]
+        rows = state.update(batch_of(strangers, range(start, start + 100)))
+        assert rows.rebuild_from == start + 50
+        held.append(state.nbytes)
+    assert held[-1] == held[5]
+    assert state.crowded_out == 6000 - 50
 
 
 @COMPILED_ONLY

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from flows.features import FeatureState, feature_kernel
 from flows.targets import Realizer, label_kernel
+from schemas.features import MAX_SYMBOLS
 from tests.property.test_features_oracle import recorded
 from tests.support.captures import capture
 from tests.support.feature_checks import assert_same_bits
@@ -26,9 +27,9 @@ def plain():
     return feature_kernel().uncompiled
 
 
-def assert_forms_agree(log):
+def assert_forms_agree(log, max_symbols=MAX_SYMBOLS):
     """Hold rows, flags and labels of the two forms against each other, bit for bit."""
-    compiled, uncompiled = FeatureState(), FeatureState(plain)
+    compiled, uncompiled = FeatureState(None, max_symbols), FeatureState(plain, max_symbols)
     rows, same = compiled.update(log), uncompiled.update(log)
     for values in (rows.values64, same.values64):
         # A NaN made of infinities has a sign, which compilers may change, and no meaning.
@@ -38,7 +39,8 @@ def assert_forms_agree(log):
     for name in ("late", "duplicates", "gaps", "restarts"):
         assert getattr(compiled, name) == getattr(uncompiled, name)
     columns = found_by_features(log)
-    one, two = Realizer(), Realizer(form=lambda: label_kernel().uncompiled)
+    one = Realizer(max_symbols=max_symbols)
+    two = Realizer(form=lambda: label_kernel().uncompiled, max_symbols=max_symbols)
     a, b = one.update(**columns), two.update(**columns)
     for name in ("number", "known_row", "ts_known_ns", "ratio", "volatility", "forward_return"):
         assert getattr(a, name).tobytes() == getattr(b, name).tobytes(), name
@@ -49,6 +51,7 @@ def assert_forms_agree(log):
 @given(log=short_logs(max_symbols=4), sparse=short_logs(max_symbols=4, steps_ns=SPARSE_STEPS_NS))
 def test_hostile_logs(log, sparse):
     assert_forms_agree(log)
+    assert_forms_agree(log, 2)
     assert_forms_agree(sparse)
 
 

@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from flows.codec.batch import RawBatch, SymbolTable, TickBatch
+from flows.codec.batch import RawBatch, TickBatch
 from flows.codec.decode import decode
+from flows.codec.symbols import SymbolTable
 from flows.features import FeatureState
 from flows.numeric.time import NS_PER_S
 from schemas.ticks import Tick

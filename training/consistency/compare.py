@@ -126,7 +126,7 @@ class Comparison:
             number: {int(at): row for row, at in enumerate(part.offset)}
             for number, part in expected.items()
         }
-        self._names = {number: list(part.symbols.ids) for number, part in expected.items()}
+        self._names = {number: part.symbols.names for number, part in expected.items()}
         watched = [topics.PREDICTIONS, topics.DEAD_LETTERS]
         if with_features:
             watched.append(topics.TICKS_FEATURES)

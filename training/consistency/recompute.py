@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from flows.codec.batch import DUPLICATE, RawBatch, SymbolTable, TickBatch
+from flows.codec.batch import DUPLICATE, RawBatch, TickBatch
 from flows.codec.decode import decode
 from flows.codec.rows import FeatureRows
+from flows.codec.symbols import SymbolTable
 from flows.features import FeatureState
 from flows.numeric.arrays import Bool, Float32, Float64, Int32, Int64
 from flows.numeric.time import NS_PER_HOUR
 from schemas.dead_letters import Reason
-from schemas.features import NAMES
+from schemas.features import MAX_SYMBOLS, NAMES
 
 MEMORY_NS = NS_PER_HOUR
 
@@ -64,18 +65,24 @@ class Recomputation:
         See :func:`flows.codec.decode.decode`.
     topic
         Where the log lies, for its dead letters.
+    max_symbols
+        As of :class:`flows.features.FeatureState`.
     """
 
     partition: int
     topic: str
     allowed: frozenset[str]
+    max_symbols: int = MAX_SYMBOLS
     _symbols: SymbolTable = field(default_factory=SymbolTable)
-    _state: FeatureState = field(default_factory=FeatureState)
+    _state: FeatureState = field(init=False)
     _parts: list[tuple[TickBatch, FeatureRows, Int64]] = field(default_factory=list)
     _dead: dict[int, Reason] = field(default_factory=dict)
     _duplicates: int = 0
     _first_offset: int | None = None
     _first_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        self._state = FeatureState(max_symbols=self.max_symbols)
 
     def add(self, raw: RawBatch) -> None:
         """Fold the next batch in."""

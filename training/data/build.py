@@ -11,7 +11,7 @@ from flows.features import FeatureState
 from flows.numeric.arrays import Bool, Float32, Float64, Int64
 from flows.numeric.time import NS_PER_S
 from flows.targets import quantity
-from schemas.features import NAMES
+from schemas.features import MAX_SYMBOLS, NAMES
 from schemas.models import TargetSpec
 from training.data.dataset import Dataset, first_of_each, join
 from training.data.ticklog import TickLog, take
@@ -51,16 +51,20 @@ class FeatureTable:
         return np.asarray((self.flags & WARM) != 0, np.bool_) & self.scored
 
 
-def compute_features(batch: TickBatch, step: Step = lambda _ticks: None) -> FeatureTable:
+def compute_features(
+    batch: TickBatch, step: Step = lambda _ticks: None, max_symbols: int = MAX_SYMBOLS
+) -> FeatureTable:
     """Run the kernel over a log, in chunks that stay in the processor's cache.
 
     Parameters
     ----------
     step
         Called with the number of ticks done since the last call.
+    max_symbols
+        As of :class:`flows.features.FeatureState`.
     """
     count = len(batch)
-    state = FeatureState()
+    state = FeatureState(max_symbols=max_symbols)
     values = np.empty((count, len(NAMES)), np.float32)
     flags = np.empty(count, np.uint8)
     mid = np.empty(count, np.float64)
@@ -103,7 +107,7 @@ def build_dataset(
     """
     parts: list[Dataset] = []
     for log in logs:
-        table = compute_features(log.batch, step)
+        table = compute_features(log.batch, step, log.max_symbols)
         known = quantities(log.batch, table, spec)
         usable = table.warm & np.isfinite(known)
         rows = first_of_each(

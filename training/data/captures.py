@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from flows.codec.batch import RawBatch, SymbolTable, TickBatch
+from flows.codec.batch import RawBatch, TickBatch
 from flows.codec.decode import decode
+from flows.codec.symbols import SymbolTable
 from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import ReplayFeed
 from schemas.topics import TICKS_RAW

@@ -1,6 +1,7 @@
 """Features of ticks as an Arrow table, one row per tick that the flow would output."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def feature_table(log: TickLog, table: FeatureTable, *, labels: bool = False) ->
     """Return one row per tick that the flow would output, with lineage, flags and features."""
     rows = np.flatnonzero(table.scored)
     batch = log.batch
-    pairs = list(log.symbols.ids)
+    pairs = log.symbols.names
     numbers = pa.array(batch.symbol_id[rows])
     flags = table.flags[rows]
     columns = {
@@ -97,7 +98,8 @@ def computed_tables(
     bars.update(reading, total=1, completed=1)
     task = bars.add_task(title, total=sum(len(log) for log in found))
     for log in found:
-        yield log, compute_features(log.batch, lambda ticks: bars.advance(task, ticks))
+        step = partial(bars.advance, task)
+        yield log, compute_features(log.batch, step, log.max_symbols)
 
 
 def write_table(table: pa.Table, path: Path) -> None:

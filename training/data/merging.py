@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import structlog
 
-from flows.codec.batch import SymbolTable, TickBatch
+from flows.codec.batch import TickBatch
+from flows.codec.symbols import SymbolTable
 from flows.numeric.arrays import Bool, Int64
 from training.data.ticklog import TickLog, concatenate, take
 
@@ -172,7 +173,7 @@ def _joined(one: TickLog, two: TickLog) -> TickLog | None:
     symbols = SymbolTable()
     batches = []
     for log in (one, two):
-        numbers = np.array([symbols.intern(*pair) for pair in log.symbols.ids], np.int32)
+        numbers = np.array([symbols.intern(*pair) for pair in log.symbols.names], np.int32)
         batches.append(replace(log.batch, symbol_id=numbers[log.batch.symbol_id]))
     batch = _continued(batches[0], batches[1], here.partition)
     if batch is None:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 
-from flows.codec.batch import NO_TRADE_ID, SymbolTable, TickBatch
+from flows.codec.batch import NO_TRADE_ID, TickBatch
+from flows.codec.symbols import SymbolTable
 from flows.codec.validity import latest_credible_ns
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float64, Int32, Int64

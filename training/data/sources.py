@@ -7,13 +7,15 @@
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from flows.codec.batch import SymbolTable, TickBatch
+from flows.codec.batch import TickBatch
 from flows.codec.decode import decode
+from flows.codec.symbols import SymbolTable
 from flows.connectors.kafka.reader import read_topic
 from flows.errors import TrainingError
 from flows.feeds.simulator.market import simulate_history
@@ -66,7 +68,8 @@ def read_sources(
     if not any(len(log) for log in logs):
         msg = f"too few ticks: {', '.join(names)} holds none in the asked time"
         raise TrainingError(msg)
-    return once_each([log for log in logs if len(log)])
+    found = once_each([log for log in logs if len(log)])
+    return [replace(log, max_symbols=settings.max_symbols) for log in found]
 
 
 def _read(name: str, settings: Settings) -> list[TickLog]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from flows.codec.batch import SymbolTable, TickBatch
+from flows.codec.batch import TickBatch
+from flows.codec.symbols import SymbolTable
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Int64
+from schemas.features import MAX_SYMBOLS
 from schemas.feeds import Venue
 from schemas.models import Provenance
 
@@ -26,6 +28,8 @@ class TickLog:
         The log's own numbering of (venue, symbol).
     dead
         Messages that were not usable.
+    max_symbols
+        How many of its symbols the features remember: as the flow does.
     """
 
     name: str
@@ -33,6 +37,7 @@ class TickLog:
     symbols: SymbolTable
     provenance: Provenance
     dead: int = 0
+    max_symbols: int = MAX_SYMBOLS
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -40,7 +45,7 @@ class TickLog:
     @property
     def names(self) -> list[str]:
         """``venue:symbol`` by number."""
-        return [f"{venue}:{symbol}" for venue, symbol in self.symbols.ids]
+        return [f"{venue}:{symbol}" for venue, symbol in self.symbols.names]
 
 
 def concatenate(batches: Sequence[TickBatch], partition: int = 0) -> TickBatch:

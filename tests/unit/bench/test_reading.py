@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from flows.codec.batch import SymbolTable
 from flows.codec.encode import SymbolText, predictions
+from flows.codec.symbols import SymbolTable
 from flows.features import FeatureState
 from tests.bench.reading import input_of
 from tests.support.ticks import random_log

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.codec.batch import NO_TRADE_ID, RawBatch, SymbolTable
+from flows.codec.batch import NO_TRADE_ID, RawBatch
 from flows.codec.decode import MAX_BYTES, decode
+from flows.codec.symbols import SymbolTable
 from flows.codec.validity import MAX_AHEAD_NS
 from flows.numeric.time import NS_PER_S
 from schemas.dead_letters import Reason

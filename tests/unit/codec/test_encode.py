@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from flows.codec.batch import GAP, LATE, NO_TRADE_ID, RESTART, WARM, SymbolTable, TickBatch
+from flows.codec.batch import GAP, LATE, NO_TRADE_ID, RESTART, WARM, TickBatch
 from flows.codec.encode import (
     SymbolText,
     encode_dead_letters,
@@ -18,6 +18,7 @@ from flows.codec.encode import (
     unscorable_dead_letters,
 )
 from flows.codec.rows import FeatureRows, TargetScores
+from flows.codec.symbols import SymbolTable
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.features import FEATURE_SET, FEATURES
 from schemas.models import ModelManifest, TargetSpec

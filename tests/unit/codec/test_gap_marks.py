@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.codec import gap_marks
-from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.batch import RawBatch
 from flows.codec.decode import decode
+from flows.codec.symbols import SymbolTable
 from schemas.ticks import Tick
 from tests.oracle import marks as oracle
 from tests.oracle.marks import Marks

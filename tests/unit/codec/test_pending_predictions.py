@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.codec.batch import SymbolTable
 from flows.codec.pending_predictions import ModelSetTable, PendingPredictions, decode_predictions
+from flows.codec.symbols import SymbolTable
 from schemas.predictions import TargetScore
 from tests.support.api import prediction
 

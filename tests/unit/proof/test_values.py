@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from flows.codec.batch import DUPLICATE, RawBatch, SymbolTable
+from flows.codec.batch import DUPLICATE, RawBatch
 from flows.codec.decode import decode
+from flows.codec.symbols import SymbolTable
 from flows.features import FeatureState
 from schemas.features import NAMES
 from schemas.predictions import FeatureRow

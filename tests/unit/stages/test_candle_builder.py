@@ -135,7 +135,9 @@ def logs(draw):
         name = draw(series_names)
         ts_event_ns = START_NS + int((now_s - draw(steps_s)) * S)
         restart = name not in newest_ns or draw(st.integers(0, 15)) == 0
-        newest_ns[name] = ts_event_ns if restart else max(newest_ns[name], ts_event_ns)
+        duplicate = not restart and draw(st.integers(0, 9)) == 0
+        if not duplicate:
+            newest_ns[name] = ts_event_ns if restart else max(newest_ns[name], ts_event_ns)
         log.append(
             CandleTick(
                 series=name,
@@ -147,6 +149,7 @@ def logs(draw):
                 size=draw(st.sampled_from([None, 0.0, 0.5, 2.0])),
                 gap=draw(st.booleans()),
                 restart=restart,
+                duplicate=duplicate,
             )
         )
         offset += draw(st.integers(1, 3))
@@ -160,6 +163,45 @@ def test_candles_are_what_the_definition_says(log):
     expected, late = oracle.candles(log, GRACE_NS // S, IDLE_MS, INTERVALS_S)
     assert found == expected
     assert builder.late == late
+
+
+@given(logs(), st.integers(1, 3))
+def test_candles_of_more_symbols_than_are_remembered_close_as_the_definition_says(log, most):
+    log = as_features_say(log, most)
+    builder = CandleBuilder(0, most)
+    expected, late = oracle.candles(log, GRACE_NS // S, IDLE_MS, INTERVALS_S, most)
+    assert plain(builder.update(log, 0)) == expected
+    assert builder.late == late
+
+
+def as_features_say(log: list[CandleTick], most: int) -> list[CandleTick]:
+    """Let a symbol that was forgotten for others restart with its next tick."""
+    recent: list[tuple[str, str]] = []
+    newest_ns: dict[tuple[str, str], int] = {}
+    found = []
+    for one in log:
+        restart = one.restart or one.series not in recent
+        recent = [*(name for name in recent if name != one.series), one.series][-most:]
+        duplicate = one.duplicate and not restart
+        if restart:
+            newest_ns[one.series] = one.ts_event_ns
+        elif not duplicate:
+            newest_ns[one.series] = max(newest_ns[one.series], one.ts_event_ns)
+        found.append(
+            one._replace(restart=restart, duplicate=duplicate, newest_ns=newest_ns[one.series])
+        )
+    return found
+
+
+def test_symbols_without_end_hold_no_memory():
+    builder = CandleBuilder(0, 10)
+    closed = []
+    for number in range(5000):
+        name = ("v", f"S{number}")
+        closed += builder.update([tick(number, 0.0, series=name, log_s=0.0, restart=True)], 0)
+    assert len(of_a_second(closed)) == 5000 - 10
+    assert len(builder._series) == 10
+    assert len(builder._deadlines) < 2000
 
 
 @given(logs(), st.data())

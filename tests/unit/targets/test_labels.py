@@ -209,6 +209,12 @@ def test_logs_in_which_symbols_are_forgotten_agree_with_the_oracle(log):
     assert_agrees(found_by_features(log))
 
 
+@settings(max_examples=100)
+@given(log=short_logs(max_symbols=6), max_symbols=st.integers(1, 4))
+def test_logs_of_more_symbols_than_are_remembered_agree_with_the_oracle(log, max_symbols):
+    assert_agrees(found_by_features(log), max_symbols=max_symbols)
+
+
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 10**6),
@@ -229,12 +235,12 @@ def test_batch_cuts_change_no_bit(log, data):
     assert realized_in_pieces(columns, []) == realized_in_pieces(columns, cuts)
 
 
-def assert_rebuilds(columns, start, committed):
+def assert_rebuilds(columns, start, committed, **sizes):
     """Start at row ``start``; what becomes known from ``committed`` on must be the same."""
     n = len(columns["mid"])
-    whole = {k: v for k, v in realized_in_pieces(columns, []).items() if v[1] >= committed}
+    whole = {k: v for k, v in realized_in_pieces(columns, [], **sizes).items() if v[1] >= committed}
     tail = {name: column[start:n] for name, column in columns.items()}
-    again = realized_in_pieces(tail, [])
+    again = realized_in_pieces(tail, [], **sizes)
     shifted = {k + start: (bits, row + start) for k, (bits, row) in again.items()}
     assert whole == {k: v for k, v in shifted.items() if v[1] >= committed}
 
@@ -264,6 +270,19 @@ def test_a_realizer_that_forgot_symbols_is_rebuilt(log, data):
     latest = min(int(np.searchsorted(columns["offset"], part.rebuild_from)), committed)
     assert_rebuilds(columns, latest, committed)
     assert_rebuilds(columns, data.draw(st.integers(0, latest)), committed)
+
+
+@settings(max_examples=150)
+@given(log=short_logs(min_ticks=10, max_symbols=6), max_symbols=st.integers(1, 4), data=st.data())
+def test_a_realizer_of_more_symbols_than_it_remembers_is_rebuilt(log, max_symbols, data):
+    columns = found_by_features(log)
+    committed = data.draw(st.integers(1, len(columns["mid"])))
+    realizer = Realizer(max_symbols=max_symbols)
+    part = realizer.update(**{name: column[:committed] for name, column in columns.items()})
+    latest = min(int(np.searchsorted(columns["offset"], part.rebuild_from)), committed)
+    assert_rebuilds(columns, latest, committed, max_symbols=max_symbols)
+    start = data.draw(st.integers(0, latest))
+    assert_rebuilds(columns, start, committed, max_symbols=max_symbols)
 
 
 def test_long_logs_rebuild():

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from flows.codec.batch import SymbolTable, TickBatch
+from flows.codec.batch import TickBatch
+from flows.codec.symbols import SymbolTable
 from training.data.merging import once_each
 from training.data.ticklog import TickLog
 
