@@ -1,5 +1,6 @@
 """The HTTP API: reads of what the pipeline wrote, scores on request, and the live page."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,10 +19,11 @@ from serving.models.admission import Admission
 from serving.models.served import ServedModels
 from serving.monitoring.metrics import ApiMetrics
 from serving.monitoring.probe import BrokerProbe
-from serving.routes import models, page, predict, scores, stream, system
+from serving.routes import models, page, predict, scores, series, stream, system
 from serving.scores.answers import ForeignEntries
 from serving.scores.store import ScoreStore, connect
 from serving.scores.stream import Broadcaster
+from serving.series.store import SeriesStore
 
 MAX_PREDICTING = 8
 _DESCRIPTION = """Real-time scores of crypto market ticks.
@@ -50,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
             await context.broadcaster.stop()
             await context.scores.close()
             context.predicting.close()
+            await asyncio.to_thread(context.series.close)
 
     app = FastAPI(
         title="Voltick",
@@ -65,16 +68,16 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     documents.install(app)
     for router in (
-        page.router,
         system.router,
         scores.router,
+        series.router,
         stream.router,
         predict.router,
         models.router,
         models.moves,
     ):
         app.include_router(router)
-    page.mount_files(app)
+    page.install(app)
     # The last one added is the outermost.
     app.add_middleware(CatchAll)
     app.add_middleware(Measure, metrics=context.metrics)
@@ -103,9 +106,10 @@ def _context(settings: Settings) -> Context:
     foreign = ForeignEntries(metrics.foreign_entries)
     kafka = None if settings.kafka_bootstrap_servers is None else settings.kafka_config()
     override = ModelOverride(settings.model_version, settings.model_variant)
+    store = ScoreStore(client, foreign)
     return Context(
         settings=settings,
-        scores=ScoreStore(client, foreign),
+        scores=store,
         models=ServedModels(
             ModelStore(settings.model_store),
             settings.targets,
@@ -116,4 +120,5 @@ def _context(settings: Settings) -> Context:
         probe=BrokerProbe(kafka),
         metrics=metrics,
         predicting=Admission(MAX_PREDICTING),
+        series=SeriesStore(kafka, store),
     )

@@ -16,6 +16,7 @@ from serving.monitoring.metrics import ApiMetrics
 from serving.monitoring.probe import BrokerProbe
 from serving.scores.store import ScoreStore
 from serving.scores.stream import Broadcaster
+from serving.series.store import SeriesStore
 
 SIMULATED_VENUE = Venue.SIMULATOR.value
 
@@ -31,6 +32,7 @@ class Context:
     probe: BrokerProbe
     metrics: ApiMetrics
     predicting: Admission
+    series: SeriesStore
     clock_ns: Callable[[], int] = time.time_ns
 
     def known_target(self, target: str | None) -> str:

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from schemas.features import FEATURES
-from serving.http import views
+from serving.http import series_views, views
 from serving.models.predicting import FLOAT32_MAX, MAX_ROWS
 
 _REF = "#/components/schemas/{name}"
@@ -21,6 +21,7 @@ _ANSWERS: tuple[type[msgspec.Struct], ...] = (
     views.ScoresResponse,
     views.HistoryResponse,
     views.QualityResponse,
+    series_views.SeriesResponse,
     views.ModelsResponse,
     views.ModelDetail,
     views.FeaturesResponse,

@@ -6,7 +6,7 @@ from schemas.features import FEATURES
 from schemas.models import Aliases
 from schemas.predictions import Prediction, TargetScore
 from schemas.quality import ModelQuality, QualityPoint
-from serving.http import views
+from serving.http import series_views, views
 
 _TS_NS = 1_763_719_500_123_000_000
 _REF = "gbt-spike@20261121T094500Z-ab12cd34"
@@ -70,6 +70,39 @@ QUALITY = views.QualityResponse(
             ],
         )
     ],
+)
+SERIES = series_views.SeriesResponse(
+    symbol="BTC-USD",
+    target="volatility_spike",
+    kind="classification",
+    step_s=1,
+    source="kafka",
+    complete=True,
+    skipped=0,
+    revision=5_120,
+    oldest_s=_TS_NS // 1_000_000_000,
+    newest_s=_TS_NS // 1_000_000_000,
+    threshold=0.3,
+    columns=series_views.SeriesColumns(
+        ts_s=[_TS_NS // 1_000_000_000],
+        open=[64210.0],
+        high=[64210.5],
+        low=[64209.5],
+        close=[64210.5],
+        volume=[0.031],
+        trades=[4],
+        bid=[64210.0],
+        ask=[64210.5],
+        mid=[64210.25],
+        gap=[False],
+        score=[0.17],
+        alert=[False],
+        shadow={"zscore@20261121T093000Z-00ff00ff": [0.11]},
+        truth=[0.0],
+        judged=[0.17],
+    ),
+    marks=[],
+    swaps=[],
 )
 HEALTH = views.HealthReport(
     status="ok",

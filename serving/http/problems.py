@@ -58,6 +58,18 @@ class RedisUnavailableError(ApiError):
         )
 
 
+class LogUnavailableError(ApiError):
+    """Kafka did not answer in time, or is not configured."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            503,
+            "kafka_unavailable",
+            f"Kafka does not answer ({cause}); its topics are read again once it does",
+            headers={"Retry-After": "2"},
+        )
+
+
 def json_response(
     body: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:

@@ -26,7 +26,7 @@ class Admission:
     def __init__(self, most: int) -> None:
         self._most = most
         self._admitted = 0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="admitted")
 
     @contextmanager
     def admitted(self) -> Iterator[None]:

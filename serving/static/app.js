@@ -1,180 +1,197 @@
 // The live page: what the API says, drawn some times a second.
 
-import { follow, get } from "./api.js";
-import { HistoryChart } from "./chart.js";
-import { byId, element, number, setText } from "./format.js";
-import { showHealth, showInterrupted, showModels, showQuality, showUnreachable } from "./panels.js";
-import { ScoreTable } from "./table.js";
+import { follow, get, Refused, repeat, scorePath } from "./api.js";
+import * as events from "./events.js";
+import { byId, element, fill, plainWords, setText } from "./format.js";
+import * as headline from "./headline.js";
+import * as health from "./health.js";
+import * as market from "./market.js";
+import * as models from "./models.js";
+import * as colours from "./palette.js";
+import * as quality from "./quality.js";
+import * as scores from "./scores.js";
+import { Series } from "./series.js";
+import * as symbols from "./symbols.js";
+import { change, onView, RANGES, view } from "./view.js";
 
-const KEPT_POINTS = 900;
 const DRAW_MS = 250;
+const QUALITY_POINTS = 720;
 
-const states = new Map(); // symbol -> {latest, scoredAt, points}
-const target = { name: null, kind: "classification", threshold: null, staleAfter: 30000 };
+const target = { name: null, kind: "classification", threshold: null, provenance: null };
 let version = null;
-let selected = null;
+let listed = [];
+let series = null;
 let dirty = true;
-let arrivals = [];
 
-const table = new ScoreTable(select);
-const chart = new HistoryChart(byId("chart"), byId("readout"));
+colours.start();
 
-/**
- * Take a prediction over. What comes over the stream is the newest by its place in the log, whatever
- * a clock says; an answer may be older than what the stream brought while it was under way.
- */
-function take(prediction, scoredAt, askedAt = Infinity) {
-  let state = states.get(prediction.symbol);
-  if (!state) {
-    state = { latest: prediction, scoredAt, aheadMs: 0, arrivedAt: 0, points: [] };
-    states.set(prediction.symbol, state);
-  }
-  const known = state.latest;
-  const isLater = prediction.partition === known.partition && prediction.offset >= known.offset;
-  if (!isLater && askedAt < state.arrivedAt) return;
-  state.latest = prediction;
-  state.scoredAt = scoredAt;
-  if (askedAt === Infinity) state.arrivedAt = performance.now();
-  const last = state.points.at(-1);
-  if (!last || !isSame(last, prediction)) state.points.push(prediction);
-  if (state.points.length > KEPT_POINTS * 1.2) state.points.splice(0, state.points.length - KEPT_POINTS);
-  dirty = true;
+function useSeries() {
+  if (view.symbol === null || target.name === null) return null;
+  if (!series?.is(view.symbol, target.name, view.range)) series = new Series(view.symbol, target.name, view.range);
+  return series;
 }
 
-function isSame(one, other) {
-  return one.partition === other.partition && one.offset === other.offset;
-}
-
-async function select(symbol) {
-  selected = symbol;
-  table.select(symbol);
-  byId("chart-title").textContent = `History of ${symbol}`;
-  dirty = true;
-  await loadHistory(symbol, KEPT_POINTS);
-}
-
-async function loadHistory(symbol, limit) {
+async function loadSeries() {
+  const asked = useSeries();
+  if (!asked) return 300;
+  let answer;
   try {
-    const { points } = await get(`scores/${encodeURIComponent(symbol)}/history?limit=${limit}`);
-    const state = states.get(symbol);
-    if (!state) return;
-    const newest = points.at(-1);
-    const at = newest ? state.points.findIndex((point) => isSame(point, newest)) : -1;
-    const later = at >= 0 ? state.points.slice(at + 1) : state.points.filter((point) => !newest
-      || point.partition !== newest.partition || point.offset > newest.offset);
-    state.points = [...points, ...later];
-    dirty = true;
-  } catch {
-    // The stream goes on; the health indicator says what is wrong.
+    answer = await get(scorePath("series", asked.symbol), {
+      target: asked.target, seconds: asked.range.seconds, step_s: asked.step, after: asked.revision,
+    });
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) setText(byId("market-empty"), `${asked.symbol} has no score. Choose a symbol of the list.`);
+    throw error;
   }
-}
-
-async function loadScores() {
-  const known = new Set(states.keys());
-  const askedAt = performance.now();
-  const { scores, simulated } = await get("scores");
-  for (const view of scores) {
-    take(view, Date.now() - view.age_ms, askedAt);
-    states.get(view.symbol).aheadMs = view.clock_ahead_ms;
+  if (asked !== series) return 0;
+  const isWhole = asked.take(answer);
+  if (asked.wantedStep() !== asked.step) {
+    // The one that is shown stays until the other has something to show.
+    const next = new Series(asked.symbol, asked.target, asked.range, asked.wantedStep());
+    next.take(await get(scorePath("series", next.symbol), {
+      target: next.target, seconds: next.range.seconds, step_s: next.step, after: 0,
+    }));
+    if (asked === series) series = next;
   }
-  byId("simulated").hidden = !simulated;
-  if (selected === null && scores.length) select(scores[0].symbol);
-  const fresh = scores.filter((view) => !known.has(view.symbol)).slice(0, 40);
-  for (const view of fresh) if (view.symbol !== selected) loadHistory(view.symbol, 90);
+  setText(byId("source"), asked.source === "redis" ? "Kafka cannot be read: sampled scores of Redis, without quotes and outcomes"
+    : asked.skipped ? `${asked.skipped.toLocaleString("en-US")} messages were passed over` : asked.complete ? "" : "reading the log…");
+  dirty = true;
+  return isWhole && asked.complete ? undefined : 50;
 }
 
 function showVersion(report) {
   version = report;
-  target.staleAfter = report.stale_after_s * 1000;
+  scores.overall.staleAfterMs = report.stale_after_s * 1000;
   setText(byId("version"), `${report.version} · feature set ${report.feature_set}`);
-  const choice = byId("target");
   const names = Object.keys(report.targets);
-  if (choice.options.length !== names.length) {
-    choice.replaceChildren(...names.map((name) => element("option", { value: name, text: name.replaceAll("_", " ") })));
-    target.name = names[0];
-    loadQuality().catch(() => {});
-  }
-  const model = report.targets[target.name];
-  target.kind = model?.kind ?? (target.name === "forward_return" ? "regression" : "classification");
+  fill(byId("target"), names.join(), () => names.map((name) => element("option", { value: name, text: plainWords(name) })));
+  const name = names.includes(view.target) ? view.target : names[0];
+  const isNew = target.name !== name;
+  const model = report.targets[name];
+  target.name = name;
+  target.kind = model?.kind ?? (name === "forward_return" ? "regression" : "classification");
   target.threshold = model?.threshold ?? null;
-  setText(byId("tile-champion"), model ? model.model : "none yet");
-  const data = { simulated: "trained on simulated data", builtin: "built-in baseline" };
-  setText(byId("tile-provenance"), model
-    ? `${model.variant}, ${data[model.provenance] ?? `trained on ${model.provenance} data`}` : "");
+  target.provenance = model?.provenance ?? null;
+  byId("target").value = name;
+  if (view.target !== name) change({ target: name });
+  if (isNew) reload();
   dirty = true;
+}
+
+async function loadScores() {
+  await scores.load();
+  byId("simulated").hidden = scores.overall.simulated !== true;
+  if (view.symbol === null && scores.states.size) change({ symbol: [...scores.states.keys()].sort()[0] });
+  dirty = true;
+  return scores.states.size ? undefined : 1000;
+}
+
+async function loadModels() {
+  listed = (await get("models")).models;
+  if (target.name) models.show(listed, target.name);
+}
+
+async function loadQuality() {
+  if (!target.name) return 300;
+  const asked = target.name;
+  const { points } = await get("quality", { target: asked, limit: QUALITY_POINTS });
+  if (asked === target.name) quality.show(points, models.champion(listed, asked));
+  return undefined;
 }
 
 function draw() {
   const now = Date.now();
-  arrivals = arrivals.filter((time) => now - time < 5000);
-  setText(byId("tile-rate"), number(arrivals.length / 5, 1));
-  setText(byId("tile-symbols"), String(states.size));
-  const alerts = [...states.values()].filter((state) => state.latest.scores[target.name]?.decision === true);
-  setText(byId("tile-alerts"), target.kind === "regression" ? "–" : String(alerts.length));
-  if (target.name === null) return;
-  table.render(states, target, now);
-  if (dirty) chart.draw(selected, states.get(selected)?.points ?? [], target);
+  setText(byId("rate"), `${scores.perSecond().toFixed(1)} updates/s`);
+  if (view.paused) return;
+  symbols.draw(target, now);
+  headline.draw(target, series, now);
+  if (!dirty || document.hidden) return;
   dirty = false;
+  const found = useSeries();
+  if (!found) return;
+  market.draw(found);
+  events.draw(found);
 }
 
-/** Repeat a load for ever; one that fails is tried again, whatever it was. */
-function repeat(load, milliseconds, onFailure = () => {}) {
-  const run = async () => {
-    try {
-      await load();
-    } catch (error) {
-      onFailure(error);
-    }
-    setTimeout(run, milliseconds);
-  };
-  return run();
+function controls() {
+  byId("ranges").replaceChildren(...RANGES.map((range) => {
+    const button = element("button", { type: "button", text: range.label, "aria-pressed": String(range === view.range) });
+    button.addEventListener("click", () => change({ range, zoom: null }));
+    return button;
+  }));
+  byId("candles").setAttribute("aria-pressed", String(view.candles));
+  byId("pause").setAttribute("aria-pressed", String(view.paused));
+  setText(byId("pause"), view.paused ? "Resume" : "Pause");
+  byId("unzoom").hidden = view.zoom === null;
 }
 
-function themed() {
-  const dark = document.documentElement.dataset.theme
-    ? document.documentElement.dataset.theme === "dark"
-    : matchMedia("(prefers-color-scheme: dark)").matches;
-  byId("theme").textContent = dark ? "Light" : "Dark";
-  return dark;
+/** Move or scale the part of time that is shown: `by` of its length, `factor` times as long. */
+function move(by, factor = 1) {
+  const part = market.shown();
+  if (!part) return;
+  const length = part.to - part.from;
+  const middle = (part.from + part.to) / 2 + by * length;
+  const half = Math.max((length * factor) / 2, 5);
+  change({ zoom: { from: middle - half, to: middle + half } });
 }
 
-byId("theme").addEventListener("click", () => {
-  const chosen = themed() ? "light" : "dark";
-  document.documentElement.dataset.theme = chosen;
-  try {
-    localStorage.setItem("voltick-theme", chosen);
-  } catch {
-    // Storage is refused: the choice lasts as long as the page.
-  }
-  themed();
-  dirty = true;
-  loadQuality().catch(() => {});
-});
+const KEYS = {
+  ArrowLeft: () => move(-0.25), ArrowRight: () => move(0.25), "+": () => move(0, 0.5), "=": () => move(0, 0.5),
+  "-": () => move(0, 2), 0: () => change({ zoom: null }), Escape: () => change({ zoom: null }), p: () => change({ paused: !view.paused }),
+  c: () => change({ candles: !view.candles }),
+};
 
 byId("target").addEventListener("change", (event) => {
-  target.name = event.target.value;
+  change({ target: event.target.value });
   showVersion(version);
-  loadQuality().catch(() => {});
 });
-window.addEventListener("resize", () => { dirty = true; });
+byId("candles").addEventListener("click", () => change({ candles: !view.candles }));
+byId("pause").addEventListener("click", () => change({ paused: !view.paused }));
+byId("unzoom").addEventListener("click", () => change({ zoom: null }));
+byId("zoom-in").addEventListener("click", () => move(0, 0.5));
+byId("zoom-out").addEventListener("click", () => move(0, 2));
+byId("earlier").addEventListener("click", () => move(-0.5));
+byId("later").addEventListener("click", () => move(0.5));
+byId("market").addEventListener("keydown", (event) => {
+  if (event.target.closest("select, input") || event.ctrlKey || event.metaKey || !KEYS[event.key]) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
 
-async function loadQuality() {
-  if (target.name) showQuality((await get(`quality?target=${encodeURIComponent(target.name)}&limit=1`)).points);
-}
+onView((changed) => {
+  controls();
+  dirty = true;
+  if (changed.has("symbol") || changed.has("range")) reloadSeries();
+  if (changed.has("target") && version && view.target !== target.name) showVersion(version);
+  draw();
+});
+colours.onColours(() => { dirty = true; });
 
-themed();
+controls();
+symbols.start(() => symbols.draw(target, Date.now()));
 repeat(async () => showVersion(await get("version")), 5000);
 repeat(loadScores, 5000);
-repeat(async () => showHealth(await get("health")), 5000, showUnreachable);
-repeat(async () => showModels((await get("models")).models), 15000);
-repeat(loadQuality, 5000);
+repeat(async () => health.show(await get("health")), 5000, health.unreachable);
+const reloadModels = repeat(loadModels, 10000);
+const reloadQuality = repeat(loadQuality, 5000);
+const reloadSeries = repeat(loadSeries, 1000);
+function reload() {
+  reloadModels();
+  reloadQuality();
+  reloadSeries();
+}
 follow(
   (prediction) => {
-    const now = Date.now();
-    arrivals.push(now);
     // What arrives was scored just now; its age is counted by this machine's own clock.
-    take(prediction, now);
+    scores.take(prediction, Date.now());
+    if (prediction.symbol === series?.symbol) {
+      series.add(prediction);
+      dirty = true;
+    }
   },
-  (open) => { if (!open) showInterrupted(); },
+  (open) => {
+    if (open) reload();
+    else health.interrupted();
+  },
 );
 setInterval(draw, DRAW_MS);

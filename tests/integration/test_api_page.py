@@ -1,5 +1,9 @@
 """The live page in a real browser; skipped where none is installed."""
 
+import json
+import time
+
+import httpx
 import msgspec
 import pytest
 
@@ -8,11 +12,12 @@ from schemas import topics
 from schemas.predictions import TargetScore
 from schemas.quality import ModelQuality, QualityPoint, ReliabilityBin
 from tests.support.api import api, prediction, write
-from tests.support.browser import browser, chromium
+from tests.support.browser import Page, browser, chromium
 from tests.support.models import publish_tiny
 from tests.support.polling import until
 
 EVIL = "<img src=x onerror=alert(1)>"
+SPIKE = "volatility_spike"
 
 
 @pytest.fixture
@@ -22,60 +27,68 @@ def page(tmp_path):
         yield opened
 
 
+def complaints(page: Page) -> list[str]:
+    """What the page complains about but a failing health check, which is a 503."""
+    return [text for text in page.complaints if "503" not in text]
+
+
+def champion(tmp_path) -> str:
+    store = ModelStore(tmp_path / "models")
+    ref = publish_tiny(store, 0.25, provenance="simulated")
+    store.move(SPIKE, champion=ref, by="test", allow_simulated=True)
+    return ref
+
+
+def scored(database, symbol: str, score: float, offset: int, **fields) -> None:
+    own = TargetScore(score=score, decision=score > 0.5, model="m", version="v", variant="tiny")
+    own = msgspec.structs.replace(own, **fields.pop("own", {}))
+    write(database, prediction(symbol, offset=offset, scores={SPIKE: own}, **fields))
+
+
 def test_page_shows_scores_as_they_come_and_runs_no_foreign_markup(
     page, tmp_path, valkey, database
 ):
-    store = ModelStore(tmp_path / "models")
-    ref = publish_tiny(store, 0.25, provenance="simulated")
-    store.move("volatility_spike", champion=ref, by="test", allow_simulated=True)
+    ref = champion(tmp_path)
     name, version = ref.split("@")
-
-    def scored(symbol: str, score: float, offset: int) -> None:
-        own = TargetScore(
-            score=score, decision=score > 0.5, model=name, version=version, variant="tiny"
-        )
-        made = prediction(
-            symbol, venue="simulator", offset=offset, scores={"volatility_spike": own}
-        )
-        write(database, made)
-
+    own = {"model": name, "version": version}
     reliability = [ReliabilityBin(low=0, high=0.1, count=9, mean_score=0.05, truth_rate=0.06)]
     quality = ModelQuality(
         model=ref, role="champion", count=9, pr_auc=0.3125, reliability=reliability
     )
-    point = QualityPoint(
-        target="volatility_spike", kind="classification", ts_ns=2, from_ns=1, models=[quality]
-    )
-    database.xadd(topics.quality_key("volatility_spike"), {"message": msgspec.json.encode(point)})
+    point = QualityPoint(target=SPIKE, kind="classification", ts_ns=2, from_ns=1, models=[quality])
+    database.xadd(topics.quality_key(SPIKE), {"message": msgspec.json.encode(point)})
     for offset in range(50):
-        scored("BTC-USD", 0.1 + offset / 1000, offset)
-        scored(EVIL, 0.2, offset)
+        scored(database, "BTC-USD", 0.1 + offset / 1000, offset, own=own, venue="simulator")
+        scored(database, EVIL, 0.2, offset, venue="simulator")
 
     with api(tmp_path, valkey.url, feed="simulate") as address:
         page.open(address)
-        until(lambda: "0.149" in page.text("#scores"), "the first scores")
-        assert EVIL in page.text("#scores")
-        assert page.evaluate("document.querySelectorAll('#scores img').length") == 0
+        until(lambda: "0.149" in page.text("#symbols"), "the first scores")
+        assert EVIL in page.text("#symbols")
+        assert page.evaluate("document.querySelectorAll('#symbols img').length") == 0
         until(lambda: "SIMULATED" in page.text("#simulated"), "the banner")
-        until(lambda: ref in page.text("#tile-champion"), "the champion")
         until(lambda: "0.313" in page.text("#quality"), "live quality")
         until(lambda: "failing: kafka" in page.text("#health-word"), "health")
-        until(lambda: ref in page.text("#models"), "the models")
+        until(lambda: "KAFKA_BOOTSTRAP_SERVERS" in page.text("#trouble"), "what to do")
 
-        scored("BTC-USD", 0.777, 51)
-        until(lambda: "0.777" in page.text("#scores"), "a score from the stream")
-        assert "alert" in page.text("#scores")
-        until(lambda: page.text("#tile-alerts") == "1", "the count of alerts")
-        page.evaluate("document.querySelectorAll('#scores tbody th button')[1].click()")
-        until(lambda: "BTC-USD" in page.text("#chart-title"), "the history of the chosen symbol")
-        until(lambda: "0.777" in page.text("#readout"), "the plot")
-        drawn = "[...chart.getContext('2d').getImageData(0, 0, chart.width, 300).data]"
-        assert page.evaluate(f"new Set({drawn}).size") > 10
+        page.evaluate("document.querySelectorAll('.symbol')[1].click()")
+        until(lambda: "BTC-USD" in page.text("#symbol"), "the chosen symbol")
+        until(lambda: page.attribute("#champion", "title") == ref, "the champion's whole name")
+        assert ref not in page.text("#champion")
+        assert page.attribute("#models tbody th", "title") == ref
+        scored(database, "BTC-USD", 0.777, 51, own=own, venue="simulator")
+        until(lambda: page.text("#score") == "0.777", "a score from the stream")
+        until(lambda: "alert" in page.text("#verdict"), "the verdict")
+        until(lambda: "score 0.777" in page.text("#score-readout"), "the chart's readout")
+        until(lambda: "open" in page.text("#events"), "the alert in the list")
+        drawn = """(() => { const canvas = document.querySelector('#score-chart canvas');
+            const context = canvas.getContext('2d');
+            const { width, height } = canvas;
+            return new Set(context.getImageData(0, 0, width, height).data).size; })()"""
+        until(lambda: page.evaluate(drawn) > 10, "the plot")
         page.evaluate("theme.click()")
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-        # The failing health check is a 503, which the browser notes by itself.
-        page.complaints = [text for text in page.complaints if "503" not in text]
-        assert page.complaints == []
+        assert complaints(page) == []
 
 
 def test_documentation_renders_without_the_network(page, tmp_path, valkey):
@@ -86,15 +99,143 @@ def test_documentation_renders_without_the_network(page, tmp_path, valkey):
 
 
 def test_page_goes_by_the_log_and_names_a_clock_that_is_ahead(page, tmp_path, valkey, database):
-    def scored(score: float, offset: int, age_s: float) -> None:
-        own = TargetScore(score=score, decision=False, model="m", version="v", variant="tiny")
-        write(database, prediction(offset=offset, age_s=age_s, scores={"volatility_spike": own}))
-
-    scored(0.111, 1, -60.0)
+    scored(database, "BTC-USD", 0.111, 1, age_s=-60.0)
     with api(tmp_path, valkey.url, api_root_path="/voltick") as address:
         page.open(f"{address}/voltick/")
-        until(lambda: "0.111" in page.text("#scores"), "the first score")
-        until(lambda: "clock ahead" in page.text("#scores"), "the clock to be named")
-        scored(0.222, 2, 5.0)  # later in the log, earlier by its time
-        until(lambda: "0.222" in page.text("#scores"), "the later score")
-        until(lambda: "clock ahead" not in page.text("#scores"), "the clock to be right again")
+        until(lambda: "0.111" in page.text("#symbols"), "the first score")
+        until(lambda: "clock ahead" in page.text("#symbols"), "the clock to be named")
+        # Later in the log, earlier by its time.
+        scored(database, "BTC-USD", 0.222, 2, age_s=5.0)
+        until(lambda: "0.222" in page.text("#symbols"), "the later score")
+        until(lambda: "clock ahead" not in page.text("#symbols"), "the clock to be right again")
+
+
+def test_what_the_page_says_is_what_the_api_says(page, tmp_path, valkey, database):
+    for offset in range(120):
+        scored(
+            database,
+            "BTC-USD",
+            offset / 1000,
+            offset,
+            own={"shadow": {"zscore@20260101T000000Z-ab": offset / 2000}},
+            price=64_000 + offset / 4,
+            mid=64_000 + offset / 4,
+            age_s=120 - offset,
+        )
+    with api(tmp_path, valkey.url) as address, httpx.Client(base_url=address) as client:
+        page.open(address)
+        until(lambda: "0.119" in page.text("#score"), "the newest score")
+        said = client.get("/scores/BTC-USD").json()
+        assert page.text("#price") == f"{said['price']:,.2f}"
+        assert page.text("#score") == f"{said['scores'][SPIKE]['score']:.3f}"
+        until(lambda: "0.119" in page.text("#score-readout"), "the chart")
+        series = client.get("/series/BTC-USD", params={"seconds": 3600, "step_s": 1}).json()
+        page.evaluate(
+            "import(document.querySelector('script[type=module]').src.replace('app.js',"
+            "'market.js')).then((market) => { window.market_ = market; })"
+        )
+        until(lambda: page.evaluate("window.market_?.current().step === 1"), "the finer steps")
+        for column in ("close", "mid", "score", "alert", "trades"):
+            drawn = json.loads(page.evaluate(f"JSON.stringify(market_.current().columns.{column})"))
+            assert drawn == series["columns"][column], column
+        assert page.evaluate("market_.current().ts.join()") == ",".join(
+            map(str, series["columns"]["ts_s"])
+        )
+        assert "0.060" in page.text("#score-readout")  # the challenger, to three digits
+
+
+def test_a_link_keeps_symbol_target_range_and_part(page, tmp_path, valkey, database):
+    for symbol in ("BTC-USD", "ETH-USD"):
+        for offset in range(60):
+            scored(database, symbol, 0.1, offset, age_s=60 - offset)
+    with api(tmp_path, valkey.url) as address:
+        page.open(f"{address}/#symbol=ETH-USD&target=forward_return&range=900&style=candles")
+        until(lambda: "ETH-USD" in page.text("#symbol"), "the symbol of the link")
+        assert page.evaluate("target.value") == "forward_return"
+        assert page.evaluate("candles.getAttribute('aria-pressed')") == "true"
+        assert page.text("#ranges [aria-pressed=true]") == "15 min"
+        page.evaluate("document.querySelector('#ranges button').click()")
+        page.evaluate("document.querySelector('.symbol').click()")
+        until(lambda: "symbol=BTC-USD" in page.evaluate("location.hash"), "the address")
+        assert "range=300" in page.evaluate("location.hash")
+        until(lambda: page.evaluate("!document.getElementById('market-charts').hidden"), "charts")
+        page.evaluate("document.getElementById('zoom-in').click()")
+        until(lambda: "from=" in page.evaluate("location.hash"), "the part in the address")
+        page.evaluate("unzoom.click()")
+        assert "from=" not in page.evaluate("location.hash")
+
+
+def test_five_hundred_symbols_make_a_dozen_rows_and_no_stall(page, tmp_path, valkey, database):
+    def burst(offset: int) -> None:
+        for number in range(500):
+            scored(database, f"S{number:03d}-USD", 0.1, offset)
+
+    burst(1)
+    with api(tmp_path, valkey.url) as address:
+        page.open(address)
+        until(lambda: page.text("#symbols-count") == "500", "all symbols")
+        page.evaluate(
+            "window.longest = 0; new PerformanceObserver((list) => { for (const each of"
+            " list.getEntries()) longest = Math.max(longest, each.duration); })"
+            ".observe({type: 'longtask'})"
+        )
+        for offset in range(2, 5):
+            burst(offset)
+        assert page.evaluate("document.querySelectorAll('.symbol').length") < 40
+        page.evaluate("symbols.scrollTop = 1e6")
+        until(lambda: "S499-USD" in page.text("#symbols"), "the end of the list")
+        page.evaluate("filter.value = 's123'; filter.dispatchEvent(new Event('input'))")
+        until(lambda: page.text("#symbols-count") == "1 of 500", "the filter")
+        assert "S123-USD" in page.text("#symbols")
+        # A second is far from what it takes, and far from what a busy machine adds.
+        assert page.evaluate("longest") < 1000
+
+
+def test_a_server_that_restarts_is_joined_again(page, tmp_path, valkey, database):
+    scored(database, "BTC-USD", 0.111, 1)
+    with api(tmp_path, valkey.url) as address:
+        page.open(address)
+        until(lambda: "0.111" in page.text("#score"), "the first score")
+        port = int(address.rpartition(":")[2])
+    until(lambda: "does not answer" in page.text("#trouble"), "the page to notice", 40)
+    scored(database, "BTC-USD", 0.222, 2)
+    with api(tmp_path, valkey.url, port=port):
+        until(lambda: "0.222" in page.text("#score"), "the score of meanwhile", 40)
+        scored(database, "BTC-USD", 0.333, 3)
+        until(lambda: "0.333" in page.text("#score"), "the stream", 40)
+        until(lambda: "does not answer" not in page.text("#trouble"), "the trouble to be over", 40)
+
+
+def test_a_tab_that_slept_catches_up(page, tmp_path, valkey, database):
+    for offset in range(30):
+        scored(database, "BTC-USD", 0.1, offset, age_s=60 - offset)
+    with api(tmp_path, valkey.url) as address:
+        page.open(address)
+        until(lambda: "score 0.100" in page.text("#score-readout"), "the chart")
+        # As a browser does to a tab behind others: no timers, and an event when it is seen again.
+        page.evaluate(
+            "Object.defineProperty(document, 'hidden', {get: () => window.asleep === true,"
+            " configurable: true}); window.asleep = true; dispatchEvent(new Event('blur'))"
+        )
+        page.call(
+            "Network.emulateNetworkConditions",
+            offline=True,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
+        for offset in range(30, 50):
+            scored(database, "BTC-USD", 0.4, offset, age_s=60 - offset)
+        time.sleep(1)
+        page.call(
+            "Network.emulateNetworkConditions",
+            offline=False,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
+        page.evaluate(
+            "window.asleep = false; document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        until(lambda: "score 0.400" in page.text("#score-readout"), "what was missed", 40)
+        assert page.text("#score") == "0.400"

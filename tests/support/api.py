@@ -32,9 +32,9 @@ def settings_for(folder: Path, redis_url: str, **fields) -> Settings:
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
-    """Serve ``app`` from a thread; yield its address."""
-    listener = listen("127.0.0.1", 0, setting="VOLTICK_API")
+def running(app: FastAPI, port: int = 0) -> Iterator[str]:
+    """Serve ``app`` from a thread, on any free port by default; yield its address."""
+    listener = listen("127.0.0.1", port, setting="VOLTICK_API")
     listener.setblocking(False)
     port = listener.getsockname()[1]
     server = Server(
@@ -58,9 +58,9 @@ def running(app: FastAPI) -> Iterator[str]:
 
 
 @contextmanager
-def api(folder: Path, redis_url: str, **fields) -> Iterator[str]:
+def api(folder: Path, redis_url: str, *, port: int = 0, **fields) -> Iterator[str]:
     """Serve the API over this Redis; yield its address."""
-    with running(create_app(settings_for(folder, redis_url, **fields))) as address:
+    with running(create_app(settings_for(folder, redis_url, **fields)), port) as address:
         yield address
 
 

@@ -74,6 +74,11 @@ class Page:
             self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
         )
 
+    def attribute(self, selector: str, name: str) -> str:
+        """Return an attribute of the first element that fits, empty without one."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        return str(self.evaluate(f"{found}?.getAttribute({json.dumps(name)}) ?? ''"))
+
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Page]:

@@ -1,0 +1,244 @@
+"""Reads of parts of partitions, each for a bounded time."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from serving.http.problems import LogUnavailableError
+
+ANSWER_LIMIT_S = 2.0
+_GROUP = "voltick-api"  # required by the client; it is never joined
+_BATCH = 2000
+_WAIT_S = 0.05
+_END = KafkaError._PARTITION_EOF  # noqa: SLF001 (librdkafka's name of its own event)
+_UNKNOWN = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+)
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message: its offset, its Kafka timestamp in milliseconds, key and value."""
+
+    offset: int
+    at_ms: int
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Offsets [start, stop) of a partition; without ``stop`` as far as it goes."""
+
+    place: Place
+    start: int
+    stop: int | None = None
+
+
+@dataclass(slots=True)
+class Found:
+    """What was read of a part.
+
+    Attributes
+    ----------
+    next_offset
+        Where to go on.
+    whole
+        The part's end was reached.
+    """
+
+    next_offset: int
+    records: list[Record] = field(default_factory=list)
+    whole: bool = False
+
+
+class LogReader:
+    """A consumer that is told what to read; not for two threads at once.
+
+    Parameters
+    ----------
+    config
+        ``Settings.kafka_config()``.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self, config: Mapping[str, str | int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        silent = logging.getLogger("voltick.librdkafka")
+        silent.disabled = True
+        self._options: dict[str, Any] = {
+            "logger": silent,
+            "error_cb": _ignore,
+            "group.id": _GROUP,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.min.bytes": 1,
+            "fetch.wait.max.ms": 50,
+            "fetch.error.backoff.ms": 50,
+            "fetch.queue.backoff.ms": 5,
+            "fetch.message.max.bytes": 1 << 20,
+            "queued.max.messages.kbytes": 8 << 10,
+            "socket.timeout.ms": int(ANSWER_LIMIT_S * 1000),
+            **config,
+        }
+        self._clock = clock
+        self._consumer: Consumer | None = None
+        self._positions: dict[Place, int] = {}
+
+    def partitions(self) -> dict[str, int]:
+        """Return how many partitions each topic has.
+
+        Raises
+        ------
+        LogUnavailableError
+            The broker does not answer.
+        """
+        found = self._asked(lambda consumer: consumer.list_topics(timeout=ANSWER_LIMIT_S))
+        return {name: len(topic.partitions) for name, topic in found.topics.items()}
+
+    def bounds(self, place: Place) -> tuple[int, int]:
+        """Return the first offset and the one behind the last.
+
+        Raises
+        ------
+        LogUnavailableError
+            The broker does not answer.
+        """
+        where = TopicPartition(*place)
+
+        def ask(consumer: Consumer) -> tuple[int, int]:
+            low, high = consumer.get_watermark_offsets(where, timeout=ANSWER_LIMIT_S)
+            return int(low), int(high)
+
+        found: tuple[int, int] = self._asked(ask)
+        return found
+
+    def tail(self, place: Place, messages: int, limit_s: float) -> list[Record]:
+        """Return about the last ``messages`` of a partition, oldest first."""
+        low, high = self.bounds(place)
+        if high <= low:
+            return []
+        part = Part(place, max(low, high - messages), high)
+        return self.read([part], limit_s)[place].records
+
+    def read(self, parts: Sequence[Part], limit_s: float) -> dict[Place, Found]:
+        """Read parts side by side, one of each partition, until all end or the time is up.
+
+        A part without an end also counts as read where nothing more is at hand.
+
+        Raises
+        ------
+        LogUnavailableError
+            The broker refuses, or cannot be reached.
+        """
+        found = {part.place: Found(part.start) for part in parts}
+        stops = {part.place: part.stop for part in parts}
+        for part in parts:
+            found[part.place].whole = part.stop is not None and part.start >= part.stop
+        left = {place for place, each in found.items() if not each.whole}
+        # A part that goes on where the last read of its partition ended has nothing to seek.
+        follows = all(self._positions.get(part.place) == part.start for part in parts)
+        deadline_s = self._clock() + limit_s
+        try:
+            self._assign([part for part in parts if part.place in left], follows=follows)
+            while left and self._clock() < deadline_s:
+                messages = self._consumed()
+                if not messages and follows:
+                    break
+                for message in messages:
+                    self._take(message, found, stops, left)
+        except KafkaException as error:
+            self.close()
+            raise _unavailable(error) from None
+        return found
+
+    def close(self) -> None:
+        """Hang up; the next read connects anew."""
+        consumer, self._consumer = self._consumer, None
+        self._positions.clear()
+        if consumer is not None:
+            consumer.close()
+
+    def _assign(self, parts: Sequence[Part], *, follows: bool) -> None:
+        if follows and len(parts) == len(self._positions):
+            return
+        self._positions = {part.place: part.start for part in parts}
+        self._open().assign([TopicPartition(*part.place, part.start) for part in parts])
+
+    def _consumed(self) -> list[Any]:
+        messages: list[Any] = self._open().consume(_BATCH, _WAIT_S)
+        return messages
+
+    def _take(
+        self,
+        message: Any,
+        found: dict[Place, Found],
+        stops: Mapping[Place, int | None],
+        left: set[Place],
+    ) -> None:
+        place = (str(message.topic()), int(message.partition()))
+        error = message.error()
+        if error is not None:
+            stop = stops.get(place)
+            if error.code() == _END:
+                # The embedded broker may answer with nothing while it is busy, which looks the
+                # same but for the offset.
+                if stop is None or int(message.offset()) >= stop:
+                    self._end(place, found, left)
+                return
+            if error.code() in _UNKNOWN:
+                self._end(place, found, left)
+                return
+            raise KafkaException(error)
+        offset = int(message.offset())
+        self._positions[place] = offset + 1
+        part, stop = found.get(place), stops.get(place)
+        if part is None:
+            return
+        if stop is None or offset < stop:
+            at_ms = int(message.timestamp()[1])
+            record = Record(offset, at_ms, message.key() or b"", message.value() or b"")
+            part.records.append(record)
+            part.next_offset = offset + 1
+        if stop is not None and offset >= stop - 1:
+            self._end(place, found, left)
+
+    def _end(self, place: Place, found: dict[Place, Found], left: set[Place]) -> None:
+        if place in found:
+            found[place].whole = True
+            left.discard(place)
+
+    def _open(self) -> Consumer:
+        if self._consumer is None:
+            self._consumer = Consumer(self._options)
+        return self._consumer
+
+    def _asked(self, ask: Callable[[Consumer], Any]) -> Any:
+        try:
+            return ask(self._open())
+        except KafkaException as error:
+            self.close()
+            raise _unavailable(error) from None
+
+
+def _unavailable(error: KafkaException) -> LogUnavailableError:
+    reason = error.args[0]
+    return LogUnavailableError(reason.str() if hasattr(reason, "str") else str(reason))
+
+
+def _ignore(_error: object) -> None:
+    """Drop what librdkafka reports; the call that fails raises."""
