@@ -20,6 +20,8 @@ class FeedName(StrEnum):
     COINBASE_EXCHANGE = "coinbase-exchange"
     COINBASE_ADVANCED = "coinbase-advanced"
     BINANCE = "binance"
+    COINBASE_REST = "coinbase-rest"
+    BINANCE_REST = "binance-rest"
     SIMULATE = "simulate"
 
 

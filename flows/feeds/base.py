@@ -56,6 +56,8 @@ class ParsedFrame(msgspec.Struct, gc=False):
     sent_ns
         The venue's clock when it sent the frame, nanoseconds since the UNIX epoch; None where only
         the ticks have times.
+    polled
+        The frame is an answer over HTTP: its ticks are older than it.
     """
 
     ticks: Sequence[Tick] = ()
@@ -67,6 +69,7 @@ class ParsedFrame(msgspec.Struct, gc=False):
     complete: bool = False
     replayed: Tick | None = None
     sent_ns: int | None = None
+    polled: bool = False
 
 
 class Parser(Protocol):

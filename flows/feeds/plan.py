@@ -8,7 +8,7 @@ from flows.errors import FeedError
 from flows.feeds.base import Feed
 from flows.feeds.binance.client import MAX_SYMBOLS
 from flows.feeds.protocol import Limits
-from flows.feeds.registry import LIVE, open_feed
+from flows.feeds.registry import LIVE, POLLED, open_feed
 from schemas.feeds import FEEDS, FeedName, split_feeds
 
 OpenFeed = Callable[[], Feed]
@@ -35,6 +35,7 @@ class FeedOptions:
     url: str | None = None
     urls: Mapping[str, str | None] = field(default_factory=dict)
     limits: Limits | None = None
+    poll_interval_s: float = 1.0
     simulate_rate_hz: float = 50.0
     simulate_seed: int = 7
     speed: float | None = 1.0
@@ -64,6 +65,13 @@ def plan_feeds(spec: str, options: FeedOptions) -> dict[str, OpenFeed]:
         )
         raise FeedError(message)
     live = [name for name in names if name in LIVE]
+    if options.url is not None and not live and set(names) & set(POLLED):
+        polled = next(name for name in names if name in POLLED)
+        message = (
+            f"VOLTICK_FEED_URL is a WebSocket address, and {polled} needs none; set"
+            f" {url_variable(polled)} instead"
+        )
+        raise FeedError(message)
     if options.url is not None and len(live) > 1:
         message = (
             f"VOLTICK_FEED_URL is one address, and {len(live)} live feeds are named; set"
@@ -72,7 +80,7 @@ def plan_feeds(spec: str, options: FeedOptions) -> dict[str, OpenFeed]:
         raise FeedError(message)
     plan: dict[str, OpenFeed] = {}
     for name in names:
-        url = (options.urls.get(name) or options.url) if name in LIVE else None
+        url = options.urls.get(name) or (options.url if name in LIVE else None)
         parts = _connections(name, own.get(name, common))
         for number, symbols in enumerate(parts, 1):
             plan[name if number == 1 else f"{name}-{number}"] = partial(
@@ -85,6 +93,7 @@ def plan_feeds(spec: str, options: FeedOptions) -> dict[str, OpenFeed]:
                 simulate_seed=options.simulate_seed,
                 speed=options.speed,
                 loop=options.loop,
+                poll_interval_s=options.poll_interval_s,
             )
     return plan
 
@@ -113,7 +122,7 @@ def _live_name(name: str) -> str:
 
 def _connections(name: str, symbols: Sequence[str]) -> list[Sequence[str]]:
     """Return the symbols of each connection: several where one does not take them all."""
-    if name not in LIVE:
+    if name not in LIVE and name not in POLLED:
         return [symbols]
     if not symbols:
         message = f"no symbol for {name}: name some as {name}:BTC-USD in VOLTICK_SYMBOLS"

@@ -264,7 +264,7 @@ def _note_clock(clock: ClockWatch, ts_recv_ns: int | None, parsed: ParsedFrame) 
         return
     if parsed.sent_ns is not None:
         clock.note(ts_recv_ns, parsed.sent_ns)
-    elif parsed.ticks:
+    elif parsed.ticks and not parsed.polled:
         clock.note(ts_recv_ns, parsed.ticks[-1].ts_event_ns)
 
 

@@ -13,6 +13,7 @@ from flows.feeds.coinbase_advanced.client import open_advanced
 from flows.feeds.coinbase_exchange.client import URL, open_exchange
 from flows.feeds.protocol import Limits
 from flows.feeds.replay import ReplayFeed
+from flows.feeds.rest.registry import open_binance_rest, open_coinbase_rest
 from flows.feeds.simulator.feed import SimulatedFeed
 from flows.feeds.websocket import WebSocketFeed, reachable
 from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName
@@ -21,6 +22,11 @@ LIVE: Mapping[str, Callable[[Sequence[str], str | None, Limits | None], WebSocke
     FeedName.COINBASE_EXCHANGE: open_exchange,
     FeedName.COINBASE_ADVANCED: open_advanced,
     FeedName.BINANCE: open_binance,
+}
+
+POLLED: Mapping[str, Callable[[Sequence[str], str | None, float], Feed]] = {
+    FeedName.COINBASE_REST: open_coinbase_rest,
+    FeedName.BINANCE_REST: open_binance_rest,
 }
 
 
@@ -89,6 +95,7 @@ def open_feed(
     speed: float | None = 1.0,
     loop: bool = False,
     duration_s: float | None = None,
+    poll_interval_s: float = 1.0,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Feed:
     """Open a feed by name.
@@ -112,6 +119,8 @@ def open_feed(
         Of a replay: start over at the end.
     duration_s
         Of a replay or the simulator: end after this many seconds.
+    poll_interval_s
+        Of a feed that polls: time between two rounds of a symbol.
     now_ns
         Where the simulator's event time begins, nanoseconds since the UNIX epoch.
 
@@ -128,6 +137,8 @@ def open_feed(
         return ReplayFeed(path, speed=speed, loop=loop, duration_s=duration_s)
     if chosen in LIVE:
         return LIVE[chosen](symbols, feed_url, limits)
+    if chosen in POLLED:
+        return POLLED[chosen](symbols, feed_url, poll_interval_s)
     if chosen == FeedName.SIMULATE:
         return SimulatedFeed(
             symbols,

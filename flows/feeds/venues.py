@@ -7,6 +7,9 @@ from flows.feeds.base import Parser
 from flows.feeds.binance.parse import BinanceParser
 from flows.feeds.coinbase_advanced.parse import AdvancedParser, subscribes_to_trades
 from flows.feeds.coinbase_exchange.parse import ExchangeParser
+from flows.feeds.rest.messages import is_polled
+from flows.feeds.rest.parse import RestParser
+from flows.feeds.rest.registry import DIALECTS
 from flows.feeds.simulator.parse import TickParser
 from schemas.feeds import VENUES, Venue
 
@@ -33,6 +36,9 @@ def parser_for(venue: str, opening: Iterable[str] = (), *, marked: bool = True) 
     FeedError
         The venue is unknown.
     """
+    opening = list(opening)
+    if venue in DIALECTS and is_polled(opening):
+        return RestParser(DIALECTS[venue]())
     if venue == Venue.COINBASE_ADVANCED:
         return AdvancedParser(trades=subscribes_to_trades(opening), marked=marked)
     if venue == Venue.COINBASE_EXCHANGE:

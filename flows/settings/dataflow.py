@@ -44,8 +44,9 @@ class DataflowSettings(BaseModel):
         FeedName.AUTO.value,
         alias="VOLTICK_FEED",
         description="One or several, comma-separated: `auto` (live Coinbase; the simulator only on"
-        " an embedded broker), `coinbase-exchange`, `coinbase-advanced`, `binance`, `simulate` or"
-        " `replay:FILE`.",
+        " an embedded broker), `coinbase-exchange`, `coinbase-advanced`, `binance`,"
+        " `coinbase-rest`, `binance-rest`, `simulate` or `replay:PATH` (a recording, or a folder of"
+        " them).",
     )
     feed_url: WebSocketUrl | None = Field(
         None,
@@ -70,17 +71,25 @@ class DataflowSettings(BaseModel):
     coinbase_rest_url: HttpUrl | None = Field(
         None,
         alias="VOLTICK_COINBASE_REST_URL",
-        description="Another address for Coinbase Exchange's REST requests.",
+        description="Another HTTP address for Coinbase Exchange: `coinbase-rest`, backfills.",
     )
     binance_rest_url: HttpUrl | None = Field(
         None,
         alias="VOLTICK_BINANCE_REST_URL",
-        description="Another address for Binance's REST requests.",
+        description="Another HTTP address for Binance: `binance-rest`, backfills.",
     )
     yahoo_url: HttpUrl | None = Field(
         None,
         alias="VOLTICK_YAHOO_URL",
         description="Another address for Yahoo's requests.",
+    )
+    poll_interval_s: float = Field(
+        1.0,
+        alias="VOLTICK_POLL_INTERVAL_S",
+        ge=0.1,
+        le=60,
+        description="How often `coinbase-rest` and `binance-rest` ask for each symbol, as far as"
+        " the venue's request limit allows it.",
     )
     symbols: Symbols = Field(
         ("BTC-USD", "ETH-USD"),

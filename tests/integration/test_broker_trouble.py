@@ -12,7 +12,7 @@ from tests.proof.cluster import Cluster, Plan
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.tools import delete_topics
 
-pytestmark = [pytest.mark.apache, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.apache, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -125,7 +125,7 @@ class BinanceParser:
             price=trade.p,
             ts_recv_ns=frame.ts_recv_ns,
             size=positive_or_none(trade.q),
-            side=_taker(buyer_is_maker=trade.m),
+            side=taker_of(buyer_is_maker=trade.m),
             bid=bid,
             ask=ask,
             bid_size=bid_size,
@@ -135,7 +135,8 @@ class BinanceParser:
         return ParsedFrame([tick], complete=True)
 
 
-def _taker(*, buyer_is_maker: bool | None) -> Side:
+def taker_of(*, buyer_is_maker: bool | None) -> Side:
+    """Return the taker's side: 1 bought, -1 sold, 0 unknown."""
     if buyer_is_maker is None:
         return 0
     return -1 if buyer_is_maker else 1

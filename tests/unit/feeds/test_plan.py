@@ -58,6 +58,14 @@ def test_each_live_feed_has_its_own_address() -> None:
     )
 
 
+def test_a_polled_feed_has_its_own_address_and_symbols() -> None:
+    urls = {"binance-rest": "http://b", "binance": "ws://b"}
+    assert asked("binance,binance-rest", "A-B", "binance-rest:C-D", urls=urls) == {
+        "binance": (["A-B"], "ws://b"),
+        "binance-rest": (["C-D"], "http://b"),
+    }
+
+
 def test_more_symbols_than_a_connection_takes_are_spread() -> None:
     symbols = [f"A{number}-USDT" for number in range(1_100)]
     found = asked("binance", *symbols)
@@ -78,8 +86,9 @@ def test_more_symbols_than_a_connection_takes_are_spread() -> None:
             "binance,coinbase-advanced", ["A-B"], {"url": "ws://one"},
             "set VOLTICK_BINANCE_URL and the like",
         ),
+        ("coinbase-rest", ["A-B"], {"url": "ws://one"}, "set VOLTICK_COINBASE_REST_URL instead"),
     ],
-    ids=["of a feed not named", "none", "one address for two"],
+    ids=["of a feed not named", "none", "one address for two", "a WebSocket for a polled feed"],
 )  # fmt: skip
 def test_what_does_not_fit_together_is_refused(
     spec: str, symbols: list[str], options: dict[str, object], said: str

@@ -1,0 +1,85 @@
+"""Limits and waits of the polling feeds, with clocks of their own."""
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import pytest
+
+from flows.feeds.rest.budget import (
+    LONGEST_ASKED_S,
+    LONGEST_WAIT_S,
+    Budget,
+    http_date_ns,
+    retry_after_s,
+    wait_s,
+)
+
+NOW_S = 1_700_000_000
+NOW_NS = NOW_S * 10**9
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_a_burst_is_free_and_then_the_rate_holds() -> None:
+    clock = Clock()
+    budget = Budget(2.0, 3.0, clock)
+    assert [budget.reserve(1.0) for _ in range(6)] == [0.0, 0.0, 0.0, 0.5, 1.0, 1.5]
+    clock.now_s += 10.0
+    assert budget.reserve(3.0) == 0.0
+    assert budget.reserve(25.0) == 12.5
+
+
+def test_a_hold_is_the_least_wait_and_the_longest_one_counts() -> None:
+    clock = Clock()
+    budget = Budget(10.0, 10.0, clock)
+    budget.hold(5.0)
+    budget.hold(2.0)
+    assert budget.reserve(1.0) == 5.0
+    assert budget.held_s == 5.0
+    clock.now_s += 6.0
+    assert budget.held_s == 0.0
+    assert budget.reserve(1.0) == 0.0
+
+
+def test_waits_double_up_to_a_limit_and_are_jittered() -> None:
+    longest = [wait_s(failures, None, lambda: 1.0) for failures in (1, 2, 3, 7, 1_000)]
+    assert longest == [1.0, 2.0, 4.0, LONGEST_WAIT_S, LONGEST_WAIT_S]
+    assert wait_s(3, None, lambda: 0.0) == 2.0
+
+
+def test_a_wait_is_never_shorter_than_asked_and_has_a_limit() -> None:
+    assert wait_s(9, 7.0, lambda: 0.0) == 7.0
+    assert wait_s(9, 7.0, lambda: 0.5) > 7.0
+    assert wait_s(1, 1e12, lambda: 0.0) == LONGEST_ASKED_S
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("30", 30.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        (format_datetime(datetime.fromtimestamp(NOW_S + 90, UTC), usegmt=True), 90.0),
+        (format_datetime(datetime.fromtimestamp(NOW_S - 90, UTC), usegmt=True), 0.0),
+        ("-3", None),
+        ("inf", None),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+    ids=["seconds", "none", "fraction", "date", "past", "negative", "inf", "nan", "word", "", "no"],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, expected: float | None) -> None:
+    assert retry_after_s(header, NOW_NS) == expected
+
+
+def test_a_date_is_read_to_the_second() -> None:
+    assert http_date_ns("Tue, 14 Nov 2023 22:13:20 GMT") == NOW_NS
+    assert http_date_ns("Tue, 14 Nov 2023 22:13:20 -0000") == NOW_NS
+    assert http_date_ns("Tue, 14 Novem") is None
