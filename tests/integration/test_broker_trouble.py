@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,4 +45,5 @@ def test_broker_dies_and_stops_answering_under_load(own_kafka: ApacheKafka, tmp_
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the disk is filled by Linux's file limits")
 def test_full_disk_cuts_a_batch_in_two(own_kafka: ApacheKafka, tmp_path: Path) -> None:
-    prove_spotless(own_kafka, small(32), tmp_path, lambda cluster: disk_full(cluster, times=1))
+    plan = replace(small(32), broker_loses_input=True)
+    prove_spotless(own_kafka, plan, tmp_path, lambda cluster: disk_full(cluster, times=1))

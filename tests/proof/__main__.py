@@ -68,6 +68,7 @@ def main(
         rate_hz=rate,
         oracle_rows=oracle_rows,
         feeder=feeder or entry.feeder,
+        broker_loses_input=entry.broker_loses_input,
         settings={
             "VOLTICK_TRANSACTION_TIMEOUT_MS": str(
                 transaction_timeout or entry.transaction_timeout_ms

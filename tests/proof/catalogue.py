@@ -60,6 +60,8 @@ class Entry:
         At least so many.
     feeder, transaction_timeout_ms
         Of the input and of the pipeline, where nothing else is asked for.
+    broker_loses_input
+        See ``Plan``.
     """
 
     fault: Fault
@@ -67,6 +69,7 @@ class Entry:
     make_broker: MakeBroker = near
     feeder: FeederKind = FeederKind.IDEMPOTENT
     transaction_timeout_ms: int = 60_000
+    broker_loses_input: bool = False
 
 
 CATALOGUE = {
@@ -82,6 +85,6 @@ CATALOGUE = {
     "broker-kill": Entry(broker_kill),
     "leader-change": Entry(leader_change, nodes=3),
     "slow-network": Entry(slow_network, nodes=3, make_broker=distant),
-    "disk-full": Entry(disk_full),
+    "disk-full": Entry(disk_full, broker_loses_input=True),
     "lost-answers": Entry(lost_answers, make_broker=losing_answers, feeder=FeederKind.PLAIN),
 }

@@ -33,6 +33,9 @@ class Plan:
         More settings of the pipeline.
     feeder
         What kind of producer writes the input.
+    broker_loses_input
+        Whether the fault lets the broker lose input that it has acknowledged: what is not in the
+        log is then told and not judged.
     max_symbols
         How many the pipeline remembers per partition: more than are traded, fewer than come in a
         crowd of strangers.
@@ -49,6 +52,7 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
     feeder: FeederKind = FeederKind.IDEMPOTENT
     max_symbols: int = 16
+    broker_loses_input: bool = False
 
 
 @dataclass

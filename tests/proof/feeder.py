@@ -100,13 +100,21 @@ class Feeder:
         self.counts.update(message.partition for message in chunk)
 
     def stop(self) -> None:
-        """End the thread; what it wrote may still be on its way."""
+        """End the thread and wait until what it wrote is delivered.
+
+        A client whose broker came back after a failure may keep its messages for a minute and more.
+        """
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._filler.flush()
+
+    def flush(self) -> None:
+        """Wait until everything is delivered; not while it is running."""
+        self._filler.flush()
 
     def close(self) -> None:
-        """Wait until everything is delivered."""
+        """Wait until everything is delivered; fail if anything was not."""
         self._filler.close()
 
     @property

@@ -198,6 +198,10 @@ class Filler:
         else:
             self._failures.append(str(error))
 
+    def flush(self, deadline_s: float = 300.0) -> None:
+        """Wait until everything is delivered, or given up by the client."""
+        self._producer.flush(deadline_s)
+
     def close(self, deadline_s: float = 120.0) -> None:
         """Wait until everything is delivered; fail if anything was not."""
         left = self._producer.flush(deadline_s)
