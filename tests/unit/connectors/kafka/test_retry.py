@@ -105,3 +105,29 @@ def test_attempts_as_long_as_their_step_end_with_the_time():
     with pytest.raises(KafkaException):
         retried(broker.ask, 60.0, clock=broker.clock)
     assert len(broker.steps_s) == 12
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError.NOT_COORDINATOR,
+    ],
+)
+def test_what_a_broker_says_while_a_leader_changes_passes(code: int) -> None:
+    assert is_passing(KafkaError(code))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.OFFSET_OUT_OF_RANGE,
+        KafkaError.TOPIC_EXCEPTION,
+    ],
+)
+def test_what_no_time_heals_does_not_pass(code: int) -> None:
+    assert not is_passing(KafkaError(code))
