@@ -20,6 +20,7 @@ from flows.errors import ModelRejectedError, ModelStoreError
 from flows.features import feature_kernel
 from flows.local.launcher import ensure_services
 from flows.monitoring.dead_letters import DeadLetterWatch, Publish
+from flows.monitoring.live_batches import LiveBatches
 from flows.monitoring.metrics import PipelineMetrics
 from flows.numeric.background import BackgroundKernel
 from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
@@ -60,10 +61,13 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     scorer = _scorer(settings)
     latest = _latest(settings, endpoints)
 
+    live = LiveBatches(settings.live_from_ns)
+
     def on_commit(commit: Commit) -> None:
-        _observe(metrics, commit)
+        _observe(metrics, commit, live)
         if latest is not None:
             for batch in commit.batches:
+                latest.put_passed(batch.passed)
                 latest.put(batch.latest)
 
     source = endpoints.source(lambda partition, lag: metrics.lag.labels(partition).set(lag))
@@ -161,9 +165,9 @@ def _dead_letter_rates(settings: Settings) -> Publish:
     return writer.put
 
 
-def _observe(metrics: PipelineMetrics, commit: Commit) -> None:
+def _observe(metrics: PipelineMetrics, commit: Commit, live: LiveBatches) -> None:
     metrics.commit_seconds.observe(commit.seconds)
     metrics.committed.labels(commit.partition).set(commit.batches[-1].next_offset)
-    oldest_ms = next((b.oldest_ms for b in commit.batches if b.oldest_ms is not None), None)
+    oldest_ms = next((b.oldest_ms for b in commit.batches if live.holds(b)), None)
     if oldest_ms is not None:
         metrics.latency_seconds.observe(max(time.time() - oldest_ms / 1000, 0.0))

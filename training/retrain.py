@@ -102,6 +102,7 @@ def retrain(
     pictures: Annotated[
         bool, typer.Option(help="Draw plots for every variant's report, not only the candidate's.")
     ] = True,
+    plots: Annotated[bool, typer.Option(help="Draw plots at all, which takes seconds.")] = True,
     since: Annotated[str | None, typer.Option(help="Earliest tick, ISO time.")] = None,
     until: Annotated[str | None, typer.Option(help="End of the ticks, ISO time.")] = None,
     last: Annotated[
@@ -161,6 +162,7 @@ def retrain(
             publish=publish,
             serves=for_feed.value,
             pictures=pictures,
+            plots=plots,
         ),
         from_ns=None if since is None else parse_time(since),
         to_ns=None if until is None else parse_time(until),

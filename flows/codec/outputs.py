@@ -70,9 +70,14 @@ class OutputBatch:
         The source had nothing more at hand: commit at once.
     emit
         False while state is rebuilt; such a batch writes and commits nothing.
+    passed
+        Predictions before the latest, seconds of event time apart, of a batch that spans many; for
+        the history in Redis.
     oldest_ms, newest_ms
         Kafka timestamps of the first and of the last input message, milliseconds; None in an idle
         batch.
+    first_event_ns
+        Event time of the first tick, nanoseconds since the UNIX epoch; None without one.
     """
 
     partition: int
@@ -82,8 +87,10 @@ class OutputBatch:
     emit: bool
     records: list[Records] = field(default_factory=list)
     latest: list[Latest] = field(default_factory=list)
+    passed: list[Latest] = field(default_factory=list)
     oldest_ms: int | None = None
     newest_ms: int | None = None
+    first_event_ns: int | None = None
 
     def since(self, offset: int) -> "OutputBatch":
         """Return the batch without what came from an earlier input offset than this."""
@@ -91,4 +98,5 @@ class OutputBatch:
             self,
             records=[records.since(offset) for records in self.records],
             latest=[each for each in self.latest if each.offset >= offset],
+            passed=[each for each in self.passed if each.offset >= offset],
         )

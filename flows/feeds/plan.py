@@ -38,8 +38,10 @@ class FeedOptions:
     poll_interval_s: float = 1.0
     simulate_rate_hz: float = 50.0
     simulate_seed: int = 7
+    simulate_from_ns: int | None = None
     speed: float | None = 1.0
     loop: bool = False
+    replay_from_s: float = 0.0
 
 
 def plan_feeds(spec: str, options: FeedOptions) -> dict[str, OpenFeed]:
@@ -91,9 +93,11 @@ def plan_feeds(spec: str, options: FeedOptions) -> dict[str, OpenFeed]:
                 limits=options.limits,
                 simulate_rate_hz=options.simulate_rate_hz,
                 simulate_seed=options.simulate_seed,
+                simulate_from_ns=options.simulate_from_ns,
                 speed=options.speed,
                 loop=options.loop,
                 poll_interval_s=options.poll_interval_s,
+                replay_from_s=options.replay_from_s,
             )
     return plan
 

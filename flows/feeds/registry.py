@@ -94,6 +94,8 @@ def open_feed(
     simulate_seed: int = 7,
     speed: float | None = 1.0,
     loop: bool = False,
+    replay_from_s: float = 0.0,
+    simulate_from_ns: int | None = None,
     duration_s: float | None = None,
     poll_interval_s: float = 1.0,
     now_ns: Callable[[], int] = time.time_ns,
@@ -117,12 +119,16 @@ def open_feed(
         Of a replay or the simulator: event time against the clock; None: as fast as possible.
     loop
         Of a replay: start over at the end.
+    replay_from_s
+        Of a replay: send so many seconds of it at full speed first.
+    simulate_from_ns
+        Event time at which the simulator's history begins; None for none.
     duration_s
         Of a replay or the simulator: end after this many seconds.
     poll_interval_s
         Of a feed that polls: time between two rounds of a symbol.
     now_ns
-        Where the simulator's event time begins, nanoseconds since the UNIX epoch.
+        Where the simulator's live ticks begin, nanoseconds since the UNIX epoch.
 
     Raises
     ------
@@ -134,17 +140,19 @@ def open_feed(
     chosen = choose(spec, feed_url, may_simulate=False)
     if chosen.startswith(REPLAY_PREFIX):
         path = Path(chosen.removeprefix(REPLAY_PREFIX))
-        return ReplayFeed(path, speed=speed, loop=loop, duration_s=duration_s)
+        return ReplayFeed(path, speed=speed, loop=loop, from_s=replay_from_s, duration_s=duration_s)
     if chosen in LIVE:
         return LIVE[chosen](symbols, feed_url, limits)
     if chosen in POLLED:
         return POLLED[chosen](symbols, feed_url, poll_interval_s)
     if chosen == FeedName.SIMULATE:
+        opened_ns = now_ns()
         return SimulatedFeed(
             symbols,
             rate_hz=simulate_rate_hz,
             seed=simulate_seed,
-            start_ns=now_ns(),
+            start_ns=opened_ns if simulate_from_ns is None else simulate_from_ns,
+            opened_ns=opened_ns,
             speed=speed,
             duration_s=duration_s,
         )

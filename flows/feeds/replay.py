@@ -36,6 +36,9 @@ class ReplayFeed:
     loop
         Start over at the end. The processor shifts times and ids
         (:class:`flows.feeds.loop.LoopShift`).
+    from_s
+        So many seconds of the recording come as fast as frames are taken, whatever ``speed`` says;
+        of the first loop alone.
     duration_s
         End after this many seconds of ``clock``; None: at the end of the recording.
     clock
@@ -55,6 +58,7 @@ class ReplayFeed:
         *,
         speed: float | None = None,
         loop: bool = False,
+        from_s: float = 0.0,
         duration_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,7 +71,7 @@ class ReplayFeed:
         self._clock = clock
         self._duration_s = duration_s
         self._end_s: float | None = None
-        self._pace = _Pace(speed) if speed is not None else None
+        self._pace = _Pace(speed, from_s) if speed is not None else None
         self._reader = CaptureReader(path)
         self.venue = self._reader.header.venue
         self.simulated = self.venue == Venue.SIMULATOR
@@ -155,14 +159,16 @@ class ReplayFeed:
 class _Pace:
     """When a frame is due, from the recorded receive times."""
 
-    def __init__(self, speed: float) -> None:
+    def __init__(self, speed: float, from_s: float = 0.0) -> None:
         self._speed = speed
+        self._left_ns = int(from_s * NS_PER_S)  # of recorded time that is not waited for
         self._last_ns: int | None = None
         self._due_s: float | None = None
 
     def restart(self) -> None:
         """Forget the newest recorded time, as at the start of a recording."""
         self._last_ns = None
+        self._left_ns = 0
 
     def due(self, frames: list[Frame], start: int, stop: int, now: float) -> int:
         """Return the end of the frames from ``start`` that are due at ``now``."""
@@ -173,7 +179,10 @@ class _Pace:
             if recorded is None:
                 continue
             if self._last_ns is not None and recorded > self._last_ns:
-                pause_s = (recorded - self._last_ns) / NS_PER_S / self._speed
+                passed_ns = recorded - self._last_ns
+                skipped_ns = min(passed_ns, self._left_ns)
+                self._left_ns -= skipped_ns
+                pause_s = (passed_ns - skipped_ns) / NS_PER_S / self._speed
                 if pause_s > MAX_PAUSE_S:
                     structlog.get_logger().info(
                         "a long silence in the recording is shortened",

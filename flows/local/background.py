@@ -3,9 +3,7 @@
 import threading
 import time
 
-import redis
 import structlog
-from redis.exceptions import RedisError
 
 from flows.errors import VoltickError
 from flows.local.programs import lower_priority, start
@@ -16,6 +14,8 @@ from schemas import topics
 
 # A feed may be silent for long; these processes start all the same.
 _LONGEST_WAIT_S = 30.0
+# No start is faster; until then the machine is left to those that score.
+_SHORTEST_WAIT_S = 1.5
 _POLL_S = 0.2
 _OUTCOMES_NICENESS = 5
 _FIRST_RESTART_S = 5.0
@@ -54,6 +54,12 @@ def start_background(
 
 def _wait_for_scores(settings: Settings, supervisor: Supervisor) -> bool:
     """Wait for the first score, for some time; return whether the run goes on."""
+    if supervisor.stopping(_SHORTEST_WAIT_S):
+        return False
+    # Here, not above: the client takes a quarter of a second to import.
+    import redis
+    from redis.exceptions import RedisError
+
     deadline = time.monotonic() + _LONGEST_WAIT_S
     url = settings.redis_url
     client = redis.Redis.from_url("" if url is None else url.get_secret_value(), socket_timeout=1.0)

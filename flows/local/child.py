@@ -10,9 +10,19 @@ from enum import IntEnum
 from pathlib import Path
 from typing import IO
 
+from flows.errors import VoltickError
+
 _HERE = Path(__file__).parent
 _ISOLATED = (sys.executable, "-I", "-S")
 _STDERR = 2
+
+
+class ChildEndedError(VoltickError):
+    """A process of the run ended before its time and has said why."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("")
+        self.exit_code = exit_code
 
 
 class Rank(IntEnum):

@@ -12,17 +12,18 @@ import typer
 from flows import logs
 from flows.errors import VoltickError
 from flows.local.background import start_background
+from flows.local.child import ChildEndedError
 from flows.local.launcher import (
     announce,
     end_on_signals,
     explain,
     resolve_feed,
     start_servers,
+    with_history,
 )
 from flows.local.programs import start_api, start_ingest, start_pipeline
 from flows.local.progress import Progress
 from flows.local.supervisor import Supervisor
-from flows.local.until_end import ChildEndedError, open_from, require_end, run_until_end
 from flows.runtime.ports import check_port
 from flows.runtime.process import exit_code_of, report
 from flows.settings import Settings, load_settings
@@ -106,6 +107,9 @@ def _run(
 
 
 def _run_until_end(settings: Settings, duration_s: float | None, *, api: bool) -> int:
+    # Here, not above: a run without an end starts its servers without waiting for Kafka's client.
+    from flows.local.until_end import open_from, require_end, run_until_end
+
     require_end(settings, duration_s)
     settings = resolve_feed(settings)(settings)
     # Before anything is started: most of what can be wrong is wrong with the file.
@@ -129,6 +133,8 @@ def _endless(settings: Settings, duration_s: float | None, *, api: bool) -> int:
         began = time.monotonic()
         resolve = resolve_feed(settings)
         served = resolve(start_servers(settings, supervisor))
+        if settings.kafka_bootstrap_servers is None:
+            served = with_history(served)
         start_pipeline(served, supervisor)
         start_ingest(served, supervisor)
         if api:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import structlog
+
 from flows.errors import VoltickError
 from flows.local.child import Child, Rank
 from flows.local.supervisor import Supervisor
@@ -117,6 +119,7 @@ def _starter(
         port, child = first
         for _ in range(_ATTEMPTS):
             if _wait_ready(child, lambda at=port: ready(at)):  # type: ignore[misc]
+                structlog.get_logger().debug(f"the embedded {name} answers", port=port)
                 supervisor.watch(child)
                 return port, child
             supervisor.end(child)

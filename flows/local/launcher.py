@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
@@ -29,6 +30,8 @@ _MEMORY_POLL_S = 2.0
 _EMBEDDED_SPACING_US = 20.0
 # Exit codes of flows.errors: the child has already said what is wrong, in one line.
 _EXPLAINED = (2, 3, 4)
+# Some ten seconds of the kernel that is not compiled yet.
+MAX_HISTORY_TICKS = 100_000
 _CLUSTER_VARIABLES = ("BYTEWAX_PROCESS_ID", "BYTEWAX_ADDRESSES", "BYTEWAX_POD_NAME")
 
 
@@ -60,7 +63,7 @@ def ensure_services(settings: Settings) -> Settings:
     supervisor = Supervisor(_end_process)
     end_on_signals(supervisor)
     resolve = resolve_feed(settings)
-    served = resolve(start_servers(settings, supervisor))
+    served = with_history(resolve(start_servers(settings, supervisor)))
     start_ingest(served, supervisor)
     start_api(served, supervisor)
     announce(settings, served, api=True)
@@ -92,6 +95,19 @@ def resolve_feed(settings: Settings) -> Callable[[Settings], Settings]:
     answer = pool.submit(ask)
     pool.shutdown(wait=False)
     return lambda served: served.replace(feed=answer.result())
+
+
+def with_history(settings: Settings, now_ns: Callable[[], int] = time.time_ns) -> Settings:
+    """Let a simulated market begin in the past; its live ticks begin now.
+
+    For an embedded broker alone: a log that outlives the run would get a second past with the next
+    one.
+    """
+    longest_s = int(MAX_HISTORY_TICKS / settings.simulate_rate_hz)
+    history_s = min(settings.simulate_history_s, longest_s)
+    if settings.feed != FeedName.SIMULATE or history_s == 0:
+        return settings
+    return settings.replace(simulate_history_s=history_s, live_from_ns=now_ns())
 
 
 def refuse_cluster(arguments: Sequence[str], env: Mapping[str, str]) -> None:

@@ -1,10 +1,13 @@
 """Training runs of an all-in-one run: processes at low priority, beside the dataflow.
 
-On a simulated feed a model is trained once for each target, on two hours of made-up history, and
-serves at once in the place of the untrained built-in one, whatever the gate says of it: the market
-is made up, so nothing but the demonstration is at stake, and the log tells what it is worth. On
-any other feed training is tried again and again on the ticks collected so far, and the gate alone
-decides; until they suffice that is a quiet retry.
+On a simulated feed a model is trained once for each target, and serves at once in the place of the
+untrained built-in one, whatever the gate says of it: the market is made up, so nothing but the
+demonstration is at stake, and the log tells what it is worth. It learns from the history that the
+feed sends before its live ticks, made anew from the same seed and cut where the live ticks begin:
+every label ends before the cut, and what the model is judged on live comes after it. Where that
+history is too short or too quiet it learns from another market, of another seed. On any other feed
+training is tried again and again on the ticks collected so far, and the gate alone decides; until
+they suffice that is a quiet retry.
 """
 
 import structlog
@@ -13,7 +16,6 @@ from flows.errors import ModelRejectedError, ModelStoreError, VoltickError
 from flows.local.child import Child
 from flows.local.programs import LOWEST_PRIORITY, lower_priority, start
 from flows.local.supervisor import Supervisor
-from flows.scoring import promotion
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
 from schemas.feeds import FeedName
@@ -21,7 +23,9 @@ from schemas.training import ExitCode, TrainingResult, find_result
 
 BY = "launcher, simulated feed"
 
+# Where the feed has no history of its own, or one to learn nothing from.
 HISTORY = "2h"
+LEAST_HISTORY_S = 3_600
 # Enough that the symbols' own clusters of volatility average out, few enough to take seconds.
 SYMBOLS = 6
 RATE_PER_SYMBOL_HZ = 5.0
@@ -44,6 +48,11 @@ VERSIONS_KEPT = 20
 _TRAINABLE = {"volatility_spike": "logreg", "forward_return": "ridge"}
 
 
+def has_history(settings: Settings) -> bool:
+    """Return whether the feed's own history is long enough to learn from."""
+    return settings.live_from_ns is not None and settings.simulate_history_s >= LEAST_HISTORY_S
+
+
 def history_settings(settings: Settings, attempt: int = 1) -> Settings:
     """Return the settings of a made-up past: another seed, for it must not be the feed's future."""
     others = (f"SIM{number:03d}-USD" for number in range(1, SYMBOLS + 1))
@@ -52,16 +61,17 @@ def history_settings(settings: Settings, attempt: int = 1) -> Settings:
         symbols=names,
         simulate_rate_hz=RATE_PER_SYMBOL_HZ * SYMBOLS,
         simulate_seed=settings.simulate_seed + 1 + SEED_STEP * attempt,
+        live_from_ns=None,
     )
 
 
-def command(target: str, *, simulated: bool) -> list[str]:
+def command(target: str, *, simulated: bool, history: str = HISTORY) -> list[str]:
     """Return module and arguments of one training run."""
     shared = ["training.retrain", "--target", target, "--publish"]
     if simulated:
         few = ["--models", _TRAINABLE[target], "--row-every-s", str(ROW_EVERY_S)]
-        quick = [*few, "--embargo-s", str(EMBARGO_S), "--no-pictures"]
-        return [*shared, "--from", f"simulate:{HISTORY}", "--for-feed", "simulated", *quick]
+        quick = [*few, "--embargo-s", str(EMBARGO_S), "--no-plots"]
+        return [*shared, "--from", f"simulate:{history}", "--for-feed", "simulated", *quick]
     return [*shared, "--from", "kafka:ticks.raw", "--last", COLLECTED, "--for-feed", "live"]
 
 
@@ -106,16 +116,19 @@ class TrainingRuns:
 
     def _train(self, target: str) -> None:
         for attempt in range(1, ATTEMPTS + 1 if self._simulated else 2):
-            settings = self._settings
+            settings, history = self._settings, HISTORY
             if self._simulated:
-                settings = history_settings(settings, attempt)
-                self._log.info(
+                if attempt == 1 and has_history(settings):
+                    history = f"{settings.simulate_history_s}s"
+                else:
+                    settings = history_settings(settings, attempt)
+                self._log.debug(
                     "training on SIMULATED history, in the background",
                     target=target,
-                    history=HISTORY,
+                    history=history,
                     seed=settings.simulate_seed,
                 )
-            ended = self._run_once(target, settings)
+            ended = self._run_once(target, settings, history)
             if ended is None:
                 return
             code, said = ended
@@ -125,7 +138,7 @@ class TrainingRuns:
                 return
             self._failed(target, code, last_line(said))
 
-    def _run_once(self, target: str, settings: Settings) -> tuple[int, str] | None:
+    def _run_once(self, target: str, settings: Settings, history: str) -> tuple[int, str] | None:
         """Return exit code and output; None where everything is being stopped."""
         log = self._supervisor.folder / f"training-{target}.log"
         log.unlink(missing_ok=True)
@@ -133,7 +146,7 @@ class TrainingRuns:
             settings,
             self._supervisor,
             f"training of {target}",
-            command(target, simulated=self._simulated),
+            command(target, simulated=self._simulated, history=history),
             essential=False,
             watched=False,
             log=log,
@@ -159,6 +172,9 @@ class TrainingRuns:
         ref, serves = result.version, result.champion
         gate = "champion" if serves else last_line(said)
         if self._simulated and not serves and ref is not None and self._is_untrained(target):
+            # Here, not above: the run's start does not wait for numpy and ONNX Runtime.
+            from flows.scoring import promotion
+
             promotion.promote(self._store, target, ref, by=BY, allow_simulated=True)
             serves = True
         figures = {

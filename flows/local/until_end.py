@@ -10,10 +10,11 @@ import msgspec
 import structlog
 
 from flows.connectors.kafka.admin import ensure_topics
-from flows.errors import ConfigurationError, VoltickError
+from flows.errors import ConfigurationError
 from flows.feeds.base import Feed
 from flows.feeds.pacing import Pacing
 from flows.feeds.processor import FrameProcessor, Messages, run_feed
+from flows.local.child import ChildEndedError
 from flows.local.launcher import announce, explain, start_servers
 from flows.local.output_count import end_offsets, read_outputs, wait_committed
 from flows.local.programs import start_api, start_pipeline
@@ -25,14 +26,6 @@ from flows.runtime.feeds import feeds_of
 from flows.settings import Settings
 from schemas import topics
 from schemas.feeds import REPLAY_PREFIX
-
-
-class ChildEndedError(VoltickError):
-    """A process of the run ended before its time and has said why."""
-
-    def __init__(self, exit_code: int) -> None:
-        super().__init__("")
-        self.exit_code = exit_code
 
 
 def require_end(settings: Settings, duration_s: float | None) -> None:

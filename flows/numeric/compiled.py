@@ -36,6 +36,9 @@ _OPTIONS: dict[str, Any] = {
 }
 _MARK = "_numba_options"
 
+FEW_ROWS = 100_000
+"""So many rows run uncompiled in less time than compiling takes."""
+
 
 def compilable(function: AnyFunction) -> AnyFunction:
     """Mark a function that a kernel calls: compiled with the kernel, plain for Python."""
@@ -98,6 +101,12 @@ class Kernel(Generic[Run]):
     def load(self) -> Run | None:
         """Return the compiled form if this process has it, or the cache; None otherwise."""
         return self.compile() if self._is_compiled() else None
+
+    def form_for(self, rows: int) -> Run:
+        """Return the form that is done first with so many rows: the compiled one if it is there."""
+        if rows > FEW_ROWS:
+            return self.compile()
+        return self.load() or self.uncompiled
 
     def compile(self) -> Run:
         """Return the compiled form: from the cache, or compiled now.

@@ -1,12 +1,14 @@
 """``python -m flows.numeric.precompile MODULE:FUNCTION ...``: compile kernels into the cache."""
 
+import contextlib
 import os
 import pkgutil
 import sys
 import threading
+from pathlib import Path
 
-LOWER_PRIORITY = 5
-"""Enough to leave a busy core to ticks, and to make progress beside them."""
+LOWER_PRIORITY = 10
+"""Enough to leave a busy core to ticks and to a first training, and to get on beside them."""
 
 
 CHILD = "--child"
@@ -18,6 +20,9 @@ def main(names: list[str]) -> None:
     if names[:1] == [CHILD]:
         del names[0]
         os.nice(LOWER_PRIORITY)
+        # Linux may share time between sessions first, and this child leads one of its own.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(LOWER_PRIORITY))
         threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in names:
         pkgutil.resolve_name(name)().compile()

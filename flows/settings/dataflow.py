@@ -17,6 +17,7 @@ from flows.settings.types import (
 )
 from schemas.features import MAX_SYMBOLS
 from schemas.feeds import FeedName
+from schemas.ticks import LATEST_NS
 
 
 class DataflowSettings(BaseModel):
@@ -121,8 +122,16 @@ class DataflowSettings(BaseModel):
         alias="VOLTICK_REPLAY_LOOP",
         description="Replays: start over at the end, with shifted times and ids.",
     )
+    replay_from_s: float = Field(
+        0.0,
+        alias="VOLTICK_REPLAY_FROM_S",
+        ge=0,
+        le=31_536_000,
+        description="Replays: so many seconds of the recording are sent at full speed first, so"
+        " that what follows meets warm windows.",
+    )
     simulate_rate_hz: float = Field(
-        50.0,
+        6.0,
         alias="VOLTICK_SIMULATE_RATE_HZ",
         gt=0,
         le=1_000_000,
@@ -130,6 +139,22 @@ class DataflowSettings(BaseModel):
     )
     simulate_seed: int = Field(
         7, alias="VOLTICK_SIMULATE_SEED", ge=0, description="Seed of the simulator."
+    )
+    simulate_history_s: int = Field(
+        5_400,
+        alias="VOLTICK_SIMULATE_HISTORY_S",
+        ge=0,
+        le=86_400,
+        description="All-in-one runs: seconds of made-up history that the simulator sends at full"
+        " speed before its live ticks, fewer where they would be above 100,000 ticks; 0 for none.",
+    )
+    live_from_ns: int | None = Field(
+        None,
+        alias="VOLTICK_LIVE_FROM_NS",
+        ge=0,
+        le=LATEST_NS,
+        description="All-in-one runs set it: event time, nanoseconds since the UNIX epoch, before"
+        " which ticks are history.",
     )
     feed_spacing_us: float = Field(
         0.0,

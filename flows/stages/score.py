@@ -36,12 +36,16 @@ from flows.codec.symbols import SymbolTable
 from flows.features import FeatureState, Fold
 from flows.monitoring.crowding import CrowdingWatch
 from flows.monitoring.metrics import PipelineMetrics
-from flows.numeric.arrays import Int64
+from flows.numeric.arrays import Int32, Int64
 from flows.numeric.background import BackgroundKernel
+from flows.numeric.time import NS_PER_S
 from flows.scoring.scorer import Scorer
 from schemas import topics
 from schemas.dead_letters import DeadLetter
 from schemas.features import MAX_SYMBOLS
+
+PASSED_EVERY_NS = 5 * NS_PER_S
+"""Of event time, between two points of the history that a batch passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +240,10 @@ class EncodeStep:
             emit=raw.emit,
             records=output.records,
             latest=output.latest,
+            passed=output.passed,
             oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
             newest_ms=raw.timestamps_ms[-1] if raw.timestamps_ms else None,
+            first_event_ns=int(decoded.ticks.ts_event_ns[0]) if len(decoded.ticks) else None,
         )
         return partition_key(raw.partition), batch
 
@@ -253,6 +259,7 @@ class EncodeStep:
         )
         output.add(topics.PREDICTIONS, messages, ticks, text)
         output.add_latest(messages, ticks, scored.ts_scored_ns, text)
+        output.add_passed(messages, ticks, scored.ts_scored_ns, text)
         self._metrics.predictions.inc(len(messages.values))
         if self._publish_features:
             rows = feature_rows(ticks, features, scored.rows, text)
@@ -278,6 +285,7 @@ class _Builder:
 
     records: list[Records] = field(default_factory=list)
     latest: list[Latest] = field(default_factory=list)
+    passed: list[Latest] = field(default_factory=list)
 
     def add(self, topic: str, messages: Messages, ticks: TickBatch, text: SymbolText) -> None:
         if messages.values:
@@ -305,9 +313,52 @@ class _Builder:
             for name, row in newest.items()
         ]
 
+    def add_passed(
+        self, messages: Messages, ticks: TickBatch, ts_scored_ns: int, text: SymbolText
+    ) -> None:
+        numbers = ticks.symbol_id[messages.rows]
+        for at in passed_rows(numbers, ticks.ts_event_ns[messages.rows]).tolist():
+            self.passed.append(
+                Latest(
+                    text.names[int(numbers[at])],
+                    int(ticks.offset[messages.rows[at]]),
+                    ts_scored_ns,
+                    messages.values[at],
+                    ticks.partition,
+                )
+            )
+
     def add_dead(self, dead: list[DeadLetter], limit: int | None) -> None:
         if dead:
             offsets = np.array([each.offset for each in dead], np.int64)
             keys: list[bytes | None] = [None] * len(dead)
             values = encode_dead_letters(dead, limit)
             self.records.append(Records(topics.DEAD_LETTERS, offsets, keys, values))
+
+
+def passed_rows(symbol_id: Int32, ts_event_ns: Int64) -> Int64:
+    """Return the rows that show what a batch passed: the first of each symbol and some seconds.
+
+    The last row of a symbol is left out: it is the symbol's latest.
+
+    A batch that is read while it happens passes nothing. One that catches up spans minutes, of
+    which its latest predictions alone would leave no history.
+
+    Parameters
+    ----------
+    symbol_id, ts_event_ns
+        int32 and int64, shape (n,), in the order of the log.
+
+    Returns
+    -------
+    int64, rising: rows of the batch.
+    """
+    if len(ts_event_ns) == 0 or np.ptp(ts_event_ns) < 2 * PASSED_EVERY_NS:
+        return np.empty(0, np.int64)
+    order = np.argsort(symbol_id, kind="stable")
+    symbols, steps = symbol_id[order], ts_event_ns[order] // PASSED_EVERY_NS
+    begins = np.ones(len(order), np.bool_)
+    other = symbols[1:] != symbols[:-1]
+    begins[1:] = other | (steps[1:] != steps[:-1])
+    begins[np.append(other, True)] = False
+    return np.sort(order[begins])

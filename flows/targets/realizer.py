@@ -235,8 +235,9 @@ def label_columns(
         whose mid is NaN, get no label.
     """
     n = len(mid)
+    form = label_kernel().form_for(n)
     # Symbols that the features forgot for others restart, which drops their labels.
-    realizer = Realizer(spec.horizon_s, spec.lookback_s, max_symbols=max(n, 1))
+    realizer = Realizer(spec.horizon_s, spec.lookback_s, lambda: form, max_symbols=max(n, 1))
     realized = realizer.update(
         offset=np.arange(n, dtype=np.int64),
         symbol_id=symbol_id,

@@ -154,5 +154,22 @@ def features(
     _finish(run(ticks, rounds))
 
 
+@app.command()
+def first_minute(
+    seconds: Annotated[float, typer.Option(min=1, help="How long each start is watched.")] = 60.0,
+    rounds: Annotated[int, typer.Option(min=1)] = 1,
+    venv: Annotated[
+        bool, typer.Option("--venv", help="Install into a fresh virtual environment first.")
+    ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also say what the imports take.")
+    ] = False,
+) -> None:
+    """Seconds from a first start, without any cache, until each thing can be seen."""
+    from tests.bench.first_minute import run
+
+    _finish(run(seconds, rounds, venv=venv, profile=profile))
+
+
 if __name__ == "__main__":
     app()

@@ -54,6 +54,8 @@ class Process:
         Environment variables of the product; the caller's own are not inherited.
     name
         Base of the output files.
+    python
+        The interpreter; None for the one of the tests.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Process:
         folder: Path,
         settings: Mapping[str, str],
         name: str = "process",
+        python: Path | None = None,
     ) -> None:
         self.arguments = list(arguments)
+        self.python = sys.executable if python is None else str(python)
         self.folder = folder
         self.stdout_path = folder / f"{name}.stdout"
         self.stderr_path = folder / f"{name}.stderr"
@@ -76,7 +80,7 @@ class Process:
         with self.stdout_path.open("ab") as out, self.stderr_path.open("ab") as err:
             self.started_at = time.monotonic()
             self._popen = subprocess.Popen(
-                [sys.executable, *self.arguments],
+                [self.python, *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -7,7 +7,7 @@ import numpy as np
 
 from flows.codec.batch import DUPLICATE, WARM, TickBatch
 from flows.errors import TrainingError
-from flows.features import FeatureState
+from flows.features import FeatureState, feature_kernel
 from flows.numeric.arrays import Bool, Float32, Float64, Int64
 from flows.numeric.time import NS_PER_S
 from flows.targets import quantity
@@ -64,7 +64,8 @@ def compute_features(
         As of :class:`flows.features.FeatureState`.
     """
     count = len(batch)
-    state = FeatureState(max_symbols=max_symbols)
+    form = feature_kernel().form_for(count)
+    state = FeatureState(lambda: form, max_symbols=max_symbols)
     values = np.empty((count, len(NAMES)), np.float32)
     flags = np.empty(count, np.uint8)
     mid = np.empty(count, np.float64)

@@ -26,7 +26,6 @@ from schemas.models import Provenance
 from training.data.captures import decode_values, read_capture
 from training.data.files import PARQUET, data_files
 from training.data.merging import once_each
-from training.data.parquet import read_parquet
 from training.data.ticklog import TickLog, between, concatenate, provenance_of
 
 KAFKA = "kafka:"
@@ -75,7 +74,11 @@ def read_sources(
 def _read(name: str, settings: Settings) -> list[TickLog]:
     if name == SIMULATE or name.startswith(f"{SIMULATE}:"):
         duration = name.removeprefix(SIMULATE).removeprefix(":") or "2h"
-        return [read_simulation(parse_duration(duration), settings, time.time_ns())]
+        end_ns = time.time_ns() if settings.live_from_ns is None else settings.live_from_ns
+        return [read_simulation(parse_duration(duration), settings, end_ns)]
+    # Here, not above: pyarrow and pandas take a third of a second to import.
+    from training.data.parquet import read_parquet
+
     path = Path(name)
     if path.suffix in PARQUET:
         return read_parquet(path)

@@ -49,6 +49,8 @@ class ExperimentOptions:
         ``live`` or ``simulated``: kind of feed that this store's champions score.
     pictures
         Draw plots for every variant's report; else for the candidate's alone.
+    plots
+        Draw plots at all.
     """
 
     models: tuple[str, ...]
@@ -59,6 +61,7 @@ class ExperimentOptions:
     publish: bool = False
     serves: str = "live"
     pictures: bool = True
+    plots: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ def _run(
                 results,
                 _importances(one.version, dataset, plan.holdout.test),
                 [("Parity", one.parity), *(("Gate", reason) for reason in gated)],
-                pictures=options.pictures or name == candidate,
+                pictures=options.plots and (options.pictures or name == candidate),
             )
         )
     publication = None

@@ -3,15 +3,17 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from flows.numeric.arrays import Bool, Float64, Int64
 from flows.numeric.time import NS_PER_HOUR
 from training.evaluation.metrics import rank, reliability
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,12 @@ class Plot:
     png: bytes
 
 
-def _draw(caption: str, width: float = 5.2, height: float = 3.4) -> tuple[Figure, Axes]:
+def _draw(caption: str, width: float = 5.2, height: float = 3.4) -> "tuple[Figure, Axes]":
+    # Here, not above: a run without plots does not wait for half a second of imports, nor for a
+    # search of the machine's fonts.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     # Fixed margins: measuring every label to fit them takes longer than the drawing.
@@ -33,7 +40,7 @@ def _draw(caption: str, width: float = 5.2, height: float = 3.4) -> tuple[Figure
     return figure, axes
 
 
-def _plot(caption: str, figure: Figure) -> Plot:
+def _plot(caption: str, figure: "Figure") -> Plot:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, pil_kwargs={"compress_level": 3})
     return Plot(caption, buffer.getvalue())

@@ -3,7 +3,8 @@
 Newest is what lies later in the log; no clock decides. Within a partition that is the greater
 offset; a symbol whose ticks lie in several partitions shows the prediction that came last, while
 each of its partitions only moves forward. The history and the live channel get what was accepted as
-newest, and nothing else.
+newest; of a batch that spans minutes, as one that catches up does, the history also gets what the
+batch passed, some seconds of event time apart.
 
 Delivery: at most the newest. A thread writes what is newest when it gets to it; what was replaced
 meanwhile is skipped. While Redis is away the newest of each symbol is kept and written when it is
@@ -14,6 +15,7 @@ live.
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -21,7 +23,7 @@ import redis
 from redis.exceptions import NoScriptError
 
 from flows.codec.outputs import Latest
-from flows.connectors.redis.script import REMOVE_ENDED, WRITE_LATEST
+from flows.connectors.redis.script import REMOVE_ENDED, WRITE_LATEST, WRITE_PASSED
 from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
 from flows.numeric.time import NS_PER_MS
 from schemas import topics
@@ -31,6 +33,7 @@ ROUND_S = 0.02  # between two writes: the page and the API notice no more
 DAY_S = 86_400
 ENDED_EVERY_S = 60.0
 _CHUNK = 500
+_PASSED = 20_000
 
 Place = tuple[str, int]
 """A symbol and a partition that its ticks come from."""
@@ -71,6 +74,10 @@ class LatestWriter:
         """
         self._newest.put(entries, age_s)
         self._thread.wake()
+
+    def put_passed(self, entries: Iterable[Latest]) -> None:
+        """Take predictions over for the history alone, before the latest ones of their batch."""
+        self._newest.put_passed(entries)
 
     def close(self, timeout_s: float = ANSWER_LIMIT_S) -> None:
         """Write what is pending, at most for ``timeout_s``, and end the thread."""
@@ -117,6 +124,7 @@ class NewestPredictions:
         # By place, the newest last: in this order a Redis that came back empty is filled again.
         self._pending: dict[Place, _Known] = {}
         self._known: dict[Place, _Known] = {}
+        self._passed: deque[Latest] = deque(maxlen=_PASSED)
         self._sampled_ns: dict[str, int] = {}
         self._script: str | None = None
         self._ended_s = clock()
@@ -130,6 +138,11 @@ class NewestPredictions:
             for entry in entries:
                 _keep(self._pending, _Known(entry, since_s))
 
+    def put_passed(self, entries: Iterable[Latest]) -> None:
+        """Take predictions over for the history; where too many wait, the oldest are dropped."""
+        with self._lock:
+            self._passed.extend(entries)
+
     def write(self, client: redis.Redis) -> None:
         """Write what is pending; now and then, let go of symbols that ended.
 
@@ -138,6 +151,7 @@ class NewestPredictions:
         redis.RedisError, OSError
             Redis does not take it.
         """
+        self._write_passed(client)
         pending = self._take()
         if pending:
             self._write(client, pending)
@@ -153,6 +167,20 @@ class NewestPredictions:
             newer, self._pending = self._pending, dict(self._known)
             for known in newer.values():
                 _keep(self._pending, known)
+
+    def _write_passed(self, client: redis.Redis) -> None:
+        with self._lock:
+            passed, self._passed = list(self._passed), deque(maxlen=_PASSED)
+        script = client.register_script(WRITE_PASSED)
+        for start in range(0, len(passed), _CHUNK):
+            with client.pipeline(transaction=False) as pipeline:
+                for entry in passed[start : start + _CHUNK]:
+                    script(
+                        keys=[topics.history_key(entry.symbol)],
+                        args=[entry.message, self._history_length, self._ttl_s],
+                        client=pipeline,
+                    )
+                pipeline.execute()
 
     def _take(self) -> list[_Known]:
         with self._lock:

@@ -1,5 +1,14 @@
 """What Redis does atomically for one symbol's newest prediction, and for symbols that ended."""
 
+_MAKE_ROOM = """
+local function make_room(key, kind)
+  local found = redis.call('TYPE', key)['ok']
+  if found ~= 'none' and found ~= kind then
+    redis.call('DEL', key)
+  end
+end
+"""
+
 # KEYS: latest hash, history stream, set of symbols, channel, hash of logs.
 # ARGV: partition, offset, log, ts_scored_ns, message, symbol, history length, 1 to add to the
 # history, seconds to live.
@@ -8,13 +17,9 @@
 # no order but that of arrival. Logs are numbered as they come: a topic that was made anew begins
 # with offset 0 again, and what still comes from the one before is old. Keys of a foreign type stand
 # in the way and are removed. Offsets are below 2^53, which is as far as Lua's numbers count.
-WRITE_LATEST = """
-local function make_room(key, kind)
-  local found = redis.call('TYPE', key)['ok']
-  if found ~= 'none' and found ~= kind then
-    redis.call('DEL', key)
-  end
-end
+WRITE_LATEST = (
+    _MAKE_ROOM
+    + """
 make_room(KEYS[1], 'hash')
 make_room(KEYS[2], 'stream')
 make_room(KEYS[3], 'set')
@@ -49,6 +54,18 @@ redis.call('EXPIRE', KEYS[2], ARGV[9])
 redis.call('PUBLISH', KEYS[4], ARGV[5])
 return 1
 """
+)
+
+# KEYS: history stream. ARGV: message, history length, seconds to live.
+WRITE_PASSED = (
+    _MAKE_ROOM
+    + """
+make_room(KEYS[1], 'stream')
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'message', ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+)
 
 # KEYS: set of symbols. ARGV: what precedes a symbol in the name of its latest hash.
 REMOVE_ENDED = """

@@ -11,6 +11,10 @@ from flows.feeds.simulator.market import Market, TickColumns
 from flows.feeds.simulator.parse import VENUE, TickParser
 from flows.numeric.time import NS_PER_S
 
+FIRST_OF_HISTORY = 100
+"""Ticks in the first part of a history, so that the first score waits for no more than these; each
+later part is twice as long, as far as it is asked for."""
+
 
 class SimulatedFeed:
     """Feed of :class:`flows.feeds.simulator.market.Market`, whose frames are ticks as JSON.
@@ -19,6 +23,9 @@ class SimulatedFeed:
     ----------
     symbols, rate_hz, seed, start_ns
         As in :class:`flows.feeds.simulator.market.Market`.
+    opened_ns
+        Event time at the first poll. What lies before is history: it comes as fast as it is taken,
+        and was received at no time. None: ``start_ns``, so that there is none.
     speed
         Event time passes this much faster than the clock; None: as fast as frames are taken.
     duration_s
@@ -39,6 +46,7 @@ class SimulatedFeed:
         rate_hz: float,
         seed: int,
         start_ns: int,
+        opened_ns: int | None = None,
         speed: float | None = 1.0,
         duration_s: float | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
@@ -47,13 +55,14 @@ class SimulatedFeed:
         self.loop_number = 0
         self.finished = False
         self._market = Market(symbols, rate_hz=rate_hz, seed=seed, start_ns=start_ns)
-        self._start_ns = start_ns
+        self._opened_ns = start_ns if opened_ns is None else opened_ns
         self._speed = speed
         self._duration_s = duration_s
         self._clock_ns = clock_ns
         self._began_ns: int | None = None
         self._columns: TickColumns | None = None
         self._next = 0
+        self._most = FIRST_OF_HISTORY
         self._encode = msgspec.json.Encoder().encode
 
     def parser(self) -> Parser:
@@ -73,7 +82,7 @@ class SimulatedFeed:
             return []
         until_ns = None
         if self._speed is not None:
-            until_ns = self._start_ns + int(elapsed_ns * self._speed)
+            until_ns = self._opened_ns + int(elapsed_ns * self._speed)
         columns = self._columns
         if columns is None or self._next >= len(columns):
             if until_ns is not None and until_ns < self._market.now_ns:
@@ -82,12 +91,19 @@ class SimulatedFeed:
             self._next = 0
         stop = min(self._next + max_frames, len(columns))
         if until_ns is not None:
-            due = int(np.searchsorted(columns.ts_event_ns, until_ns, side="right"))
-            stop = max(min(stop, due), self._next)
+            stop = min(stop, int(np.searchsorted(columns.ts_event_ns, until_ns, side="right")))
+        # History and what follows it do not come in one piece.
+        past = int(np.searchsorted(columns.ts_event_ns, self._opened_ns))
+        is_past = self._next < past
+        if is_past:
+            stop = min(stop, past, self._next + self._most)
+            self._most *= 2
+        stop = max(stop, self._next)
         part = columns.part(self._next, stop)
         self._next = stop
         encode = self._encode
-        return [Frame(tick.ts_recv_ns, encode(tick).decode()) for tick in self._market.ticks(part)]
+        ticks = self._market.ticks(part, received=not is_past)
+        return [Frame(tick.ts_recv_ns, encode(tick).decode()) for tick in ticks]
 
     def close(self) -> None:
         """End the feed."""

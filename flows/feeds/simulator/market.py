@@ -147,8 +147,14 @@ class Market:
         self.now_ns += seconds * NS_PER_S
         return columns
 
-    def ticks(self, columns: TickColumns) -> list[Tick]:
-        """Return columns as ticks; received at the time of the event."""
+    def ticks(self, columns: TickColumns, *, received: bool = True) -> list[Tick]:
+        """Return columns as ticks.
+
+        Parameters
+        ----------
+        received
+            They are received at the time of the event; False: at no time, as a history is.
+        """
         names = self.symbols
         return [
             Tick(
@@ -156,7 +162,7 @@ class Market:
                 venue=VENUE,
                 ts_event_ns=ts,
                 price=price,
-                ts_recv_ns=ts,
+                ts_recv_ns=ts if received else None,
                 size=size,
                 side=side,
                 bid=bid,
@@ -279,7 +285,9 @@ class Market:
 def simulate_history(
     symbols: Sequence[str], *, duration_s: int, seed: int, end_ns: int, rate_hz: float = 50.0
 ) -> Iterator[list[Tick]]:
-    """Yield past ticks in order of time, some ten thousands at a time, up to ``end_ns``.
+    """Yield past ticks in order of time, some ten thousands at a time, up to before ``end_ns``.
+
+    They are those that a feed of this market sends which begins at the same time.
 
     Parameters
     ----------
@@ -292,11 +300,10 @@ def simulate_history(
     """
     start_ns = end_ns - duration_s * NS_PER_S
     market = Market(symbols, rate_hz=rate_hz, seed=seed, start_ns=start_ns)
-    left = duration_s
-    while left > 0:
-        seconds = min(left, market.chunk_s)
-        yield market.ticks(market.advance(seconds))
-        left -= seconds
+    while market.now_ns < end_ns:
+        columns = market.advance(market.chunk_s)
+        stop = int(np.searchsorted(columns.ts_event_ns, end_ns))
+        yield market.ticks(columns.part(0, stop), received=False)
 
 
 def _size(log_size: Float64) -> Float64:

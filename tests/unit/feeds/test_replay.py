@@ -91,6 +91,28 @@ def test_recorded_spacing_is_kept_or_divided(tmp_path: Path) -> None:
         assert texts(feed.poll(9)) == ["3"]
 
 
+def test_what_lies_before_the_start_comes_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.gz", [Frame(i * 2 * NS_PER_S, str(i)) for i in range(5)])
+    clock = Clock()
+    feed = ReplayFeed(path, speed=2.0, from_s=5.0, clock=clock)
+    assert texts(feed.poll(9)) == ["0", "1", "2"]  # and one second of the pause after it
+    clock.now += 0.4
+    assert feed.poll(9) == []
+    clock.now += 0.2
+    assert texts(feed.poll(9)) == ["3"]
+    clock.now += 1.0
+    assert texts(feed.poll(9)) == ["4"]
+
+
+def test_a_second_loop_has_no_start_before_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.gz", [Frame(i * NS_PER_S, str(i)) for i in range(2)])
+    clock = Clock()
+    feed = ReplayFeed(path, speed=1.0, loop=True, from_s=60.0, clock=clock)
+    assert texts(feed.poll(9)) == ["0", "1"]
+    assert texts(feed.poll(9)) == ["0"]
+    assert feed.poll(9) == []
+
+
 def test_a_late_poll_does_not_shift_what_follows(tmp_path: Path) -> None:
     path = write(tmp_path / "x.gz", [Frame(i * NS_PER_S, str(i)) for i in range(10)])
     clock = Clock()

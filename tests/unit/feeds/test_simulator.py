@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import pytest
 
@@ -180,3 +181,60 @@ def test_duration_ends_the_simulation() -> None:
     assert simulated.poll(10) == []
     assert simulated.finished
     assert simulated.simulated
+
+
+def test_history_comes_at_once_and_live_ticks_follow_it_without_a_seam() -> None:
+    clock = Clock()
+    opened = START + 700 * NS_PER_S + 123
+    simulated = SimulatedFeed(
+        ("BTC-USD", "ETH-USD"),
+        rate_hz=50.0,
+        seed=1,
+        start_ns=START,
+        opened_ns=opened,
+        clock_ns=clock,
+    )
+    ingest = FrameProcessor.of(simulated)
+    parts: list[list[Tick]] = []
+    while frames := simulated.poll(8_192):
+        parts.append(decoded(ingest.process(frames)))
+    assert len(parts[0]) == 100  # the first score does not wait for a whole batch
+    past = [tick for part in parts for tick in part]
+    assert opened - NS_PER_S < past[-1].ts_event_ns < opened
+    assert {tick.ts_recv_ns for tick in past} == {None}  # nobody received it
+
+    live: list[Tick] = []
+    for _ in range(20):
+        clock.now += NS_PER_S // 4
+        live += decoded(ingest.process(simulated.poll(8_192)))
+    assert all(tick.ts_recv_ns == tick.ts_event_ns for tick in live)
+    assert opened <= live[0].ts_event_ns < opened + NS_PER_S
+    assert opened + 4 * NS_PER_S < live[-1].ts_event_ns <= opened + 5 * NS_PER_S
+
+    # One market, whether it is asked for at once or in parts.
+    market = Market(("BTC-USD", "ETH-USD"), rate_hz=50.0, seed=1, start_ns=START)
+    expected = [t for _ in range(3) for t in market.ticks(market.advance(market.chunk_s))]
+    made = [msgspec.structs.replace(tick, ts_recv_ns=tick.ts_event_ns) for tick in past + live]
+    assert [msgspec.structs.replace(tick, gap=False) for tick in made] == expected[: len(made)]
+    assert sum(tick.gap for tick in made) == 2  # each symbol's first: what came before was missed
+    assert ingest.clock_offset_s is None or abs(ingest.clock_offset_s) < 1
+
+
+def test_a_history_made_elsewhere_is_the_feeds_own() -> None:
+    symbols = ("BTC-USD", "ETH-USD")
+    clock = Clock()
+    opened = START + 1_000 * NS_PER_S + 7  # in the middle of what the market makes at a time
+    simulated = SimulatedFeed(
+        symbols, rate_hz=30.0, seed=5, start_ns=opened - 900 * NS_PER_S, opened_ns=opened,
+        clock_ns=clock,
+    )  # fmt: skip
+    ingest = FrameProcessor(simulated.parser())
+    sent: list[Tick] = []
+    while frames := simulated.poll(8_192):
+        sent += decoded(ingest.process(frames))
+    made = [
+        tick
+        for part in simulate_history(symbols, duration_s=900, seed=5, end_ns=opened, rate_hz=30.0)
+        for tick in part
+    ]
+    assert made == sent

@@ -3,7 +3,12 @@
 import pytest
 
 from flows.errors import ConfigurationError
-from flows.local.launcher import ensure_services, refuse_cluster
+from flows.local.launcher import (
+    MAX_HISTORY_TICKS,
+    ensure_services,
+    refuse_cluster,
+    with_history,
+)
 from flows.settings import Settings
 
 
@@ -30,3 +35,32 @@ def test_a_clustered_run_needs_a_broker(arguments: list[str], env: dict[str, str
 
 def test_workers_in_one_process_are_no_cluster() -> None:
     refuse_cluster(["flows.pipeline", "-w", "2"], {"BYTEWAX_WORKERS_PER_PROCESS": "2"})
+
+
+NOW_NS = 1_767_225_600_000_000_000
+
+
+def test_a_simulated_market_begins_in_the_past() -> None:
+    settings = with_history(Settings(feed="simulate"), lambda: NOW_NS)
+    assert settings.live_from_ns == NOW_NS
+    assert settings.simulate_history_s == 5_400
+    assert settings.simulate_history_s * settings.simulate_rate_hz < MAX_HISTORY_TICKS
+
+
+def test_a_fast_market_has_a_shorter_past() -> None:
+    settings = with_history(Settings(feed="simulate", simulate_rate_hz=500.0), lambda: NOW_NS)
+    assert settings.simulate_history_s == MAX_HISTORY_TICKS / 500
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(feed="coinbase-exchange"),
+        Settings(feed="replay:x.gz"),
+        Settings(feed="simulate", simulate_history_s=0),
+        Settings(feed="simulate", simulate_rate_hz=1_000_000.0),
+    ],
+    ids=["live", "replay", "not wanted", "too fast for any"],
+)
+def test_any_other_run_has_no_past(settings: Settings) -> None:
+    assert with_history(settings) is settings

@@ -60,9 +60,38 @@ def test_simulated_history_is_another_market_than_the_feed() -> None:
     assert first.simulate_rate_hz < 100  # a fast demonstration does not make a slow training
 
 
+def test_the_first_model_learns_from_the_feeds_own_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(tmp_path, "simulate").replace(
+        live_from_ns=1_767_225_600_000_000_000, simulate_history_s=5_400
+    )
+    asked = []
+
+    def run_once(self, target, given, history):
+        asked.append((given, history))
+        return 2, "no positive label in holdout's test part (120 rows)"
+
+    monkeypatch.setattr(training_runs.TrainingRuns, "_run_once", run_once)
+    with Supervisor() as supervisor:
+        TrainingRuns(settings, supervisor)._train_all()
+    assert asked[0] == (settings, "5400s")
+    # Another market has another past: it does not end where the feed's does.
+    assert {(given.live_from_ns, history) for given, history in asked[1:]} == {(None, "2h")}
+    assert settings.simulate_seed not in {given.simulate_seed for given, _ in asked[1:]}
+
+
+@pytest.mark.parametrize("history_s", [0, 3_599])
+def test_a_history_too_short_to_learn_from_is_left_alone(history_s: int) -> None:
+    settings = Settings(live_from_ns=1, simulate_history_s=history_s)
+    assert not training_runs.has_history(settings)
+
+
 def test_only_a_simulated_feed_trains_on_simulated_ticks() -> None:
     made_up = " ".join(command("volatility_spike", simulated=True))
     assert "--from simulate:2h" in made_up
+    own = " ".join(command("volatility_spike", simulated=True, history="5400s"))
+    assert "--from simulate:5400s" in own
     assert "--for-feed simulated" in made_up
     collected = " ".join(command("volatility_spike", simulated=False))
     assert "--from kafka:ticks.raw" in collected
@@ -132,7 +161,7 @@ def test_too_few_ticks_are_mentioned_once(
 
 
 def _too_few(minutes):
-    def run_once(self, target, settings):
+    def run_once(self, target, settings, history):
         return 2, f"too few ticks: {next(minutes)} min of labelled, warm ticks"
 
     return run_once
@@ -144,7 +173,7 @@ def test_a_quiet_history_is_replaced_by_another(
     settings = settings_for(tmp_path, "simulate")
     seeds = []
 
-    def run_once(self, target, given):
+    def run_once(self, target, given, history):
         seeds.append(given.simulate_seed)
         return 2, "no positive label in holdout's test part (120 rows)"
 

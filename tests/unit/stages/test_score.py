@@ -3,11 +3,21 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows.codec.batch import RawBatch
 from flows.monitoring.metrics import PipelineMetrics
 from flows.numeric.time import NS_PER_S
-from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.score import (
+    PASSED_EVERY_NS,
+    DecodeStep,
+    EncodeStep,
+    FeatureStep,
+    ScoreStep,
+    passed_rows,
+)
 from schemas.predictions import FeatureRow, Prediction
 from schemas.ticks import Tick
 from tests.fuzz.chain import Chain, baseline_scorer
@@ -77,3 +87,48 @@ def test_numbers_of_symbols_may_stand_for_others_while_older_batches_are_on_thei
     assert len(decoded[-1].symbols.names) <= 2 * 3 + 8 + 1
     [crowded_out] = metrics.crowded_out.collect()[0].samples[:1]
     assert crowded_out.value == 200 - 3
+
+
+def test_a_batch_that_spans_minutes_leaves_a_history_of_what_it_passed(tmp_path: Path) -> None:
+    ticks = [tick("BTC-USD", "binance", number) for number in range(60)]
+    ticks += [tick("ETH-USD", "binance", number) for number in range(30, 60)]
+    made = Chain(baseline_scorer(tmp_path)).run(raw(ticks))
+    passed = [
+        (each.symbol, msgspec.json.decode(each.message, type=Prediction).ts_event_ns)
+        for each in made.passed
+    ]
+    # START_NS is a multiple of five seconds.
+    assert passed == [
+        *[("BTC-USD", START_NS + number * NS_PER_S) for number in range(0, 60, 5)],
+        *[("ETH-USD", START_NS + number * NS_PER_S) for number in range(30, 60, 5)],
+    ]
+    assert [each.offset for each in made.since(20).passed] == [
+        each.offset for each in made.passed if each.offset >= 20
+    ]
+
+
+def test_a_batch_of_a_moment_passes_nothing(tmp_path: Path) -> None:
+    made = Chain(baseline_scorer(tmp_path)).run(raw([tick("A-B", "binance", n) for n in range(9)]))
+    assert made.passed == []
+    assert len(made.latest) == 1
+
+
+symbols_and_times = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 60 * NS_PER_S)), min_size=1, max_size=60
+)
+
+
+@given(symbols_and_times)
+def test_what_a_batch_passed_is_what_a_walk_over_it_finds(rows: list[tuple[int, int]]) -> None:
+    symbols = np.array([symbol for symbol, _ in rows], np.int32)
+    times = np.array([time for _, time in rows], np.int64)
+    step_of: dict[int, int] = {}
+    last = {symbol: at for at, (symbol, _) in enumerate(rows)}
+    expected = []
+    for at, (symbol, time) in enumerate(rows):
+        step = time // PASSED_EVERY_NS
+        if step_of.get(symbol) != step and last[symbol] != at:
+            expected.append(at)
+        step_of[symbol] = step
+    spans = max(times) - min(times) >= 2 * PASSED_EVERY_NS
+    assert passed_rows(symbols, times).tolist() == (expected if spans else [])

@@ -301,3 +301,28 @@ def test_closing_does_not_wait_for_a_redis_that_is_away(valkey):
     writer.put([entry(1)])
     writer.close(5.0)
     assert not writer._thread.running
+
+
+def test_what_a_batch_passed_is_history_alone(client):
+    channel = client.pubsub(ignore_subscribe_messages=True)
+    channel.subscribe(topics.STREAM_CHANNEL)
+    until(lambda: client.pubsub_numsub(topics.STREAM_CHANNEL)[0][1] == 1, "the subscription")
+    process = Process(client)
+    process.newest.put_passed([entry(1), entry(2), entry(3, "ETH-USD")])
+    process.write(entry(4))
+    assert history(client) == [b"m1", b"m2", b"m4"]
+    assert history(client, "ETH-USD") == [b"m3"]
+    assert message(client) == b"m4"
+    assert message(client, "ETH-USD") is None
+    assert until(lambda: channel.get_message(timeout=0.1), "it")["data"] == b"m4"
+    assert channel.get_message(timeout=0.1) is None
+    assert 0 < client.ttl(topics.history_key("ETH-USD")) <= TTL_S
+    channel.close()
+
+
+def test_what_was_passed_finds_a_place_that_a_foreign_key_holds(client):
+    client.set(topics.history_key("BTC-USD"), "foreign")
+    process = Process(client)
+    process.newest.put_passed([entry(1)])
+    process.newest.write(client)
+    assert history(client) == [b"m1"]
