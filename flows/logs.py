@@ -61,6 +61,11 @@ def _hide_last(_logger: Any, _method: str, line: Any) -> str:
     return hide_in_text(str(line))
 
 
+def _over_status_line(_logger: Any, _method: str, line: Any) -> str:
+    """Take the place of a status line that this or another process draws on the terminal."""
+    return f"\r\x1b[2K{line}"
+
+
 def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> None:
     """Send structlog and the standard library's loggers to stderr, one event a line.
 
@@ -96,6 +101,8 @@ def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> No
             ),
             _hide_last,
         ]
+        if sys.stderr.isatty():
+            closing.append(_over_status_line)
     structlog.configure(
         processors=[*shared, *closing],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

@@ -23,6 +23,7 @@ from flows.local.launcher import (
 )
 from flows.local.programs import start_api, start_ingest, start_pipeline
 from flows.local.progress import Progress
+from flows.local.status_line import start_status_line
 from flows.local.supervisor import Supervisor
 from flows.runtime.ports import check_port
 from flows.runtime.process import exit_code_of, report
@@ -139,7 +140,7 @@ def _endless(settings: Settings, duration_s: float | None, *, api: bool) -> int:
         start_ingest(served, supervisor)
         if api:
             start_api(served, supervisor)
-        announce(settings, served, api=api)
+        start_status_line(served, supervisor, announce(settings, served, api=api))
         start_background(served, supervisor, outcomes=api, train=served.train_at_start)
         left_s = None if duration_s is None else duration_s - (time.monotonic() - began)
         ended = supervisor.wait(left_s)

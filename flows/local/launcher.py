@@ -18,6 +18,7 @@ from flows.local.background import start_background
 from flows.local.child import Child, Ended
 from flows.local.embedded import start_broker, start_redis
 from flows.local.programs import start_api, start_ingest
+from flows.local.status_line import start_status_line
 from flows.local.supervisor import Supervisor
 from flows.runtime.ports import check_port
 from flows.scoring.registry import ModelStore
@@ -66,7 +67,7 @@ def ensure_services(settings: Settings) -> Settings:
     served = with_history(resolve(start_servers(settings, supervisor)))
     start_ingest(served, supervisor)
     start_api(served, supervisor)
-    announce(settings, served, api=True)
+    start_status_line(served, supervisor, announce(settings, served, api=True))
     start_background(served, supervisor, outcomes=True, train=served.train_at_start)
     return served
 
@@ -171,8 +172,13 @@ def _can_learn(settings: Settings) -> bool:
     return True
 
 
-def announce(asked: Settings, served: Settings, *, api: bool) -> None:
-    """Log where to look, and that embedded servers keep their data in memory alone."""
+def announce(asked: Settings, served: Settings, *, api: bool) -> str | None:
+    """Log where to look, and that embedded servers keep their data in memory alone.
+
+    Returns
+    -------
+    Address of the page; None without an API.
+    """
     log = structlog.get_logger()
     if asked.kafka_bootstrap_servers is None:
         log.warning(
@@ -181,19 +187,17 @@ def announce(asked: Settings, served: Settings, *, api: bool) -> None:
             kafka=served.kafka_bootstrap_servers,
         )
     if asked.redis_url is None and served.redis_url is not None:
-        log.info("embedded Redis", redis=served.redis_url.get_secret_value())
+        log.debug("embedded Redis", redis=served.redis_url.get_secret_value())
     if served.feed == FeedName.SIMULATE:
-        log.warning("SIMULATED market: no price of this run is real")
+        past = {} if served.live_from_ns is None else {"history_s": served.simulate_history_s}
+        log.warning("SIMULATED market: no price of this run is real", **past)
+    page = None
     if api:
         host = "127.0.0.1" if asked.api_host in ("0.0.0.0", "::", "") else asked.api_host  # noqa: S104
         base = f"http://{f'[{host}]' if ':' in host else host}:{asked.api_port}"
-        log.info(
-            "look here",
-            page=f"{base}/",
-            scores=f"{base}/scores",
-            health=f"{base}/health",
-            docs=f"{base}/docs",
-        )
+        page = f"{base}/"
+        log.info("look here", page=page, docs=f"{base}/docs", scores=f"{base}/scores")
+    return page
 
 
 def end_on_signals(supervisor: Supervisor) -> None:

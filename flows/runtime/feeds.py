@@ -3,7 +3,6 @@
 from flows.feeds.plan import FeedOptions, OpenFeed, plan_feeds
 from flows.feeds.protocol import Limits
 from flows.feeds.registry import parse_speed
-from flows.numeric.time import NS_PER_S
 from flows.settings import Settings
 from schemas.feeds import FeedName
 
@@ -35,16 +34,9 @@ def feeds_of(settings: Settings, limits: Limits | None = None) -> dict[str, Open
         poll_interval_s=settings.poll_interval_s,
         simulate_rate_hz=settings.simulate_rate_hz,
         simulate_seed=settings.simulate_seed,
-        simulate_from_ns=simulate_from_ns(settings),
+        simulate_from_ns=settings.history_from_ns,
         speed=parse_speed(settings.replay_speed),
         loop=settings.replay_loop,
         replay_from_s=settings.replay_from_s,
     )
     return plan_feeds(settings.feed, options)
-
-
-def simulate_from_ns(settings: Settings) -> int | None:
-    """Return the event time at which the simulator's history begins; None where it has none."""
-    if settings.live_from_ns is None:
-        return None
-    return settings.live_from_ns - settings.simulate_history_s * NS_PER_S

@@ -13,6 +13,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from flows.errors import ConfigurationError
+from flows.numeric.time import NS_PER_S
 from flows.settings.connections import KAFKA_PASSTHROUGH, ConnectionSettings
 from flows.settings.dataflow import DataflowSettings
 from flows.settings.environment import protected_text
@@ -61,6 +62,13 @@ class Settings(OperationSettings, DataflowSettings, ConnectionSettings):
             names = "VOLTICK_COMMIT_INTERVAL_MS={} must be below VOLTICK_TRANSACTION_TIMEOUT_MS={}"
             raise ValueError(names.format(commit_ms, transaction_ms))
         return self
+
+    @property
+    def history_from_ns(self) -> int | None:
+        """Event time at which the simulator's history begins; None where it sends none."""
+        if self.live_from_ns is None:
+            return None
+        return self.live_from_ns - self.simulate_history_s * NS_PER_S
 
     def kafka_config(self) -> dict[str, str | int]:
         """Return what every librdkafka client needs: the brokers and the security settings.

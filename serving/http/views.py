@@ -102,6 +102,17 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
     challengers: list[str]
 
 
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """Ticks with an event time in [from_ns, until_ns) that were sent at full speed at the start.
+
+    They were scored and judged then, and no market ever saw them.
+    """
+
+    origin: Literal["simulated"]
+    from_ns: int
+    until_ns: int
+
+
 class VersionReport(msgspec.Struct, frozen=True, kw_only=True):
     """Which code and which models answer."""
 
@@ -113,6 +124,7 @@ class VersionReport(msgspec.Struct, frozen=True, kw_only=True):
     stale_after_s: float
     targets: dict[str, ServedModel | None]
     problems: list[str]
+    history: History | None = None
 
 
 class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):

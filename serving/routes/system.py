@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from flows.settings import Settings
 from schemas.features import FEATURE_SET
 from serving.context import Context, context_of
 from serving.http import examples
 from serving.http.documents import answers, content
 from serving.http.problems import RedisUnavailableError, json_response
-from serving.http.views import HealthReport, ServedModel, VersionReport
+from serving.http.views import HealthReport, History, ServedModel, VersionReport
 from serving.monitoring.health import examine, feed_of
 
 router = APIRouter(tags=["system"])
@@ -71,8 +72,18 @@ async def version_report(context: Shared) -> Response:
         stale_after_s=context.settings.stale_after_s,
         targets=targets,
         problems=[problem.reason for problem in models.problems],
+        history=history_of(context.settings),
     )
     return json_response(report)
+
+
+def history_of(settings: Settings) -> History | None:
+    """Return what was sent before the live ticks; None for nothing."""
+    if settings.history_from_ns is None or settings.live_from_ns is None:
+        return None
+    return History(
+        origin="simulated", from_ns=settings.history_from_ns, until_ns=settings.live_from_ns
+    )
 
 
 @router.get(
