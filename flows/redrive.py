@@ -59,10 +59,15 @@ class ExportedDeadLetter(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help=__doc__,
+    epilog="Example: python -m flows.redrive export --out dead.ndjson",
+)
 
 
-@app.command()
+@app.command(epilog="Example: python -m flows.redrive export --out dead.ndjson --reason bad_price")
 def export(
     out: Annotated[Path, typer.Option(help="File to write, one JSON object a line.")],
     reason: Annotated[list[Reason] | None, typer.Option(help="Only these reasons.")] = None,
@@ -86,7 +91,7 @@ def export(
     typer.echo(msgspec.json.encode({"exported": count, "file": str(out)}).decode())
 
 
-@app.command()
+@app.command(epilog="Example: python -m flows.redrive put mended.ndjson")
 def put(
     file: Annotated[Path, typer.Argument(help="The mended file.")],
     *,

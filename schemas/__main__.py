@@ -25,6 +25,8 @@ MESSAGES: dict[str, type[msgspec.Struct]] = {
     "training_result": TrainingResult,
 }
 
+EXAMPLE = "Example: python -m schemas tick prediction"
+
 
 def json_schema(names: Sequence[str]) -> dict[str, object]:
     """Return one JSON Schema document (2020-12) for the named messages.
@@ -44,7 +46,7 @@ def json_schema(names: Sequence[str]) -> dict[str, object]:
 def main(arguments: Sequence[str]) -> int:
     """Write the schema to stdout; return the exit code."""
     if set(arguments) & {"-h", "--help"}:
-        sys.stdout.write(f"python -m schemas [{'|'.join(MESSAGES)}] ...\n")
+        sys.stdout.write(f"python -m schemas [{'|'.join(MESSAGES)}] ...\n\n{EXAMPLE}\n")
         return 0
     unknown = [name for name in arguments if name not in MESSAGES]
     if unknown:

@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -17,6 +17,11 @@ from flows.errors import VoltickError
 from flows.runtime.ports import listen
 from flows.settings import load_settings
 from serving.app import create_app
+
+HELP = """python -m serving: the API and the live page; all settings come from the environment.
+
+Example: REDIS_URL=redis://127.0.0.1:6379/0 VOLTICK_API_PORT=8080 python -m serving
+"""
 
 _LOOPBACK = ("127.", "::1")
 _BACKLOG = 2048
@@ -65,8 +70,11 @@ def serve(app: FastAPI, listener: socket.socket, log_level: str) -> None:
     asyncio.run(Server(config, app).serve(sockets=[listener]))
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Run the API; return the exit code."""
+    if set(arguments) & {"-h", "--help"}:
+        sys.stdout.write(HELP)
+        return 0
     try:
         settings = load_settings()
         logs.configure(settings.log_format, settings.log_level)
@@ -89,4 +97,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

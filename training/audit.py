@@ -33,10 +33,12 @@ from training.data.sources import parse_time
 DIFFERENCES = 1
 _MS = 1_000_000
 
+EXAMPLE = "Example: python -m training.audit --from kafka --since 2026-01-05T14:30"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def audit(
     source: Annotated[
         str, typer.Option("--from", help="kafka, or kafka:ticks.raw; the only source served from.")

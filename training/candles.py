@@ -38,6 +38,8 @@ from training.reporting.report import write_reports
 
 TARGET = "next_close"
 
+EXAMPLE = "Example: python -m training.candles --from btc-1m.csv --publish"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -93,7 +95,7 @@ def price_errors(
     return made
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def candles(
     source: Annotated[
         list[Path],

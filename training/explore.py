@@ -24,6 +24,8 @@ from training.reporting.report import when
 PERCENTILES = (50, 75, 80, 85, 90, 95, 97.5, 99, 99.9)
 PARTS = 8
 
+EXAMPLE = "Example: python -m training.explore --from btc.frames.ndjson.gz --report explore.html"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -55,7 +57,7 @@ def explore_target(dataset: Dataset, percentile: float) -> dict[str, Any]:
     }
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def explore(
     source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
     percentile: Annotated[float, typer.Option(min=1, max=99.9, help="Sets the level.")] = 90.0,

@@ -13,10 +13,12 @@ from schemas.features import FEATURE_SET
 from training.console import command, progress, say
 from training.data.feature_table import computed_tables, feature_table, write_table
 
+EXAMPLE = "Example: python -m training.features --from btc.frames.ndjson.gz --out features --labels"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def features(
     source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
     out: Annotated[Path, typer.Option(help="Folder; one file per log.")],

@@ -23,6 +23,11 @@ from training.data.ticklog import TickLog
 CHUNK = 16_384
 LINEAGE = 11
 
+EXAMPLE = (
+    "Example: python -m training.infer --from btc.frames.ndjson.gz --model "
+    "volatility_spike-logreg@20261128T071316Z-b6a3de9d --out scores.parquet"
+)
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -47,7 +52,7 @@ def score_table(log: TickLog, table: FeatureTable, model: OnnxModel) -> pa.Table
     )
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def infer(
     source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
     model: Annotated[str, typer.Option(help="NAME@VERSION of the store.")],

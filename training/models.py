@@ -22,8 +22,11 @@ from training.console import command
 from training.mlflow_link.importing import MLFLOW_PREFIX, import_file, import_mlflow
 from training.reporting.model_tables import list_table, role_of, show_table
 
+_A_REF = "volatility_spike-logreg@20260105T143000Z-b6a3de9d"
+
 app = typer.Typer(
     help="List, show and move the models of the store.",
+    epilog="Example: python -m training.models list --target volatility_spike",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,7 +47,7 @@ SimulatedOption = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", epilog="Example: python -m training.models list --target volatility_spike")
 def list_models(
     target: Annotated[str | None, typer.Option(help="Only models of this target.")] = None,
     store: StoreOption = None,
@@ -76,7 +79,7 @@ def list_models(
     _print(list_table(entries, aliases))
 
 
-@app.command()
+@app.command(epilog=f"Example: python -m training.models show {_A_REF}")
 def show(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Show one version's manifest, files and role, after proving it."""
     opened = _open(store)
@@ -96,7 +99,7 @@ def show(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = Fals
     _print(show_table(opened, manifest, role))
 
 
-@app.command()
+@app.command(epilog=f"Example: python -m training.models promote {_A_REF}")
 def promote(
     ref: RefArgument,
     target: Annotated[
@@ -114,7 +117,7 @@ def promote(
     _report(moved, before, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog="Example: python -m training.models rollback --target volatility_spike")
 def rollback(
     target: Annotated[str, typer.Option(help="Whose former champion comes back.")],
     allow_simulated: SimulatedOption = False,
@@ -128,7 +131,7 @@ def rollback(
     _report(moved, before, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=f"Example: python -m training.models shadow {_A_REF} --off")
 def shadow(
     ref: RefArgument,
     off: Annotated[bool, typer.Option("--off", help="Stop its shadow scores.")] = False,
@@ -141,7 +144,7 @@ def shadow(
     _report(moved, moved.champion, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog="Example: python -m training.models prune --keep 5")
 def prune(
     keep: Annotated[int, typer.Option(min=1, help="Newest versions of each model that stay.")] = 20,
     store: StoreOption = None,
@@ -158,7 +161,7 @@ def prune(
         typer.echo(f"removed {ref}")
 
 
-@app.command("import")
+@app.command("import", epilog="Example: python -m training.models import a.onnx --manifest a.json")
 def import_model(
     source: Annotated[str, typer.Argument(metavar="FILE.onnx|mlflow:NAME/VERSION_OR_ALIAS")],
     manifest: Annotated[

@@ -32,6 +32,11 @@ DEFAULT_MODELS = {
     "regression": "ridge,gbt,mlp",
 }
 
+EXAMPLE = (
+    "Example: python -m training.retrain --from simulate:2h --target volatility_spike "
+    "--models logreg --publish --for-feed simulated"
+)
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -56,7 +61,7 @@ class FeedKind(StrEnum):
     SIMULATED = "simulated"
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def retrain(
     source: Annotated[
         list[str],

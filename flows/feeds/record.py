@@ -100,6 +100,12 @@ def record(
     return count
 
 
+EXAMPLE = "Example: python -m flows.feeds.record btc.frames.ndjson.gz --symbols BTC-USD"
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=EXAMPLE)
 def main(
     out: Annotated[Path, typer.Argument(help="New file, usually NAME.frames.ndjson.gz.")],
     feed: Annotated[
@@ -125,4 +131,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -29,10 +29,12 @@ from flows.runtime.ports import check_port
 from flows.runtime.process import exit_code_of, report
 from flows.settings import Settings, load_settings
 
+EXAMPLE = "Example: python -m flows.local --feed simulate --symbols BTC-USD,SOL-USD --port 8080"
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def run(
     feed: Annotated[
         str | None,

@@ -11,12 +11,19 @@ LOWER_PRIORITY = 10
 """Enough to leave a busy core to ticks and to a first training, and to get on beside them."""
 
 
+EXAMPLE = """Example:
+python -m flows.numeric.precompile flows.features.kernel:feature_kernel
+"""
+
 CHILD = "--child"
 """First argument of a child: it makes way for its parent, and ends with it."""
 
 
 def main(names: list[str]) -> None:
     """Compile kernels, each named by the function that returns it."""
+    if set(names) & {"-h", "--help"}:
+        sys.stdout.write(f"{__doc__}\n\n{EXAMPLE}\n")
+        return
     if names[:1] == [CHILD]:
         del names[0]
         os.nice(LOWER_PRIORITY)

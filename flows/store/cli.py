@@ -27,7 +27,7 @@ ArchiveOption = Annotated[str | None, typer.Option("--archive", help="Folder of 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, epilog="Example: python -m flows.store --archive ticks")
 def show(
     context: typer.Context,
     archive: ArchiveOption = None,
@@ -45,7 +45,7 @@ def show(
     print_summary(console if console.is_terminal else Console(width=200), summary)
 
 
-@app.command()
+@app.command(epilog="Example: python -m flows.store query 'from candles' --archive ticks")
 def query(
     context: typer.Context,
     sql: Annotated[str, typer.Argument(help="One SELECT over the tables.")],

@@ -9,7 +9,12 @@ import typer
 
 from flows import logs
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help=__doc__,
+    epilog="Example: python -m tests.bench kernel",
+)
 
 
 class BrokerKind(StrEnum):
@@ -43,7 +48,7 @@ def prepare() -> None:
     logs.configure(level="warning")
 
 
-@app.command()
+@app.command(epilog="Example: python -m tests.bench kernel")
 def kernel() -> None:
     """Nanoseconds per tick for 1, 50 and 500 symbols."""
     from tests.bench.kernel import run
@@ -51,7 +56,7 @@ def kernel() -> None:
     _finish(run())
 
 
-@app.command()
+@app.command(epilog="Example: python -m tests.bench inference --store .voltick/models")
 def inference(
     store: Annotated[Path | None, typer.Option(help="Time this store's models instead.")] = None,
 ) -> None:
@@ -61,7 +66,7 @@ def inference(
     _finish(run(store))
 
 
-@app.command()
+@app.command(epilog="Example: python -m tests.bench throughput --broker apache --model logreg")
 def throughput(
     ticks: Annotated[int, typer.Option(min=50_000)] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
@@ -76,7 +81,7 @@ def throughput(
     _finish(run(ticks, rounds, _brokers(broker), models, symbols))
 
 
-@app.command()
+@app.command(epilog="Example: python -m tests.bench profile --steps-only")
 def profile(
     ticks: Annotated[int, typer.Option(min=50_000)] = 500_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
@@ -94,7 +99,7 @@ def profile(
     _finish(run(ticks, rounds, symbols, models, [] if steps_only else _brokers(broker)))
 
 
-@app.command()
+@app.command(epilog="Example: python -m tests.bench latency --rate 1000 --seconds 10")
 def latency(
     rate: Annotated[
         list[float] | None, typer.Option(min=1, help="Ticks/s. Default: 100, 1000 and 5000.")
@@ -116,7 +121,7 @@ def latency(
     _finish(run(plan, [str(broker)]))
 
 
-@app.command()
+@app.command(epilog="Example: python -m tests.bench swap --swaps 3 --broker embedded")
 def swap(
     rate: Annotated[float, typer.Option(min=1, help="Ticks/s.")] = 5_000.0,
     swaps: Annotated[int, typer.Option(min=1)] = 10,
@@ -131,7 +136,7 @@ def swap(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog="Example: python -m tests.bench recovery --ticks 200000")
 def recovery(
     ticks: Annotated[int, typer.Option(min=50_000, help="That the state depends on.")] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
@@ -143,7 +148,7 @@ def recovery(
     _finish(run(ticks, rounds, _brokers(broker)))
 
 
-@app.command()
+@app.command(epilog="Example: python -m tests.bench features --rounds 1")
 def features(
     ticks: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
@@ -154,7 +159,7 @@ def features(
     _finish(run(ticks, rounds))
 
 
-@app.command()
+@app.command(epilog="Example: python -m tests.bench first-minute --venv --rounds 3")
 def first_minute(
     seconds: Annotated[float, typer.Option(min=1, help="How long each start is watched.")] = 60.0,
     rounds: Annotated[int, typer.Option(min=1)] = 1,

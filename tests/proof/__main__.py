@@ -28,6 +28,12 @@ class Kind(StrEnum):
     EMBEDDED = "embedded"
 
 
+EXAMPLE = "Example: python -m tests.proof --fault kills --kills 3 --seed 7"
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=EXAMPLE)
 def main(
     seed: Annotated[int, typer.Option(help="Of the input and of the kill points.")] = 1,
     kills: Annotated[int, typer.Option(min=0, help="How many SIGKILLs.")] = 5,
@@ -109,4 +115,4 @@ def _broker(kind: Kind, folder: Path, entry: Entry, nodes: int, seed: int) -> Br
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -54,6 +54,12 @@ def prove(count: int, seed: int, say_every: int = 0) -> Account:
     return total
 
 
+EXAMPLE = "Example: python -m tests.proof.hostile --count 100000"
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=EXAMPLE)
 def main(
     count: Annotated[int, typer.Option(min=1, help="How many messages.")] = 1_000_000,
     seed: Annotated[int, typer.Option(help="Of messages and batches.")] = 1,
@@ -81,4 +87,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -133,7 +133,11 @@ def _cut(document: Path, text: str, name: str) -> tuple[str, str, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Compare or write; 1 if something was out of date and not written."""
-    parser = argparse.ArgumentParser(prog="python -m tests.support.docs", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.support.docs",
+        description=__doc__,
+        epilog="Example: python -m tests.support.docs --write",
+    )
     parser.add_argument("--write", action="store_true", help="write what is out of date")
     write = parser.parse_args(arguments).write
     wanted = {table.document: with_tables(table.document) for table in TABLES.values()}

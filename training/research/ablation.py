@@ -51,6 +51,8 @@ from training.evaluation.cross_validation import cross_validate
 from training.evaluation.results import Results, evaluate
 from training.reporting.encoding import encode_json
 
+EXAMPLE = "Example: python -m training.research.ablation --from btc.frames.ndjson.gz"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 CONFIRM_FROM = 0.6
@@ -162,7 +164,7 @@ def run_ablations(dataset: Dataset, spec: TargetSpec) -> Results:
     return evaluate(dataset, scored, everyone, spec.kind)
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def main(
     source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
 ) -> None:

@@ -36,6 +36,10 @@ STRENGTH = 0.001
 MOST_ROWS = 40_000
 PERCENTILE = 90.0
 
+EXAMPLE = (
+    "Example: python -m training.research.fit_prior --from btc.frames.ndjson.gz --bars btc-1m.csv"
+)
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -110,7 +114,7 @@ def _one_market(path: Path) -> Bars:
     return series[0]
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def main(
     source: Annotated[list[str], typer.Option("--from", help="A recording; repeatable.")],
     bars: Annotated[Path | None, typer.Option(help="One-minute bars for the hour's table.")] = None,

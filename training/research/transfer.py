@@ -24,6 +24,8 @@ from training.experiments.experiment import choose
 from training.reporting.encoding import encode_json
 from training.reporting.report import variant_table
 
+EXAMPLE = "Example: python -m training.research.transfer --train btc.parquet --test eth.parquet"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -57,7 +59,7 @@ def evaluate_transfer(
     return both, scored, evaluate(both, scored, chosen, spec.kind)
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def transfer(
     train: Annotated[list[str], typer.Option("--train", help="Sources to train on.")],
     test: Annotated[list[str], typer.Option("--test", help="Sources to test on.")],

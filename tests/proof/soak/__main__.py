@@ -24,6 +24,12 @@ class Kind(StrEnum):
     APACHE = "apache"
 
 
+EXAMPLE = "Example: python -m tests.proof.soak --minutes 5"
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=EXAMPLE)
 def main(
     minutes: Annotated[float, typer.Option(min=0.5, help="How long the load goes on.")] = 60.0,
     rate: Annotated[float, typer.Option(min=1, help="Ticks per second.")] = 2_500.0,
@@ -120,4 +126,4 @@ def _quantiles(buckets: Mapping[float, float]) -> dict[str, float | None]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()
