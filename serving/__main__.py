@@ -59,7 +59,7 @@ def serve(app: FastAPI, listener: socket.socket, log_level: str) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
-        log_level=log_level,
+        log_level="warning" if log_level == "info" else log_level,  # it tells of its own start
         access_log=False,
         proxy_headers=False,  # the application decides which proxies are believed
         server_header=False,

@@ -180,14 +180,17 @@ def announce(asked: Settings, served: Settings, *, api: bool) -> str | None:
     Address of the page; None without an API.
     """
     log = structlog.get_logger()
+    own_redis = asked.redis_url is None and served.redis_url is not None
+    redis = {"redis": served.redis_url.get_secret_value()} if own_redis and served.redis_url else {}
     if asked.kafka_bootstrap_servers is None:
         log.warning(
             "EMBEDDED broker: its data DIE WITH THIS PROCESS, and it does not promise exactly once;"
             " set KAFKA_BOOTSTRAP_SERVERS for more than a trial",
             kafka=served.kafka_bootstrap_servers,
+            **redis,
         )
-    if asked.redis_url is None and served.redis_url is not None:
-        log.debug("embedded Redis", redis=served.redis_url.get_secret_value())
+    elif redis:
+        log.info("embedded Redis", **redis)
     if served.feed == FeedName.SIMULATE:
         past = {} if served.live_from_ns is None else {"history_s": served.simulate_history_s}
         log.warning("SIMULATED market: no price of this run is real", **past)

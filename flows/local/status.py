@@ -139,7 +139,7 @@ def _judged(point: QualityPoint, score: TargetScore | None) -> ModelQuality | No
 def _figure(model: ModelQuality) -> str | None:
     name = model.variant or model.model.partition("@")[0]
     if model.pr_auc is not None and model.prevalence is not None:
-        return f"{name} PR-AUC {model.pr_auc:.2f}, chance {model.prevalence:.2f}"
+        return f"{name} PR-AUC {model.pr_auc:.2f} (chance {model.prevalence:.2f})"
     if model.rmse is not None:
         return f"{name} RMSE {model.rmse:.2g}"
     return None
@@ -153,14 +153,14 @@ def sentence(status: Status, page: str | None) -> str:
     if status.ticks_per_s is not None:
         parts.append(f"{status.ticks_per_s:,.0f} ticks/s")
     if status.latency_ms is not None:
-        parts.append(f"scored {status.latency_ms:.0f} ms after the tick")
+        parts.append(f"{status.latency_ms:.0f} ms to score")
     elif status.behind_s is not None:
         parts.append(f"{status.behind_s / 60:,.0f} min behind")
     if status.score is not None:
         warming = "" if status.warm else ", warming up"
-        parts.append(f"{status.symbol} {status.score:.2f} by {status.model}{warming}")
+        parts.append(f"{status.symbol} {status.score:.2f} {status.model}{warming}")
     if status.quality is not None:
-        parts.append(f"{status.quality} over {status.outcomes:,} outcomes")
+        parts.append(f"{status.quality}, {status.outcomes:,} judged")
     if page is not None:
         parts.append(page)
     return " · ".join(parts)

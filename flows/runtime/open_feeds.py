@@ -30,12 +30,21 @@ class OpenFeeds:
     ----------
     loops
         Whether recordings start over, with shifted times and ids.
+    told
+        Whether the log already says that the market is simulated.
     clock
         Seconds, monotonic.
     """
 
-    def __init__(self, *, loops: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        loops: bool = False,
+        told: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._loops = loops
+        self._told = told
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[str, _Open] = {}
@@ -50,7 +59,9 @@ class OpenFeeds:
         """
         feed = open_feed()
         log = structlog.get_logger()
-        if feed.simulated:
+        if feed.simulated and self._told:
+            log.debug("feed opened", feed=feed.name)
+        elif feed.simulated:
             log.warning("SIMULATED: these ticks are made up", feed=feed.name)
         else:
             log.info("feed opened", feed=feed.name)
