@@ -36,8 +36,9 @@ EMBARGO_S = 300
 SEED_STEP = 100
 ATTEMPTS = 4
 
-# The user waits for the first model; the later ones have time.
-FIRST_NICENESS = 5
+# The user waits for the first model, and ticks are being scored already; the others have time.
+FIRST_NICENESS = 0
+NEXT_NICENESS = 5
 FIRST_TRY_S = 60.0
 RETRY_S = 600.0
 COLLECTED = "12h"
@@ -151,13 +152,18 @@ class TrainingRuns:
             watched=False,
             log=log,
         )
-        lower_priority(child, FIRST_NICENESS if self._simulated else LOWEST_PRIORITY)
+        lower_priority(child, self._niceness(target))
         code = self._wait(child)
         if code is None:
             return None
         said = child.tail(1_000_000)
         self._supervisor.end(child)
         return code, said
+
+    def _niceness(self, target: str) -> int:
+        if not self._simulated:
+            return LOWEST_PRIORITY
+        return FIRST_NICENESS if target == self._targets[0] else NEXT_NICENESS
 
     def _wait(self, child: Child) -> int | None:
         """Return the child's exit code; None where everything is being stopped."""
