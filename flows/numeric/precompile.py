@@ -27,9 +27,10 @@ def main(names: list[str]) -> None:
     if names[:1] == [CHILD]:
         del names[0]
         os.nice(LOWER_PRIORITY)
-        # Linux may share time between sessions first, and this child leads one of its own.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(LOWER_PRIORITY))
+        # Linux may share time between sessions first; one that others belong to is left alone.
+        if os.getsid(0) == os.getpid():
+            with contextlib.suppress(OSError):
+                Path("/proc/self/autogroup").write_text(str(LOWER_PRIORITY))
         threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in names:
         pkgutil.resolve_name(name)().compile()

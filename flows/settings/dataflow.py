@@ -131,7 +131,7 @@ class DataflowSettings(BaseModel):
         " that what follows meets warm windows.",
     )
     simulate_rate_hz: float = Field(
-        6.0,
+        7.0,
         alias="VOLTICK_SIMULATE_RATE_HZ",
         gt=0,
         le=1_000_000,
