@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-LOWER_PRIORITY = 10
+LOWER_PRIORITY = 15
 """Enough to leave a busy core to ticks and to a first training, and to get on beside them."""
 
 

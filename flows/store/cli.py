@@ -72,7 +72,7 @@ def query(
         sys.stderr.write(f"{count} rows to {out}\n")
 
 
-@app.command()
+@app.command(epilog="Example: python -m flows.store report --archive ticks --out report.pdf")
 def report(
     context: typer.Context,
     archive: ArchiveOption = None,

@@ -53,6 +53,12 @@ class Account:
         }
 
 
+EXAMPLE = "Example: python -m tests.proof.feeds --seed 7"
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=EXAMPLE)
 def main(
     feed: Annotated[FeedChoice, typer.Option(help="Which client.")] = FeedChoice["all"],
     seeds: Annotated[int, typer.Option(min=1, help="How many for each feed.")] = 1_000,
@@ -98,4 +104,4 @@ def _tell(outcome: Outcome) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()
