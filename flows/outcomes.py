@@ -7,6 +7,7 @@ it.
 
 import atexit
 import threading
+from collections.abc import Sequence
 
 import structlog
 from bytewax import operators as op
@@ -15,9 +16,11 @@ from bytewax.dataflow import Dataflow
 from flows.connectors.kafka.lineage import OUTCOMES_OUTPUTS
 from flows.connectors.redis import QualityWriter
 from flows.errors import ModelRejectedError, ModelStoreError
-from flows.monitoring.quality import QualityMonitor
+from flows.monitoring.quality import WINDOW_S, QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
+from flows.monitoring.quality_windows import beside, combine
 from flows.numeric.background import BackgroundKernel
+from flows.numeric.time import NS_PER_S
 from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
 from flows.runtime.process import end_on_error
 from flows.scoring.registry import ModelStore
@@ -26,6 +29,7 @@ from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin, Publish
 from flows.stages.specs import Specs, span_of
 from flows.targets import label_kernel
 from schemas import topics
+from schemas.quality import QualityPoint, QualityWindow
 
 WRITTEN = (topics.PREDICTIONS, topics.OUTCOMES)
 
@@ -84,7 +88,11 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
 
 def _publisher(settings: Settings) -> Publish:
     if settings.redis_url is None:
-        return lambda _points: None
-    writer = QualityWriter(settings.redis_url.get_secret_value())
+        return lambda _windows: None
+    writer = QualityWriter(settings.redis_url.get_secret_value(), _point)
     atexit.register(writer.close)
     return writer.put
+
+
+def _point(own: Sequence[QualityWindow], others: Sequence[QualityWindow]) -> QualityPoint:
+    return combine(beside(own, others, WINDOW_S * NS_PER_S))

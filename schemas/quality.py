@@ -1,6 +1,6 @@
 """How well the served models do on what really happened: one point of the live quality history."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -63,6 +63,43 @@ class ModelQuality(msgspec.Struct, frozen=True, kw_only=True):
     mae: float | None = None
     persistence_rmse: float | None = None
     persistence_mae: float | None = None
+
+
+class ModelWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """One model's part of a window.
+
+    Attributes
+    ----------
+    from_ns
+        Event time of the oldest prediction, nanoseconds since the UNIX epoch.
+    sums
+        What figures are computed from, float64, little-endian; base64 in JSON.
+    """
+
+    from_ns: Int64
+    sums: bytes
+    variant: str | None = None
+
+
+class QualityWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """What one partition adds to a target's live quality, in Redis for the other processes.
+
+    Attributes
+    ----------
+    ts_ns
+        Event time of the partition's newest truth, nanoseconds since the UNIX epoch.
+    champion
+        The model that decides, by ``name@version``, as far as this partition tells.
+    models
+        By ``name@version``; at least one.
+    """
+
+    target: str
+    kind: TargetKind
+    partition: Int64
+    ts_ns: Int64
+    models: Annotated[dict[str, ModelWindow], msgspec.Meta(min_length=1)]
+    champion: str | None = None
 
 
 class QualityPoint(msgspec.Struct, frozen=True, kw_only=True):

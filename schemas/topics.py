@@ -15,6 +15,7 @@ HISTORY_KEY_PREFIX = "voltick:history:"
 DEAD_LETTER_RATE_KEY = "voltick:dead_letter_rate"
 SYMBOLS_KEY = "voltick:symbols"
 QUALITY_KEY_PREFIX = "voltick:quality:"
+QUALITY_WINDOWS_KEY_PREFIX = "voltick:quality_windows:"
 LOGS_KEY = "voltick:logs"
 STREAM_CHANNEL = "voltick:stream"
 
@@ -31,6 +32,11 @@ def latest_key(symbol: str) -> str:
 def history_key(symbol: str) -> str:
     """Key of the capped stream of a symbol's sampled predictions."""
     return f"{HISTORY_KEY_PREFIX}{symbol}"
+
+
+def quality_windows_key(target: str) -> str:
+    """Key of what each partition adds to a target's live quality: a hash by partition."""
+    return f"{QUALITY_WINDOWS_KEY_PREFIX}{target}"
 
 
 def quality_key(target: str) -> str:

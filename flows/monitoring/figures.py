@@ -19,7 +19,8 @@ _BINS = 1024
 _HISTOGRAM = slice(0, 2 * _BINS)
 _RELIABILITY = slice(2 * _BINS, 2 * _BINS + 3 * RELIABILITY_BINS)
 _SQUARES = 2 * _BINS + 3 * RELIABILITY_BINS
-_CLASSIFIER_WIDTH = _SQUARES + 1
+CLASSIFIER_WIDTH: Final = _SQUARES + 1
+FORECAST_WIDTH: Final = 5
 
 
 def classifier_sums(scores: Float64, truths: Float64) -> Float64:
@@ -32,7 +33,7 @@ def classifier_sums(scores: Float64, truths: Float64) -> Float64:
     truths
         float64, shape (n,), 0 or 1.
     """
-    sums = np.zeros(_CLASSIFIER_WIDTH)
+    sums = np.zeros(CLASSIFIER_WIDTH)
     happened = truths > 0.5
     bounded = np.clip(scores, 0.0, 1.0)
     with np.errstate(divide="ignore"):

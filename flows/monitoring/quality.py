@@ -7,22 +7,21 @@ each symbol and second, by its effective time.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
 from flows.monitoring.figures import (
-    classifier_figures,
     classifier_sums,
-    forecast_figures,
     forecast_sums,
 )
+from flows.monitoring.quality_windows import combine, model_window
 from flows.numeric.arrays import Float64, Int32, Int64
 from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from schemas.models import TargetKind
-from schemas.quality import ModelQuality, QualityPoint
+from schemas.quality import QualityPoint, QualityWindow
 
 Role = Literal["champion", "challenger"]
 
@@ -124,9 +123,6 @@ class _Window:
     fresh: bool = True  # observed since the last point
     models: dict[str, _Model] = field(default_factory=dict)
 
-    def oldest_minute(self) -> int | None:
-        return min((model.minutes[0][0] for model in self.models.values()), default=None)
-
 
 @dataclass(slots=True)
 class _Target:
@@ -189,8 +185,31 @@ class QualityMonitor:
                 for window in target.windows.values():
                     window.due_ns = window.newest_ns + self._interval_ns
                     window.fresh = False
-                found.append(self._point(name, target))
+                found.append(combine(self.windows(name)))
         return found
+
+    def windows(self, name: str) -> list[QualityWindow]:
+        """Return what each partition adds to a target's point."""
+        target = self._targets[name]
+        return [
+            QualityWindow(
+                target=name,
+                kind=target.kind,
+                partition=partition,
+                ts_ns=window.newest_ns,
+                champion=target.champion,
+                models={
+                    ref: model_window(
+                        model.variant,
+                        model.minutes[0][0] * NS_PER_MINUTE,
+                        [sums for _minute, sums in model.minutes],
+                    )
+                    for ref, model in window.models.items()
+                },
+            )
+            for partition, window in sorted(target.windows.items())
+            if window.models
+        ]
 
     def _window(self, target: _Target, evaluated: Evaluated) -> _Window:
         newest_ns = int(evaluated.ts_event_ns.max())
@@ -213,33 +232,3 @@ class QualityMonitor:
         for partition, window in list(target.windows.items()):
             if window.newest_ns < oldest_ns and not window.fresh:
                 del target.windows[partition]
-
-    def _point(self, name: str, target: _Target) -> QualityPoint:
-        windows = target.windows.values()
-        variants: dict[str, str | None] = {}
-        sums: dict[str, list[Float64]] = {}
-        for window in windows:
-            for ref, model in window.models.items():
-                sums.setdefault(ref, []).extend(each for _minute, each in model.minutes)
-                variants[ref] = model.variant or variants.get(ref)
-        figures: Callable[[Float64], Mapping[str, Any]] = (
-            classifier_figures if target.kind == "classification" else forecast_figures
-        )
-        models = [
-            ModelQuality(
-                model=ref,
-                role="champion" if ref == target.champion else "challenger",
-                variant=variants[ref],
-                **figures(np.sum(parts, axis=0)),
-            )
-            for ref, parts in sums.items()
-        ]
-        models.sort(key=lambda each: (each.role != "champion", each.model))
-        oldest = min(minute for each in windows if (minute := each.oldest_minute()) is not None)
-        return QualityPoint(
-            target=name,
-            kind=target.kind,
-            ts_ns=max(window.newest_ns for window in windows),
-            from_ns=oldest * NS_PER_MINUTE,
-            models=models,
-        )

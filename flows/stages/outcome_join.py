@@ -27,10 +27,10 @@ from flows.targets import NOTHING_HELD, Realize, Realizer, truth
 from schemas import topics
 from schemas.features import MAX_SYMBOLS
 from schemas.models import TargetSpec
-from schemas.quality import QualityPoint
+from schemas.quality import QualityWindow
 
 SpecOf = Callable[[str], TargetSpec | None]
-Publish = Callable[[list[QualityPoint]], None]
+Publish = Callable[[list[list[QualityWindow]]], None]
 DEFAULT_SPAN: Span = (60, 3600)
 
 
@@ -146,7 +146,7 @@ class OutcomeJoin:
         Horizons and lookbacks of the labels to begin with, seconds. Others are added when a
         prediction of such a target comes.
     publish
-        Called with each new point of live quality; must be quick.
+        Called with the windows of each target that live quality has a new point of; must be quick.
     kernel
         Finds the truth at once, faster from when it is compiled on; None for the compiled form,
         which the first batch then waits for.
@@ -280,5 +280,6 @@ class OutcomeJoin:
             points = self._monitor.points() if show else []
             for point in points:
                 self._metrics.show(point)
-        if points:
-            self._publish(points)
+            windows = [self._monitor.windows(point.target) for point in points]
+        if windows:
+            self._publish(windows)

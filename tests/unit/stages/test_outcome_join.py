@@ -14,12 +14,14 @@ from flows.codec.batch import RawBatch
 from flows.errors import ModelRejectedError
 from flows.monitoring.quality import QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
+from flows.monitoring.quality_windows import combine
 from flows.numeric.time import NS_PER_S
 from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin
 from flows.stages.specs import RETRY_S, Specs, span_of
 from flows.targets import Realizer
 from schemas.models import TargetSpec
 from schemas.predictions import Outcome, Prediction
+from schemas.quality import QualityPoint
 from tests.support.outcomes import expected, own, stream
 
 SPIKE = TargetSpec(name="spike", kind="classification", definition="relative", level=1.1)
@@ -39,6 +41,11 @@ def step(
     return OutcomeJoin(
         spec_of, spans, monitor or QualityMonitor(), metrics or QualityMetrics(), publish
     )
+
+
+def into(points: list[QualityPoint]):
+    """Return what appends a point of each target's windows."""
+    return lambda found: points.extend(map(combine, found))
 
 
 def batches(made: list[Prediction], cuts: Iterable[int], first: int = 0, emit_from: int = 0):
@@ -155,7 +162,10 @@ def test_live_quality_compares_models_on_the_same_predictions():
     points = []
     monitor = QualityMonitor()
     made = stream(3, 600, MODELS)
-    found = run(step(monitor, publish=points.extend), batches(made, range(0, 600, 50)))
+    found = run(
+        step(monitor, publish=into(points)),
+        batches(made, range(0, 600, 50)),
+    )
     newest = {point.target: point for point in points}
     assert set(newest) == {"spike", "calm", "move"}
     champion, challenger = newest["spike"].models
@@ -289,7 +299,10 @@ def test_a_late_prediction_counts_at_the_time_that_it_was_scored_at():
     made = [at(0, 0.2), at(1, 1.1), at(2, 0.9, late=True), at(3, 0.3, late=True), at(4, 1.8)]
     made += [at(5 + number, 2 + number) for number in range(120)]
     points: list = []
-    run(step(spec_of={"s@1": CALM}.get, publish=points.extend), batches(made, range(0, 125, 2)))
+    run(
+        step(spec_of={"s@1": CALM}.get, publish=into(points)),
+        batches(made, range(0, 125, 2)),
+    )
     # Seconds 0 to 60, no second twice; what comes later is not known yet.
     assert points[-1].models[0].count == 61
 
@@ -344,14 +357,14 @@ def test_a_foreign_score_that_is_no_probability_is_no_quality(score):
     made[3] = msgspec.structs.replace(
         made[3], warm=True, scores={"spike": own("s@1", score), "move": own("m@1", score)}
     )
-    found = run(step(publish=points.extend), batches(made, []))
+    found = run(step(publish=into(points)), batches(made, []))
     assert {outcome.offset for _known, outcome in found} >= {made[9].offset}
 
 
 def test_cold_predictions_get_outcomes_but_do_not_count_as_quality():
     made = [msgspec.structs.replace(each, warm=False) for each in stream(3, 300, MODELS)]
     points = []
-    found = run(step(publish=points.extend), batches(made, []))
+    found = run(step(publish=into(points)), batches(made, []))
     assert found
     assert points == []
 
