@@ -27,7 +27,11 @@ _BEGINNINGS = {Decision.FIRST, Decision.RESTART}
 
 
 def check_values(
-    expected: Expected, features: Iterable[Message], seed: int, rows: int
+    expected: Expected,
+    features: Iterable[Message],
+    seed: int,
+    rows: int,
+    also: frozenset[Origin] = frozenset(),
 ) -> Iterator[Defect]:
     """Yield values that are not within the oracle's tolerance.
 
@@ -35,8 +39,10 @@ def check_values(
     ----------
     rows
         How many are recomputed, drawn by ``seed``; every beginning of a memory comes on top.
+    also
+        Rows that are recomputed in any case.
     """
-    chosen = _choose(expected, seed, rows)
+    chosen = _choose(expected, seed, rows) | also
     published = _published(features, chosen)
     found, wanted, origins = [], [], []
     for origin, reference in _recomputed(expected, chosen):
