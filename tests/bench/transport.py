@@ -14,8 +14,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from flows.codec.outputs import OutputBatch
 from flows.connectors.kafka.client import reader_config
 from flows.connectors.kafka.positions import Start
+from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.source import PartitionReader
-from flows.connectors.kafka.transactions import Target, TransactionalWriter
+from flows.connectors.kafka.transactions import TransactionalWriter
 from schemas import topics
 from tests.bench.percentiles import summary_ms
 from tests.support.polling import pause

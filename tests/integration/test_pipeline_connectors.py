@@ -12,9 +12,10 @@ from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.admin import ensure_topics
 from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.positions import Start
+from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.reader import read_tail, read_topic
 from flows.connectors.kafka.source import CommittedSource
-from flows.connectors.kafka.transactions import Target, TransactionalWriter
+from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.errors import BrokerError, FencedError
 from schemas import topics
 from tests.support.kafka import tools

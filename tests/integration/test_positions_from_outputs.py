@@ -19,7 +19,8 @@ from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.lineage import OUTCOMES_OUTPUTS, PIPELINE_OUTPUTS
 from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.positions import CommitMetadata, Start, encode_metadata
-from flows.connectors.kafka.transactions import Target, TransactionalWriter
+from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.errors import BrokerError, LogTrimmedError, UnknownPositionError
 from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason

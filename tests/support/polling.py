@@ -62,13 +62,18 @@ def _ports() -> Iterator[int]:
     first = _FIRST_PORT + worker % _STRETCHES * _STRETCH
     for step in itertools.count(os.getpid()):
         port = first + step % _STRETCH
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if _reserve(port):
+        if is_free(port) and _reserve(port):
             yield port
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could take this loopback port now."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _reserve(port: int) -> bool:

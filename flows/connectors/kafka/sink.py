@@ -14,7 +14,8 @@ from flows.codec.batch import partition_key
 from flows.codec.outputs import OutputBatch
 from flows.connectors.kafka.client import ClientConfig
 from flows.connectors.kafka.positions import Start
-from flows.connectors.kafka.transactions import Commit, Target, TransactionalWriter
+from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.transactions import Commit, TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
 from flows.connectors.partition_thread import ErrorHandler, PartitionThread
 

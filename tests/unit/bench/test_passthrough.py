@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from flows.connectors.kafka import transactions
+from flows.connectors.kafka import producer
 from flows.connectors.kafka.client import reader_config
 from tests.bench.passthrough import READING, WRITING, copy
 
@@ -63,9 +63,9 @@ def test_reads_as_the_flow_does() -> None:
 
 def test_writes_as_the_flow_does(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[dict[str, Any]] = []
-    monkeypatch.setattr(transactions, "Producer", opened.append)
-    target = transactions.Target({}, "group", "topic", 0, 60_000)
-    transactions.open_producer(target, lambda *_: None)
+    monkeypatch.setattr(producer, "Producer", opened.append)
+    target = producer.Target({}, "group", "topic", 0, 60_000)
+    producer.open_producer(target, lambda *_: None)
     assert without(opened[0], OWN | TRANSACTIONS) == without(WRITING, TRANSACTIONS)
 
 

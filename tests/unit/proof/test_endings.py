@@ -3,7 +3,8 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from flows.connectors.kafka.transactions import Target, TransactionalWriter
+from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.errors import BrokerError
 from tests.unit.connectors.kafka.fakes import FakeProducer, failure
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from flows.codec.outputs import OutputBatch, Records
-from flows.connectors.kafka.transactions import Target, TransactionalWriter
+from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.transactions import TransactionalWriter
 from schemas import topics
 from tests.proof.killable import BLEW, POINTS, Fuse, arm
 from tests.unit.connectors.kafka.fakes import FakeConsumer, FakeMessage, FakeProducer, end_of_log

@@ -1,6 +1,8 @@
 import pytest
 
 from flows.scoring.registry import ModelStore
+from flows.scoring.scorer import Scorer
+from tests.support.scorer import FORWARD, SPIKE, Background, Seconds
 
 
 class Clock:
@@ -21,3 +23,21 @@ def clock_ns():
 @pytest.fixture
 def store(tmp_path, clock_ns):
     return ModelStore(tmp_path / "store", clock_ns=clock_ns)
+
+
+@pytest.fixture
+def clock():
+    return Seconds()
+
+
+@pytest.fixture
+def background():
+    return Background()
+
+
+@pytest.fixture
+def scorer_of(store, clock, background):
+    def make(targets=(SPIKE, FORWARD), **options):
+        return Scorer(store, targets, clock=clock, run_in_background=background, **options)
+
+    return make

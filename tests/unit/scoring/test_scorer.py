@@ -1,71 +1,15 @@
+"""The scorer follows the store between two batches."""
+
 import threading
 
-import numpy as np
 import pytest
 import structlog
 
-from flows.errors import ModelRejectedError, ModelStoreError
-from flows.scoring.rebuilding import LONGEST_RETRY_S
+from flows.errors import ModelRejectedError
 from flows.scoring.scorer import Scorer, Swap
-from schemas.features import FEATURE_SET, NAMES
-from tests.support.models import RETURN, manifest_for, publish_tiny, tiny
-
-SPIKE = "volatility_spike"
-FORWARD = "forward_return"
-ROWS = np.zeros((4, len(NAMES)), dtype=np.float32)
-
-
-class Seconds:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Background:
-    """Holds the loading job until the test runs it."""
-
-    def __init__(self) -> None:
-        self.jobs = []
-
-    def __call__(self, job) -> None:
-        self.jobs.append(job)
-
-    def run(self) -> None:
-        jobs, self.jobs = self.jobs, []
-        for job in jobs:
-            job()
-
-
-@pytest.fixture
-def clock():
-    return Seconds()
-
-
-@pytest.fixture
-def background():
-    return Background()
-
-
-@pytest.fixture
-def scorer_of(store, clock, background):
-    def make(targets=(SPIKE, FORWARD), **options):
-        return Scorer(store, targets, clock=clock, run_in_background=background, **options)
-
-    return make
-
-
-def follow(scorer, clock, background):
-    """Poll until the store's present state is taken over."""
-    clock.now += 1.0
-    assert scorer.poll() == ()
-    background.run()
-    return scorer.poll()
-
-
-def scores_of(scorer):
-    return {each.target: each.scores[0] for each in scorer.score(ROWS)}
+from schemas.features import FEATURE_SET
+from tests.support.models import RETURN, publish_tiny, tiny
+from tests.support.scorer import FORWARD, ROWS, SPIKE, broken, follow, scores_of
 
 
 def test_target_without_champion_is_left_out(store, scorer_of):
@@ -156,10 +100,6 @@ def test_move_during_loading_is_followed_afterwards(store, scorer_of, clock, bac
     assert follow(scorer, clock, background) == (Swap(SPIKE, refs[1], refs[2]),)
 
 
-def broken(store, ref):
-    (store.folder(ref) / "model.onnx").write_bytes(b"broken")
-
-
 def test_tampered_model_keeps_the_old_one_and_is_reported_once(store, scorer_of, clock, background):
     old, bad = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
     store.move(SPIKE, champion=old, by="test")
@@ -178,96 +118,6 @@ def test_tampered_model_keeps_the_old_one_and_is_reported_once(store, scorer_of,
     (spike, _) = scorer.status()
     assert spike.champion.ref == old
     assert bad in spike.problems[0]
-
-
-@pytest.mark.parametrize("gone_s", [1.0, 60.0])
-def test_a_model_that_could_not_be_loaded_for_a_while_serves_as_soon_as_it_can(
-    store, scorer_of, clock, background, gone_s
-):
-    old, new = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
-    store.move(SPIKE, champion=old, by="test")
-    scorer = scorer_of()
-    store.move(SPIKE, champion=new, by="test")
-    graph = store.folder(new) / "model.onnx"
-    graph.rename(graph.with_suffix(".away"))
-    back = clock.now + gone_s
-    with structlog.testing.capture_logs() as logs:
-        while clock.now < back:
-            assert follow(scorer, clock, background) == ()
-    assert [line["event"] for line in logs] == ["model refused"]
-    graph.with_suffix(".away").rename(graph)
-    swaps = []
-    while not swaps and clock.now < back + LONGEST_RETRY_S + 2.0:
-        swaps += follow(scorer, clock, background)
-    assert swaps == [Swap(SPIKE, old, new)]
-    assert scores_of(scorer) == pytest.approx({SPIKE: 0.8})
-    assert scorer.status()[0].problems == ()
-
-
-def test_a_former_champion_serves_only_until_the_champion_can(store, scorer_of, clock, background):
-    old, new = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
-    for ref in (old, new):
-        store.move(SPIKE, champion=ref, by="test")
-    folder = store.folder(new)
-    folder.rename(store.root / "away")
-    scorer = scorer_of()
-    assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
-    (store.root / "away").rename(folder)
-    assert follow(scorer, clock, background) == (Swap(SPIKE, old, new),)
-
-
-def test_a_challenger_that_appears_late_scores(store, scorer_of, clock, background):
-    champion, late = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
-    store.move(SPIKE, champion=champion, by="test")
-    store.add_challenger(SPIKE, late, by="test")
-    manifest = store.folder(late) / "manifest.json"
-    content = manifest.read_bytes()
-    manifest.write_bytes(content[:100])
-    scorer = scorer_of()
-    assert scorer.score(ROWS)[0].shadow == {}
-    manifest.write_bytes(content)
-    follow(scorer, clock, background)
-    assert list(scorer.score(ROWS)[0].shadow) == [late]
-
-
-def test_a_pinned_version_that_is_away_for_a_moment_goes_on_serving(
-    store, scorer_of, clock, background
-):
-    pinned = publish_tiny(store, 0.4)
-    scorer = scorer_of(pin_version=pinned)
-    store.folder(pinned).rename(store.root / "away")
-    publish_tiny(store, 0.6, name="other")
-    assert follow(scorer, clock, background) == ()
-    assert scores_of(scorer) == pytest.approx({SPIKE: 0.4})
-    (store.root / "away").rename(store.folder(pinned))
-    clock.now += LONGEST_RETRY_S
-    follow(scorer, clock, background)
-    assert scorer.status()[0].problems == ()
-
-
-def test_a_store_that_appears_later_is_noticed(tmp_path, scorer_of, store, clock, background):
-    ref = publish_tiny(store, 0.3)
-    store.move(SPIKE, champion=ref, by="test")
-    store.root.rename(tmp_path / "unmounted")
-    scorer = scorer_of()
-    assert scorer.score(ROWS) == []
-    (tmp_path / "unmounted").rename(store.root)
-    assert follow(scorer, clock, background) == (Swap(SPIKE, None, ref),)
-
-
-def test_a_file_on_its_way_is_reported_once(store, scorer_of, clock, background):
-    old, new = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.8))
-    store.move(SPIKE, champion=old, by="test")
-    scorer = scorer_of()
-    graph = store.folder(new) / "model.onnx"
-    content = graph.read_bytes()
-    store.move(SPIKE, champion=new, by="test")
-    with structlog.testing.capture_logs() as logs:
-        for part in range(1, 5):
-            graph.write_bytes(content[: part * len(content) // 5])
-            clock.now += LONGEST_RETRY_S
-            follow(scorer, clock, background)
-    assert [line["event"] for line in logs] == ["model refused"]
 
 
 def test_a_store_that_hangs_does_not_hold_up_scoring(store, scorer_of, clock, background):
@@ -366,51 +216,6 @@ def test_promoted_simulated_challenger_does_not_slip_in(store, scorer_of, clock,
     store.move(SPIKE, champion=simulated, by="test", allow_simulated=True)
     follow(scorer, clock, background)
     assert scores_of(scorer) == pytest.approx({SPIKE: 0.2})
-
-
-def test_pinned_version_serves_whatever_the_alias_says(store, scorer_of, clock, background):
-    first, second, third = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.4, 0.6))
-    forward = publish_tiny(store, 1e-4, target=RETURN)
-    store.move(SPIKE, champion=first, by="test")
-    store.move(FORWARD, champion=forward, by="test")
-    store.set_challengers(SPIKE, [second, third], by="test")
-    scorer = scorer_of(pin_version=second)
-    assert scores_of(scorer) == pytest.approx({SPIKE: 0.4, FORWARD: 1e-4})
-    assert list(scorer.score(ROWS)[0].shadow) == [third]
-    store.move(SPIKE, champion=third, by="test")
-    assert follow(scorer, clock, background) == ()
-    assert scores_of(scorer)[SPIKE] == pytest.approx(0.4)
-
-
-def test_pinned_variant_follows_its_newest_version(store, scorer_of, clock, background):
-    champion = publish_tiny(store, 0.2, variant="gbt")
-    old = publish_tiny(store, 0.4, variant="logreg")
-    store.move(SPIKE, champion=champion, by="test")
-    scorer = scorer_of(pin_variant="logreg")
-    assert scores_of(scorer) == pytest.approx({SPIKE: 0.4})
-    later = manifest_for(b"").created_ns + 10**12
-    new = publish_tiny(store, 0.6, variant="logreg", created_ns=later)
-    assert follow(scorer, clock, background) == (Swap(SPIKE, old, new),)
-
-
-def test_pin_of_what_is_not_there_is_refused_by_name(store, scorer_of):
-    ref = publish_tiny(store, 0.2, variant="logreg")
-    with pytest.raises(ModelRejectedError, match="gone@20260101T000000Z-00000000"):
-        scorer_of(pin_version="gone@20260101T000000Z-00000000")
-    with pytest.raises(ModelRejectedError, match="names no model"):
-        scorer_of(pin_version="logreg")
-    with pytest.raises(ModelStoreError, match=r"xgboost.*logreg"):
-        scorer_of(pin_variant="xgboost")
-    with pytest.raises(ModelRejectedError, match=SPIKE):
-        scorer_of(targets=(FORWARD,), pin_version=ref)
-
-
-def test_broken_pin_is_refused_not_replaced(store, scorer_of):
-    champion, pinned = (publish_tiny(store, p, name=f"m{p}") for p in (0.2, 0.4))
-    store.move(SPIKE, champion=champion, by="test")
-    broken(store, pinned)
-    with pytest.raises(ModelRejectedError, match=pinned):
-        scorer_of(pin_version=pinned)
 
 
 def test_unforeseen_failure_while_loading_is_not_swallowed(store, scorer_of, clock, background):

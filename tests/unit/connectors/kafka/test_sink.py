@@ -6,8 +6,9 @@ import pytest
 
 from flows.codec.batch import partition_key
 from flows.connectors.kafka.positions import Start
+from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.sink import PartitionWriter, TransactionalSink
-from flows.connectors.kafka.transactions import Target, TransactionalWriter
+from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
 from flows.connectors.partition_thread import QUEUED_BATCHES
 from flows.errors import BrokerError

@@ -6,7 +6,8 @@ from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 from flows.codec.outputs import Latest
 from flows.connectors.kafka import transactions
 from flows.connectors.kafka.positions import CommitMetadata, Start, decode_metadata
-from flows.connectors.kafka.transactions import ABORT_LIMIT, Target, TransactionalWriter
+from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.transactions import ABORT_LIMIT, TransactionalWriter
 from flows.errors import BrokerError, FencedError
 from tests.unit.connectors.kafka.fakes import FakeProducer, failure, output, values
 

@@ -1,0 +1,78 @@
+"""A file that holds no bars is named, with row and column where one is at fault."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.errors import TrainingError
+from tests.support.bar_files import (
+    UTC,
+    csv,
+    rows,
+    with_times,
+)
+from training.data.bar_files import read_bars
+
+
+def broken(**cells: object) -> str:
+    frame = rows().astype(object)
+    for column, value in cells.items():
+        frame.loc[3, column] = value
+    return csv(frame)
+
+
+REFUSED = {
+    "a word": (broken(high="high"), r"a\.csv, line 5: high is 'high', not a number"),
+    "a negative price": (broken(low=-1), r"line 5: low is '-1', not a positive"),
+    "zero": (broken(close=0), r"line 5: close is '0', not a positive"),
+    "one price missing": (broken(close=None), r"line 5: close is nan, missing"),
+    "high below low": (broken(high=1.0), r"line 5: high is '1\.0', below the low of its row"),
+    "a negative volume": (broken(volume=-2), r"line 5: volume is '-2', a negative volume"),
+    "no time": (broken(timestamp="yesterday"), r"line 5: timestamp is 'yesterday', not a time"),
+    "an impossible time": (broken(timestamp=7), r"line 5: timestamp is '7', not a time between"),
+    "a missing time": (broken(timestamp=None), r"line 5: timestamp is nan, not a time"),
+    "no close": (csv(rows().drop(columns="close")), r"missing close; it has timestamp, open"),
+    "no time column": (csv(rows().drop(columns="timestamp")), r"missing a time"),
+    "a row too long": (csv(rows()) + "1,2,3,4,5,6,7,8\n", r"as a table: .*line 8"),
+    "times cut by Excel": (
+        with_times(["1.73569E+12"] * 6),
+        "scientific notation have lost the digits",
+    ),
+    "day or month": (
+        with_times([f"{each:%d/%m/%Y %H:%M}" for each in UTC]),
+        r"'01/01/2025 00:00' nothing tells the day from the month",
+    ),
+    "comma of two meanings": (
+        "time;open;high;low;close\n1735689600;1,000;1,000;1,000;1,000\n",
+        "nothing tells whether the comma",
+    ),
+    "no header and no prices": ("1,2\n3,4\n", "has no header, and its 2 columns are not those"),
+    "nothing": ("\n\n", "is empty"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_bad_file_is_named_with_row_and_column(case: str, tmp_path: Path) -> None:
+    text, message = REFUSED[case]
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(TrainingError, match=message):
+        read_bars([tmp_path / "a.csv"])
+
+
+def test_files_that_are_no_bars_are_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no such file or folder"):
+        read_bars([tmp_path / "nowhere.csv"])
+    with pytest.raises(TrainingError, match="holds no bars: no file"):
+        read_bars([tmp_path])
+    for name, content, message in (
+        ("a.zip", b"PK\x03\x04 cut", "damaged or cut short"),
+        ("a.parquet", b"PAR1 cut", "as Parquet"),
+        ("a.csv.gz", b"\x1f\x8b", "nothing can be unpacked"),
+        ("a.csv", b"\x00\x01\x02\x03" * 9, "binary"),
+        ("a.csv", b"", "the file is empty"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(TrainingError, match=message):
+            read_bars([path])
+        path.unlink()
