@@ -48,6 +48,10 @@ def run(
         bool | None,
         typer.Option("--loop", help="Replays: start over with shifted times and ids."),
     ] = None,
+    start_at: Annotated[
+        float | None,
+        typer.Option(help="Replays: send so many seconds of it at full speed first.", min=0.0),
+    ] = None,
     until_end: Annotated[
         bool,
         typer.Option("--until-end", help="End when the last tick is scored; print a summary."),
@@ -60,6 +64,10 @@ def run(
     ] = None,
     rate: Annotated[float | None, typer.Option(help="Simulated ticks per second.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulator.")] = None,
+    history: Annotated[
+        int | None,
+        typer.Option(help="Simulator: seconds of history before the live ticks.", min=0),
+    ] = None,
     api: Annotated[
         bool | None,
         typer.Option(help="Start the API and live page; without --until-end they are."),
@@ -79,9 +87,11 @@ def run(
         "feed": feed,
         "replay_speed": speed,
         "replay_loop": loop or None,
+        "replay_from_s": start_at,
         "symbols": symbols,
         "simulate_rate_hz": rate,
         "simulate_seed": seed,
+        "simulate_history_s": history,
         "api_port": port,
         "train_at_start": train,
     }
