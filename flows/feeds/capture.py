@@ -9,12 +9,9 @@ the break, with a warning. A line inside it that is no frame is left out, and th
 carries ``after_loss``.
 """
 
-import gzip
-import io
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -23,6 +20,7 @@ import structlog
 
 from flows.errors import CaptureError
 from flows.feeds.base import Frame
+from flows.feeds.output_file import OutputFile
 from schemas.decoding import UNREADABLE
 
 FORMAT = "frames/1"
@@ -53,6 +51,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         Whatever the person who recorded it wants to say.
     marked
         True if the first frame of each connection after the first is marked ``fresh``.
+    continues
+        Name of the file that this one goes on with, in the same connection; empty for the first
+        file of a recording.
     """
 
     format: str
@@ -60,6 +61,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     note: str = ""
     marked: bool = False
+    continues: str = ""
 
 
 class CaptureReader:
@@ -255,7 +257,7 @@ class CaptureWriter:
     """Write a recording, gzipped if the name ends in ``.gz``.
 
     What was written is flushed every half second, so that a recorder that is killed leaves all
-    but that to be read.
+    but that to be read. If the disk is full, what was flushed remains, as a whole file.
 
     Parameters
     ----------
@@ -280,20 +282,20 @@ class CaptureWriter:
         self._flushed_s = clock()
         self._encoder = msgspec.json.Encoder()
         try:
-            self._raw = path.open("xb")
+            self._file = OutputFile(path, compress=path.suffix == ".gz")
         except OSError as error:
             raise self._failed(error) from None
         try:
-            self._file: io.BufferedIOBase = self._raw
-            if path.suffix == ".gz":
-                self._file = gzip.GzipFile(
-                    fileobj=self._raw, mode="wb", compresslevel=6, mtime=0, filename=""
-                )
-        except OSError as error:
-            with suppress(OSError):
-                self._raw.close()
-            raise self._failed(error) from None
-        self._write(header)
+            self._write(header)
+            self._flush()
+        except CaptureError:
+            self.close()
+            raise
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._file.size
 
     def write(self, frame: Frame) -> None:
         """Append one frame."""
@@ -302,9 +304,11 @@ class CaptureWriter:
     def flush(self) -> None:
         """Hand what was written to the operating system, if it is time for that."""
         now_s = self._clock()
-        if now_s - self._flushed_s < FLUSH_S:
-            return
-        self._flushed_s = now_s
+        if now_s - self._flushed_s >= FLUSH_S:
+            self._flushed_s = now_s
+            self._flush()
+
+    def _flush(self) -> None:
         try:
             self._file.flush()
         except OSError as error:
@@ -322,10 +326,7 @@ class CaptureWriter:
     def close(self) -> None:
         """Finish the file; without it a gzipped recording lacks its end mark."""
         try:
-            try:
-                self._file.close()
-            finally:
-                self._raw.close()
+            self._file.close()
         except OSError as error:
             raise self._failed(error) from None
 

@@ -1,6 +1,7 @@
 """Record a feed while it runs, in the format that replays read.
 
-``python -m flows.feeds.record OUT.frames.ndjson.gz --symbols BTC-USD,ETH-USD --duration 60``
+``python -m flows.feeds.record OUT.frames.ndjson.gz --symbols BTC-USD,ETH-USD --duration 60`` writes
+one file, ``python -m flows.feeds.record FOLDER --minutes 60`` a row of them until it is stopped.
 """
 
 import signal
@@ -9,16 +10,30 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
-from flows.errors import VoltickError
+from flows.errors import CaptureError, FeedError, VoltickError
 from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.capture import FORMAT, CaptureWriter, Header
 from flows.feeds.processor import IDLE_S, MAX_FRAMES
 from flows.feeds.registry import open_feed
-from schemas.feeds import FEEDS, FeedName
+from flows.feeds.rotation import Limits, RotatingWriter
+from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName
+
+
+class Writer(Protocol):
+    """What takes the frames: one file or a row of them."""
+
+    def write(self, frame: Frame) -> None:  # noqa: D102
+        ...
+
+    def flush(self) -> None:  # noqa: D102
+        ...
+
+    def close(self) -> None:  # noqa: D102
+        ...
 
 
 class RecordingFeed:
@@ -29,9 +44,13 @@ class RecordingFeed:
     feed
         Source of the frames.
     path
-        A new file.
+        A new file, or a folder for files that are followed by others once they are full.
     note
         For the header.
+    limits
+        Of each file in a folder; None for one file.
+    name
+        First part of the names of files in a folder.
 
     Raises
     ------
@@ -39,7 +58,14 @@ class RecordingFeed:
         The file exists or cannot be written.
     """
 
-    def __init__(self, feed: Feed, path: Path, note: str = "") -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        path: Path,
+        note: str = "",
+        limits: Limits | None = None,
+        name: str = "recording",
+    ) -> None:
         self.name = f"{feed.name}, recorded to {path}"
         self.venue = feed.venue
         self.simulated = feed.simulated
@@ -51,7 +77,11 @@ class RecordingFeed:
         header = Header(
             format=FORMAT, venue=feed.venue, source=feed.name, note=note, marked=feed.marked
         )
-        self._writer = CaptureWriter(path, header)
+        self._writer: Writer = (
+            CaptureWriter(path, header)
+            if limits is None
+            else RotatingWriter(path, name, header, limits)
+        )
 
     def parser(self) -> Parser:
         """Return the other feed's parser."""
@@ -107,27 +137,77 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog=EXAMPLE)
 def main(
-    out: Annotated[Path, typer.Argument(help="New file, usually NAME.frames.ndjson.gz.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            help="New file, usually NAME.frames.ndjson.gz; or a folder, which gets one file after"
+            " another."
+        ),
+    ],
     feed: Annotated[
-        str, typer.Option(help=f"One of {', '.join(FEEDS)}, or replay:FILE.")
+        str, typer.Option(help=f"One of {', '.join(FEEDS)}, or replay:PATH.")
     ] = FeedName.COINBASE_EXCHANGE.value,
     symbols: Annotated[str, typer.Option(help="Comma-separated.")] = "BTC-USD,ETH-USD",
-    feed_url: Annotated[str | None, typer.Option(help="Another WebSocket address.")] = None,
+    feed_url: Annotated[str | None, typer.Option(help="Another address of the feed.")] = None,
     duration: Annotated[float | None, typer.Option(help="Seconds; until Ctrl-C if unset.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="OUT is a folder: a file is full after so long; 60 if unset."),
+    ] = None,
+    mb: Annotated[
+        float | None,
+        typer.Option(help="OUT is a folder: a file is full at this size; 64 if unset."),
+    ] = None,
     note: Annotated[str, typer.Option(help="For the recording's header.")] = "",
 ) -> None:
-    """Record a feed's frames."""
+    """Record a feed's frames, to be replayed by VOLTICK_FEED=replay:OUT.
+
+    For example, an hour a file until Ctrl-C: python -m flows.feeds.record recordings/binance
+    --feed binance --symbols BTC-USDT,ETH-USDT --minutes 60
+    """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
+        limits = limits_of(out, minutes, mb)
         names = [name.strip() for name in symbols.split(",") if name.strip()]
         source = open_feed(feed, symbols=names, feed_url=feed_url)
-        count = record(RecordingFeed(source, out, note), stop, duration)
+        try:
+            recording = RecordingFeed(source, out, note, limits, _stem(feed))
+        except CaptureError:
+            source.close()
+            raise
+        count = record(recording, stop, duration)
     except VoltickError as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(error.exit_code) from None
     sys.stdout.write(f"{count} frames in {out}\n")
+
+
+def limits_of(out: Path, minutes: float | None, mb: float | None) -> Limits | None:
+    """Return when a file is full; None where there is to be one file.
+
+    Raises
+    ------
+    FeedError
+        A limit is not above 0.
+    """
+    if minutes is None and mb is None and not out.is_dir():
+        return None
+    for name, value in (("--minutes", minutes), ("--mb", mb)):
+        if value is not None and not 0.0 < value < float("inf"):
+            message = f"{name} {value:g} is no number above 0"
+            raise FeedError(message)
+    usual = Limits()
+    return Limits(
+        bytes=usual.bytes if mb is None else max(int(mb * 1024 * 1024), 1),
+        seconds=usual.seconds if minutes is None else 60.0 * minutes,
+    )
+
+
+def _stem(feed: str) -> str:
+    """Return a feed's name as part of a file's name."""
+    return "replay" if feed.startswith(REPLAY_PREFIX) else feed
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import structlog
 
 from flows.errors import CaptureError
 from flows.feeds.base import Frame, Parser
-from flows.feeds.capture import CaptureReader
+from flows.feeds.recordings import open_recording
 from flows.feeds.venues import parser_for
 from flows.numeric.time import NS_PER_S
 from schemas.feeds import VENUES, Venue
@@ -28,7 +28,7 @@ class ReplayFeed:
     Parameters
     ----------
     path
-        The recording.
+        The recording: a file, a folder of them, or some files in order.
     speed
         None: as fast as frames are taken. Otherwise the recorded distances divided by this; a frame
         without a receive time comes with the one before it, and no pause is longer than
@@ -47,14 +47,14 @@ class ReplayFeed:
     Raises
     ------
     CaptureError
-        See :class:`flows.feeds.capture.CaptureReader`; also for a venue without a parser.
+        See :func:`flows.feeds.recordings.open_recording`; also for a venue without a parser.
     """
 
     live = False
 
     def __init__(
         self,
-        path: Path,
+        path: Path | Sequence[Path],
         *,
         speed: float | None = None,
         loop: bool = False,
@@ -62,7 +62,8 @@ class ReplayFeed:
         duration_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = f"replay of {path}"
+        shown = path if isinstance(path, Path) else path[0]
+        self.name = f"replay of {shown}"
         self.loop_number = 0
         self.finished = False
         self._path = path
@@ -72,14 +73,14 @@ class ReplayFeed:
         self._duration_s = duration_s
         self._end_s: float | None = None
         self._pace = _Pace(speed, from_s) if speed is not None else None
-        self._reader = CaptureReader(path)
+        self._reader = open_recording(path)
         self.venue = self._reader.header.venue
         self.simulated = self.venue == Venue.SIMULATOR
         self.marked = self._reader.header.marked
         if self.venue not in VENUES:
             self._reader.close()
             message = (
-                f"{path} is a recording of venue {self.venue!r}, which has no parser; "
+                f"{shown} is a recording of venue {self.venue!r}, which has no parser; "
                 f"known are {', '.join(VENUES)}"
             )
             raise CaptureError(message)
@@ -135,7 +136,7 @@ class ReplayFeed:
         block = next(self._blocks, None)
         if block is None and self._loop:
             self._reader.close()
-            self._reader = CaptureReader(self._path)
+            self._reader = open_recording(self._path)
             self._blocks = self._reader.blocks()
             block = next(self._blocks, None)
             if block is not None:

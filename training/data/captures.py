@@ -1,5 +1,6 @@
 """Recorded frames to ticks: through the venue's parser and the flow's own checks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from flows.codec.batch import RawBatch, TickBatch
@@ -13,8 +14,8 @@ from training.data.ticklog import TickLog, concatenate, provenance_of
 _FRAMES = 4096
 
 
-def read_capture(path: Path) -> TickLog:
-    """Read a whole recording the way ingest and the pipeline would.
+def read_capture(path: Path | Sequence[Path]) -> TickLog:
+    """Read a whole recording, or its files in order, the way ingest and the pipeline would.
 
     Raises
     ------
@@ -45,7 +46,8 @@ def read_capture(path: Path) -> TickLog:
     finally:
         feed.close()
     kind = provenance_of(symbols, "recorded")
-    return TickLog(path.name, concatenate(batches), symbols, kind, dead)
+    name = path.name if isinstance(path, Path) else path[0].name
+    return TickLog(name, concatenate(batches), symbols, kind, dead)
 
 
 def decode_values(

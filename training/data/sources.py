@@ -18,6 +18,7 @@ from flows.codec.decode import decode
 from flows.codec.symbols import SymbolTable
 from flows.connectors.kafka.reader import read_topic
 from flows.errors import TrainingError
+from flows.feeds.recordings import in_runs
 from flows.feeds.simulator.market import simulate_history
 from flows.numeric.time import NS_PER_S
 from flows.settings import Settings
@@ -86,7 +87,7 @@ def _read(name: str, settings: Settings) -> list[TickLog]:
         return [read_capture(path)]
     found = data_files(path, (*PARQUET, RECORDING), "ticks")
     recordings = [file.path for file in found if not file.is_parquet]
-    logs = [read_capture(file) for file in recordings]
+    logs = [read_capture(files) for files in in_runs(recordings)]
     return logs + (read_parquet(path) if len(recordings) < len(found) else [])
 
 

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from flows.errors import CaptureError
-from flows.feeds import replay
+from flows.feeds import recordings
 from flows.feeds.base import Frame
 from flows.feeds.capture import CaptureReader, CaptureWriter, Header
 from flows.feeds.processor import FrameProcessor
@@ -25,7 +25,7 @@ def readers_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         opened.append(CaptureReader(path))
         return opened[-1]
 
-    monkeypatch.setattr(replay, "CaptureReader", reader)
+    monkeypatch.setattr(recordings, "CaptureReader", reader)
     yield
     for each in opened:
         each.close()

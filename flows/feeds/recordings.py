@@ -1,0 +1,159 @@
+"""Read a folder of recordings as one.
+
+Files are read in the order of their names. One that goes on with the file before it
+(``Header.continues``) belongs to the same connection; if the end of that file, or a file between,
+is missing, the frame after the hole carries ``after_loss``. Any other file begins a new connection.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from flows.errors import CaptureError
+from flows.feeds.base import Frame
+from flows.feeds.capture import CaptureReader, Header
+
+_NAMES = "*.frames.ndjson*"
+
+
+class Recording(Protocol):
+    """What a replay reads: one file, or several as one."""
+
+    header: Header
+
+    def blocks(self) -> Iterator[list[Frame]]:
+        """Yield all frames in order, some hundreds at a time."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open; may be called twice."""
+        ...
+
+
+def open_recording(source: Path | Sequence[Path]) -> Recording:
+    """Open a file, a folder of them, or some files in order.
+
+    Raises
+    ------
+    CaptureError
+        Nothing can be read, or the files are of several venues.
+    """
+    if isinstance(source, Path) and not source.is_dir():
+        return CaptureReader(source)
+    files = recordings_in(source) if isinstance(source, Path) else source
+    if len(files) == 1:
+        return CaptureReader(files[0])
+    return RecordingSet(files, str(source) if isinstance(source, Path) else str(files[0]))
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """Return the recordings of a folder, by name.
+
+    Raises
+    ------
+    CaptureError
+        It holds none.
+    """
+    files = sorted(path for path in folder.glob(_NAMES) if path.is_file())
+    if not files:
+        message = f"the folder {folder} holds no recording ({_NAMES})"
+        raise CaptureError(message)
+    return files
+
+
+def in_runs(files: Iterable[Path]) -> list[list[Path]]:
+    """Return the files in groups, each of which is one run of a recorder.
+
+    A file that cannot be read is a group of its own, so that whoever reads it says why.
+    """
+    runs: list[list[Path]] = []
+    for file in files:
+        try:
+            with CaptureReader(file) as reader:
+                continues = reader.header.continues
+        except CaptureError:
+            continues = ""
+        if continues and runs and runs[-1][-1].name == continues:
+            runs[-1].append(file)
+        else:
+            runs.append([file])
+    return runs
+
+
+class RecordingSet:
+    """Several recordings of one venue, read as one.
+
+    Parameters
+    ----------
+    files
+        In order; one whose header cannot be read (its recorder was killed as it began) is left out
+        with a warning.
+    name
+        For errors.
+
+    Raises
+    ------
+    CaptureError
+        No file can be read, or they are of several venues.
+    """
+
+    def __init__(self, files: Sequence[Path], name: str) -> None:
+        self._files: list[Path] = []
+        self._reader: CaptureReader | None = None
+        headers: list[Header] = []
+        for file in files:
+            try:
+                with CaptureReader(file) as reader:
+                    headers.append(reader.header)
+            except CaptureError as error:
+                structlog.get_logger().warning(
+                    "a recording is left out", path=str(file), cause=str(error)
+                )
+            else:
+                self._files.append(file)
+        if not headers:
+            message = f"no recording of {name} can be read"
+            raise CaptureError(message)
+        venues = sorted({header.venue for header in headers})
+        if len(venues) > 1:
+            message = (
+                f"{name} holds recordings of several venues ({', '.join(venues)}): give each venue"
+                " a folder of its own"
+            )
+            raise CaptureError(message)
+        marked = all(header.marked for header in headers)
+        first = headers[0]
+        self.header = msgspec.structs.replace(first, marked=marked)
+
+    def blocks(self) -> Iterator[list[Frame]]:
+        """Yield all frames in order, some hundreds at a time."""
+        previous: CaptureReader | None = None
+        for file in self._files:
+            self.close()
+            reader = self._reader = CaptureReader(file)
+            blocks = reader.blocks()
+            first = next(blocks, None)
+            if first is not None:
+                if previous is not None:
+                    _join(first[0], reader.header, previous)
+                yield first
+            yield from blocks
+            if first is not None or previous is None:
+                previous = reader
+        self.close()
+
+    def close(self) -> None:
+        """Close the file that is open; may be called twice."""
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _join(frame: Frame, header: Header, previous: CaptureReader) -> None:
+    """Mark the first frame of a file by what lies between it and the file before it."""
+    if not header.continues:
+        frame.fresh = True
+    elif header.continues != previous.path.name or previous.broken_off is not None:
+        frame.after_loss = True
