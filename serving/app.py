@@ -11,15 +11,18 @@ from flows.scoring.registry import ModelStore
 from flows.scoring.serving_models import ModelOverride, serves_simulated
 from flows.settings import Settings
 from serving.context import Context
+from serving.explaining.explainer import Explainer
 from serving.http import documents, problems
 from serving.http.middleware import CatchAll, Measure, SecurityHeaders
 from serving.http.paths import Head, Paths
 from serving.http.proxies import TrustedProxies
+from serving.log.topic_reads import TopicReads
 from serving.models.admission import Admission
 from serving.models.served import ServedModels
 from serving.monitoring.metrics import ApiMetrics
+from serving.monitoring.owners import PartitionOwners
 from serving.monitoring.probe import BrokerProbe
-from serving.routes import models, page, predict, scores, series, stream, system
+from serving.routes import models, page, pipeline, predict, reasons, scores, series, stream, system
 from serving.scores.answers import ForeignEntries
 from serving.scores.store import ScoreStore, connect
 from serving.scores.stream import Broadcaster
@@ -53,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
             await context.scores.close()
             context.predicting.close()
             await asyncio.to_thread(context.series.close)
+            await asyncio.to_thread(context.reads.close)
 
     app = FastAPI(
         title="Voltick",
@@ -71,6 +75,8 @@ def create_app(settings: Settings) -> FastAPI:
         system.router,
         scores.router,
         series.router,
+        reasons.router,
+        pipeline.router,
         stream.router,
         predict.router,
         models.router,
@@ -107,11 +113,12 @@ def _context(settings: Settings) -> Context:
     kafka = None if settings.kafka_bootstrap_servers is None else settings.kafka_config()
     override = ModelOverride(settings.model_version, settings.model_variant)
     store = ScoreStore(client, foreign)
+    models_store = ModelStore(settings.model_store)
     return Context(
         settings=settings,
         scores=store,
         models=ServedModels(
-            ModelStore(settings.model_store),
+            models_store,
             settings.targets,
             override,
             allow_simulated=serves_simulated(settings.feed),
@@ -121,4 +128,7 @@ def _context(settings: Settings) -> Context:
         metrics=metrics,
         predicting=Admission(MAX_PREDICTING),
         series=SeriesStore(kafka, store),
+        reads=TopicReads(kafka),
+        owners=PartitionOwners(kafka, settings.group),
+        explainer=Explainer(models_store),
     )

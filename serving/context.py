@@ -9,10 +9,13 @@ from fastapi import Request
 from flows.settings import Settings
 from schemas.feeds import Venue
 from schemas.predictions import Prediction
+from serving.explaining.explainer import Explainer
 from serving.http.problems import ApiError, RedisUnavailableError
+from serving.log.topic_reads import TopicReads
 from serving.models.admission import Admission
 from serving.models.served import ServedModels
 from serving.monitoring.metrics import ApiMetrics
+from serving.monitoring.owners import PartitionOwners
 from serving.monitoring.probe import BrokerProbe
 from serving.scores.store import ScoreStore
 from serving.scores.stream import Broadcaster
@@ -33,6 +36,9 @@ class Context:
     metrics: ApiMetrics
     predicting: Admission
     series: SeriesStore
+    reads: TopicReads
+    owners: PartitionOwners
+    explainer: Explainer
     clock_ns: Callable[[], int] = time.time_ns
 
     def known_target(self, target: str | None) -> str:

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from schemas.features import FEATURES
-from serving.http import series_views, views
+from serving.http import series_views, system_views, views
 from serving.models.predicting import FLOAT32_MAX, MAX_ROWS
 
 _REF = "#/components/schemas/{name}"
@@ -22,6 +22,9 @@ _ANSWERS: tuple[type[msgspec.Struct], ...] = (
     views.HistoryResponse,
     views.QualityResponse,
     series_views.SeriesResponse,
+    system_views.ExplainResponse,
+    system_views.DeadLettersResponse,
+    system_views.SystemReport,
     views.ModelsResponse,
     views.ModelDetail,
     views.FeaturesResponse,

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_PERCENT, _SLASH = "%25", "%2F"
+# A route's expression would take a line end for the end of the path.
+_PERCENT, _SLASH, _LINE_END = "%25", "%2F", "%0A"
 # Their files refer to others relative to their own address, so a slash at the end is not equal.
 _PAGES = frozenset({"/", "/docs"})
 ASKED_METHOD = "voltick.method"
@@ -17,18 +18,20 @@ ASKED_METHOD = "voltick.method"
 
 
 def canonical_path(raw_path: bytes) -> str:
-    """Return the unescaped path, with the slashes and percent signs of its parts left escaped.
+    """Return the unescaped path; slashes, percent signs and line ends of its parts stay escaped.
 
     Bytes that are not UTF-8 become U+FFFD, as the server does it.
     """
     parts = raw_path.decode("latin-1").split("/")
     plain = (unquote(part, errors="replace") for part in parts)
-    return "/".join(part.replace("%", _PERCENT).replace("/", _SLASH) for part in plain)
+    return "/".join(
+        part.replace("%", _PERCENT).replace("/", _SLASH).replace("\n", _LINE_END) for part in plain
+    )
 
 
 def parameter(value: str) -> str:
     """Return a path parameter as the client meant it."""
-    return value.replace(_SLASH, "/").replace(_PERCENT, "%")
+    return value.replace(_SLASH, "/").replace(_LINE_END, "\n").replace(_PERCENT, "%")
 
 
 def route_path(scope: Scope) -> str:

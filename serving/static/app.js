@@ -12,6 +12,8 @@ import * as quality from "./quality.js";
 import * as scores from "./scores.js";
 import { Series } from "./series.js";
 import * as symbols from "./symbols.js";
+import * as system from "./system.js";
+import * as why from "./why.js";
 import { change, onView, RANGES, view } from "./view.js";
 
 const DRAW_MS = 250;
@@ -99,6 +101,20 @@ async function loadQuality() {
   return undefined;
 }
 
+async function loadWhy() {
+  if (view.symbol === null || target.name === null) return 300;
+  const [symbol, name] = [view.symbol, target.name];
+  let found = null;
+  try {
+    found = await get(scorePath("explain", symbol), { target: name });
+  } catch (error) {
+    if (name === target.name) why.failed(error, name);
+    return 5000;
+  }
+  if (symbol === view.symbol && name === target.name && !view.paused) why.show(found);
+  return undefined;
+}
+
 function draw() {
   const now = Date.now();
   setText(byId("rate"), `${scores.perSecond().toFixed(1)} updates/s`);
@@ -162,6 +178,7 @@ onView((changed) => {
   controls();
   dirty = true;
   if (changed.has("symbol") || changed.has("range")) reloadSeries();
+  if (changed.has("symbol")) reloadWhy();
   if (changed.has("target") && version && view.target !== target.name) showVersion(version);
   draw();
 });
@@ -172,6 +189,9 @@ symbols.start(() => symbols.draw(target, Date.now()));
 repeat(async () => showVersion(await get("version")), 5000);
 repeat(loadScores, 5000);
 repeat(async () => health.show(await get("health")), 5000, health.unreachable);
+repeat(async () => system.show(await get("system")), 3000, system.failed);
+repeat(async () => system.showDead(await get("dead-letters", { limit: 12 })), 5000);
+const reloadWhy = repeat(loadWhy, 2000);
 const reloadModels = repeat(loadModels, 10000);
 const reloadQuality = repeat(loadQuality, 5000);
 const reloadSeries = repeat(loadSeries, 1000);
@@ -179,6 +199,7 @@ function reload() {
   reloadModels();
   reloadQuality();
   reloadSeries();
+  reloadWhy();
 }
 follow(
   (prediction) => {

@@ -170,7 +170,9 @@ export function draw(found) {
     view.candles ? columns.high : none, view.candles ? columns.low : none,
   ], part.from, part.to);
   const forecast = isForecast();
-  lines = [...series.shadow.keys()].sort().slice(0, MAX_LINES);
+  // What decides now is drawn as the champion, also where it was a challenger before.
+  const champion = series.swaps.at(-1)?.model;
+  lines = [...series.shadow.keys()].filter((ref) => ref !== champion).sort().slice(0, MAX_LINES);
   const own = forecast ? columns.judged.map((value, row) => value ?? columns.score[row]) : columns.score;
   const shadows = Array.from({ length: MAX_LINES }, (_, index) =>
     lines[index] === undefined ? none : drawn(lines[index], series.shadow.get(lines[index])));

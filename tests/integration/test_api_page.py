@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -142,6 +143,56 @@ def test_what_the_page_says_is_what_the_api_says(page, tmp_path, valkey, databas
             map(str, series["columns"]["ts_s"])
         )
         assert "0.060" in page.text("#score-readout")  # the challenger, to three digits
+
+
+def test_axe_finds_nothing_serious_in_light_and_dark_wide_and_narrow(
+    page, tmp_path, valkey, database
+):
+    axe = Path(str(pytest.importorskip("axe_core_python").__file__)).with_name("axe.min.js")
+    ref = champion(tmp_path)
+    name, version = ref.split("@")
+    own = {"model": name, "version": version, "shadow": {"zscore@20260101T000000Z-ab": 0.3}}
+    for offset in range(60):
+        scored(
+            database,
+            "BTC-USD",
+            0.6 if 20 < offset < 30 else 0.2,
+            offset,
+            own=own,
+            age_s=60 - offset,
+            venue="simulator",
+        )
+    reliability = [ReliabilityBin(low=0, high=0.1, count=9, mean_score=0.05, truth_rate=0.06)]
+    quality = ModelQuality(model=ref, role="champion", count=9, pr_auc=0.3, reliability=reliability)
+    point = QualityPoint(target=SPIKE, kind="classification", ts_ns=2, from_ns=1, models=[quality])
+    database.xadd(topics.quality_key(SPIKE), {"message": msgspec.json.encode(point)})
+    with api(tmp_path, valkey.url, feed="simulate") as address:
+        for width, theme in ((1280, "light"), (390, "dark")):
+            page.call(
+                "Emulation.setDeviceMetricsOverride",
+                width=width,
+                height=900,
+                deviceScaleFactor=1,
+                mobile=width < 600,
+            )
+            page.call(
+                "Emulation.setEmulatedMedia",
+                features=[{"name": "prefers-color-scheme", "value": theme}],
+            )
+            page.open(address)
+            until(lambda: "score 0.2" in page.text("#score-readout"), "the charts")
+            until(lambda: "0.300" in page.text("#quality"), "live quality")
+            until(lambda: page.text("#models tbody th"), "the models")
+            page.evaluate(axe.read_text("utf-8") + "; null")
+            page.evaluate("window.found = null; axe.run().then((each) => { found = each; })")
+            until(lambda: page.evaluate("window.found !== null"), "axe", 60)
+            told = page.evaluate(
+                "JSON.stringify(found.violations.filter((each) => ['serious', 'critical']"
+                ".includes(each.impact)).map((each) => [each.id, each.nodes.map((node) =>"
+                " [node.html.slice(0, 200), node.failureSummary])]))"
+            )
+            assert json.loads(told) == [], (width, theme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_link_keeps_symbol_target_range_and_part(page, tmp_path, valkey, database):

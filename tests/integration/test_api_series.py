@@ -3,16 +3,14 @@
 import time
 
 import httpx
-import msgspec
 import pytest
-from confluent_kafka import Producer
 
 from schemas import topics
 from schemas.predictions import Outcome, OutcomeScore, Prediction, TargetScore
 from schemas.ticks import Tick
 from tests.support.api import api, error_of, prediction, write
-from tests.support.kafka.tools import create_topics
 from tests.support.polling import until
+from tests.support.written_log import WrittenLog
 
 SPIKE = "volatility_spike"
 NS = 1_000_000_000
@@ -61,23 +59,9 @@ def _outcome(at_s: float, offset: int, score: float, truth: float) -> Outcome:
     )
 
 
-class Log:
-    """Writes what the flows would, all to one partition."""
-
-    def __init__(self, broker) -> None:
-        config = broker.client_config()
-        create_topics(config, 1)
-        self._producer = Producer(config)
-
-    def write(self, topic: str, *messages) -> None:
-        for message in messages:
-            self._producer.produce(topic, msgspec.json.encode(message), message.symbol)
-        assert self._producer.flush(20) == 0
-
-
 @pytest.fixture
-def log(embedded_broker) -> Log:
-    return Log(embedded_broker)
+def log(embedded_broker) -> WrittenLog:
+    return WrittenLog(embedded_broker)
 
 
 def _whole(client: httpx.Client, trades: int, **parameters) -> dict:

@@ -1,8 +1,9 @@
 """One experiment: from rows to evaluated, proven and perhaps published versions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 import structlog
 from threadpoolctl import threadpool_limits
@@ -159,7 +160,12 @@ def _run(
     check_leaks(dataset, spec, chosen, plan, results, candidate)
     final_spec = fit_spec(spec, dataset, plan.holdout.train)
     proven = _prove_all(dataset, final_spec, chosen, plan, results, options, created_ns, step)
-    versions = {name: one.version for name, one in proven.items()}
+    importances = {
+        name: _importances(one.version, dataset, plan.holdout.test) for name, one in proven.items()
+    }
+    versions = {
+        name: _with_importances(one.version, importances[name]) for name, one in proven.items()
+    }
     decision = None
     if publishes is not None:
         decision = decide(
@@ -177,11 +183,11 @@ def _run(
         gated = decision.reasons if decision is not None and name == candidate else []
         reports[name] = files(
             ReportInput(
-                one.version.manifest,
+                versions[name].manifest,
                 dataset,
                 scored,
                 results,
-                _importances(one.version, dataset, plan.holdout.test),
+                importances[name],
                 [("Parity", one.parity), *(("Gate", reason) for reason in gated)],
                 pictures=options.plots and (options.pictures or name == candidate),
             )
@@ -250,6 +256,13 @@ def _prove_all(
         parity = f"ONNX within {worst:.1e} of scikit-learn on {len(tested)} test rows"
         made[recipe.name] = _Proven(version, parity)
     return made
+
+
+def _with_importances(version: Version, importances: Mapping[str, float]) -> Version:
+    """Return a version whose manifest also tells what the model rests on."""
+    finite = {name: value for name, value in importances.items() if np.isfinite(value)}
+    manifest = msgspec.structs.replace(version.manifest, importances=finite)
+    return replace(version, manifest=manifest)
 
 
 def _importances(version: Version, dataset: Dataset, rows: Int64) -> dict[str, float]:

@@ -44,6 +44,7 @@ def routed(raw_path: bytes, root_path: str = "", scope_root: str = "") -> str:
         (b"/scores/BTC%2FUSDT", "", "/scores/BTC%2FUSDT"),
         (b"/scores/BTC/USDT", "", "/scores/BTC/USDT"),
         (b"/scores/%25", "", "/scores/%25"),
+        (b"/scores/%0A", "", "/scores/%0A"),
         (b"/voltick/scores", "/voltick", "/scores"),
         (b"/scores", "/voltick", "/scores"),
         (b"/voltick", "/voltick", "/"),

@@ -1,0 +1,122 @@
+"""How far the pipeline is and how long ticks take, from the newest messages of its topics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from flows.numeric.time import NS_PER_MS
+from schemas import topics
+from schemas.decoding import decode_or_none
+from serving.http.system_views import PartitionState, StageLatency
+from serving.log.reader import LogReader
+
+LOOK_AT = 400
+"""Messages of each topic and partition."""
+
+RECENT_S = 10.0
+_LIMIT_S = 0.5
+
+
+class TickTimes(msgspec.Struct, gc=False):
+    """The fields of a tick that its way is measured by."""
+
+    ts_event_ns: int
+    ts_recv_ns: int | None = None
+    gap: bool = False
+
+
+class ScoreTimes(msgspec.Struct, gc=False):
+    """The fields of a prediction that its way is measured by."""
+
+    offset: int
+    ts_scored_ns: int
+
+
+@dataclass(slots=True)
+class Sample:
+    """The newest messages of one partition.
+
+    Attributes
+    ----------
+    end
+        Offset behind the newest tick.
+    ticks
+        By offset, the tick's times and its Kafka timestamp in milliseconds.
+    scores
+        By the tick's offset, when it was scored, nanoseconds, and the prediction's Kafka timestamp.
+    """
+
+    partition: int
+    end: int
+    ticks: dict[int, tuple[TickTimes, int]] = field(default_factory=dict)
+    scores: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
+_tick = msgspec.json.Decoder(TickTimes).decode
+_score = msgspec.json.Decoder(ScoreTimes).decode
+
+
+def look(reader: LogReader) -> list[Sample]:
+    """Read the newest messages of every partition."""
+    known = reader.partitions()
+    samples = []
+    for partition in range(known.get(topics.TICKS_RAW, 0)):
+        sample = Sample(partition, reader.bounds((topics.TICKS_RAW, partition))[1])
+        for record in reader.tail((topics.TICKS_RAW, partition), LOOK_AT, _LIMIT_S):
+            tick = decode_or_none(_tick, record.value)
+            sample.end = max(sample.end, record.offset + 1)
+            if tick is not None:
+                sample.ticks[record.offset] = (tick, record.at_ms)
+        if partition < known.get(topics.PREDICTIONS, 0):
+            for record in reader.tail((topics.PREDICTIONS, partition), LOOK_AT, _LIMIT_S):
+                score = decode_or_none(_score, record.value)
+                if score is not None:
+                    sample.scores[score.offset] = (score.ts_scored_ns, record.at_ms)
+        samples.append(sample)
+    return samples
+
+
+def partition_state(sample: Sample, now_ms: float, owner: str | None) -> PartitionState:
+    """Return how far one partition is."""
+    begin_ms = now_ms - RECENT_S * 1000
+    times = [at_ms for _tick, at_ms in sample.ticks.values()]
+    recent = [at_ms for at_ms in times if at_ms >= begin_ms]
+    # A sample that does not reach back far enough covers less time.
+    span_s = RECENT_S if len(recent) < len(times) or not recent else (now_ms - min(recent)) / 1000
+    return PartitionState(
+        partition=sample.partition,
+        ticks=sample.end,
+        lag=max(sample.end - 1 - max(sample.scores), 0) if sample.scores else None,
+        ticks_per_s=len(recent) / max(span_s, 0.1),
+        owner=owner,
+    )
+
+
+def latencies(samples: Sequence[Sample]) -> list[StageLatency]:
+    """Return percentiles of each step of a tick's way, over the ticks whose score is known."""
+    steps: Mapping[str, list[float]] = {
+        "venue to receiver": [],
+        "receiver to log": [],
+        "log to score": [],
+        "score to log": [],
+        "venue to score": [],
+    }
+    for sample in samples:
+        for offset, (tick, logged_ms) in sample.ticks.items():
+            if tick.ts_recv_ns is not None:
+                steps["venue to receiver"].append((tick.ts_recv_ns - tick.ts_event_ns) / NS_PER_MS)
+                steps["receiver to log"].append(logged_ms - tick.ts_recv_ns / NS_PER_MS)
+            if offset not in sample.scores:
+                continue
+            scored_ns, written_ms = sample.scores[offset]
+            steps["log to score"].append(scored_ns / NS_PER_MS - logged_ms)
+            steps["score to log"].append(written_ms - scored_ns / NS_PER_MS)
+            steps["venue to score"].append((scored_ns - tick.ts_event_ns) / NS_PER_MS)
+    return [_percentiles(stage, found) for stage, found in steps.items() if found]
+
+
+def _percentiles(stage: str, milliseconds: Sequence[float]) -> StageLatency:
+    p50, p90, p99 = np.percentile(milliseconds, (50, 90, 99)).tolist()
+    return StageLatency(stage=stage, count=len(milliseconds), p50_ms=p50, p90_ms=p90, p99_ms=p99)
