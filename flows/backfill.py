@@ -27,6 +27,7 @@ from flows.bars.venue import BarVenue
 from flows.bars.venues import VenueName, open_venue
 from flows.errors import ConfigurationError, VoltickError
 from flows.settings import load_settings
+from flows.store.selection import Selection
 
 FAILED = 1
 _INTERRUPTED = 130
@@ -58,6 +59,9 @@ def run(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask for stored bars again, and take over changes.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Then draw these markets: a PDF, and a PNG of each page.")
+    ] = None,
     as_object: Annotated[bool, typer.Option("--json", help="Tell one JSON object.")] = False,
 ) -> None:
     """Ask a venue for bars that the archive lacks, and store each once.
@@ -81,6 +85,12 @@ def run(
         console = Console()
         wide = console if console.is_terminal else Console(width=_WIDTH)
         wide.print(as_tables(results))
+    stored = [result.market.symbol for result in results if result.total]
+    if report is not None and stored:
+        # Drawing takes a second to import, and asking a venue needs none of it.
+        from flows.store.report import write_report
+
+        write_report(archive, report, Selection((markets[0].venue,), tuple(stored)))
     if any(result.error for result in results):
         raise typer.Exit(FAILED)
 

@@ -112,7 +112,7 @@ def condition(table: StoreTable, chosen: Selection) -> tuple[str, list[object]]:
         if bound is not None:
             terms.append(f"{table.time} {test} ?")
             values.append(bound)
-    if chosen.interval_s is not None:
+    if chosen.interval_s is not None and table.has_intervals:
         terms.append("interval_s = ?")
         values.append(chosen.interval_s)
     return " AND ".join(terms) or "true", values

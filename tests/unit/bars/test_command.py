@@ -118,3 +118,13 @@ def test_what_cannot_be_done_is_one_line_with_the_cure(tmp_path: Path) -> None:
     assert err == (
         "voltick: coinbase has no bars of '2m'; --interval is one of 1m, 5m, 15m, 1h, 6h, 1d\n"
     )
+
+
+@pytest.mark.slow
+def test_a_run_can_end_with_a_report_of_its_markets(tmp_path: Path) -> None:
+    options = ("--venue", "binance", "--symbols", "BTC-USDT", *SPAN, "--report", "out/report.pdf")
+    with RestServer(bar_servers.binance(KNOWN)) as server:
+        code, _out, err = run(server, tmp_path / "archive", *options)
+    assert (code, err) == (0, "")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["report-001.png", "report-002.png", "report.pdf"]
