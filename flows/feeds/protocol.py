@@ -20,10 +20,12 @@ class Limits:
     ping_s
         Time between our pings, which keep routers from dropping the connection.
     answer_s
-        Symbols that are neither acknowledged nor refused after this time are subscribed to again.
+        How long an answer to a subscription is waited for.
     backoff_s, backoff_cap_s
         First and longest wait before a new attempt; a wait doubles with each attempt that got no
         data, and a random half of it is left out, to spread clients that lost the same server.
+    connections_per_min
+        Most attempts to connect in any minute, also where each connection carries data.
     queue_frames
         Length of the queue: minutes of a busy market.
     queue_wait_s
@@ -36,6 +38,7 @@ class Limits:
     answer_s: float = 1.0
     backoff_s: float = 0.5
     backoff_cap_s: float = 30.0
+    connections_per_min: int = 50
     queue_frames: int = 100_000
     queue_wait_s: float = 1.0
 
@@ -66,16 +69,20 @@ class VenueProtocol(Protocol):
     ----------
     venue
         One of :class:`schemas.feeds.Venue`.
-    heartbeats
-        True if the venue sends a message every second whatever the market does. Otherwise an answer
-        to a ping is a sign of life too.
+    probe
+        A message that the venue answers whatever the market does, sent where it has said nothing
+        for half the time after which it is given up; None where it sends heartbeats.
     messages_per_s
-        How many messages the venue takes.
+        How many messages the venue takes, pings included.
     """
 
     venue: str
-    heartbeats: bool
+    probe: str | None
     messages_per_s: float
+
+    def address(self, url: str, symbols: Sequence[str]) -> str:
+        """Return where to connect to; ``symbols`` may be named in it."""
+        ...
 
     def requests(self, symbols: Sequence[str]) -> list[str]:
         """Return the messages that subscribe to some symbols."""

@@ -13,7 +13,9 @@ What differs between venues is in a :class:`flows.feeds.protocol.VenueProtocol`,
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -31,6 +33,13 @@ from tenacity import (
 from flows.errors import FeedError
 from flows.feeds.base import Frame, Parser
 from flows.feeds.protocol import Limits, VenueProtocol
+from flows.feeds.subscription import Subscription
+
+_MINUTE_S = 60.0
+_LONGEST_WAIT_S = 300
+_LISTENS = 4
+"""A silence is noticed in so many attempts to hear something, so that a process that was stopped
+does not take its own pause for one."""
 
 _DATA = (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY)
 
@@ -79,17 +88,19 @@ class WebSocketFeed:
         self.connections = 0
         self.dropped = 0
         self._protocol = protocol
-        self._symbols = tuple(symbols)
         self._url = url
         self._limits = limits or Limits()
         self._clock_ns = clock_ns
-        self._refused: dict[str, str] = {}
+        self._subscription = Subscription(protocol, symbols, self._limits.answer_s)
         self._fresh = False
         self._after_loss = False
         self._received = False
         self._heard = False
-        self._resubscribe_s: float | None = None
         self._sent_s = 0.0
+        self._outbox: deque[str] = deque()
+        self._attempts_s: deque[float] = deque(maxlen=self._limits.connections_per_min)
+        self._not_before_s = 0.0
+        self._names_symbols = True
         self._error: FeedError | None = None
         self._queue: queue.Queue[Frame] = queue.Queue(self._limits.queue_frames)
         self._stop = threading.Event()
@@ -97,6 +108,11 @@ class WebSocketFeed:
         self._log = structlog.get_logger().bind(feed=self.venue)
         self._thread = threading.Thread(target=self._run, name=self.venue, daemon=True)
         self._thread.start()
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Symbols that the venue refuses now, with its words."""
+        return dict(self._subscription.refused)
 
     @property
     def queued(self) -> int:
@@ -147,13 +163,37 @@ class WebSocketFeed:
     def _connect(self) -> str:
         """Connect, read until the connection fails, and return why it did."""
         self._received = False
+        self._wait_for_turn()
         try:
             return self._session()
+        except websocket.WebSocketBadStatusException as error:
+            return self._turned_away(error)
         except (OSError, websocket.WebSocketException) as error:
             return f"{type(error).__name__}: {error}"
         finally:
             self._disconnect()
             self._fresh = self._heard
+
+    def _wait_for_turn(self) -> None:
+        """Wait until another attempt is within the limits, and note it."""
+        now_s = time.monotonic()
+        wait_s = self._not_before_s - now_s
+        if len(self._attempts_s) == self._attempts_s.maxlen:
+            wait_s = max(wait_s, self._attempts_s[0] + _MINUTE_S - now_s)
+        if wait_s > 0.0:
+            self._log.warning("waiting before the next attempt", wait_s=round(wait_s, 1))
+            self._stop.wait(wait_s)
+        self._attempts_s.append(time.monotonic())
+
+    def _turned_away(self, error: Any) -> str:
+        """Heed what a refused handshake says, and return it for the log."""
+        status = error.status_code
+        wait_s = str((error.resp_headers or {}).get("retry-after", ""))
+        if wait_s.isdecimal():
+            self._not_before_s = time.monotonic() + min(int(wait_s), _LONGEST_WAIT_S)
+        # The symbols in the address may be what it refuses; a message can name them, too.
+        self._names_symbols = status not in (400, 404, 414) or not self._names_symbols
+        return f"the handshake is refused with {status}"
 
     def _count_anew(self, state: RetryCallState) -> None:
         """Let waits start from the first again after a connection that carried data."""
@@ -168,51 +208,71 @@ class WebSocketFeed:
 
     def _session(self) -> str:
         """Read one connection until it fails, and return why it did."""
-        limits = self._limits
+        limits, protocol = self._limits, self._protocol
+        requests = self._subscription.begin()
+        named = self._subscription.wanted if self._names_symbols else ()
         connection = self._socket = websocket.create_connection(
-            self._url,
+            protocol.address(self._url, named),
             timeout=limits.connect_s,
             enable_multithread=True,
             skip_utf8_validation=True,
         )
-        connection.settimeout(min(1.0, limits.silence_s / 4))
+        listen_s = min(1.0, limits.silence_s / _LISTENS)
         self.connections += 1
-        self._subscribe(connection)
-        heard_s = pinged_s = time.monotonic()
+        self._outbox.clear()
+        self._ask(requests)
+        heard_s = pinged_s = probed_s = time.monotonic()
+        unheard = 0
         while not self._stop.is_set():
             data = None
+            self._send_next(connection)
+            connection.settimeout(max(self._pause_s(), 0.001) if self._outbox else listen_s)
             try:
                 opcode, data = connection.recv_data(control_frame=True)
             except websocket.WebSocketTimeoutException:
                 opcode = None
             now_s = time.monotonic()
+            unheard += 1
             if opcode == websocket.ABNF.OPCODE_CLOSE:
                 return f"closed by the venue{_close_reason(bytes(data or b''))}"
             if opcode in _DATA:
-                heard_s = now_s
+                heard_s, unheard = now_s, 0
                 leave = self._take(bytes(data or b""))
                 if leave is not None:
                     return leave
-            elif opcode is not None and not self._protocol.heartbeats:
-                heard_s = now_s  # a pong, or the venue's own ping
-            elif now_s - heard_s > limits.silence_s:
+            elif now_s - heard_s > limits.silence_s and unheard >= _LISTENS:
                 return f"no message for {limits.silence_s:g} s"
-            if self._resubscribe_s is not None and now_s >= self._resubscribe_s:
-                self._subscribe(connection)
-            if now_s - pinged_s > limits.ping_s:
+            if requests := self._subscription.due(now_s):
+                self._ask(requests)
+            half_s = limits.silence_s / 2
+            if protocol.probe and now_s - heard_s > half_s and now_s - probed_s > half_s:
+                probed_s = now_s
+                self._outbox.append(protocol.probe)
+            elif now_s - pinged_s > limits.ping_s and self._pause_s() <= 0.0:
                 pinged_s = now_s
-                connection.ping()
+                self._try(connection.ping)
         return "stopped"
 
-    def _subscribe(self, connection: Any) -> None:
-        self._resubscribe_s = None
-        wanted = [symbol for symbol in self._symbols if symbol not in self._refused]
-        for request in self._protocol.requests(wanted):
-            wait_s = self._sent_s + 1.0 / self._protocol.messages_per_s - time.monotonic()
-            self._stop.wait(max(wait_s, 0.0))
-            connection.send(request)
-            self._sent_s = time.monotonic()
-        self._log.info("subscribed", url=self._url, symbols=",".join(wanted))
+    def _ask(self, requests: Sequence[str]) -> None:
+        self._outbox += requests
+        symbols = ",".join(self._subscription.wanted)
+        self._log.info("subscribed", url=self._url, symbols=symbols)
+
+    def _send_next(self, connection: Any) -> None:
+        """Send the oldest message that waits, if the venue's limit allows one now."""
+        if self._outbox and self._pause_s() <= 0.0:
+            self._try(connection.send, self._outbox.popleft())
+
+    def _try(self, send: Callable[..., object], *message: str) -> None:
+        """Send something; what has arrived is read also where the venue takes nothing any more."""
+        # If it fails, reading tells why the connection ends, or that it is silent.
+        with suppress(OSError, websocket.WebSocketException):
+            send(*message)
+        self._sent_s = time.monotonic()
+
+    def _pause_s(self) -> float:
+        """Return how long the venue's limit forbids another message, seconds."""
+        return self._sent_s + 1.0 / self._protocol.messages_per_s - time.monotonic()
 
     def _take(self, data: bytes) -> str | None:
         """Queue a message and do what it asks; return why to leave, if it asks for that."""
@@ -224,11 +284,12 @@ class WebSocketFeed:
         if notice is None:
             # A connection that is acknowledged and then closed does not shorten the next wait.
             self._received = True
+            self._subscription.note_data()
             return None
         if notice.acknowledged:
-            self._resubscribe_s = None
+            self._subscription.acknowledge(time.monotonic())
         if notice.refused is not None:
-            self._leave_out(notice.refused)
+            return self._leave_out(notice.refused)
         return notice.leave
 
     def _enqueue(self, frame: Frame) -> None:
@@ -255,26 +316,23 @@ class WebSocketFeed:
                 queue_frames=self._limits.queue_frames,
             )
 
-    def _leave_out(self, words: str) -> None:
-        """Leave out the symbols that the venue refuses; end where none is left."""
-        left = [symbol for symbol in self._symbols if symbol not in self._refused]
-        refused = self._protocol.refused(words, left)
-        if not refused:
-            return
-        for symbol in refused:
-            self._refused[symbol] = words
+    def _leave_out(self, words: str) -> str | None:
+        """Leave out the symbols that the venue refuses; end, or leave, where none is left."""
+        subscription = self._subscription
+        for symbol in subscription.refuse(words, time.monotonic()):
             self._log.warning("symbol left out", symbol=symbol, reason=words)
-        if len(self._refused) < len(self._symbols):
-            # In case the request was refused as a whole.
-            self._resubscribe_s = time.monotonic() + self._limits.answer_s
-            return
-        reasons = "; ".join(dict.fromkeys(self._refused.values()))
+        if not subscription.refuses_all:
+            return None
+        reasons = "; ".join(dict.fromkeys(subscription.refused.values()))
+        if not subscription.refuses_all_for_good:
+            return f"{self.venue} refuses every symbol for now ({reasons})"
         message = (
             f"{self.venue} refuses every symbol asked for ({reasons}); set VOLTICK_SYMBOLS to"
             " products it trades"
         )
         self._error = FeedError(message)
         self._stop.set()
+        return None
 
     def _disconnect(self) -> None:
         connection, self._socket = self._socket, None

@@ -1,8 +1,9 @@
 """Binance's protocol: ``trade`` and ``bookTicker`` of each symbol as combined streams.
 
 The streams are named in the address and in a ``SUBSCRIBE`` message as well, whose answer shows that
-the server listens. There are no heartbeats, and quiet markets are silent, so an answer to a ping is
-a sign of life too. The venue closes each connection after 24 hours.
+the server listens. There are no heartbeats and quiet markets are silent, so the client asks for its
+subscriptions where nothing comes: the answer is a sign of life. The venue closes each connection
+after 24 hours.
 """
 
 import re
@@ -12,10 +13,12 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from flows.errors import FeedError
+from flows.feeds.binance.messages import Kind
 from flows.feeds.binance.pairs import split_pair
 from flows.feeds.binance.parse import VENUE, BinanceParser
 from flows.feeds.protocol import Limits, Notice
 from flows.feeds.websocket import WebSocketFeed
+from schemas.decoding import UNREADABLE
 
 URL = "wss://data-stream.binance.vision"
 STREAMS = ("trade", "bookTicker")
@@ -24,6 +27,10 @@ MAX_SYMBOLS = 512
 
 _STREAMS_PER_REQUEST = 200
 _SYMBOLS_IN_ADDRESS = 50
+_PROBE = 9_001
+"""Id of the question whether the server is alive; those of subscriptions are lower."""
+
+_NOTHING = Notice()
 _ACKNOWLEDGED = Notice(acknowledged=True)
 _LEAVING = Notice(leave="the venue shuts this server down")
 
@@ -43,19 +50,21 @@ class BinanceProtocol:
     """
 
     venue = VENUE
-    heartbeats = False
+    probe: str | None = msgspec.json.encode({"method": "LIST_SUBSCRIPTIONS", "id": _PROBE}).decode()
     messages_per_s = 4.0
 
     def __init__(self, symbols: Sequence[str]) -> None:
+        self._decode_answer = msgspec.json.Decoder(Kind).decode
         self._pairs = {symbol: pair_of(symbol) for symbol in symbols}
 
-    def address(self, url: str) -> str:
+    def address(self, url: str, symbols: Sequence[str]) -> str:
         """Return the address that names the streams, unless it has a path of its own."""
         parts = urlsplit(url)
         if parts.path.rstrip("/") not in ("", "/stream") or parts.query:
             return url
-        streams = "/".join(self._streams(list(self._pairs)[:_SYMBOLS_IN_ADDRESS]))
-        return urlunsplit(parts._replace(path="/stream", query=f"streams={streams}"))
+        streams = "/".join(self._streams(symbols[:_SYMBOLS_IN_ADDRESS]))
+        query = f"streams={streams}" if streams else ""
+        return urlunsplit(parts._replace(path="/stream", query=query))
 
     def requests(self, symbols: Sequence[str]) -> list[str]:
         """Return the messages that name all streams, some hundreds each."""
@@ -78,9 +87,17 @@ class BinanceProtocol:
             return _LEAVING if '"serverShutdown"' in text else None
         if '"serverShutdown"' in text:
             return _LEAVING
-        if '"error"' in text or '"code"' in text:
+        if '"id"' not in text and '"error"' not in text and '"code"' not in text:
+            return None
+        try:
+            answer = self._decode_answer(text)
+        except UNREADABLE:
+            return _NOTHING
+        if answer.id == _PROBE:
+            return _NOTHING
+        if answer.error is not None or answer.code is not None:
             return Notice(refused=text[:500])
-        return _ACKNOWLEDGED if '"result"' in text else None
+        return _NOTHING if answer.result is msgspec.UNSET else _ACKNOWLEDGED
 
     def refused(self, words: str, symbols: Sequence[str]) -> list[str]:
         """Return the symbols that a refusal names."""
@@ -132,5 +149,4 @@ def open_binance(
     if len(symbols) > MAX_SYMBOLS:
         message = f"{VENUE} takes {MAX_SYMBOLS} symbols a connection, not {len(symbols)}"
         raise FeedError(message)
-    protocol = BinanceProtocol(symbols)
-    return WebSocketFeed(protocol, symbols, protocol.address(url or URL), limits=limits)
+    return WebSocketFeed(BinanceProtocol(symbols), symbols, url or URL, limits=limits)

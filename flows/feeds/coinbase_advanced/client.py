@@ -26,11 +26,15 @@ class AdvancedProtocol:
     """Subscribe to trades, quotes and heartbeats of the products; find the refused ones."""
 
     venue = VENUE
-    heartbeats = True
+    probe: str | None = None
     messages_per_s = 8.0
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(AnyMessage, strict=False).decode
+
+    def address(self, url: str, symbols: Sequence[str]) -> str:  # noqa: ARG002  # of the interface
+        """Return the address as it is: symbols are not named in it."""
+        return url
 
     def requests(self, symbols: Sequence[str]) -> list[str]:
         """Return one message for each channel."""

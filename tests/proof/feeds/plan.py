@@ -27,7 +27,10 @@ MESSAGE_FAULTS = (
 ENDS = ("close", "drop", "mid-frame", "half-open", "stall", "farewell", "day")
 """How a connection can end."""
 
-_SILENT_ENDS = ("half-open", "stall")
+SILENT_ENDS = ("half-open", "stall")
+SHORT_SILENCE_S = 0.8
+"""After which a client gives a connection up where a plan has a silent end, seconds."""
+
 _CODES = (1000, 1001, 1008, 1011, 1012, 1013)
 _REFUSALS = (
     Refusal(400, body="bad request"),
@@ -104,7 +107,7 @@ class Plan:
     @property
     def has_silence(self) -> bool:
         """Whether the client must notice a silence."""
-        return any(each.end in _SILENT_ENDS for each in self.connections[:-1])
+        return any(each.end in SILENT_ENDS for each in self.connections[:-1])
 
     def rng(self, part: str) -> random.Random:
         """Return the source of what is random in one part of the course."""
@@ -136,7 +139,7 @@ def plan(feed: str, seed: int, burst: int = 500) -> Plan:
     manners = Manners(
         refused=_REFUSED if rng.random() < 0.25 else None,
         refuses_all=rng.random() < 0.5,
-        names_refused=rng.random() < 2.0,
+        names_refused=rng.random() < 0.7,
         data_first=rng.random() < 0.3,
         heartbeats=rng.random() < 0.9,
     )
@@ -144,8 +147,8 @@ def plan(feed: str, seed: int, burst: int = 500) -> Plan:
     silences = 0
     for _ in range(rng.randint(2, 4)):
         end = rng.choice(ENDS)
-        silences += end in _SILENT_ENDS
-        if silences > 1 and end in _SILENT_ENDS:
+        silences += end in SILENT_ENDS
+        if silences > 1 and end in SILENT_ENDS:
             end = "drop"
         refusals = tuple(rng.sample(_REFUSALS, rng.randint(1, 2))) if rng.random() < 0.2 else ()
         connections.append(

@@ -16,13 +16,12 @@ from schemas.dead_letters import DeadLetter
 from schemas.ticks import Tick
 from tests.proof.feeds.checker import Defect, check
 from tests.proof.feeds.oracle import Wants, wants
-from tests.proof.feeds.plan import Plan
+from tests.proof.feeds.plan import SHORT_SILENCE_S, Plan
 from tests.proof.feeds.session import Session
 
 DEADLINE_S = 60.0
 _ATTEMPTS = 3
 _IDLE_S = 0.005
-_SHORT_SILENCE_S = 0.8
 _LONG_SILENCE_S = 8.0
 
 
@@ -90,7 +89,7 @@ def run(
             feed.close()
         wanted = wants(session.log)
         outcome = Outcome(plan, ticks, dead, wanted, check(ticks, dead, wanted))
-        outcome.disturbed = session.connections > len(plan.connections)
+        outcome.disturbed = session.disturbed or session.connections > len(plan.connections)
     return outcome
 
 
@@ -103,7 +102,7 @@ def _open(plan: Plan, url: str) -> Feed:
         }
     )
     limits = Limits(
-        silence_s=_SHORT_SILENCE_S if plan.has_silence else _LONG_SILENCE_S,
+        silence_s=SHORT_SILENCE_S if plan.has_silence else _LONG_SILENCE_S,
         answer_s=0.1,
         backoff_s=0.01,
         backoff_cap_s=0.05,

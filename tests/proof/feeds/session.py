@@ -2,11 +2,12 @@
 
 import random
 import threading
+import time
 from collections.abc import Sequence
 from functools import cache, partial
 from typing import Self
 
-from tests.proof.feeds.plan import Connection, Plan
+from tests.proof.feeds.plan import SHORT_SILENCE_S, SILENT_ENDS, Connection, Plan
 from tests.support.captures import FRAMES, SUFFIX
 from tests.support.venues.dialects.base import Dialect, Entry, damaged
 from tests.support.venues.dialects.binance import NS_PER_MS, BinanceDialect
@@ -35,6 +36,8 @@ class Session:
         The last trade of each symbol, once all has been sent.
     finished
         Set once all has been sent.
+    disturbed
+        The client left while nothing was wrong, so that messages may have been sent to nobody.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -42,6 +45,7 @@ class Session:
         self.log: list[list[Entry]] = []
         self.newest: dict[str, int] = {}
         self.finished = threading.Event()
+        self.disturbed = False
         rng = plan.rng("market")
         tick_ns = NS_PER_MS if plan.feed == "binance" and not plan.microseconds else NS_PER_US
         moves = _recorded(plan.feed) if rng.random() < 0.3 else ()
@@ -85,6 +89,7 @@ class Session:
             self._answer(connection, wire, dialect)
         if number < len(self.plan.connections) - 1:
             self._pass_by(rng, part)
+            self.disturbed |= not connection.listen(0)
             self._end(connection, wire, part, dialect)
             return
         self._send(connection, wire, chunks.last())
@@ -131,14 +136,14 @@ class Session:
     def _end(
         self, connection: VenueConnection, wire: list[Entry], part: Connection, dialect: Dialect
     ) -> None:
+        begin_s = time.monotonic()
         if part.end == "drop":
             connection.drop()
         elif part.end == "mid-frame":
             connection.break_off()
-        elif part.end == "half-open":
-            connection.half_open()
-        elif part.end == "stall":
-            connection.hang()
+        elif part.end in SILENT_ENDS:
+            connection.half_open() if part.end == "half-open" else connection.hang()
+            self.disturbed |= time.monotonic() - begin_s < SHORT_SILENCE_S / 2
         elif part.end == "day":
             connection.close(1001, "24 hours are over")
         elif part.end == "farewell":

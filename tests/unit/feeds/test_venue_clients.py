@@ -15,7 +15,7 @@ from flows.feeds.protocol import Limits
 from flows.feeds.websocket import WebSocketFeed
 from schemas.ticks import Tick
 from tests.support.polling import until
-from tests.support.venues.server import Script, VenueConnection, VenueServer
+from tests.support.venues.server import Refusal, Script, VenueConnection, VenueServer
 from tests.unit.feeds.support import decoded
 
 PATIENT = Limits(silence_s=30.0, answer_s=0.05, backoff_s=0.01, backoff_cap_s=0.05)
@@ -203,17 +203,24 @@ def test_binance_comes_back_after_an_ordinary_cut(cut: str) -> None:
     assert [each[1:] for each in listener.ids()] == [(1, True), (2, False), (3, False), (5, True)]
 
 
-def test_binance_is_alive_in_a_quiet_market_as_long_as_it_answers_pings() -> None:
+@pytest.mark.parametrize("answers", [True, False], ids=["answers", "answers pings alone"])
+def test_binance_is_alive_in_a_quiet_market_as_long_as_it_answers_questions(answers: bool) -> None:
+    questions: list[object] = []
+
     def quiet(connection: VenueConnection) -> None:
         connection.receive()
         connection.send(binance_trade(1))
+        while answers:
+            request = connection.receive()
+            questions.append(request)
+            assert request["method"] == "LIST_SUBSCRIPTIONS"
+            connection.send({"result": ["btcusdt@trade"], "id": request["id"]})
         connection.hang()
 
-    limits = Limits(silence_s=0.4, ping_s=0.05, backoff_s=0.01, backoff_cap_s=0.02)
+    limits = Limits(silence_s=2.0, ping_s=0.5, backoff_s=0.01, backoff_cap_s=0.02)
     with listening(open_binance, ["BTC-USDT"], quiet, limits=limits) as (server, listener):
-        listener.until(lambda: listener.ticks)
-        listener.feed._stop.wait(1.5)
-        assert server.connections == 1
+        listener.until(lambda: len(questions) > 2 if answers else server.connections > 1)
+        assert (server.connections == 1) is answers
 
 
 def test_many_binance_symbols_are_subscribed_to_in_parts() -> None:
@@ -222,8 +229,9 @@ def test_many_binance_symbols_are_subscribed_to_in_parts() -> None:
     requests = protocol.requests(symbols)
     assert len(requests) == 6
     assert sum(request.count("@") for request in requests) == 1_024
-    assert len(protocol.address("wss://venue")) < 4_000
-    assert protocol.address("wss://venue/ws") == "wss://venue/ws"
+    assert len(protocol.address("wss://venue", symbols)) < 4_000
+    assert protocol.address("wss://venue/ws", symbols) == "wss://venue/ws"
+    assert protocol.address("wss://venue", ()) == "wss://venue/stream"
 
 
 def test_binance_symbols_are_normalised_or_refused_by_name() -> None:
@@ -232,3 +240,38 @@ def test_binance_symbols_are_normalised_or_refused_by_name() -> None:
         pair_of("ARBUSD")
     with pytest.raises(FeedError, match="takes 512 symbols a connection, not 513"):
         open_binance([f"A{number}-USDT" for number in range(513)])
+
+
+def test_an_address_whose_streams_are_refused_is_tried_without_them() -> None:
+    paths: list[str] = []
+
+    def script(connection: VenueConnection) -> None:
+        paths.append(connection.path)
+        connection.receive()
+        connection.send(binance_trade(1))
+        connection.hang()
+
+    refusals = [Refusal(429, {"Retry-After": "0"}), Refusal(400)]
+    with VenueServer([script], refusals) as server:
+        feed = open_binance(["BTC-USDT"], server.url, PATIENT)
+        try:
+            listener = Listener(feed)
+            listener.until(lambda: listener.ticks)
+        finally:
+            feed.close()
+    assert paths == ["/stream"]
+
+
+def test_no_more_connections_are_made_in_a_minute_than_the_limit() -> None:
+    limits = Limits(backoff_s=0.001, backoff_cap_s=0.002, connections_per_min=3)
+
+    def short(connection: VenueConnection) -> None:
+        connection.receive()
+        connection.send(binance_trade(1))
+
+    with (
+        structlog.testing.capture_logs() as logs,
+        listening(open_binance, ["BTC-USDT"], short, limits=limits) as (server, _),
+    ):
+        until(lambda: [each for each in logs if "next attempt" in each["event"]], "the limit", 20.0)
+        assert server.attempts == 3
