@@ -127,11 +127,13 @@ def run_audit(
             part.partition,
             Recomputation(part.partition, topics.TICKS_RAW, allowed, settings.max_symbols),
         )
-        run.add(part)
         _widen(bounds, part, from_ms, to_ms)
+        run.add(part, keep=part.partition in bounds)
         bars.advance(raw, len(part.values))
     expected = {
-        number: run.result(*bounds[number]) for number, run in runs.items() if number in bounds
+        number: runs.pop(number).result(*bounds[number])
+        for number in list(runs)
+        if number in bounds
     }
     models: dict[str, OnnxModel] = {}
 

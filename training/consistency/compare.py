@@ -17,6 +17,7 @@ from schemas.decoding import decode_or_none
 from schemas.features import FEATURE_SET, NAMES
 from schemas.predictions import FeatureRow, Prediction
 from training.consistency.recompute import Expected
+from training.consistency.served import NO_DECISION, ServedOffsets, ServedScores
 
 _LETTER = msgspec.json.Decoder(DeadLetter).decode
 _PREDICTION = msgspec.json.Decoder(Prediction).decode
@@ -93,7 +94,6 @@ class Account:
 
 
 Models = Callable[[str], OnnxModel]
-Decide = tuple[int, int, float, bool | None, bool]  # partition, row, score, decision, champion
 
 
 class Comparison:
@@ -122,17 +122,24 @@ class Comparison:
         self._expected = expected
         self._bounds = bounds
         self._models = models
-        self._rows = {
-            number: {int(at): row for row, at in enumerate(part.offset)}
-            for number, part in expected.items()
-        }
         self._names = {number: part.symbols.names for number, part in expected.items()}
         watched = [topics.PREDICTIONS, topics.DEAD_LETTERS]
         if with_features:
             watched.append(topics.TICKS_FEATURES)
-        self._seen: dict[str, set[tuple[int, int]]] = {name: set() for name in watched}
-        self._unscorable: set[tuple[int, int]] = set()
-        self._scores: dict[str, list[Decide]] = {}
+        self._served = {
+            name: {
+                number: ServedOffsets(
+                    np.array(sorted(part.dead), np.int64)
+                    if name == topics.DEAD_LETTERS
+                    else part.offset
+                )
+                for number, part in expected.items()
+            }
+            for name in watched
+        }
+        # Ticks that no model could score have a dead letter instead of a prediction.
+        self._unscorable = {number: ServedOffsets(part.offset) for number, part in expected.items()}
+        self._scores: dict[str, ServedScores] = {}
         self.account = Account({name: TopicTally() for name in watched})
 
     def dead_letter(self, value: bytes | None) -> None:
@@ -147,14 +154,17 @@ class Comparison:
         if letter.topic != topics.TICKS_RAW or letter.partition is None or letter.offset is None:
             return
         number, offset = letter.partition, letter.offset
-        if letter.reason is Reason.UNSCORABLE and offset in self._rows.get(number, {}):
-            self._unscorable.add((number, offset))
+        unscorable = self._unscorable.get(number)
+        if letter.reason is Reason.UNSCORABLE and unscorable is not None:
+            scored = unscorable.row(offset)
+            if scored is not None:
+                unscorable.serve(scored)
+                return
+        if self._admit(topics.DEAD_LETTERS, number, offset) is None:
             return
-        dead = self._expected[number].dead if number in self._expected else {}
-        if not self._admit(topics.DEAD_LETTERS, number, offset, known=offset in dead):
-            return
-        if dead[offset] is not letter.reason:
-            detail = f"reason {letter.reason}, recomputed {dead[offset]}"
+        reason = self._expected[number].dead[offset]
+        if reason is not letter.reason:
+            detail = f"reason {letter.reason}, recomputed {reason}"
             self.account.defect(topics.DEAD_LETTERS, DIFFERENT, number, offset, detail)
 
     def prediction(self, value: bytes | None) -> None:
@@ -164,9 +174,8 @@ class Comparison:
             self.account.unreadable[topics.PREDICTIONS] += 1
             return
         number, offset = one.partition, one.offset
-        row = self._rows.get(number, {}).get(offset)
-        known = row is not None and (number, offset) not in self._unscorable
-        if not self._admit(topics.PREDICTIONS, number, offset, known=known) or row is None:
+        row = self._admit(topics.PREDICTIONS, number, offset)
+        if row is None:
             return
         part = self._expected[number]
         wrong = list(_plain_differences(one, part, row, self._names[number]))
@@ -176,26 +185,26 @@ class Comparison:
             detail = "; ".join(wrong)
             self.account.defect(topics.PREDICTIONS, DIFFERENT, number, offset, detail)
         for served in one.scores.values():
-            ref = f"{served.model}@{served.version}"
-            entry = (number, row, served.score, served.decision, True)
-            self._scores.setdefault(ref, []).append(entry)
+            own = self._scores.setdefault(f"{served.model}@{served.version}", ServedScores())
+            own.add(number, row, served.score, served.decision, champion=True)
             for other, score in served.shadow.items():
-                self._scores.setdefault(other, []).append((number, row, score, None, False))
+                shadow = self._scores.setdefault(other, ServedScores())
+                shadow.add(number, row, score, None, champion=False)
 
     def feature_row(self, value: bytes | None) -> None:
         """Take a message of ``ticks.features``."""
-        if topics.TICKS_FEATURES not in self._seen:
+        if topics.TICKS_FEATURES not in self._served:
             return
         one = decode_or_none(_FEATURE_ROW, value)
         if one is None:
             self.account.unreadable[topics.TICKS_FEATURES] += 1
             return
         number, offset = one.partition, one.offset
-        row = self._rows.get(number, {}).get(offset)
-        if not self._admit(topics.TICKS_FEATURES, number, offset, known=row is not None):
+        row = self._admit(topics.TICKS_FEATURES, number, offset)
+        if row is None:
             return
         part = self._expected[number]
-        if row is None or not part.known[row]:
+        if not part.known[row]:
             return
         wrong = list(_feature_differences(one, part, row, self._names[number]))
         if wrong:
@@ -206,64 +215,68 @@ class Comparison:
         """Recompute the scores, find what is missing, and return the account."""
         for ref in sorted(self._scores):
             self._check_scores(ref, self._scores[ref])
-        for topic, seen in self._seen.items():
-            wanted = set(self._wanted(topic))
-            self.account.tallies[topic].expected = len(wanted)
-            for number, offset in sorted(wanted - seen):
-                self.account.defect(topic, MISSING, number, offset, "never served")
+        for topic, partitions in self._served.items():
+            for number, served in sorted(partitions.items()):
+                excused = self._unscorable[number].count() if topic == topics.PREDICTIONS else 0
+                self.account.tallies[topic].expected += len(served) - excused
+                for offset in served.missing():
+                    if not (excused and self._is_unscorable(number, offset)):
+                        self.account.defect(topic, MISSING, number, offset, "never served")
         return self.account
 
-    def _wanted(self, topic: str) -> Iterator[tuple[int, int]]:
-        for number, part in self._expected.items():
-            if topic == topics.DEAD_LETTERS:
-                yield from ((number, offset) for offset in part.dead)
-                continue
-            for offset in self._rows[number]:
-                if topic == topics.TICKS_FEATURES or (number, offset) not in self._unscorable:
-                    yield number, offset
+    def _is_unscorable(self, number: int, offset: int) -> bool:
+        row = self._unscorable[number].row(offset)
+        return row is not None and self._unscorable[number].was_served(row)
 
-    def _admit(self, topic: str, number: int, offset: int, *, known: bool) -> bool:
-        """Count a message of the range; return whether it stands for what is expected once."""
+    def _admit(self, topic: str, number: int, offset: int) -> int | None:
+        """Count a message of the range; return its row if it stands for what is expected once."""
         first, end = self._bounds.get(number, (0, 0))
         if not first <= offset < end:
-            return False
+            return None
         self.account.tallies[topic].served += 1
-        if not known:
+        served = self._served[topic].get(number)
+        row = None if served is None else served.row(offset)
+        if topic == topics.PREDICTIONS and row is not None and self._is_unscorable(number, offset):
+            row = None
+        if served is None or row is None:
             self.account.defect(topic, EXTRA, number, offset, "its tick has no such output")
-            return False
-        if (number, offset) in self._seen[topic]:
+            return None
+        if not served.serve(row):
             self.account.defect(topic, EXTRA, number, offset, "served twice")
-            return False
-        self._seen[topic].add((number, offset))
-        return True
+            return None
+        return row
 
-    def _check_scores(self, ref: str, served: list[Decide]) -> None:
+    def _check_scores(self, ref: str, served: ServedScores) -> None:
         try:
             model = self._models(ref)
         except (ModelRejectedError, ModelStoreError) as error:
             self.account.unverified[ref] = f"{len(served)} scores: {error}"
             return
         worst = 0.0
-        for begin in range(0, len(served), CHUNK):
-            some = served[begin : begin + CHUNK]
-            values = np.stack([self._expected[number].values[row] for number, row, *_ in some])
-            for one, score in zip(some, model.score(values).tolist(), strict=True):
-                number, row, said, decision, champion = one
-                part = self._expected[number]
-                if not part.known[row]:
-                    continue
-                difference = abs(said - score)
-                worst = max(worst, difference)
-                limit = model.manifest.threshold
-                meant = None if limit is None else said >= limit
-                if not difference <= TOLERANCE:
-                    detail = f"{ref} scored {said!r}, recomputed {score!r}"
-                elif champion and decision is not meant:
-                    detail = f"{ref} scored {said!r} with decision {decision}, meant is {meant}"
-                else:
-                    continue
-                offset = int(part.offset[row])
-                self.account.defect(topics.PREDICTIONS, DIFFERENT, number, offset, detail)
+        for number, part in sorted(self._expected.items()):
+            columns = served.of(number)
+            for begin in range(0, len(columns[0]), CHUNK):
+                rows, *some = (column[begin : begin + CHUNK] for column in columns)
+                scores = model.score(part.values[rows]).tolist()
+                compared = zip(
+                    rows.tolist(), *(column.tolist() for column in some), scores, strict=True
+                )
+                for row, said, decided, champion, score in compared:
+                    if not part.known[row]:
+                        continue
+                    decision = None if decided == NO_DECISION else bool(decided)
+                    difference = abs(said - score)
+                    worst = max(worst, difference)
+                    limit = model.manifest.threshold
+                    meant = None if limit is None else said >= limit
+                    if not difference <= TOLERANCE:
+                        detail = f"{ref} scored {said!r}, recomputed {score!r}"
+                    elif champion and decision is not meant:
+                        detail = f"{ref} scored {said!r} with decision {decision}, meant is {meant}"
+                    else:
+                        continue
+                    offset = int(part.offset[row])
+                    self.account.defect(topics.PREDICTIONS, DIFFERENT, number, offset, detail)
         self.account.models[ref] = {"scores": len(served), "worst": worst}
 
 

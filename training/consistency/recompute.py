@@ -16,6 +16,16 @@ from schemas.dead_letters import Reason
 from schemas.features import MAX_SYMBOLS, NAMES
 
 MEMORY_NS = NS_PER_HOUR
+_END = 2**63 - 1
+_DTYPES = {
+    "offset": "i8",
+    "symbol_id": "i4",
+    "ts_event_ns": "i8",
+    "ts_effective_ns": "i8",
+    "price": "f8",
+    "mid": "f8",
+    "flags": "u1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ class Recomputation:
     max_symbols: int = MAX_SYMBOLS
     _symbols: SymbolTable = field(default_factory=SymbolTable)
     _state: FeatureState = field(init=False)
-    _parts: list[tuple[TickBatch, FeatureRows, Int64]] = field(default_factory=list)
+    _parts: dict[str, list[np.ndarray]] = field(default_factory=dict)
     _dead: dict[int, Reason] = field(default_factory=dict)
     _duplicates: int = 0
     _first_offset: int | None = None
@@ -84,12 +94,13 @@ class Recomputation:
     def __post_init__(self) -> None:
         self._state = FeatureState(max_symbols=self.max_symbols)
 
-    def add(self, raw: RawBatch) -> None:
-        """Fold the next batch in."""
+    def add(self, raw: RawBatch, *, keep: bool = True) -> None:
+        """Fold the next batch in; its rows are kept where they are asked for."""
         if raw.offsets and self._first_offset is None:
             self._first_offset = raw.offsets[0]
         batch, letters = decode(raw, self._symbols, self.topic, self.allowed)
-        self._dead |= {int(letter.offset or 0): letter.reason for letter in letters}
+        if keep:
+            self._dead |= {int(letter.offset or 0): letter.reason for letter in letters}
         batch.ticks.clear()
         if len(batch) == 0:
             return
@@ -98,48 +109,29 @@ class Recomputation:
         features = self._state.update(batch)
         scored = np.flatnonzero((features.flags & DUPLICATE) == 0)
         self._duplicates += len(batch) - len(scored)
-        self._parts.append((batch, _slim(features), scored))
+        if keep:
+            for name, column in _columns(batch, features).items():
+                self._parts.setdefault(name, []).append(column[scored])
 
     def result(self, first: int = 0, end: int | None = None) -> Expected:
         """Return the rows with ``first <= offset < end``."""
-        columns = {
-            name: _joined([getattr(batch, name)[rows] for batch, _, rows in self._parts], dtype)
-            for name, dtype in _COLUMNS
-        }
-        found = {
-            name: _joined([getattr(one, name)[rows] for _, one, rows in self._parts], dtype)
-            for name, dtype in (("mid", np.float64), ("flags", np.uint8), ("ts_effective_ns", "i8"))
-        }
-        parts = [features.values[rows] for _, features, rows in self._parts]
-        values = np.concatenate(parts) if parts else np.empty((0, len(NAMES)), np.float32)
-        known = np.ones(len(values), np.bool_)
+        found = _joined(self._parts)
+        # Offsets rise, so the rows are views, which copy nothing.
+        ends = [first, _END if end is None else end]
+        start, stop = np.searchsorted(found["offset"], ends).tolist()
+        asked = {name: column[start:stop] for name, column in found.items()}
+        times_ns = asked.pop("ts_effective_ns")
+        known = np.ones(len(times_ns), np.bool_)
         if self._first_offset and self._first_ns is not None:  # trimmed: what came before is gone
-            known = found["ts_effective_ns"] > self._first_ns + 2 * MEMORY_NS
-        asked = columns["offset"] >= first
-        if end is not None:
-            asked &= columns["offset"] < end
-        inside = {
-            at: why for at, why in self._dead.items() if first <= at and (end is None or at < end)
-        }
+            known = times_ns > self._first_ns + 2 * MEMORY_NS
         return Expected(
             partition=self.partition,
-            values=values[asked],
-            known=known[asked],
-            mid=found["mid"][asked],
-            flags=found["flags"][asked],
+            known=known,
             symbols=self._symbols,
-            dead=inside,
+            dead={at: why for at, why in self._dead.items() if ends[0] <= at < ends[1]},
             duplicates=self._duplicates,
-            **{name: column[asked] for name, column in columns.items()},
+            **asked,
         )
-
-
-_COLUMNS = (
-    ("offset", np.int64),
-    ("symbol_id", np.int32),
-    ("ts_event_ns", np.int64),
-    ("price", np.float64),
-)
 
 
 def recompute(
@@ -155,12 +147,24 @@ def recompute(
     return runs
 
 
-def _slim(features: FeatureRows) -> FeatureRows:
-    """Let go of the float64 matrix: what is served is its float32."""
-    made = FeatureRows(np.empty((0, 0)), features.flags, features.mid, features.ts_effective_ns, 0)
-    made.__dict__["values"] = features.values  # where its cached property looks first
-    return made
+def _columns(batch: TickBatch, features: FeatureRows) -> dict[str, np.ndarray]:
+    return {
+        "offset": batch.offset,
+        "symbol_id": batch.symbol_id,
+        "ts_event_ns": batch.ts_event_ns,
+        "ts_effective_ns": features.ts_effective_ns,
+        "price": batch.price,
+        "mid": features.mid,
+        "flags": features.flags,
+        "values": features.values,
+    }
 
 
-def _joined(parts: list[np.ndarray], dtype: object) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.empty(0, dtype)  # type: ignore[call-overload]
+def _joined(parts: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+    """Put a log's parts together, column by column; each column's parts are let go of then."""
+    if not parts:
+        nothing = {name: np.empty(0, code) for name, code in _DTYPES.items()}
+        return {**nothing, "values": np.empty((0, len(NAMES)), np.float32)}
+    for some in parts.values():
+        some[:] = [np.concatenate(some)]
+    return {name: whole for name, [whole] in parts.items()}

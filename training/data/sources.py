@@ -22,7 +22,7 @@ from flows.feeds.recordings import in_runs
 from flows.feeds.simulator.market import simulate_history
 from flows.numeric.time import NS_PER_S
 from flows.settings import Settings
-from schemas.feeds import REPLAY_PREFIX, FeedName
+from schemas.feeds import REPLAY_PREFIX, FeedName, split_feeds
 from schemas.models import Provenance
 from training.data.captures import decode_values, read_capture
 from training.data.files import PARQUET, data_files
@@ -96,7 +96,7 @@ def read_kafka(
 ) -> list[TickLog]:
     """Read a topic to its present end, one log for each partition."""
     topic = topic or "ticks.raw"
-    origin: Provenance = "recorded" if settings.feed.startswith(REPLAY_PREFIX) else "live"
+    origin = origin_of(settings.feed)
     batches: dict[int, list[TickBatch]] = {}
     symbols: dict[int, SymbolTable] = {}
     dead: dict[int, int] = {}
@@ -122,6 +122,12 @@ def read_kafka(
         )
         for number, parts in sorted(batches.items())
     ]
+
+
+def origin_of(feed: str) -> Provenance:
+    """Return where a topic's ticks come from, by the feeds that write it; one replay tells."""
+    replayed = any(each.startswith(REPLAY_PREFIX) for each in split_feeds(feed))
+    return "recorded" if replayed else "live"
 
 
 def read_simulation(duration_s: int, settings: Settings, end_ns: int) -> TickLog:

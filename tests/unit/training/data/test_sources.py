@@ -13,7 +13,13 @@ from flows.numeric.time import NS_PER_S
 from flows.settings import load_settings
 from tests.support.frames import exchange_ticker, write_capture
 from training.data.parquet import read_parquet
-from training.data.sources import parse_duration, parse_time, read_simulation, read_sources
+from training.data.sources import (
+    origin_of,
+    parse_duration,
+    parse_time,
+    read_simulation,
+    read_sources,
+)
 from training.data.ticklog import between, take
 
 
@@ -194,3 +200,16 @@ def test_times_without_offset_are_utc():
     assert parse_time("2026-01-05") == parse_time("2026-01-05T01:00:00+01:00")
     with pytest.raises(TrainingError, match="is no time"):
         parse_time("yesterday")
+
+
+@pytest.mark.parametrize(
+    ("feed", "origin"),
+    [
+        ("auto", "live"),
+        ("coinbase-exchange,binance", "live"),
+        ("replay:a.frames.ndjson", "recorded"),
+        ("binance,replay:a.frames.ndjson", "recorded"),
+    ],
+)
+def test_a_topic_that_a_replay_writes_is_recorded(feed, origin):
+    assert origin_of(feed) == origin
