@@ -97,7 +97,7 @@ async function loadQuality() {
   if (!target.name) return 300;
   const asked = target.name;
   const { points } = await get("quality", { target: asked, limit: QUALITY_POINTS });
-  if (asked === target.name) quality.show(points, models.champion(listed, asked));
+  if (asked === target.name) quality.show(points, listed);
   return undefined;
 }
 

@@ -247,7 +247,7 @@ function readout() {
   const at = `${timeOfDay(series.ts[row])} UTC`;
   const parts = [`price ${price(columns.close[row])}`];
   if (columns.bid[row] !== null) parts.push(`bid ${price(columns.bid[row])}`, `ask ${price(columns.ask[row])}`);
-  if (columns.trades[row]) parts.push(`${columns.trades[row]} trades, ${number(columns.volume[row], 3)}`);
+  if (columns.trades[row]) parts.push(`${columns.trades[row]} ${columns.trades[row] === 1 ? "trade" : "trades"}, ${number(columns.volume[row], 3)}`);
   setText(byId("price-readout"), `${at} · ${parts.join(" · ")}`);
   const kind = series.kind;
   const said = [`${isForecast() ? "forecast" : "score"} ${scoreText(columns.score[row], kind)}`];

@@ -11,10 +11,6 @@ const METRICS = {
 
 let selected = null;
 
-export function champion(models, target) {
-  return models.find((model) => model.target === target && model.role === "champion") ?? null;
-}
-
 export function show(models, target) {
   const own = models.filter((model) => model.target === target);
   const kind = own[0]?.kind ?? "classification";
@@ -35,7 +31,7 @@ export function show(models, target) {
       className: "num", text: withInterval(model.metrics, field, factor, index === 0),
     })),
     element("td", {}, [tag(model.provenance === "simulated" ? "warn" : "", model.provenance)]),
-    element("td", { className: "muted", text: model.provenance === "builtin" ? "built in" : clock(model.created_ns).slice(0, 16) }),
+    element("td", { className: "muted", text: model.provenance === "builtin" ? "built in" : clock(model.created_ns).slice(5, 16) }),
   ])));
 }
 

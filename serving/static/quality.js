@@ -47,7 +47,7 @@ const rolling = new TimeChart(byId("rolling-chart"), {
 const calibration = new uPlot({
   width: 300,
   height: 180,
-  padding: [10, 6, 0, 4],
+  padding: [10, 6, 0, 14],
   legend: { show: false },
   cursor: { show: false },
   scales: { x: { time: false, range: () => [0, state.top ?? 1] }, y: { range: () => [0, state.top ?? 1] } },
@@ -79,8 +79,8 @@ function sizeCalibration() {
   if (calibration.width !== width) calibration.setSize({ width, height: 180 });
 }
 
-/** Show the points of one target; `model` is the champion as /models lists it. */
-export function show(points, model) {
+/** Show the points of one target; `listed` are the models as /models lists them. */
+export function show(points, listed) {
   const point = points.at(-1);
   byId("quality-empty").hidden = Boolean(point);
   byId("quality-body").hidden = !point;
@@ -97,7 +97,8 @@ export function show(points, model) {
     const found = at.models.find((each) => (ref === null ? each.role === "champion" : each.model === ref));
     return Number.isFinite(found?.[field]) ? found[field] * factor : null;
   };
-  const band = offline(model, name, factor);
+  // Of the model that was judged, which may be the one before the present champion.
+  const band = offline(listed.find((each) => each.ref === champion?.model), name, factor);
   const top = reliabilityTop(champion);
   state = { points, kind: point.kind, band, refs, top };
   const ts = points.map((each) => each.ts_ns / 1e9);
