@@ -18,9 +18,12 @@ from flows.feeds.pacing import Pacing
 Outgoing = list[tuple[str, list[tuple[bytes, bytes]]]]
 """Topic, and its messages as key and value."""
 
-# How long the broker may take nothing, once the flow is to end.
-SILENCE_LIMIT_S = 15.0
-_QUEUE_MESSAGES = 500_000
+# How long the broker may take nothing, once the flow is to end; well below the limit of a stop.
+SILENCE_LIMIT_S = 4.0
+# What waits for a slow broker is bounded: then no frame is taken, and the feeds' queues fill.
+_QUEUE_MESSAGES = 100_000
+_QUEUE_KBYTES = 64 * 1024
+_NEVER_MS = 0
 _FLUSH_S = 0.5
 _SILENCE_S = 0.3
 """A silence of a feed is told once it has lasted this long: what waits for a frame waits less."""
@@ -189,13 +192,15 @@ class TickProducer:
         self._silence_limit_s = silence_limit_s
         self._failed: KafkaError | None = None
         options: dict[str, Any] = client_config(
-            config,
+            # A broker that is away for long is waited for; what a feed cannot keep is a gap then.
+            {"message.timeout.ms": _NEVER_MS, **config},
             enable_idempotence=True,
             acks="all",
             partitioner="murmur2",
             compression_type="lz4",
             linger_ms=2,
             queue_buffering_max_messages=_QUEUE_MESSAGES,
+            queue_buffering_max_kbytes=_QUEUE_KBYTES,
             delivery_report_only_error=True,
         )
         options["on_delivery"] = self._delivered
