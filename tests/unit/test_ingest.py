@@ -3,11 +3,13 @@
 import signal
 import subprocess
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
 import httpx
 import msgspec
+import psutil
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
@@ -318,3 +320,41 @@ def test_several_feeds_run_at_once(embedded_broker: EmbeddedBroker, tmp_path: Pa
         assert process.wait_exit(60) == 0
         assert "feed=simulate" in process.stderr
         assert f"feed=replay:{recording}" in process.stderr
+
+
+def test_a_broker_that_takes_nothing_bounds_memory_and_is_not_waited_for(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    with EmbeddedBroker(tmp_path / "broker") as broker:
+        settings = {
+            **broker.environment(),
+            "VOLTICK_FEED": "simulate",
+            "VOLTICK_SIMULATE_RATE_HZ": "200000",
+            "VOLTICK_INGEST_METRICS_PORT": str(port),
+        }
+
+        def sent() -> int:
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+            lines = [line for line in text.splitlines() if "ingest_ticks_total{" in line]
+            return sum(int(float(line.rsplit(" ", 1)[1])) for line in lines)
+
+        with flow("flows.ingest", tmp_path, settings) as process:
+            process.wait_for_log("SIMULATED", 60.0)
+            until(sent, "ticks", 60)
+            broker.pause()
+            before = [0, -1]
+
+            def stands_still() -> bool:
+                before[:] = [sent(), before[0]]
+                return before[0] == before[1] > feed._QUEUE_MESSAGES
+
+            until(stands_still, "a full queue", 60, every_s=1.0)
+            grown = psutil.Process(process.pid).memory_info().rss
+            assert before[0] < 5 * feed._QUEUE_MESSAGES
+            assert grown < 700 * 2**20
+            began_s = time.monotonic()
+            process.terminate()
+            assert process.wait_exit(30) == 2
+            assert time.monotonic() - began_s < 20
+            assert "messages were not delivered" in process.stderr
+            assert "panicked" not in process.stderr
+            broker.resume()
