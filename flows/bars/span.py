@@ -9,7 +9,7 @@ import numpy as np
 
 from flows.errors import ConfigurationError
 from flows.numeric.arrays import Int64
-from flows.numeric.time import NS_PER_DAY, NS_PER_MS, NS_PER_S, NS_PER_US
+from flows.numeric.time import NS_PER_DAY, NS_PER_MS, NS_PER_S, NS_PER_US, text_of
 from schemas.ticks import EARLIEST_NS, LATEST_NS
 
 INTERVALS_S = {
@@ -43,11 +43,6 @@ class Span:
     def __str__(self) -> str:
         """Return both ends as UTC text."""
         return f"{text_of(self.from_ns)} to {text_of(self.to_ns)}"
-
-
-def text_of(ts_ns: int) -> str:
-    """Return a time as ISO text in UTC, to the second."""
-    return datetime.fromtimestamp(ts_ns // NS_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def day_of(ts_ns: int) -> str:

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.bars.backfill import Result
-from flows.bars.span import Span, text_of
-from flows.numeric.time import NS_PER_S
+from flows.bars.span import Span
+from flows.numeric.time import NS_PER_S, text_of
 
 _MOST_HOLES = 10
 

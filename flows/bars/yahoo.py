@@ -17,10 +17,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from flows.bars.bar import Bar, Page, problem_of
-from flows.bars.span import INTERVALS_S, Span, text_of
+from flows.bars.span import INTERVALS_S, Span
 from flows.errors import ConfigurationError, FeedError, VenueError
 from flows.feeds.http import Clock, Limits, Sleep
-from flows.numeric.time import NS_PER_S
+from flows.numeric.time import NS_PER_S, text_of
 
 NAME: Final = "yahoo"
 LIMITS = Limits(attempts=4, first_wait_s=5.0, longest_wait_s=60.0, interval_s=1.0)

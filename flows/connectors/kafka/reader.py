@@ -4,7 +4,8 @@ Delivery: each committed message once, each partition in order; nothing is commi
 starts anew. Blocking: until the broker delivers, at most the silence limit.
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from confluent_kafka import (
@@ -30,6 +31,9 @@ from flows.errors import BrokerError
 _BATCH = 4096
 _WAIT_S = 0.1
 _GROUP = "voltick-reader"  # required by the client; nothing is committed
+Found = list[tuple[int, int, bytes]]
+"""Offsets, timestamps in milliseconds and payloads of one partition."""
+
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 (librdkafka's name of its own event)
 
 
@@ -88,6 +92,69 @@ def read_tail(
         yield from _read(consumer, topic, starts, ends, _BATCH, silence_limit_s)
 
 
+def follow_topic(
+    config: ClientConfig,
+    topic: str,
+    seconds: float,
+    *,
+    beginning: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[RawBatch]:
+    """Yield a topic's committed messages as they come, for some seconds.
+
+    Parameters
+    ----------
+    beginning
+        Whether to read first what is there already.
+    clock
+        Monotonic seconds.
+
+    Raises
+    ------
+    BrokerError
+        See :func:`read_topic`.
+    """
+    with _reading(config, topic) as (consumer, ends):
+        consumer.assign(
+            [
+                TopicPartition(topic, at, low if beginning else end)
+                for at, (low, end) in ends.items()
+            ]
+        )
+        until_s = clock() + seconds
+        while clock() < until_s:
+            by_partition, _ended = _next(consumer, _BATCH, topic)
+            for partition, found in by_partition.items():
+                yield _batch(partition, found)
+
+
+def group_lags(
+    config: ClientConfig, groups: Sequence[str], topic: str
+) -> dict[str, dict[int, int]]:
+    """Return how many offsets each group's commits are behind the end, by partition.
+
+    Groups and partitions without a commit are left out. Offsets count, not messages: some of them
+    are Kafka's own marks.
+
+    Raises
+    ------
+    BrokerError
+        See :func:`read_topic`.
+    """
+    found: dict[str, dict[int, int]] = {}
+    with _reading(config, topic) as (_consumer, ends):
+        for group in groups:
+            positions = _committed(config, group, topic, len(ends))
+            behind = {
+                each.partition: max(ends[each.partition][1] - each.offset, 0)
+                for each in positions
+                if each.offset >= 0
+            }
+            if behind:
+                found[group] = behind
+    return found
+
+
 def committed_offsets(config: ClientConfig, group: str, topic: str) -> dict[int, int]:
     """Return a group's committed offset of each partition; 0 where it has committed nothing.
 
@@ -96,18 +163,21 @@ def committed_offsets(config: ClientConfig, group: str, topic: str) -> dict[int,
     BrokerError
         The topic does not exist, or the broker does not answer.
     """
-    count = _require_topic(config, topic)
+    answers = _committed(config, group, topic, _require_topic(config, topic))
+    return {answer.partition: max(answer.offset, 0) for answer in answers}
+
+
+def _committed(config: ClientConfig, group: str, topic: str, count: int) -> list[TopicPartition]:
     # A reader of committed data gets an offset only while no transaction is open on the partition,
     # which under load is hardly ever.
     options = {**reader_config(config, group), "isolation.level": "read_uncommitted"}
     consumer = Consumer(options)
     try:
-        answers = committed(consumer, topic, range(count), ANSWER_LIMIT_S)
+        return committed(consumer, topic, range(count), ANSWER_LIMIT_S)
     except KafkaException as error:
         raise failed_request(config, "read the committed offsets", error) from None
     finally:
         consumer.close()
-    return {answer.partition: max(answer.offset, 0) for answer in answers}
 
 
 def _require_topic(config: ClientConfig, topic: str) -> int:
@@ -158,20 +228,21 @@ def _read(
                 ended.add(partition)
             kept = [each for each in found if each[0] < end] if partition in left else []
             if kept:
-                yield RawBatch(
-                    partition=partition,
-                    values=[value for _offset, _at_ms, value in kept],
-                    offsets=[offset for offset, _at_ms, _value in kept],
-                    timestamps_ms=[at_ms for _offset, at_ms, _value in kept],
-                    next_offset=kept[-1][0] + 1,
-                )
+                yield _batch(partition, kept)
         over = ended & left
         if over:
             left -= over
             consumer.incremental_unassign([TopicPartition(topic, each) for each in sorted(over)])
 
 
-Found = list[tuple[int, int, bytes]]
+def _batch(partition: int, found: Found) -> RawBatch:
+    return RawBatch(
+        partition=partition,
+        values=[value for _offset, _at_ms, value in found],
+        offsets=[offset for offset, _at_ms, _value in found],
+        timestamps_ms=[at_ms for _offset, at_ms, _value in found],
+        next_offset=found[-1][0] + 1,
+    )
 
 
 def _next(consumer: Consumer, batch_size: int, topic: str) -> tuple[dict[int, Found], set[int]]:

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.bars.span import Span, epoch_ns, holes, missing_pages, span_of, text_of
+from flows.bars.span import Span, epoch_ns, holes, missing_pages, span_of
 from flows.errors import ConfigurationError
-from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
+from flows.numeric.time import NS_PER_MINUTE, NS_PER_S, text_of
 
 NOW_NS = 1_770_000_030 * NS_PER_S  # 2026-02-02T02:40:30Z
 MINUTE = NS_PER_MINUTE
