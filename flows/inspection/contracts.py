@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from flows.codec.batch import RawBatch, SymbolTable
+from flows.codec.batch import RawBatch
 from flows.codec.decode import decode
+from flows.codec.symbols import SymbolTable
 from flows.numeric.time import NS_PER_S
 from schemas import topics
 from schemas.dead_letters import DeadLetter, Reason
