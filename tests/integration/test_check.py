@@ -58,6 +58,7 @@ def test_a_topic_that_is_none_of_ours_or_not_there_is_one_line(
 
 
 @pytest.mark.apache
+@pytest.mark.timeout(300)
 def test_a_running_pipeline_is_checked_while_it_scores(
     apache_kafka: ApacheKafka, group: str, tmp_path: Path
 ) -> None:
@@ -79,7 +80,7 @@ def test_a_running_pipeline_is_checked_while_it_scores(
         feeder.start()
         try:
             code, told = check(
-                apache_kafka, tmp_path, topics.PREDICTIONS, "--seconds", "5", group=group
+                apache_kafka, tmp_path, topics.PREDICTIONS, "--seconds", "10", group=group
             )
             raw_code, raw = check(
                 apache_kafka, tmp_path, topics.TICKS_RAW, "--seconds", "3", group=group
