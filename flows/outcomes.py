@@ -54,6 +54,8 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     # Its own group: it has its own position, and its own transactional producers.
     group = f"{settings.group}-outcomes"
     endpoints = Endpoints(settings, group, topics.PREDICTIONS, WRITTEN, stop, OUTCOMES_OUTPUTS)
+    if endpoints.rebuild:
+        kernel.begin()
     metrics = QualityMetrics()
     serve_metrics(metrics, settings.metrics_port)
     store = ModelStore(settings.model_store)

@@ -56,6 +56,8 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     endpoints = Endpoints(
         settings, settings.group, topics.TICKS_RAW, WRITTEN, stop, PIPELINE_OUTPUTS
     )
+    if endpoints.rebuild:
+        kernel.begin()
     metrics = PipelineMetrics()
     serve_metrics(metrics, settings.metrics_port)
     scorer = _scorer(settings)

@@ -17,11 +17,17 @@ REBUILD_UNCOMPILED = 20_000
 """Rows of a rebuild, some seconds, after which the compiled form is waited for."""
 
 
+AFTER_FIRST_S = 0.5
+"""How long after the first use the compiled form is looked for."""
+
+
 class BackgroundKernel(Generic[Run]):
     """The faster of a kernel's two forms, as far as it is there.
 
     Where the cache lacks the compiled form, a child process of low priority compiles it, so that
     this process keeps its time for ticks; where there is no cache, a thread of this process does.
+    Importing the compiler alone takes half a second: neither a start nor its first result waits for
+    that, unless :meth:`begin` is called.
     """
 
     def __init__(self, kernel: Kernel[Run]) -> None:
@@ -30,6 +36,8 @@ class BackgroundKernel(Generic[Run]):
         self._rebuilt = 0
         self._error: Exception | None = None
         self._ready = threading.Event()
+        self._used = threading.Event()
+        self._wanted = threading.Event()
         threading.Thread(target=self._prepare, name="kernel", daemon=True).start()
 
     @property
@@ -45,9 +53,15 @@ class BackgroundKernel(Generic[Run]):
         Exception
             Whatever kept the compiled form from being made.
         """
+        self._used.set()
         if self._error is not None:
             raise self._error
         return self._run
+
+    def begin(self) -> None:
+        """Look for the compiled form at once: there is much to do."""
+        self._wanted.set()
+        self._used.set()
 
     def rebuild(self, rows: int) -> None:
         """Take note of rows of a rebuild; from many on, wait for the compiled form.
@@ -61,9 +75,12 @@ class BackgroundKernel(Generic[Run]):
 
     def wait(self) -> None:
         """Wait until the compiled form is there, or until it is known that it cannot be."""
+        self.begin()
         self._ready.wait()
 
     def _prepare(self) -> None:
+        self._used.wait()
+        self._wanted.wait(AFTER_FIRST_S)
         try:
             run = self._kernel.load()
             if run is None:

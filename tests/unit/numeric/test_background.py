@@ -10,6 +10,7 @@ import structlog
 from flows.numeric import background
 from flows.numeric.background import REBUILD_UNCOMPILED, ROOT, BackgroundKernel, compile_in_child
 from flows.numeric.precompile import CHILD
+from tests.support.polling import until
 from tests.unit.numeric.test_compiled import result
 from tests.unit.numeric.toy import broken_kernel, toy_kernel
 
@@ -41,6 +42,28 @@ def test_runs_uncompiled_until_it_is_compiled(monkeypatch):
     assert running.compiled
     assert running.current() is kernel.compile()
     assert result(running.current(), [1.0], 1) == 2.0
+
+
+def test_before_its_first_use_nothing_is_compiled(monkeypatch):
+    gate = Gate(monkeypatch)
+    monkeypatch.setattr(background, "AFTER_FIRST_S", 0.0)
+    running = BackgroundKernel(toy_kernel())
+    assert gate.asked == []  # the thread waits for a use, however long it takes to come
+    running.current()
+    until(lambda: gate.asked, "the child")
+    gate.opened.set()
+    running.wait()
+
+
+def test_a_kernel_that_will_be_needed_is_compiled_before_its_first_use(monkeypatch):
+    gate = Gate(monkeypatch)
+    monkeypatch.setattr(background, "AFTER_FIRST_S", 600.0)
+    running = BackgroundKernel(toy_kernel())
+    running.begin()
+    until(lambda: gate.asked, "the child")
+    gate.opened.set()
+    running.wait()
+    assert running.compiled
 
 
 def test_what_the_cache_holds_is_loaded_without_a_child(monkeypatch):
