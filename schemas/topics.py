@@ -10,6 +10,9 @@ REDRIVEN = "dead.letters.redriven"
 
 ALL = (TICKS_RAW, TICKS_FEATURES, PREDICTIONS, OUTCOMES, CANDLES, DEAD_LETTERS)
 
+ARCHIVED = (TICKS_RAW, TICKS_FEATURES, PREDICTIONS, OUTCOMES, CANDLES)
+"""The topics that the archive keeps."""
+
 LATEST_KEY_PREFIX = "voltick:latest:"
 HISTORY_KEY_PREFIX = "voltick:history:"
 DEAD_LETTER_RATE_KEY = "voltick:dead_letter_rate"

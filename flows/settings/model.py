@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from flows.errors import ConfigurationError
 from flows.numeric.time import NS_PER_S
+from flows.settings.archive import ArchiveSettings
 from flows.settings.connections import KAFKA_PASSTHROUGH, ConnectionSettings
 from flows.settings.dataflow import DataflowSettings
 from flows.settings.environment import protected_text
@@ -23,7 +24,7 @@ from flows.settings.types import plain_value, whole_number
 
 
 # The fields of the last base come first: this is the order of the table in the documents.
-class Settings(OperationSettings, DataflowSettings, ConnectionSettings):
+class Settings(OperationSettings, ArchiveSettings, DataflowSettings, ConnectionSettings):
     """What an operator can set; the description of each field is its documentation.
 
     Constructing it reads nothing: :func:`flows.settings.load_settings` reads the environment.

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from schemas.feeds import FEEDS, REPLAY_PREFIX, split_feeds
+from schemas.topics import ARCHIVED
 
 _REDIS_OPTION = re.compile(
     r"db|client_name|health_check_interval|socket_keepalive|socket_timeout|socket_connect_timeout"
@@ -221,6 +222,24 @@ def _folder(value: object) -> object:
         raise ValueError(message) from None
 
 
+def _archive_place(value: str) -> str:
+    if "://" not in value:
+        return str(_folder(value))
+    parts = urlsplit(value)
+    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
+        message = "it is the path of a folder, or s3://bucket/folder"
+        raise ValueError(message)
+    return value.rstrip("/")
+
+
+def _archive_topics(names: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = next((name for name in names if name not in ARCHIVED), None)
+    if unknown is not None:
+        message = f"{unknown!r} is not archived; topics are {', '.join(ARCHIVED)}"
+        raise ValueError(message)
+    return names
+
+
 def _token(value: SecretStr) -> SecretStr:
     if re.fullmatch(r"[!-~]+", value.get_secret_value()) is None:
         message = "a header can carry a token of letters, digits and signs of ASCII without blanks"
@@ -232,6 +251,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 SomeNames = Annotated[tuple[str, ...], BeforeValidator(_some_names)]
 Symbols = Annotated[tuple[str, ...], BeforeValidator(_symbols)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
+ArchivePlace = Annotated[str, AfterValidator(_archive_place)]
+ArchiveTopics = Annotated[SomeNames, AfterValidator(_archive_topics)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 UpperCase = Annotated[str, AfterValidator(str.upper)]

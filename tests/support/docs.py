@@ -13,6 +13,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from pydantic.fields import FieldInfo
 
+from flows.monitoring.archive_metrics import ArchiveMetrics
 from flows.monitoring.candle_metrics import CandleMetrics
 from flows.monitoring.ingest_metrics import IngestMetrics
 from flows.monitoring.metrics import PipelineMetrics
@@ -61,6 +62,7 @@ def metrics_table() -> str:
         "ingest": IngestMetrics().registry,
         "outcomes": QualityMetrics().registry,
         "candles": CandleMetrics().registry,
+        "archive": ArchiveMetrics().registry,
         "API": ApiMetrics().registry,
     }
     lines = ["| Metric | Kind | Of | Meaning |", "|---|---|---|---|"]

@@ -9,6 +9,7 @@ state depends on read once more and marked. The engine's own recovery is not use
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -57,6 +58,8 @@ class CommittedSource(FixedPartitionedSource[RawBatch, None]):
         Called with partition and lag (messages) after each batch.
     progress
         Kept up to date for the watchdog.
+    rest_s
+        Time between two looks at a partition that had nothing new; 0: the engine's own.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class CommittedSource(FixedPartitionedSource[RawBatch, None]):
         stop: threading.Event | None = None,
         observe_lag: LagObserver | None = None,
         progress: Progress | None = None,
+        rest_s: float = 0.0,
     ) -> None:
         self._config = config
         self._group = group
@@ -78,6 +82,7 @@ class CommittedSource(FixedPartitionedSource[RawBatch, None]):
         self._stop = stop or threading.Event()
         self._observe_lag = observe_lag
         self._progress = progress or Progress()
+        self._rest_s = rest_s
 
     def list_parts(self) -> list[str]:
         """Return the names of all partitions: every process can read each of them."""
@@ -101,6 +106,7 @@ class CommittedSource(FixedPartitionedSource[RawBatch, None]):
             self._stop,
             self._observe_lag,
             self._progress,
+            self._rest_s,
         )
 
 
@@ -120,6 +126,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         stop: threading.Event,
         observe_lag: LagObserver | None = None,
         progress: Progress | None = None,
+        rest_s: float = 0.0,
     ) -> None:
         self._consumer = consumer
         self._topic = topic
@@ -132,6 +139,8 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         self._next_offset = start.read_from
         self._said_caught_up = True
         self._next_look = 0.0
+        self._rest = timedelta(seconds=rest_s)
+        self._awake: datetime | None = None
 
     def next_batch(self) -> list[RawBatch]:
         """Return what has been fetched: none, one, or at the end of a rebuild two batches.
@@ -150,6 +159,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         if self._said_caught_up and self._is_too_soon():
             return []
         messages: list[Any] = self._consumer.consume(self._batch_size, 0)
+        self._awake = None if messages or not self._rest else datetime.now(UTC) + self._rest
         if not messages:
             return []
         ended = False
@@ -173,6 +183,10 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         self._said_caught_up = caught_up
         self._next_look = time.monotonic() + PACING_S
         return self._batches(values, offsets, timestamps_ms, caught_up=caught_up)
+
+    def next_awake(self) -> datetime | None:
+        """Return when to look again; None for at once."""
+        return self._awake
 
     def snapshot(self) -> None:
         """Return no state: the committed offset decides where to continue."""

@@ -64,15 +64,11 @@ class Beginning:
     offset
         First one that is wanted.
     log_id
-        Of the log that is there now.
-    anew
-        Whether what was archived before came from another log, or lies before a loss that is
-        accepted: the offset counts, not the one of the state.
+        Of the log that is there now: the state's offset counts if it is of the same.
     """
 
     offset: int
     log_id: str
-    anew: bool = False
 
 
 class ArchiveWriter:
