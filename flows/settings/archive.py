@@ -1,19 +1,20 @@
 """Settings of the archive: where the topics are kept as Parquet files, and how they are cut."""
 
+from pathlib import Path
+
 from pydantic import BaseModel, Field
 
-from flows.settings.types import ArchivePlace, ArchiveTopics
+from flows.settings.types import ArchiveTopics, Folder
 from schemas.topics import ARCHIVED
 
 
 class ArchiveSettings(BaseModel):
     """The archive."""
 
-    archive: ArchivePlace = Field(
-        ".voltick/archive",
+    archive: Folder = Field(
+        Path(".voltick/archive"),
         alias="VOLTICK_ARCHIVE",
-        description="Where the archive lies: a folder, or `s3://bucket/folder` of S3-compatible"
-        " storage, whose address and keys are the usual `AWS_*` variables.",
+        description="Folder of the archive.",
     )
     archive_topics: ArchiveTopics = Field(
         ARCHIVED,

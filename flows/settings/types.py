@@ -222,16 +222,6 @@ def _folder(value: object) -> object:
         raise ValueError(message) from None
 
 
-def _archive_place(value: str) -> str:
-    if "://" not in value:
-        return str(_folder(value))
-    parts = urlsplit(value)
-    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
-        message = "it is the path of a folder, or s3://bucket/folder"
-        raise ValueError(message)
-    return value.rstrip("/")
-
-
 def _archive_topics(names: tuple[str, ...]) -> tuple[str, ...]:
     unknown = next((name for name in names if name not in ARCHIVED), None)
     if unknown is not None:
@@ -251,7 +241,6 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 SomeNames = Annotated[tuple[str, ...], BeforeValidator(_some_names)]
 Symbols = Annotated[tuple[str, ...], BeforeValidator(_symbols)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
-ArchivePlace = Annotated[str, AfterValidator(_archive_place)]
 ArchiveTopics = Annotated[SomeNames, AfterValidator(_archive_topics)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
