@@ -1,6 +1,7 @@
 """Sources of ticks, by name.
 
-``FILE.frames.ndjson[.gz]`` a recording, ``FILE.parquet`` ticks, ``FOLDER`` any number of both,
+``FILE.frames.ndjson[.gz]`` a recording, ``FILE.parquet`` ticks, ``FOLDER`` any number of both, or
+an archive, of which ``ticks.raw`` is read,
 ``kafka:ticks.raw`` a topic, ``simulate`` or ``simulate:2h`` a made-up market.
 """
 
@@ -79,8 +80,11 @@ def _read(name: str, settings: Settings) -> list[TickLog]:
         return [read_simulation(parse_duration(duration), settings, end_ns)]
     # Here, not above: pyarrow and pandas take a third of a second to import.
     from training.data.parquet import read_parquet
+    from training.data.tick_archive import is_archive, read_archive
 
     path = Path(name)
+    if is_archive(path):
+        return read_archive(path, origin_of(settings.feed), frozenset(settings.allowed_symbols))
     if path.suffix in PARQUET:
         return read_parquet(path)
     if not path.is_dir():
