@@ -66,8 +66,9 @@ def test_a_services_command_and_settings_are_the_products(name: str) -> None:
 
 def test_every_program_and_target_has_its_service() -> None:
     modules = {name: module_of(service["command"]) for name, service in OWN.items()}
-    flows = ("flows.ingest", "flows.pipeline", "flows.outcomes", "flows.candles", "serving")
-    assert sorted(set(modules.values())) == sorted([*flows, "training.retrain"])
+    names = ("archive", "candles", "ingest", "outcomes", "pipeline")
+    flows = [f"flows.{name}" for name in names]
+    assert sorted(set(modules.values())) == sorted([*flows, "serving", "training.retrain"])
     trained = [
         word.removeprefix("--target=")
         for service in OWN.values()
@@ -126,10 +127,12 @@ def test_published_ports_are_the_apis_and_on_loopback() -> None:
     assert OWN["api"]["environment"]["VOLTICK_API_HOST"] == "0.0.0.0"  # noqa: S104 (a container's)
 
 
-def test_volumes_hold_the_models_and_the_log() -> None:
+def test_volumes_hold_the_models_the_log_and_the_archive() -> None:
     store = image_env()["VOLTICK_MODEL_STORE"]
     assert all(f"models:{store}" in service["volumes"] for service in OWN.values())
-    assert set(COMPOSE["volumes"]) == {"kafka", "models"}
+    archive = OWN["archive"]
+    assert f"archive:{archive['environment']['VOLTICK_ARCHIVE']}" in archive["volumes"]
+    assert set(COMPOSE["volumes"]) == {"kafka", "models", "archive"}
     assert Settings().model_store == Path(".voltick/models")
 
 
