@@ -15,6 +15,8 @@ from tests.support.venues.dialects.base import Entry
 from tests.support.venues.market import Quote, Trade
 
 Stated = tuple[float | None, float | None, float | None, float | None]
+Arrival = tuple[Trade, Stated, bool]
+"""A trade, the newest quote then, and whether it is from before the subscription."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +77,20 @@ def wants(log: Sequence[Sequence[Entry]]) -> Wants:
     """Return what must come of the messages of some connections."""
     found = Wants()
     for wire in log:
-        arrived, before = _joined(wire)
-        for symbol in {trade.symbol for trade, _ in arrived}:
+        arrived = _joined(wire)
+        for symbol in {trade.symbol for trade, _, _ in arrived}:
             mine = [each for each in arrived if each[0].symbol == symbol]
-            _add(found.ticks.setdefault(symbol, []), mine, before)
+            _add(found.ticks.setdefault(symbol, []), mine)
         found.dead.update(reason for entry in wire for reason in entry.dead)
     found.ticks = {symbol: ticks for symbol, ticks in found.ticks.items() if ticks}
     return found
 
 
-def _joined(wire: Sequence[Entry]) -> tuple[list[tuple[Trade, Stated]], set[tuple[str, int]]]:
-    """Return each trade with the newest quote, and the trades from before the subscription."""
+def _joined(wire: Sequence[Entry]) -> list[Arrival]:
+    """Return each trade with the newest quote, and whether it is from before the subscription."""
     quotes: dict[str, Quote] = {}
     number = -1
     arrived = []
-    before = set()
     for entry in wire:
         if entry.number is not None:
             if entry.number > number + 1 and number >= 0:
@@ -101,28 +102,24 @@ def _joined(wire: Sequence[Entry]) -> tuple[list[tuple[Trade, Stated]], set[tupl
             if known is None or quote.number >= known.number:
                 quotes[quote.symbol] = quote
         for trade in entry.trades:
-            arrived.append((trade, _stated(quotes.get(trade.symbol))))
-            if entry.before_subscription:
-                before.add((trade.symbol, trade.trade_id))
-    return arrived, before
+            stated = _stated(quotes.get(trade.symbol))
+            arrived.append((trade, stated, entry.before_subscription))
+    return arrived
 
 
-def _add(
-    ticks: list[Wanted],
-    arrived: Sequence[tuple[Trade, Stated]],
-    before: set[tuple[str, int]],
-) -> None:
+def _add(ticks: list[Wanted], arrived: Sequence[Arrival]) -> None:
     """Add what one connection tells of a symbol."""
     begun = bool(ticks)
     told = {each.trade.trade_id for each in ticks}
     newest = max(told) if begun else None
     first = min(told) if begun else 0
     fresh: dict[int, tuple[Trade, Stated]] = {}
-    for trade, quote in arrived:
-        old = (trade.symbol, trade.trade_id) in before
-        if trade.trade_id in told or trade.trade_id < first:
+    highest = newest
+    for trade, quote, is_old in arrived:
+        if is_old and (highest is None or trade.trade_id <= highest):
             continue
-        if old and (newest is None or trade.trade_id < newest):
+        highest = trade.trade_id if highest is None else max(highest, trade.trade_id)
+        if trade.trade_id in told or trade.trade_id < first:
             continue
         fresh.setdefault(trade.trade_id, (trade, quote))
     told |= set(fresh)

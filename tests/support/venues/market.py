@@ -14,6 +14,7 @@ NS_PER_S = 1_000_000_000
 START_NS = 1_700_000_000 * NS_PER_S
 
 _HISTORY = 50
+_JUMP_NS = 600 * NS_PER_S
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,10 @@ def recorded_moves(path: Path, most: int) -> list[Move]:
             moves += _moves(json.loads(json.loads(line)["frame"]))
             if len(moves) >= most:
                 break
-    return moves[:most]
+    # Where several recordings follow each other, the first is taken: ids repeated from before
+    # such a jump would be those of a new numbering.
+    jumps = (i for i in range(1, len(moves)) if moves[i].time_ns - moves[i - 1].time_ns > _JUMP_NS)
+    return moves[: min(next(jumps, most), most)]
 
 
 def _moves(message: Mapping[str, object]) -> Iterator[Move]:
