@@ -41,7 +41,6 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 )
 def run(
     venue: Annotated[VenueName, typer.Option(help="Who is asked.")],
-    archive: Annotated[Path, typer.Option(help="Folder of the archive.")],
     symbols: Annotated[
         str | None,
         typer.Option(help="Comma-separated, such as BTC-USDT; VOLTICK_SYMBOLS if unset."),
@@ -55,6 +54,9 @@ def run(
     ] = None,
     end: Annotated[
         str | None, typer.Option("--to", help="End, not part of it; now if unset.")
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="Folder of the archive; VOLTICK_ARCHIVE if unset.")
     ] = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask for stored bars again, and take over changes.")
@@ -71,7 +73,8 @@ def run(
     """
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
-    store = BarStore(archive)
+    folder = archive if archive is not None else settings.archive
+    store = BarStore(folder)
     names = symbols.split(",") if symbols is not None else list(settings.symbols)
     with closing(open_venue(venue, settings)) as opened:
         markets = _markets(opened, names, interval)
@@ -90,7 +93,7 @@ def run(
         # Drawing takes a second to import, and asking a venue needs none of it.
         from flows.store.report import write_report
 
-        write_report(archive, report, Selection((markets[0].venue,), tuple(stored)))
+        write_report(folder, report, Selection((markets[0].venue,), tuple(stored)))
     if any(result.error for result in results):
         raise typer.Exit(FAILED)
 
