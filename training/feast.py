@@ -23,16 +23,21 @@ Environment = Annotated[Path, typer.Option(help="Virtual environment that holds 
 REPOSITORY = Path(".voltick/feast/repository")
 ENVIRONMENT = Path(".voltick/feast/environment")
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=__doc__,
+    epilog="Example: python -m training.feast generate --from ticks",
+)
 
 
-@app.command()
+@app.command(epilog="Example: python -m training.feast install")
 def install(into: Environment = ENVIRONMENT) -> None:
     """Make a virtual environment with Feast, which wants older packages than the rest."""
     environment.install(into)
 
 
-@app.command()
+@app.command(epilog="Example: python -m training.feast generate --from ticks")
 def generate(
     source: Annotated[str, typer.Option("--from", help="Folder of the archive.")],
     repository: Repository = REPOSITORY,
@@ -52,14 +57,14 @@ def generate(
     say(msgspec.json.encode({"repository": str(repository), "rows": exported.rows}).decode())
 
 
-@app.command()
+@app.command(epilog="Example: python -m training.feast apply")
 def apply(repository: Repository = REPOSITORY, using: Environment = ENVIRONMENT) -> None:
     """Register entities, feature view and service."""
     settings = _settings()
     environment.run(environment.find(using), repository, ["apply"], settings.redis_url)
 
 
-@app.command()
+@app.command(epilog="Example: python -m training.feast materialize --since 2026-01-05T14:30")
 def materialize(
     repository: Repository = REPOSITORY,
     using: Environment = ENVIRONMENT,
