@@ -22,7 +22,9 @@ from flows.store.selection import selection
 from flows.store.snapshot import open_archive, take_snapshot
 from flows.store.summary import StoreSummary, summarize
 
-ArchiveOption = Annotated[str | None, typer.Option("--archive", help="Folder of the archive.")]
+ArchiveOption = Annotated[
+    str | None, typer.Option("--archive", help="Folder; VOLTICK_ARCHIVE if unset.")
+]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -121,10 +123,7 @@ def _storage(archive: str | None) -> Storage:
 def _folder(archive: str | None) -> str:
     settings = load_settings()
     configure(settings.log_format, settings.log_level)
-    if archive is None:
-        message = "name the archive: --archive FOLDER"
-        raise ConfigurationError(message)
-    return archive
+    return str(settings.archive) if archive is None else archive
 
 
 def _listed(names: str | None) -> list[str] | None:

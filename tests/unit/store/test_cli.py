@@ -151,9 +151,12 @@ def test_a_report_of_some_symbols_is_written(
     assert "2 markets in" in capsys.readouterr().err
 
 
-def test_without_an_archive_the_option_is_named(tmp_path: Path) -> None:
-    with pytest.raises(VoltickError, match="--archive"):
-        run("--json")
+def test_without_the_option_the_setting_names_the_archive(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VOLTICK_ARCHIVE", str(folder))
+    run("--json")
+    assert '"rows":600' in capsys.readouterr().out
 
 
 def test_an_archive_that_cannot_be_written_is_listed_all_the_same(
