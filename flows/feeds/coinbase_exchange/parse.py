@@ -9,7 +9,8 @@ Which channel gives a product's ticks
     :data:`UNDECIDED_NS` at most, since data can come before it.
 ``last_match``
     is the newest trade from before the subscription. It is a tick only if it is new, which is so
-    after a reconnect during which the product traded.
+    after a reconnect during which the product traded. A second subscription on the same connection
+    repeats it where the product's matches flow already: there it is none.
 Side
     ``ticker.side`` is the taker's, ``match.side`` the maker's, so the taker's is the opposite one.
 New connections in recordings that do not mark them
@@ -71,6 +72,7 @@ class ExchangeParser:
         self._time = IsoTime()
         self._marked = marked
         self._matched: set[str] = set()
+        self._flowing: set[str] = set()
         self._acknowledged: set[str] = set()
         self._quotes = NewestQuotes()
         self._traded = False
@@ -83,6 +85,7 @@ class ExchangeParser:
         """Read one frame."""
         if frame.fresh:
             self._matched.clear()
+            self._flowing.clear()
             self._acknowledged.clear()
             self._waits = self._asks
             self._undecided, self._undecided_from_ns = [], None
@@ -146,6 +149,10 @@ class ExchangeParser:
 
     def _match(self, frame: Frame, message: Match | LastMatch) -> ParsedFrame:
         self._matched.add(message.product_id)
+        if type(message) is Match:
+            self._flowing.add(message.product_id)
+        elif self._marked and message.product_id in self._flowing:
+            return self._control
         quote = self._quotes.of(message.product_id)
         side = _TAKER_OF_MAKER.get(message.side, 0)
         parsed = self._tick(frame, message, message.size, side, quote)

@@ -104,6 +104,22 @@ def test_an_empty_book_leaves_matches_no_quote() -> None:
     assert (tick.bid, tick.ask, tick.bid_size, tick.ask_size) == (None,) * 4
 
 
+def test_last_match_of_a_second_subscription_on_a_connection_is_no_tick() -> None:
+    parser = ExchangeParser()
+    assert parser.parse(frame(MATCH, fresh=True)).ticks
+    again = parser.parse(frame({**MATCH, "type": "last_match", "trade_id": 19}))
+    assert not again.ticks
+    assert again.replayed is None
+    anew = parser.parse(frame({**MATCH, "type": "last_match"}, fresh=True))
+    assert anew.replayed is not None
+
+
+def test_last_match_in_a_recording_without_marks_may_follow_a_reconnect() -> None:
+    parser = ExchangeParser(marked=False)
+    parser.parse(frame(MATCH))
+    assert parser.parse(frame({**MATCH, "type": "last_match"})).replayed is not None
+
+
 def test_last_match_is_the_trade_before_the_subscription() -> None:
     parsed = ExchangeParser().parse(frame({**MATCH, "type": "last_match"}))
     assert not parsed.ticks
