@@ -69,8 +69,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         _observe(metrics, commit, live)
         if latest is not None:
             for batch in commit.batches:
-                latest.put_passed(batch.passed)
-                latest.put(batch.latest)
+                latest.put(batch.latest, passed=batch.passed)
 
     source = endpoints.source(lambda partition, lag: metrics.lag.labels(partition).set(lag))
     decode = DecodeStep(

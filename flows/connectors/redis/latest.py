@@ -64,20 +64,20 @@ class LatestWriter:
             url, "scores", self._newest.write, self._newest.write_everything_again, ROUND_S
         )
 
-    def put(self, entries: Iterable[Latest], age_s: float = 0.0) -> None:
+    def put(
+        self, entries: Iterable[Latest], age_s: float = 0.0, passed: Iterable[Latest] = ()
+    ) -> None:
         """Take predictions over; return at once. One that is not newer than is known is dropped.
 
         Parameters
         ----------
         age_s
             How long ago they were scored, as far as their symbol's time to live is concerned.
+        passed
+            For the history alone, from before the others, in the order of their offsets.
         """
-        self._newest.put(entries, age_s)
+        self._newest.put(entries, age_s, passed)
         self._thread.wake()
-
-    def put_passed(self, entries: Iterable[Latest]) -> None:
-        """Take predictions over for the history alone, before the latest ones of their batch."""
-        self._newest.put_passed(entries)
 
     def close(self, timeout_s: float = ANSWER_LIMIT_S) -> None:
         """Write what is pending, at most for ``timeout_s``, and end the thread."""
@@ -129,19 +129,20 @@ class NewestPredictions:
         self._script: str | None = None
         self._ended_s = clock()
 
-    def put(self, entries: Iterable[Latest], age_s: float = 0.0) -> None:
-        """Take predictions over; one that is not newer than a pending one is dropped."""
+    def put(
+        self, entries: Iterable[Latest], age_s: float = 0.0, passed: Iterable[Latest] = ()
+    ) -> None:
+        """Take predictions over; one that is not newer than a pending one is dropped.
+
+        Of those for the history alone the oldest are dropped where too many wait.
+        """
         since_s = self._clock() - age_s
         if age_s >= self._ttl_s:
             return
         with self._lock:
+            self._passed.extend(passed)
             for entry in entries:
                 _keep(self._pending, _Known(entry, since_s))
-
-    def put_passed(self, entries: Iterable[Latest]) -> None:
-        """Take predictions over for the history; where too many wait, the oldest are dropped."""
-        with self._lock:
-            self._passed.extend(entries)
 
     def write(self, client: redis.Redis) -> None:
         """Write what is pending; now and then, let go of symbols that ended.
@@ -151,8 +152,8 @@ class NewestPredictions:
         redis.RedisError, OSError
             Redis does not take it.
         """
-        self._write_passed(client)
-        pending = self._take()
+        passed, pending = self._take()
+        self._write_passed(client, passed)
         if pending:
             self._write(client, pending)
         if self._clock() - self._ended_s >= ENDED_EVERY_S:
@@ -168,26 +169,37 @@ class NewestPredictions:
             for known in newer.values():
                 _keep(self._pending, known)
 
-    def _write_passed(self, client: redis.Redis) -> None:
-        with self._lock:
-            passed, self._passed = list(self._passed), deque(maxlen=_PASSED)
+    def _write_passed(self, client: redis.Redis, passed: list[Latest]) -> None:
         script = client.register_script(WRITE_PASSED)
         for start in range(0, len(passed), _CHUNK):
             with client.pipeline(transaction=False) as pipeline:
                 for entry in passed[start : start + _CHUNK]:
                     script(
-                        keys=[topics.history_key(entry.symbol)],
-                        args=[entry.message, self._history_length, self._ttl_s],
+                        keys=[
+                            topics.latest_key(entry.symbol),
+                            topics.history_key(entry.symbol),
+                            topics.LOGS_KEY,
+                        ],
+                        args=[
+                            entry.partition,
+                            entry.offset,
+                            self._log,
+                            entry.message,
+                            self._history_length,
+                            self._ttl_s,
+                        ],
                         client=pipeline,
                     )
                 pipeline.execute()
 
-    def _take(self) -> list[_Known]:
+    def _take(self) -> tuple[list[Latest], list[_Known]]:
+        """Return what waits, at one moment: what was passed lies before the latest of its batch."""
         with self._lock:
+            passed, self._passed = list(self._passed), deque(maxlen=_PASSED)
             taken, self._pending = self._pending, {}
         for known in taken.values():
             _keep(self._known, known)
-        return list(taken.values())
+        return passed, list(taken.values())
 
     def _write(self, client: redis.Redis, pending: list[_Known]) -> None:
         if self._script is None:

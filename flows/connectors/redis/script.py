@@ -56,13 +56,30 @@ return 1
 """
 )
 
-# KEYS: history stream. ARGV: message, history length, seconds to live.
+# KEYS: latest hash, history stream, hash of logs.
+# ARGV: partition, offset, log, message, history length, seconds to live.
+#
+# What is not newer than the latest of its partition came from a process that was replaced.
 WRITE_PASSED = (
     _MAKE_ROOM
     + """
-make_room(KEYS[1], 'stream')
-redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'message', ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
+make_room(KEYS[1], 'hash')
+make_room(KEYS[2], 'stream')
+make_room(KEYS[3], 'hash')
+
+local log = tonumber(redis.call('HGET', KEYS[3], ARGV[3]) or '')
+local known_log = tonumber(redis.call('HGET', KEYS[1], 'log') or '')
+if log and known_log and known_log > log then
+  return 0
+end
+if log and known_log == log then
+  local known = tonumber(redis.call('HGET', KEYS[1], 'at:' .. ARGV[1]) or '')
+  if known and known >= tonumber(ARGV[2]) then
+    return 0
+  end
+end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*', 'message', ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[6])
 return 1
 """
 )

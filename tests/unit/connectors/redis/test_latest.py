@@ -308,7 +308,7 @@ def test_what_a_batch_passed_is_history_alone(client):
     channel.subscribe(topics.STREAM_CHANNEL)
     until(lambda: client.pubsub_numsub(topics.STREAM_CHANNEL)[0][1] == 1, "the subscription")
     process = Process(client)
-    process.newest.put_passed([entry(1), entry(2), entry(3, "ETH-USD")])
+    process.newest.put([], passed=[entry(1), entry(2), entry(3, "ETH-USD")])
     process.write(entry(4))
     assert history(client) == [b"m1", b"m2", b"m4"]
     assert history(client, "ETH-USD") == [b"m3"]
@@ -323,6 +323,27 @@ def test_what_a_batch_passed_is_history_alone(client):
 def test_what_was_passed_finds_a_place_that_a_foreign_key_holds(client):
     client.set(topics.history_key("BTC-USD"), "foreign")
     process = Process(client)
-    process.newest.put_passed([entry(1)])
+    process.newest.put([], passed=[entry(1)])
     process.newest.write(client)
     assert history(client) == [b"m1"]
+
+
+def test_what_a_batch_passed_never_comes_before_the_latest_of_the_batch_before(client):
+    process = Process(client)
+    process.newest.put([entry(4)], passed=[entry(1)])
+    process.newest.put([entry(9)], passed=[entry(5), entry(6)])
+    process.newest.write(client)
+    assert history(client) == [b"m1", b"m5", b"m6", b"m9"]
+
+
+def test_what_a_replaced_process_passed_is_refused(client):
+    Process(client).write(entry(5))
+    late = Process(client)
+    late.newest.put([], passed=[entry(3), entry(5), entry(6), entry(2, partition=1)])
+    late.newest.write(client)
+    assert history(client) == [b"m5", b"m6", b"m2"]
+    old = Process(client, "another log, which is newer")
+    old.write(entry(1))
+    late.newest.put([], passed=[entry(7)])
+    late.newest.write(client)
+    assert history(client)[-1] == b"m1"
