@@ -21,6 +21,7 @@ _PASSING = {
     KafkaError._TIMED_OUT,  # noqa: SLF001 (librdkafka's names of its own error codes)
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._WAIT_COORD,  # noqa: SLF001
+    KafkaError._DESTROY,  # noqa: SLF001 (a node's address was given up while it was asked)
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
