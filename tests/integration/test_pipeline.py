@@ -206,11 +206,20 @@ def test_a_younger_instance_ends_the_older_with_one_line(apache_kafka, group: st
         wait_committed(apache_kafka, group, 60)
         with pipeline(apache_kafka, group, tmp_path, "younger") as younger:
             younger.wait_for_log("pipeline ready", 60.0)
-            fill(config, [tick(number) for number in range(60, 120)])
+            written = 60
+
+            def ends_amid_input() -> bool:
+                # What comes before the younger one took over is still the older one's to commit.
+                nonlocal written
+                fill(config, [tick(number) for number in range(written, written + 30)])
+                written += 30
+                return not older.running
+
+            until(ends_amid_input, "the end of the older one", 90.0, every_s=0.5)
             assert_one_clear_line(older, "younger instance", group, exit_code=3)
-            wait_committed(apache_kafka, group, 120)
+            wait_committed(apache_kafka, group, written)
             assert younger.running
-    assert len(decoded(config, topics.PREDICTIONS, Prediction, 120)) == 120
+    assert len(decoded(config, topics.PREDICTIONS, Prediction, written)) == written
 
 
 def commit(config, group: str, offset: int) -> None:

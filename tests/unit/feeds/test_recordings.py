@@ -228,7 +228,7 @@ def test_a_recorder_that_ends_leaves_all_but_a_second(
                "--symbols", "A-USD", "--mb", "0.002"]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            until(lambda: folder.is_dir() and len(recordings_in(folder)) >= 3, "three files", 60)
+            until(lambda: len(list(folder.glob("*.frames.ndjson*"))) >= 3, "three files", 60)
         finally:
             process.send_signal(number)
         out = process.communicate(timeout=30)[0]
