@@ -7,7 +7,6 @@ would change (an unknown symbol, a wrong parameter) is told at once, in the venu
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import httpx
@@ -16,6 +15,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from flows.errors import VenueError
+from flows.feeds.retry_after import http_date_ns, retry_after_s
+from flows.numeric.time import NS_PER_S
 from schemas.decoding import UNREADABLE
 
 TOO_MANY_REQUESTS = 429
@@ -74,7 +75,8 @@ class Answer:
 
     def date_s(self) -> float | None:
         """Return the server's clock, seconds since the UNIX epoch; None where it does not tell."""
-        return _date_s(self.headers.get("date", ""))
+        date_ns = http_date_ns(self.headers.get("date"))
+        return None if date_ns is None else date_ns / NS_PER_S
 
 
 class _PassingError(VenueError):
@@ -201,7 +203,8 @@ class RestClient:
         message = f"{self.venue} answers {status}: {words_of(body) or response.reason_phrase}"
         if status not in _PASSING:
             return VenueError(message, status)
-        pause_s = retry_after_s(response.headers.get("retry-after", ""), self._now_s())
+        now_ns = round(self._now_s() * NS_PER_S)
+        pause_s = retry_after_s(response.headers.get("retry-after"), now_ns) or 0.0
         if pause_s > self._limits.longest_retry_after_s:
             return VenueError(f"{message}; it asks for a pause of {pause_s:.0f} s", status)
         error = _PassingError(message, status)
@@ -237,27 +240,3 @@ def _words(body: bytes) -> str | None:
             return None
         said = inner
     return said if isinstance(said, str) else None
-
-
-def retry_after_s(value: str, now_s: float) -> float:
-    """Return the pause that a ``Retry-After`` header asks for, in seconds; 0 where it asks none.
-
-    Parameters
-    ----------
-    value
-        Seconds, or a date of HTTP.
-    now_s
-        Seconds since the UNIX epoch.
-    """
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    date_s = _date_s(text)
-    return 0.0 if date_s is None else max(0.0, date_s - now_s)
-
-
-def _date_s(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -33,6 +33,7 @@ from tenacity import (
 from flows.errors import FeedError
 from flows.feeds.base import Frame, Parser
 from flows.feeds.protocol import Limits, VenueProtocol
+from flows.feeds.retry_after import retry_after_s
 from flows.feeds.subscription import Subscription
 
 _MINUTE_S = 60.0
@@ -188,9 +189,9 @@ class WebSocketFeed:
     def _turned_away(self, error: Any) -> str:
         """Heed what a refused handshake says, and return it for the log."""
         status = error.status_code
-        wait_s = str((error.resp_headers or {}).get("retry-after", ""))
-        if wait_s.isdecimal():
-            self._not_before_s = time.monotonic() + min(int(wait_s), _LONGEST_WAIT_S)
+        wait_s = retry_after_s((error.resp_headers or {}).get("retry-after"), time.time_ns())
+        if wait_s is not None:
+            self._not_before_s = time.monotonic() + min(wait_s, _LONGEST_WAIT_S)
         # The symbols in the address may be what it refuses; a message can name them, too.
         self._names_symbols = status not in (400, 404, 414) or not self._names_symbols
         return f"the handshake is refused with {status}"

@@ -4,10 +4,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-
-from flows.numeric.time import NS_PER_S
 
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
@@ -76,35 +72,3 @@ def wait_s(
         return min(asked_s, LONGEST_ASKED_S) * (1 + _JITTER * draw())
     longest_s = min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 30), LONGEST_WAIT_S)
     return longest_s * (0.5 + 0.5 * draw())
-
-
-def retry_after_s(header: str | None, now_ns: int) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for; None if it cannot be read.
-
-    Parameters
-    ----------
-    header
-        Seconds, or a date as HTTP writes it.
-    now_ns
-        The present by the clock that wrote the header, nanoseconds since the UNIX epoch.
-    """
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        until_ns = http_date_ns(header)
-        return None if until_ns is None else max((until_ns - now_ns) / NS_PER_S, 0.0)
-    return seconds if 0.0 <= seconds < float("inf") else None
-
-
-def http_date_ns(header: str | None) -> int | None:
-    """Return a date as HTTP writes it, nanoseconds since the UNIX epoch; None for no such date."""
-    if header is None:
-        return None
-    try:
-        read = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    aware = read if read.tzinfo is not None else read.replace(tzinfo=UTC)
-    return round((aware - datetime.fromtimestamp(0, UTC)).total_seconds()) * NS_PER_S

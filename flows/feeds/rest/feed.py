@@ -21,12 +21,13 @@ import structlog
 
 from flows.errors import FeedError
 from flows.feeds.base import Frame, Parser
-from flows.feeds.rest.budget import Budget, http_date_ns, retry_after_s, wait_s
+from flows.feeds.rest.budget import Budget, wait_s
 from flows.feeds.rest.dialect import Dialect, Request
 from flows.feeds.rest.http import HttpClient, NoAnswerError, Reply
 from flows.feeds.rest.market import Fetched, Market, PollError, RefusedError
 from flows.feeds.rest.messages import Answer
 from flows.feeds.rest.parse import RestParser
+from flows.feeds.retry_after import http_date_ns, retry_after_s
 
 INTERVAL_S = 1.0
 QUEUE_FRAMES = 256

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flows.errors import VenueError
-from flows.feeds.http import Limits, RestClient, retry_after_s, words_of
+from flows.feeds.http import Limits, RestClient, words_of
 from tests.support.rest_server import Reply, Request, RestServer
 
 NOW_S = 1_760_000_000.0
@@ -154,20 +154,3 @@ def test_requests_keep_their_distance(server: RestServer, time: FakeTime) -> Non
 )
 def test_words_of_an_error(body: bytes, words: str) -> None:
     assert words_of(body) == words
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("", 0.0),
-        ("5", 5.0),
-        (" 120 ", 120.0),
-        ("-3", 0.0),
-        ("soon", 0.0),
-        ("Thu, 09 Oct 2025 08:54:00 GMT", 1_760_000_040 - NOW_S),
-        ("Thu, 09 Oct 2025 08:50:00 GMT", 0.0),
-    ],
-    ids=["none", "seconds", "blanks", "negative", "words", "date", "past-date"],
-)
-def test_retry_after(header: str, seconds: float) -> None:
-    assert retry_after_s(header, NOW_S) == seconds

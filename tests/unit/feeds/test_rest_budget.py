@@ -1,21 +1,11 @@
 """Limits and waits of the polling feeds, with clocks of their own."""
 
-from datetime import UTC, datetime
-from email.utils import format_datetime
-
-import pytest
-
 from flows.feeds.rest.budget import (
     LONGEST_ASKED_S,
     LONGEST_WAIT_S,
     Budget,
-    http_date_ns,
-    retry_after_s,
     wait_s,
 )
-
-NOW_S = 1_700_000_000
-NOW_NS = NOW_S * 10**9
 
 
 class Clock:
@@ -56,30 +46,3 @@ def test_a_wait_is_never_shorter_than_asked_and_has_a_limit() -> None:
     assert wait_s(9, 7.0, lambda: 0.0) == 7.0
     assert wait_s(9, 7.0, lambda: 0.5) > 7.0
     assert wait_s(1, 1e12, lambda: 0.0) == LONGEST_ASKED_S
-
-
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        ("30", 30.0),
-        ("0", 0.0),
-        ("1.5", 1.5),
-        (format_datetime(datetime.fromtimestamp(NOW_S + 90, UTC), usegmt=True), 90.0),
-        (format_datetime(datetime.fromtimestamp(NOW_S - 90, UTC), usegmt=True), 0.0),
-        ("-3", None),
-        ("inf", None),
-        ("nan", None),
-        ("soon", None),
-        ("", None),
-        (None, None),
-    ],
-    ids=["seconds", "none", "fraction", "date", "past", "negative", "inf", "nan", "word", "", "no"],
-)
-def test_retry_after_is_seconds_or_a_date(header: str | None, expected: float | None) -> None:
-    assert retry_after_s(header, NOW_NS) == expected
-
-
-def test_a_date_is_read_to_the_second() -> None:
-    assert http_date_ns("Tue, 14 Nov 2023 22:13:20 GMT") == NOW_NS
-    assert http_date_ns("Tue, 14 Nov 2023 22:13:20 -0000") == NOW_NS
-    assert http_date_ns("Tue, 14 Novem") is None
