@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
@@ -153,12 +153,7 @@ def _websocket_url(value: str) -> str:
     if not value.startswith(("ws://", "wss://")):
         message = "a WebSocket address starts with ws:// or wss://"
         raise ValueError(message)
-    try:
-        address = urlsplit(value)
-        usable = bool(address.hostname) and address.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if _address(value) is None:
         message = "a WebSocket address has a host and, if any, a port from 1 to 65535"
         raise ValueError(message)
     return value
@@ -168,15 +163,20 @@ def _http_url(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         message = "a REST address starts with http:// or https://"
         raise ValueError(message)
-    try:
-        address = urlsplit(value)
-        usable = bool(address.hostname) and address.port != 0
-    except ValueError:
-        usable = False
-    if not usable or address.query or address.fragment:
+    address = _address(value)
+    if address is None or address.query or address.fragment:
         message = "a REST address has a host and, if any, a port and a path; nothing after it"
         raise ValueError(message)
     return value.rstrip("/")
+
+
+def _address(value: str) -> SplitResult | None:
+    """Return an address by its parts; None where its host is missing or its port is none."""
+    try:
+        address = urlsplit(value)
+        return address if address.hostname and address.port != 0 else None
+    except ValueError:
+        return None
 
 
 def _replay_speed(value: str) -> str:

@@ -9,6 +9,19 @@ local function make_room(key, kind)
 end
 """
 
+# Tells whether a place in the log is not newer than the latest of its symbol and partition, and
+# which log that latest lies in. Logs are numbered as they come.
+_IS_KNOWN = """
+local function is_known(latest, log, partition, offset)
+  local known_log = tonumber(redis.call('HGET', latest, 'log') or '')
+  if known_log ~= log then
+    return known_log ~= nil and known_log > log, known_log
+  end
+  local known = tonumber(redis.call('HGET', latest, 'at:' .. partition) or '')
+  return known ~= nil and known >= offset, known_log
+end
+"""
+
 # KEYS: latest hash, history stream, set of symbols, channel, hash of logs.
 # ARGV: partition, offset, log, ts_scored_ns, message, symbol, history length, 1 to add to the
 # history, seconds to live.
@@ -19,6 +32,7 @@ end
 # in the way and are removed. Offsets are below 2^53, which is as far as Lua's numbers count.
 WRITE_LATEST = (
     _MAKE_ROOM
+    + _IS_KNOWN
     + """
 make_room(KEYS[1], 'hash')
 make_room(KEYS[2], 'stream')
@@ -30,20 +44,14 @@ if not log then
   log = redis.call('HLEN', KEYS[5]) + 1
   redis.call('HSET', KEYS[5], ARGV[3], log)
 end
-local known_log = tonumber(redis.call('HGET', KEYS[1], 'log') or '')
-local place = 'at:' .. ARGV[1]
-if known_log and known_log > log then
+local known, known_log = is_known(KEYS[1], log, ARGV[1], tonumber(ARGV[2]))
+if known then
   return 0
 end
-if known_log == log then
-  local known = tonumber(redis.call('HGET', KEYS[1], place) or '')
-  if known and known >= tonumber(ARGV[2]) then
-    return 0
-  end
-else
+if known_log ~= log then
   redis.call('DEL', KEYS[1])
 end
-redis.call('HSET', KEYS[1], 'log', log, place, ARGV[2], 'ts_scored_ns', ARGV[4],
+redis.call('HSET', KEYS[1], 'log', log, 'at:' .. ARGV[1], ARGV[2], 'ts_scored_ns', ARGV[4],
   'message', ARGV[5])
 redis.call('EXPIRE', KEYS[1], ARGV[9])
 redis.call('SADD', KEYS[3], ARGV[6])
@@ -62,21 +70,15 @@ return 1
 # What is not newer than the latest of its partition came from a process that was replaced.
 WRITE_PASSED = (
     _MAKE_ROOM
+    + _IS_KNOWN
     + """
 make_room(KEYS[1], 'hash')
 make_room(KEYS[2], 'stream')
 make_room(KEYS[3], 'hash')
 
 local log = tonumber(redis.call('HGET', KEYS[3], ARGV[3]) or '')
-local known_log = tonumber(redis.call('HGET', KEYS[1], 'log') or '')
-if log and known_log and known_log > log then
+if log and is_known(KEYS[1], log, ARGV[1], tonumber(ARGV[2])) then
   return 0
-end
-if log and known_log == log then
-  local known = tonumber(redis.call('HGET', KEYS[1], 'at:' .. ARGV[1]) or '')
-  if known and known >= tonumber(ARGV[2]) then
-    return 0
-  end
 end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*', 'message', ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[6])
