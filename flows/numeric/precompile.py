@@ -37,8 +37,13 @@ def main(names: list[str]) -> None:
 
 
 def _end_with_parent() -> None:
-    """End where standard input ends, which the parent holds open."""
-    sys.stdin.buffer.read()
+    """End where standard input ends, which the parent holds open.
+
+    By the descriptor: a thread that waits inside ``sys.stdin`` holds its lock, and an interpreter
+    that ends meanwhile aborts.
+    """
+    while os.read(0, 1):
+        pass
     os._exit(1)
 
 

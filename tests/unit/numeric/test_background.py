@@ -77,8 +77,23 @@ def test_what_the_cache_holds_is_loaded_without_a_child(monkeypatch):
 
 def test_a_child_fills_the_cache():
     kernel = toy_kernel()
-    compile_in_child(kernel.name)
+    with structlog.testing.capture_logs() as logs:
+        compile_in_child(kernel.name)
+    assert logs == []
     assert kernel.load() is not None
+
+
+def test_a_child_ends_in_peace_while_its_thread_waits_for_its_parents_end():
+    program = (
+        "import threading, time; from flows.numeric import precompile;"
+        "threading.Thread(target=precompile._end_with_parent, daemon=True).start();"
+        "time.sleep(0.1)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with child:
+        assert child.wait() == 0, child.stderr.read()
 
 
 def test_a_child_that_fails_is_replaced(monkeypatch):
