@@ -10,12 +10,17 @@ from dotenv.parser import Binding, parse_stream
 
 from flows.errors import ConfigurationError
 
+# That of UTF-32 begins as that of UTF-16 does.
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_NAME = re.compile(r"\s*(?:export\s+)?['\"]?(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
+_ZEROS = {"utf-32-le": (1, 2, 3), "utf-32-be": (0, 1, 2), "utf-16-le": (1,), "utf-16-be": (0,)}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_COMMENT = re.compile(r"\s*(;|//|--)")
 _WRONG = "\ufffd"
 
 
@@ -44,9 +49,9 @@ def read_dotenv(path: Path, ours: re.Pattern[str]) -> dict[str, str]:
         raise ConfigurationError(message) from error
     usable = []
     for binding in parse_stream(io.StringIO(_text(content), newline=None)):
-        name = _name(binding)
         broken = binding.error or _WRONG in (binding.value or "")
-        if broken and ours.fullmatch(name):
+        name = _setting_in(binding, ours) if broken else None
+        if name is not None:
             line = binding.original.line + binding.original.string[:-1].count("\n")
             cause = (
                 "save the file as UTF-8"
@@ -66,15 +71,24 @@ def _text(content: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             return content.decode(encoding, errors="replace")
-    # Without a mark, UTF-16 shows itself by the zeros beside its ASCII.
-    for encoding, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
-        if len(zeros) > 1 and zeros.count(0) > len(zeros) // 2:
+    # Without a mark, they show themselves by the zeros beside their ASCII.
+    for encoding, places in _ZEROS.items():
+        width = 4 if "32" in encoding else 2
+        if all(_is_mostly_zero(content[place::width]) for place in places):
             return content.decode(encoding, errors="replace")
     return content.decode(errors="replace")
 
 
-def _name(binding: Binding) -> str:
+def _is_mostly_zero(content: bytes) -> bool:
+    return len(content) > 1 and content.count(0) > len(content) // 2
+
+
+def _setting_in(binding: Binding, ours: re.Pattern[str]) -> str | None:
+    """Return the setting that a line is about, whatever stands before its name."""
     if binding.key is not None:
-        return str(binding.key)
-    found = _NAME.match(binding.original.string)
-    return "" if found is None else found["name"]
+        key = str(binding.key)
+        return key if ours.fullmatch(key) else None
+    line = binding.original.string
+    if _COMMENT.match(line):
+        return None
+    return next((name for name in _NAME.findall(line) if ours.fullmatch(name)), None)

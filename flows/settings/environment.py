@@ -14,22 +14,32 @@ FOREIGN_PREFIX = "VOLTICK_TEST_"
 _COMMON = ("MODEL_VARIANT", "MODEL_VERSION")
 _FILE_SUFFIX = "_FILE"
 _QUOTES = ("'", '"')
+_AROUND_A_NAME = re.compile(r"^\W*(env:)?|\W*$", re.IGNORECASE)
 
 # A Kubernetes Service named voltick-api gives every pod of its namespace VOLTICK_API_PORT=tcp://...
 # beside these; links between Docker containers do the same.
 _LINK = re.compile(r"(?P<stem>VOLTICK\w*?)_(SERVICE_HOST|PORT_\d+_(TCP|UDP|SCTP))", re.ASCII)
 _LINK_NAMES = r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|NAME|ENV_\w+)"
 _LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
+_LINK_PORT = re.compile(r"VOLTICK(_\w+)?_PORT", re.ASCII)
 
 
-def without_service_links(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without the variables that announce services named voltick-..."""
+def without_service_links(env: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
+    """Return the environment without the variables that announce services named voltick-...
+
+    Parameters
+    ----------
+    known
+        Variables of settings: one with an address for a port is left to be refused, unless other
+        variables announce its service.
+    """
     stems = {found["stem"] for name in env if (found := _LINK.fullmatch(name))}
-    if not stems:
+    alone = {name for name in env if _LINK_PORT.fullmatch(name) and name not in known}
+    if not stems and not alone:
         return dict(env)
     either = "|".join(sorted(map(re.escape, stems)))
-    announced = re.compile(rf"({either})_{_LINK_NAMES}", re.ASCII)
-    ports = {f"{stem}_PORT" for stem in stems}
+    announced = re.compile(rf"({either})_{_LINK_NAMES}" if stems else r"(?!)", re.ASCII)
+    ports = {f"{stem}_PORT" for stem in stems} | alone
     return {
         name: value
         for name, value in env.items()
@@ -106,14 +116,28 @@ def refuse_unknown(names: Collection[str], known: Collection[str]) -> None:
         It names the first one and the setting that is probably meant.
     """
     for name in sorted(names):
-        upper = name.upper()
-        if name in known or upper.startswith(FOREIGN_PREFIX):
+        if name in known or name.upper().startswith(FOREIGN_PREFIX):
             continue
+        upper = _as_variable(name)
         if upper in known and upper not in _COMMON:
-            message = f"{name} is not read; write {upper} in capitals"
+            message = f"{name!r} is not read; write {upper}"
+            if name.upper() == upper:
+                message = f"{name} is not read; write {upper} in capitals"
             raise ConfigurationError(message)
         if upper.startswith(PREFIX):
             near = difflib.get_close_matches(upper, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "flows/README.md lists all settings"
-            message = f"{name} is not a setting of Voltick; {hint}"
+            message = f"{_shown(name)} is not a setting of Voltick; {hint}"
             raise ConfigurationError(message)
+
+
+def _as_variable(name: str) -> str:
+    """Return a name in capitals, as shells allow it: without the signs that are around or in it.
+
+    Kubernetes allows dots and dashes; a byte order mark, a blank or ``$env:`` gets in front.
+    """
+    return re.sub(r"[.-]", "_", _AROUND_A_NAME.sub("", name)).upper()
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() and name == name.strip() else repr(name)

@@ -5,6 +5,11 @@ from typing import Any
 
 _NUMBER_WITH_UNIT = re.compile(r"[\d.,_]+\s*[A-Za-z%]+")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "us": "microseconds", "hz": "hertz", "mb": "MB"}
+UNEXPANDED = re.compile(
+    r"\$\{[^}]*\}|\$\([A-Za-z_]\w*\)|\$[A-Za-z_]\w*|\{\{.*\}\}|<no value>", re.DOTALL
+)
+"""Places where a shell, Kubernetes or a template should have put a value."""
+
 _COMMENT = re.compile(r"\s#")
 
 
@@ -20,10 +25,11 @@ def reason_of(problem: dict[str, Any], variable: str, default: object) -> str:
     """
     given, kind = problem["input"], str(problem["type"])
     reason = str(problem["msg"]).removeprefix("Value error, ")
+    example = "" if default is None else f" such as {default}"
     if kind.startswith("int_"):
-        reason = f"write an integer such as {default}"
+        reason = f"write an integer{example}"
     elif kind.startswith(("float_", "finite_")):
-        reason = f"write a number such as {default}"
+        reason = f"write a number{example}"
     elif kind.startswith("bool_"):
         reason = "write true or false"
     if not isinstance(given, str):

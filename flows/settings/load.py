@@ -36,7 +36,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         ours = re.compile(f"{'|'.join(sorted(known))}|{PREFIX}.*", re.IGNORECASE)
         stored = read_dotenv(Path(".env"), ours)
     # A file's values are without quotes already, and a value there may begin and end with some.
-    given = without_service_links(env)
+    given = without_service_links(env, known)
     values = {**stored, **{name: plain_text(name, value) for name, value in given.items()}}
     values = with_secret_files(values, secret_variables(), Path.read_bytes)
     refuse_unknown(values, known)

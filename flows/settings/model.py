@@ -18,7 +18,7 @@ from flows.settings.archive import ArchiveSettings
 from flows.settings.connections import KAFKA_PASSTHROUGH, ConnectionSettings
 from flows.settings.dataflow import DataflowSettings
 from flows.settings.environment import protected_text
-from flows.settings.explain import reason_of
+from flows.settings.explain import UNEXPANDED, reason_of
 from flows.settings.operation import OperationSettings
 from flows.settings.types import plain_value, whole_number
 
@@ -47,6 +47,9 @@ class Settings(OperationSettings, ArchiveSettings, DataflowSettings, ConnectionS
         if not value.strip():
             # NAME= in a compose file means "not set", where a setting can be unset at all.
             return None if field.default is None else value.strip()
+        if not _is_secret(field) and UNEXPANDED.search(value):
+            message = "it holds a variable in whose place nothing has put a value; write the value"
+            raise ValueError(message)
         if field.annotation is int:
             return whole_number(value)
         if get_origin(field.annotation) is Literal:

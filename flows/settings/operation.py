@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from flows.settings.types import Networks, RootPath, Token
+from flows.settings.types import Host, Networks, RootPath, Token
 
 
 class OperationSettings(BaseModel):
@@ -43,7 +43,7 @@ class OperationSettings(BaseModel):
         description="Seconds after its last score at which a symbol leaves Redis, and with it the"
         " API and its metrics.",
     )
-    api_host: str = Field(
+    api_host: Host = Field(
         "127.0.0.1", alias="VOLTICK_API_HOST", description="Address the API listens on."
     )
     api_port: int = Field(

@@ -1,26 +1,23 @@
 """The shapes a setting's value can have, each refusing what it cannot use with a reason."""
 
-import ipaddress
 import os
 import re
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from flows.settings.addresses import brokers, host, http_url, networks, redis_url, websocket_url
 from schemas.feeds import FEEDS, REPLAY_PREFIX, split_feeds
 from schemas.topics import ARCHIVED
 
-_REDIS_OPTION = re.compile(
-    r"db|client_name|health_check_interval|socket_keepalive|socket_timeout|socket_connect_timeout"
-    r"|retry_on_timeout|ssl_[a-z_]+"
-)
+_QUOTES = ("'", '"')
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-_NOT_IN_A_NAME = re.compile(r"[\s;#'\"\[\]{}]")
-_BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]]+)(:(?P<port>\d{1,5}))?")
+# Letters of any alphabet, and the signs that markets, files and networks have in their names.
+_NAME = re.compile(r"[\w./:@*+&=~^!%-]+")
+_QUOTED_LIST = re.compile(r"""(["'])[^"']*\1(\s*,\s*(["'])[^"']*\3)+""")
 
 
 def whole_number(value: str) -> object:
@@ -34,6 +31,9 @@ def whole_number(value: str) -> object:
 
 def _split(value: str) -> tuple[str, ...]:
     """Split at commas, or at blanks where there is no comma; quotes around a part go."""
+    for quote in _QUOTES:  # of "A","B" the outer two went as if they were around the whole
+        if _QUOTED_LIST.fullmatch(f"{quote}{value}{quote}"):
+            value = f"{quote}{value}{quote}"
     parts = value.split(",") if "," in value else value.split()
     names = [_unquoted(part.strip()) for part in parts]
     if "" in names:
@@ -51,7 +51,7 @@ def _names(value: object) -> object:
         return value
     text = value.strip()
     names = _split(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
-    wrong = next((name for name in names if _NOT_IN_A_NAME.search(name)), None)
+    wrong = next((name for name in names if not _NAME.fullmatch(name)), None)
     if wrong is not None:
         message = f"{wrong!r} is no name; write names with commas between, such as A,B"
         raise ValueError(message)
@@ -59,7 +59,7 @@ def _names(value: object) -> object:
 
 
 def _unquoted(name: str) -> str:
-    return name[1:-1] if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"" else name
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] and name[0] in _QUOTES else name
 
 
 def _some_names(value: object) -> object:
@@ -78,13 +78,7 @@ def _symbols(value: object) -> object:
 
 def _brokers(value: str) -> str:
     is_list = value[:2] in {'["', "['"}  # an address in brackets begins with a digit or a colon
-    names = _split(value.strip("[]") if is_list else value)
-    for broker in names:
-        match = _BROKER.fullmatch(broker)
-        if match is None or not 0 < int(match["port"] or 9092) < 65536:
-            message = f"{broker!r} is not host:port"
-            raise ValueError(message)
-    return ",".join(names)
+    return brokers(_split(value.strip("[]") if is_list else value))
 
 
 def _security_protocol(value: str) -> str:
@@ -101,42 +95,6 @@ def _readable_file(value: str) -> str:
     return value
 
 
-def _redis_url(value: SecretStr) -> SecretStr:
-    # No message repeats any part of it: an unescaped password ends up in every other part.
-    url = value.get_secret_value()
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        message = "a Redis URL starts with redis://, rediss:// or unix://"
-        raise ValueError(message)
-    try:
-        parts = urlsplit(url)
-        readable = parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
-    except ValueError:
-        readable = False
-    if not readable:
-        message = "its host or port cannot be read; in a password, write / # ? @ [ as %2F %23 ..."
-        raise ValueError(message)
-    _check_redis_options(url)
-    return value
-
-
-def _check_redis_options(url: str) -> None:
-    import redis  # not above: what has no Redis need not load it
-
-    options = parse_qs(urlsplit(url).query, keep_blank_values=True)
-    try:
-        # Others would change what is read or how, or belong to another client.
-        if not all(_REDIS_OPTION.fullmatch(name) for name in options):
-            raise ValueError
-        redis.ConnectionPool.from_url(url).make_connection()  # connects to nothing yet
-    except (ValueError, TypeError):
-        message = (
-            "the database after the address or an option after `?` is unknown or unusable; options"
-            " are db, client_name, health_check_interval, socket_keepalive, socket_timeout,"
-            " socket_connect_timeout, retry_on_timeout, and ssl_* with rediss://"
-        )
-        raise ValueError(message) from None
-
-
 def _feed_spec(value: str) -> str:
     feeds = split_feeds(value)
     for feed in feeds:
@@ -147,36 +105,6 @@ def _feed_spec(value: str) -> str:
         message = "a feed appears twice"
         raise ValueError(message)
     return ",".join(feeds)
-
-
-def _websocket_url(value: str) -> str:
-    if not value.startswith(("ws://", "wss://")):
-        message = "a WebSocket address starts with ws:// or wss://"
-        raise ValueError(message)
-    if _address(value) is None:
-        message = "a WebSocket address has a host and, if any, a port from 1 to 65535"
-        raise ValueError(message)
-    return value
-
-
-def _http_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        message = "a REST address starts with http:// or https://"
-        raise ValueError(message)
-    address = _address(value)
-    if address is None or address.query or address.fragment:
-        message = "a REST address has a host and, if any, a port and a path; nothing after it"
-        raise ValueError(message)
-    return value.rstrip("/")
-
-
-def _address(value: str) -> SplitResult | None:
-    """Return an address by its parts; None where its host is missing or its port is none."""
-    try:
-        address = urlsplit(value)
-        return address if address.hostname and address.port != 0 else None
-    except ValueError:
-        return None
 
 
 def _replay_speed(value: str) -> str:
@@ -198,22 +126,17 @@ def _root_path(value: str) -> str:
     return path
 
 
-def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if value != "*":
-            try:
-                ipaddress.ip_network(value)
-            except ValueError as error:
-                message = f"{value!r} is no address, no network and not *: {error}"
-                raise ValueError(message) from None
-    return values
-
-
 def _folder(value: object) -> object:
     if not isinstance(value, str):
         return value
+    if not value:
+        message = "name a folder; the working folder is written as ."
+        raise ValueError(message)
     if "://" in value:
         message = "it is the path of a folder, not a URL"
+        raise ValueError(message)
+    if not value.isprintable():
+        message = "a path has no line breaks and no control characters"
         raise ValueError(message)
     try:
         return Path(value).expanduser()
@@ -243,17 +166,18 @@ Symbols = Annotated[tuple[str, ...], BeforeValidator(_symbols)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
 ArchiveTopics = Annotated[SomeNames, AfterValidator(_archive_topics)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
+Host = Annotated[str, AfterValidator(host)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 UpperCase = Annotated[str, AfterValidator(str.upper)]
 SecurityProtocol = Annotated[str, AfterValidator(_security_protocol)]
 ReadableFile = Annotated[str, AfterValidator(_readable_file)]
-RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
 FeedSpec = Annotated[str, AfterValidator(_feed_spec)]
-WebSocketUrl = Annotated[str, AfterValidator(_websocket_url)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+WebSocketUrl = Annotated[str, AfterValidator(websocket_url)]
+HttpUrl = Annotated[str, AfterValidator(http_url)]
 ReplaySpeed = Annotated[str, AfterValidator(_replay_speed)]
 RootPath = Annotated[str, AfterValidator(_root_path)]
-Networks = Annotated[Names, AfterValidator(_networks)]
+Networks = Annotated[Names, AfterValidator(networks)]
 
 
 def plain_value(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import random
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from schemas import topics
@@ -121,7 +122,10 @@ def _goes_on_or_says_why(cluster: Cluster, process: Process) -> None:
         if not process.running or cluster.progress.total() > before:
             return True
         # The feeder's client may be the one that hangs: then there is nothing to go on with.
-        ends = end_offsets(config, topics.TICKS_RAW, partitions)
+        try:
+            ends = end_offsets(config, topics.TICKS_RAW, partitions)
+        except KafkaException:
+            return False  # no leader yet: the process has as long as for everything else
         return cluster.progress.reached({part: end for part, (_, end) in ends.items()})
 
     until(answered, "an end or a commit", _STANDSTILL_LIMIT_S, 0.1)

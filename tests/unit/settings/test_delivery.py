@@ -58,6 +58,17 @@ def test_a_port_in_the_dotenv_counts_beside_a_service_of_that_name(
     assert load_settings().api_port == 8156
 
 
+@pytest.mark.parametrize("name", ["VOLTICK_PORT", "VOLTICK_PIPELINE_PORT"])
+def test_the_address_of_a_service_may_come_alone(name: str) -> None:
+    assert load_settings({name: "tcp://10.96.1.2:8000"}) == Settings()
+    assert f"{name} is not a setting" in refused({name: "8000"})
+
+
+def test_services_of_the_servers_are_none_of_our_business() -> None:
+    links = {"KAFKA_PORT": "tcp://10.96.1.3:9092", "REDIS_PORT": "tcp://10.96.1.4:6379"}
+    assert load_settings(links) == Settings()
+
+
 def test_an_address_for_a_port_without_a_service_is_refused_with_the_cure() -> None:
     said = refused({"VOLTICK_API_PORT": "tcp://10.96.1.2:8000"})
     assert "VOLTICK_API_PORT" in said
@@ -93,6 +104,12 @@ MEANT = [
     ("VOLTICK_SYMBOLS", "BTC-USD SOL-USD", "symbols", ("BTC-USD", "SOL-USD")),
     ("VOLTICK_SYMBOLS", "BTC-USD,\n  SOL-USD\n", "symbols", ("BTC-USD", "SOL-USD")),
     ("VOLTICK_SYMBOLS", "btc-usd", "symbols", ("BTC-USD",)),
+    ("VOLTICK_SYMBOLS", '"BTC-USD","SOL-USD"', "symbols", ("BTC-USD", "SOL-USD")),
+    ("VOLTICK_SYMBOLS", "'BTC-USD', 'SOL-USD'", "symbols", ("BTC-USD", "SOL-USD")),
+    ("VOLTICK_SYMBOLS", "'BTC-USD'", "symbols", ("BTC-USD",)),
+    ("VOLTICK_API_HOST", "[::]", "api_host", "::"),
+    ("VOLTICK_API_HOST", "localhost", "api_host", "localhost"),
+    ("KAFKA_BOOTSTRAP_SERVERS", '"a:1","b:2"', "kafka_bootstrap_servers", "a:1,b:2"),
     ("VOLTICK_SYMBOLS", "BTC/USD", "symbols", ("BTC/USD",)),
     ("VOLTICK_ALLOWED_SYMBOLS", "[]", "allowed_symbols", ()),
     ("VOLTICK_ALLOWED_SYMBOLS", "abc", "allowed_symbols", ("abc",)),
@@ -122,6 +139,26 @@ REFUSED = [
     ("VOLTICK_TARGETS", "", "at least one"),
     ("VOLTICK_MODEL_STORE", "s3://bucket/models", "folder, not a URL"),
     ("KAFKA_BOOTSTRAP_SERVERS", "PLAINTEXT://kafka:9092", "host:port"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "tcp://10.96.1.3:9092", "without what ends in ://"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "${BROKERS}", "nothing has put a value"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "<brokers>", "host:port"),
+    ("VOLTICK_GROUP", "$(GROUP)", "nothing has put a value"),
+    ("VOLTICK_GROUP", "{{ .Values.group }}", "nothing has put a value"),
+    ("VOLTICK_API_PORT", "<no value>", "nothing has put a value"),
+    ("VOLTICK_MODEL_STORE", "$HOME/models", "nothing has put a value"),
+    ("VOLTICK_MODEL_STORE", "", "the working folder is written as ."),
+    ("VOLTICK_ARCHIVE", " ", "the working folder is written as ."),
+    ("VOLTICK_MODEL_STORE", "/data\x00/models", "control characters"),
+    ("VOLTICK_SYMBOLS", "\u201cBTC-USD\u201d", "commas between"),
+    ("VOLTICK_SYMBOLS", "BTC\u2013USD", "commas between"),
+    ("VOLTICK_SYMBOLS", "BTC\u200b-USD", "commas between"),
+    ("VOLTICK_SYMBOLS", "BTC-USD\x00", "commas between"),
+    ("VOLTICK_API_HOST", "", "127.0.0.1 for this machine alone"),
+    ("VOLTICK_API_HOST", "http://0.0.0.0", "without scheme and port"),
+    ("VOLTICK_API_HOST", "0.0.0.0:8000", "without scheme and port"),
+    ("VOLTICK_FEED_URL", "wss://feed.example/#x", "no #"),
+    ("VOLTICK_FEED_URL", "wss://feed. example/", "no blanks"),
+    ("VOLTICK_LIVE_FROM_NS", "soon", "write an integer"),
     ("VOLTICK_LOG_LEVEL", "info # loud", "a line of its own"),
 ]
 
@@ -146,13 +183,77 @@ def test_a_value_that_cannot_be_meant_is_refused_with_the_cure(
 
 
 @pytest.mark.parametrize(
-    "option", ["unknown=1", "ssl_cert_reqs=none", "decode_responses=true", "max_connections=1"]
+    "option",
+    [
+        *("unknown=1", "ssl_cert_reqs=none", "decode_responses=true", "max_connections=1"),
+        *("ssl=true", "sslmode=require", "protocol=3", "timeout=5", "DB=1", "db=1&db=2"),
+    ],
 )
 def test_options_of_another_redis_client_are_refused(option: str) -> None:
     said = refused({"REDIS_URL": f"redis://:hunter2@127.0.0.1:1/0?{option}"})
     assert said.startswith("REDIS_URL is unusable: ")
     assert "options are db," in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [
+        ("db=one", "number"),
+        ("socket_timeout=5s", "seconds"),
+        ("socket_timeout=0", "above 0"),
+        ("socket_connect_timeout=nan", "seconds"),
+        ("health_check_interval=1.5", "whole"),
+        ("socket_keepalive=maybe", "true or false"),
+        ("client_name=two words", "blanks"),
+        ("ssl_cert_reqs=CERT_NONE", "none, optional or required"),
+        ("ssl_check_hostname=never", "true or false"),
+        ("ssl_ca_certs=/nowhere/ca.pem", "file"),
+    ],
+)
+def test_an_option_that_the_redis_client_would_misread_is_named(option: str, meant: str) -> None:
+    said = refused({"REDIS_URL": f"rediss://:hunter2@127.0.0.1:1/0?{option}"})
+    assert f"its option {option.partition('=')[0]} takes" in said
+    assert meant in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("url", "cure"),
+    [
+        ("redis://:hunter2@cache/zero", "number of the database"),
+        ("redis://:hunter2@cache/-1", "number of the database"),
+        ("redis://:hunter2@cache/0/1", "number of the database"),
+        ("redis://:hunter2@cache/0#1", "number of the database"),
+        ("redis://:hunter2@:6379/0", "names no host"),
+        ("redis:///0", "names no host"),
+        ("redis://${REDIS_HOST}:6379/0", "host or port cannot be read"),
+        ("redis://:hunter2@a:1,b:2/0", "host or port cannot be read"),
+        ("redis+sentinel://:hunter2@cache:26379/mymaster", "starts with redis://"),
+        ("tcp://10.96.1.4:6379", "starts with redis://"),
+    ],
+)
+def test_an_address_that_the_redis_client_would_misread_is_refused(url: str, cure: str) -> None:
+    said = refused({"REDIS_URL": url})
+    assert said.startswith("REDIS_URL is unusable: ")
+    assert cure in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://cache",
+        "redis://cache:6379/",
+        "redis://user:p%40ss@cache:6379/2?socket_timeout=2.5&retry_on_timeout=true",
+        "rediss://[::1]:6380/0?ssl_cert_reqs=none&ssl_check_hostname=False",
+        "unix:///run/valkey.sock?db=2",
+    ],
+)
+def test_an_address_that_the_redis_client_reads_is_taken(url: str) -> None:
+    taken = load_settings({"REDIS_URL": url}).redis_url
+    assert taken is not None
+    assert taken.get_secret_value() == url
 
 
 @pytest.mark.parametrize(
@@ -190,6 +291,22 @@ def test_a_password_of_any_kind_reaches_another_process(password: str) -> None:
 )
 def test_a_setting_in_lower_case_is_not_passed_over(name: str) -> None:
     assert f"write {name.upper()} in capitals" in refused({name: "9000"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(" VOLTICK_API_PORT", id="blank-before"),
+        pytest.param("VOLTICK_API_PORT ", id="blank-behind"),
+        pytest.param("\ufeffVOLTICK_API_PORT", id="byte-order-mark"),
+        pytest.param("$env:VOLTICK_API_PORT", id="powershell"),
+        pytest.param("VOLTICK-API-PORT", id="dashes"),
+        pytest.param("voltick.api.port", id="dots"),
+        pytest.param("VOLTICK_API_PORT:", id="colon"),
+    ],
+)
+def test_a_setting_whose_name_came_with_something_is_not_passed_over(name: str) -> None:
+    assert "is not read; write VOLTICK_API_PORT" in refused({name: "9000"})
 
 
 def test_a_value_that_is_not_utf8_is_refused() -> None:

@@ -29,7 +29,11 @@ def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         b"\xfe\xff" + TEXT.encode("utf-16-be"),
         TEXT.encode("utf-16-le"),
         TEXT.encode("utf-16-be"),
+        TEXT.encode("utf-32"),
+        TEXT.encode("utf-32-le"),
+        TEXT.encode("utf-32-be"),
         TEXT.replace("\n", "\r\n").encode(),
+        b"; VOLTICK_API_PORT=1\n// VOLTICK_API_PORT=2\n" + TEXT.encode(),
         TEXT.replace("\n", "\r").encode(),
         TEXT.rstrip().encode(),
         b"export VOLTICK_API_PORT=9001\nexport VOLTICK_GROUP='from-file' # a comment\n",
@@ -42,7 +46,8 @@ def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=[
         *("utf-8", "utf-8-bom", "utf-16-bom", "utf-16-be-bom", "utf-16-le", "utf-16-be"),
-        *("crlf", "cr", "no-newline-at-end", "export", "blanks", "twice"),
+        *("utf-32-bom", "utf-32-le", "utf-32-be"),
+        *("crlf", "other-comments", "cr", "no-newline-at-end", "export", "blanks", "twice"),
         *("latin-1-comment", "latin-1-elsewhere", "foreign-lines", "name-alone"),
     ],
 )
@@ -56,10 +61,17 @@ def test_the_file_is_read_as_it_is_meant(dotenv: Path, content: bytes) -> None:
     [
         ("# x\nKAFKA_SASL_PASSWORD=pässword\n".encode("latin-1"), 2, "UTF-8"),
         (b"VOLTICK_API_PORT: 8000\n", 1, "NAME=value"),
+        (b"set VOLTICK_API_PORT=8000\n", 1, "NAME=value"),
+        (b"A=1\nsetenv VOLTICK_API_PORT 8000\n", 2, "NAME=value"),
+        (b'declare -x VOLTICK_API_PORT="8000"\n', 1, "NAME=value"),
+        (b"env:\n  - VOLTICK_API_PORT=8000\n", 2, "NAME=value"),
         (b'A=1\nB=2\nVOLTICK_GROUP="open\n', 3, "close each quote"),
         (b"A=1\n\n\nexport VOLTICK_GROUP='open\n", 4, "close each quote"),
     ],
-    ids=["latin-1", "yaml", "open-quote", "exported-open-quote"],
+    ids=[
+        *("latin-1", "yaml", "batch", "csh", "declare", "list-of-yaml"),
+        *("open-quote", "exported-open-quote"),
+    ],
 )
 def test_a_setting_that_cannot_be_read_is_named_with_its_line(
     dotenv: Path, content: bytes, line: int, cure: str
@@ -72,6 +84,23 @@ def test_a_setting_that_cannot_be_read_is_named_with_its_line(
     assert cure in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "ssword" not in str(caught.value).replace("PASSWORD", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "A=1\n\ufeffVOLTICK_API_PORT=9001\n".encode(),  # two files put together
+        b"$env:VOLTICK_API_PORT = '9001'\n",
+        b"VOLTICK-API-PORT=9001\n",
+    ],
+    ids=["byte-order-mark-within", "powershell", "dashes"],
+)
+def test_a_setting_whose_name_came_with_something_is_not_passed_over(
+    dotenv: Path, content: bytes
+) -> None:
+    dotenv.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="is not read; write VOLTICK_API_PORT"):
+        load_settings()
 
 
 def test_a_folder_of_that_name_is_none_of_our_business(dotenv: Path) -> None:
