@@ -1,5 +1,6 @@
 """Train, prove and publish: ``python -m training.retrain --from SOURCE --target TARGET``."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import structlog
 import typer
 
 from flows import logs
 from flows.errors import TrainingError
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
+from flows.signals import on_stop_signals
 from schemas.models import TargetSpec
 from schemas.training import TrainingResult, encode_result
 from training.console import command, progress, say, stay_challenger
@@ -247,9 +250,16 @@ def _parameters(request: PipelineRequest) -> dict[str, Any]:
 
 
 def _stop_on_signals() -> threading.Event:
+    """Return what the first signal sets; a second one ends the process at once."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+
+    def act(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+        structlog.get_logger().info("stopping after this run", signal=number.name)
+
+    on_stop_signals(act)
     return stop
 
 

@@ -4,7 +4,6 @@
 one file, ``python -m flows.feeds.record FOLDER --minutes 60`` a row of them until it is stopped.
 """
 
-import signal
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from flows.feeds.capture import FORMAT, CaptureWriter, Header
 from flows.feeds.processor import IDLE_S, MAX_FRAMES
 from flows.feeds.registry import open_feed
 from flows.feeds.rotation import Limits, RotatingWriter
+from flows.signals import on_stop_signals
 from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName
 
 
@@ -166,8 +166,7 @@ def main(
     --feed binance --symbols BTC-USDT,ETH-USDT --minutes 60
     """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    on_stop_signals(lambda _number: stop.set())
     try:
         limits = limits_of(out, minutes, mb)
         names = [name.strip() for name in symbols.split(",") if name.strip()]

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import FrameType
 
 import psutil
 import structlog
@@ -23,6 +22,7 @@ from flows.local.supervisor import Supervisor
 from flows.runtime.ports import check_port
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
+from flows.signals import on_stop_signals
 from schemas.feeds import FeedName
 
 _MEGABYTE = 1_000_000
@@ -210,13 +210,11 @@ def end_on_signals(supervisor: Supervisor) -> None:
     transaction holds is dropped either way.
     """
 
-    def end(number: int, _frame: FrameType | None) -> None:
-        structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
-        supervisor.stop()
-        _exit(128 + number)
+    def end(number: signal.Signals) -> None:
+        structlog.get_logger().info("stopping", signal=number.name)
+        supervisor.stop(lambda: _exit(128 + number))
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+    on_stop_signals(end)
 
 
 def explain(ended: Ended) -> int:

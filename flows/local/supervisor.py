@@ -133,26 +133,19 @@ class Supervisor:
         """Wait so long, or until everything is being stopped; return whether it is."""
         return self._stopped.wait(timeout_s)
 
-    def stop(self) -> None:
-        """End all children and the reaper, remove the scratch folder; harmless if repeated."""
+    def stop(self, then: Callable[[], object] | None = None) -> None:
+        """End all children and the reaper, remove the scratch folder; harmless if repeated.
+
+        Parameters
+        ----------
+        then
+            Called at the end, before another thread that stops everything, too, may go on.
+        """
         with self._lock:
-            if self._stopped.is_set():
-                return
-            self._stopped.set()
-            atexit.unregister(self.stop)
-            if self._reaper.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    self._reaper.stdin.close()
-            deadline = time.monotonic() + _REAPER_S
-            while self._reaper.poll() is None and time.monotonic() < deadline:
-                for child in self._children:  # reaping is the parent's, or they stay as zombies
-                    child.popen.poll()
-                time.sleep(_POLL_S / 5)
-            for child in self._children:
-                if child.popen.poll() is None:  # the reaper was killed
-                    child.popen.kill()
-                    child.popen.wait()
-            self._over.set()
+            if not self._stopped.is_set():
+                self._stop()
+            if then is not None:
+                then()
 
     def __enter__(self) -> Self:
         return self
@@ -164,6 +157,22 @@ class Supervisor:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _stop(self) -> None:
+        self._stopped.set()
+        atexit.unregister(self.stop)
+        if self._reaper.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._reaper.stdin.close()
+        deadline = time.monotonic() + _REAPER_S
+        while self._reaper.poll() is None and time.monotonic() < deadline:
+            for child in self._children:  # reaping is the parent's, or they stay as zombies
+                child.popen.poll()
+            time.sleep(_POLL_S / 5)
+        for child in self._children:
+            if child.popen.poll() is None:  # the reaper was killed
+                child.popen.kill()
+                child.popen.wait()
 
     def _tell(self, line: str) -> None:
         if self._reaper.stdin is None or self._reaper.stdin.closed:
@@ -183,6 +192,7 @@ class Supervisor:
             if ended is not None:
                 self._ended = ended
                 self.stop()
+                self._over.set()
                 if self._on_end is not None:
                     self._on_end(ended)
                 return

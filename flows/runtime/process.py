@@ -13,13 +13,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import NoReturn, TypeVar
 
 import structlog
 
 from flows.errors import StopError, VoltickError
 from flows.logs import hide_in_text
+from flows.signals import on_stop_signals
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -128,15 +129,14 @@ def stop_on_signals(stop: StopRequest) -> None:
     all sinks have closed, and with 1 and one line where one has not. Main thread only.
     """
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def act(number: signal.Signals) -> None:
         if stop.is_set():
             os._exit(128 + number)
         stop.set()
-        structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
+        structlog.get_logger().info("stopping", signal=number.name)
         threading.Thread(target=_end_a_stop, args=(stop,), name="stop-limit", daemon=True).start()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handle)
+    on_stop_signals(act)
 
 
 def _end_a_stop(stop: StopRequest) -> None:

@@ -155,6 +155,10 @@ class Process:
         """SIGTERM."""
         self.popen.terminate()
 
+    def hang_up(self) -> None:
+        """SIGHUP."""
+        self.popen.send_signal(signal.SIGHUP)
+
     def pause(self) -> None:
         """SIGSTOP."""
         self.popen.send_signal(signal.SIGSTOP)
