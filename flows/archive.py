@@ -21,7 +21,8 @@ from flows.connectors.parquet.sink import ArchiveSink
 from flows.connectors.parquet.storage import LocalStorage, Storage
 from flows.connectors.parquet.writer import Flush
 from flows.monitoring.archive_metrics import ArchiveMetrics
-from flows.runtime.exactly_once import launch, serve_metrics
+from flows.runtime.exactly_once import launch
+from flows.runtime.metrics import serve_metrics
 from flows.runtime.process import StopRequest, calm_collector, end_process
 from flows.settings import Settings
 
@@ -53,7 +54,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     group = f"{settings.group}-archive"
     storage = LocalStorage(settings.archive)
     metrics = ArchiveMetrics()
-    serve_metrics(metrics, settings.metrics_port)
+    serve_metrics(metrics, settings, "archive")
     config = settings.kafka_config()
     names = settings.archive_topics
     partitions = ensure_topics(config, names, settings.partitions, settings.replication_factor)
@@ -97,7 +98,7 @@ def _archive(
         plan.starts(),
         settings.batch_size,
         stop,
-        lambda partition, lag: metrics.lag.labels(topic, partition).set(lag),
+        metrics.partitions(topic).observe_lag,
         progress,
         rest_s=REST_S,
     )

@@ -13,7 +13,8 @@ from bytewax.dataflow import Dataflow
 
 from flows.connectors.kafka.lineage import CANDLES_OUTPUTS
 from flows.monitoring.candle_metrics import CandleMetrics
-from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
+from flows.runtime.exactly_once import Endpoints, launch
+from flows.runtime.metrics import serve_metrics
 from flows.runtime.process import end_on_error
 from flows.settings import Settings
 from flows.stages.candles import CandleStage
@@ -42,13 +43,13 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     group = f"{settings.group}-candles"
     endpoints = Endpoints(settings, group, topics.TICKS_RAW, WRITTEN, stop, CANDLES_OUTPUTS)
     metrics = CandleMetrics()
-    serve_metrics(metrics, settings.metrics_port)
+    serve_metrics(metrics, settings, "candles")
     stage = CandleStage(frozenset(settings.allowed_symbols), metrics, settings.max_symbols)
     dataflow = Dataflow("voltick_candles")
     raw = op.input(
         "ticks",
         dataflow,
-        endpoints.source(lambda partition, lag: metrics.lag.labels(partition).set(lag)),
+        endpoints.source(metrics.partitions.observe_lag),
     )
     candles = op.map("build", raw, end_on_error(stage))
     op.output("write", candles, endpoints.sink(lambda _commit: None))

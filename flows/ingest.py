@@ -17,8 +17,9 @@ from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.processor import MAX_FRAMES
 from flows.monitoring.dead_letters import DeadLetterWatch
 from flows.monitoring.ingest_metrics import IngestMetrics, health_of
-from flows.runtime.exactly_once import launch, serve_metrics
+from flows.runtime.exactly_once import launch
 from flows.runtime.feeds import feeds_of
+from flows.runtime.metrics import serve_metrics
 from flows.runtime.open_feeds import OpenFeeds
 from flows.runtime.process import end_on_error, end_process
 from flows.settings import Settings
@@ -67,9 +68,9 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     }
     serve_metrics(
         IngestMetrics(opened.figures),
-        settings.ingest_metrics_port,
+        settings,
+        "ingest",
         lambda: health_of(opened.figures(), settings.stale_after_s),
-        "VOLTICK_INGEST_METRICS",
     )
     parse = _Parse(opened)
     ending = _Ending(parse)

@@ -21,7 +21,8 @@ from flows.monitoring.quality_metrics import QualityMetrics
 from flows.monitoring.quality_windows import beside, combine
 from flows.numeric.background import BackgroundKernel
 from flows.numeric.time import NS_PER_S
-from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
+from flows.runtime.exactly_once import Endpoints, launch
+from flows.runtime.metrics import serve_metrics
 from flows.runtime.process import end_on_error
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
@@ -57,7 +58,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     if endpoints.rebuild:
         kernel.begin()
     metrics = QualityMetrics()
-    serve_metrics(metrics, settings.metrics_port)
+    serve_metrics(metrics, settings, "outcomes")
     store = ModelStore(settings.model_store)
     specs = Specs(store.manifest, (ModelRejectedError, ModelStoreError))
     spans = {DEFAULT_SPAN} | {span_of(manifest.target) for manifest in store.manifests()}
@@ -74,7 +75,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     raw = op.input(
         "predictions",
         dataflow,
-        endpoints.source(lambda partition, lag: metrics.lag.labels(partition).set(lag)),
+        endpoints.source(metrics.partitions.observe_lag),
     )
     joined = op.map("outcome_join", raw, end_on_error(join))
     op.output("write", joined, endpoints.sink(lambda _commit: None))

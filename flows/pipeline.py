@@ -6,6 +6,7 @@ source -> decode -> features -> score -> encode -> sink, one batch of one partit
 import atexit
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 from bytewax import operators as op
@@ -22,12 +23,15 @@ from flows.local.launcher import ensure_services
 from flows.monitoring.dead_letters import DeadLetterWatch, Publish
 from flows.monitoring.live_batches import LiveBatches
 from flows.monitoring.metrics import PipelineMetrics
+from flows.monitoring.serving_info import ServingInfo
 from flows.numeric.background import BackgroundKernel
-from flows.runtime.exactly_once import Endpoints, launch, serve_metrics
+from flows.numeric.time import NS_PER_MS, NS_PER_S
+from flows.runtime.exactly_once import Endpoints, launch
+from flows.runtime.metrics import serve_metrics
 from flows.runtime.process import end_on_error
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
-from flows.scoring.scorer import Scorer
+from flows.scoring.scorer import Scorer, TargetStatus
 from flows.scoring.serving_models import serves_simulated
 from flows.settings import Settings
 from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
@@ -59,9 +63,13 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     if endpoints.rebuild:
         kernel.begin()
     metrics = PipelineMetrics()
-    serve_metrics(metrics, settings.metrics_port)
+    serve_metrics(metrics, settings)
     scorer = _scorer(settings)
-    latest = _latest(settings, endpoints)
+    metrics.serving.read = lambda: [_info(status) for status in scorer.status()]
+    metrics.freshness.ttl_s = settings.symbol_ttl_s
+    if settings.embedded_broker_pid:
+        metrics.embedded.watch(settings.embedded_broker_pid, settings.embedded_memory_mb)
+    latest = _latest(settings, endpoints, metrics.stages.observe_redis)
 
     live = LiveBatches(settings.live_from_ns)
 
@@ -71,7 +79,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
             for batch in commit.batches:
                 latest.put(batch.latest, passed=batch.passed)
 
-    source = endpoints.source(lambda partition, lag: metrics.lag.labels(partition).set(lag))
+    source = endpoints.source(metrics.partitions.observe_lag)
     decode = DecodeStep(
         topics.TICKS_RAW, frozenset(settings.allowed_symbols), metrics, settings.max_symbols
     )
@@ -143,7 +151,20 @@ def _retire_simulated(store: ModelStore, target: str) -> None:
     )
 
 
-def _latest(settings: Settings, endpoints: Endpoints) -> LatestWriter | None:
+def _info(status: TargetStatus) -> ServingInfo:
+    champion = status.champion
+    return ServingInfo(
+        status.target,
+        None if champion is None else champion.ref,
+        None if champion is None else champion.variant,
+        status.challengers,
+        len(status.problems),
+    )
+
+
+def _latest(
+    settings: Settings, endpoints: Endpoints, on_written: Callable[[float], None]
+) -> LatestWriter | None:
     if settings.redis_url is None:
         structlog.get_logger().warning("REDIS_URL is not set: scores are on Kafka alone")
         return None
@@ -152,6 +173,7 @@ def _latest(settings: Settings, endpoints: Endpoints) -> LatestWriter | None:
         settings.history_length,
         endpoints.log_id,
         settings.symbol_ttl_s,
+        on_written,
     )
     atexit.register(latest.close)
     restore_latest(settings.kafka_config(), latest, endpoints.anew)
@@ -168,7 +190,13 @@ def _dead_letter_rates(settings: Settings) -> Publish:
 
 def _observe(metrics: PipelineMetrics, commit: Commit, live: LiveBatches) -> None:
     metrics.commit_seconds.observe(commit.seconds)
-    metrics.committed.labels(commit.partition).set(commit.batches[-1].next_offset)
-    oldest_ms = next((b.oldest_ms for b in commit.batches if live.holds(b)), None)
-    if oldest_ms is not None:
-        metrics.latency_seconds.observe(max(time.time() - oldest_ms / 1000, 0.0))
+    metrics.partitions.show(metrics.committed, commit.partition, commit.batches[-1].next_offset)
+    now_ns = time.time_ns()
+    held = [batch for batch in commit.batches if live.holds(batch)]
+    for batch in held:
+        metrics.stages.observe_commit(batch, now_ns)
+    if held and held[0].oldest_ms is not None:
+        oldest_ns = held[0].oldest_ms * NS_PER_MS
+        metrics.latency_seconds.observe(max((now_ns - oldest_ns) / NS_PER_S, 0.0))
+    for batch in commit.batches:
+        metrics.freshness.note(batch.latest)

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -26,6 +27,7 @@ from training.evaluation.results import summarise
 from training.experiments.continuous import run_continuously
 from training.experiments.experiment import ExperimentOptions, ExperimentResult
 from training.experiments.pipeline import PipelineRequest, run_pipeline
+from training.experiments.trainer_metrics import TrainerMetrics
 from training.mlflow_link.tracking import track
 from training.reporting.history import MetricsHistory
 from training.reporting.report import write_reports
@@ -185,6 +187,8 @@ def retrain(
         report.mkdir(parents=True, exist_ok=True)  # fail before training if it cannot be written
     once = partial(_run, request, settings, opened, report, mlflow)
     if every is not None:
+        metrics = TrainerMetrics()
+        metrics.listen(settings.metrics_host, settings.trainer_metrics_port)
         pinned = () if settings.model_version is None else (settings.model_version,)
         run_continuously(
             partial(_run_and_say, once, request),
@@ -193,6 +197,9 @@ def retrain(
             request.sources,
             every_s=parse_duration(every),
             stop=_stop_on_signals(),
+            observe=lambda ended, seconds: metrics.observe(
+                target.value, ended, seconds, time.time()
+            ),
         )
         return
     outcome = once()

@@ -47,6 +47,8 @@ class Latest:
     ts_scored_ns
         When it was scored, nanoseconds since the UNIX epoch; decides nothing but how densely the
         history is sampled.
+    ts_event_ns
+        Event time of its tick, same unit; None where it is not known.
     """
 
     symbol: str
@@ -54,6 +56,7 @@ class Latest:
     ts_scored_ns: int
     message: bytes
     partition: int = 0
+    ts_event_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ class OutputBatch:
         batch.
     first_event_ns
         Event time of the first tick, nanoseconds since the UNIX epoch; None without one.
+    first_received_ns
+        When the first tick was received, same unit; None where that is not known.
+    scored_ns
+        When the batch was scored, same unit; None where nothing was.
     """
 
     partition: int
@@ -91,6 +98,8 @@ class OutputBatch:
     oldest_ms: int | None = None
     newest_ms: int | None = None
     first_event_ns: int | None = None
+    first_received_ns: int | None = None
+    scored_ns: int | None = None
 
     def since(self, offset: int) -> "OutputBatch":
         """Return the batch without what came from an earlier input offset than this."""

@@ -145,6 +145,7 @@ def start_servers(settings: Settings, supervisor: Supervisor) -> Settings:
         redis = start_redis(supervisor)
     if broker is not None:
         changes["kafka_bootstrap_servers"], child = broker()
+        changes["embedded_broker_pid"] = child.pid
         changes["feed_spacing_us"] = settings.feed_spacing_us or _EMBEDDED_SPACING_US
         _watch_memory(child, settings.embedded_memory_mb, supervisor)
     if redis is not None:

@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
+from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
 
 _TOPIC = ("topic",)
@@ -38,6 +39,10 @@ class ArchiveMetrics(ServedMetrics):
             _PLACE,
             registry=self.registry,
         )
+
+    def partitions(self, topic: str) -> PartitionGauges:
+        """Return what shows a topic's lag by partition."""
+        return PartitionGauges(self.lag, before=(topic,))
 
     def _by_topic(self, name: str, text: str) -> Counter:
         return Counter(f"voltick_archive_{name}", text, _TOPIC, registry=self.registry)

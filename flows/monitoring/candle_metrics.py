@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
+from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
 
 
@@ -26,3 +27,4 @@ class CandleMetrics(ServedMetrics):
             ("partition",),
             registry=self.registry,
         )
+        self.partitions = PartitionGauges(self.lag)

@@ -2,10 +2,14 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from flows.monitoring.embedded import EmbeddedMemory
+from flows.monitoring.freshness import SymbolFreshness
+from flows.monitoring.latency import BUCKETS_S, StageLatency
+from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
+from flows.monitoring.serving_info import ServingModelsInfo
 
 _COMMIT_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-_LATENCY_BUCKETS_S = (0.002, 0.004, 0.006, 0.008, 0.012, 0.016, 0.025, 0.05, 0.1, 0.5, 1, 5, 60)
 _BATCH_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 
 
@@ -56,7 +60,7 @@ class PipelineMetrics(ServedMetrics):
             "voltick_tick_to_commit_seconds",
             "Time from a tick's Kafka timestamp to the commit of its prediction, of the oldest"
             " tick in each commit.",
-            buckets=_LATENCY_BUCKETS_S,
+            buckets=BUCKETS_S,
             registry=self.registry,
         )
         self.lag = Gauge(
@@ -71,3 +75,10 @@ class PipelineMetrics(ServedMetrics):
             ("partition",),
             registry=self.registry,
         )
+        self.partitions = PartitionGauges(self.lag, self.committed)
+        self.stages = StageLatency(self.registry)
+        self.freshness = SymbolFreshness()
+        self.serving = ServingModelsInfo()
+        self.embedded = EmbeddedMemory()
+        for collector in (self.freshness, self.serving, self.embedded):
+            self.registry.register(collector)

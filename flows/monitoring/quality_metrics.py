@@ -2,6 +2,7 @@
 
 from prometheus_client import Gauge
 
+from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
 from schemas.quality import QualityPoint
 
@@ -43,6 +44,7 @@ class QualityMetrics(ServedMetrics):
             ("partition",),
             registry=self.registry,
         )
+        self.partitions = PartitionGauges(self.lag)
         self._figures = {
             name: Gauge(
                 f"voltick_quality_{name}", text, ("target", "model", "role"), registry=self.registry

@@ -1,5 +1,6 @@
 """What the metrics of every flow have in common: a registry of their own, answered to scrapes."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     make_wsgi_app,
-    start_http_server,
 )
 from prometheus_client.exposition import ThreadingWSGIServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,17 @@ def _with_health(metrics: "WSGIApplication", health: Callable[[], Health]) -> "W
     return app
 
 
+def _server_of(host: str) -> type[ThreadingWSGIServer]:
+    """Return a server for addresses of the host's kind."""
+
+    class Server(ThreadingWSGIServer):
+        """Listens on addresses of one family."""
+
+        address_family = socket.getaddrinfo(host, None, flags=socket.AI_PASSIVE)[0][0]
+
+    return Server
+
+
 class ServedMetrics:
     """A registry with the process's own figures; each flow adds what it counts."""
 
@@ -58,8 +72,10 @@ class ServedMetrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
 
-    def serve(self, port: int, health: Callable[[], Health] | None = None) -> None:
-        """Answer scrapes at ``127.0.0.1:port/metrics``.
+    def serve(
+        self, port: int, health: Callable[[], Health] | None = None, host: str = LOOPBACK
+    ) -> None:
+        """Answer scrapes at ``host:port/metrics``.
 
         Parameters
         ----------
@@ -69,13 +85,12 @@ class ServedMetrics:
         Raises
         ------
         OSError
-            The port is taken.
+            The port is taken, or the host is none of this machine's addresses.
         """
-        if health is None:
-            start_http_server(port, "127.0.0.1", registry=self.registry)
-            return
-        app = _with_health(make_wsgi_app(self.registry), health)
-        server = make_server("127.0.0.1", port, app, ThreadingWSGIServer, _SilentHandler)
+        app = make_wsgi_app(self.registry)
+        if health is not None:
+            app = _with_health(app, health)
+        server = make_server(host, port, app, _server_of(host), _SilentHandler)
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
     def _counter(self, name: str, text: str) -> Counter:

@@ -16,8 +16,6 @@ from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
 from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
 from flows.errors import VoltickError
-from flows.monitoring.served import Health, ServedMetrics
-from flows.runtime.ports import check_port
 from flows.runtime.process import (
     StopRequest,
     calm_collector,
@@ -165,29 +163,3 @@ class Endpoints:
         limit_s = STALL_BEYOND_TRANSACTION_S + self._settings.transaction_timeout_ms / 1000
         topic = DescribedTopic(self._partitions, self.log_id)
         watch(self._config, self._topic, topic, self._progress, limit_s, end_process)
-
-
-def serve_metrics(
-    metrics: ServedMetrics,
-    port: int,
-    health: Callable[[], Health] | None = None,
-    setting: str = "VOLTICK_METRICS",
-) -> None:
-    """Answer Prometheus, unless the port is 0.
-
-    Parameters
-    ----------
-    health
-        If given, answers ``/health`` too.
-    setting
-        The variable that names the port, without ``_PORT``.
-
-    Raises
-    ------
-    PortTakenError
-        The port cannot be listened on.
-    """
-    if not port:
-        return
-    check_port("127.0.0.1", port, setting=setting)
-    metrics.serve(port, health)

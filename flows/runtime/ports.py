@@ -31,20 +31,31 @@ def listen(host: str, port: int, *, setting: str, backlog: int = 128) -> socket.
     return _bound(host, port, setting, start)
 
 
-def check_port(host: str, port: int, *, setting: str) -> None:
-    """Refuse an address that nothing can listen on; parameters and errors as :func:`listen`."""
-    _bound(host, port, setting, lambda _listener: None).close()
+def check_port(host: str, port: int, *, setting: str, host_variable: str | None = None) -> None:
+    """Refuse an address that nothing can listen on; parameters and errors as :func:`listen`.
+
+    Parameters
+    ----------
+    host_variable
+        The variable that names the host, where it is not ``setting`` with ``_HOST``.
+    """
+    _bound(host, port, setting, lambda _listener: None, host_variable).close()
 
 
 def _bound(
-    host: str, port: int, setting: str, start: Callable[[socket.socket], None]
+    host: str,
+    port: int,
+    setting: str,
+    start: Callable[[socket.socket], None],
+    host_variable: str | None = None,
 ) -> socket.socket:
+    named = f"{host_variable or f'{setting}_HOST'}={host!r}"
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:  # getaddrinfo's own error is one
-        message = f"{setting}_HOST={host!r} is no address: {error.strerror}"
+        message = f"{named} is no address: {error.strerror}"
         raise ConfigurationError(message) from None
     listener = socket.socket(family, kind, protocol)
     try:
@@ -53,12 +64,12 @@ def _bound(
         start(listener)
     except OSError as error:
         listener.close()
-        raise _explained(error, host, port, setting) from None
+        raise _explained(error, host, port, setting, named) from None
     return listener
 
 
 def _explained(
-    error: OSError, host: str, port: int, setting: str
+    error: OSError, host: str, port: int, setting: str, named: str
 ) -> PortTakenError | ConfigurationError:
     if error.errno == errno.EADDRINUSE:
         return PortTakenError(
@@ -69,4 +80,4 @@ def _explained(
         return PortTakenError(
             f"port {port} may not be used by this user; set {setting}_PORT above 1023"
         )
-    return ConfigurationError(f"{setting}_HOST={host!r} is no address of this machine: {error}")
+    return ConfigurationError(f"{named} is no address of this machine: {error}")

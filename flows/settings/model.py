@@ -19,12 +19,15 @@ from flows.settings.connections import KAFKA_PASSTHROUGH, ConnectionSettings
 from flows.settings.dataflow import DataflowSettings
 from flows.settings.environment import protected_text
 from flows.settings.explain import UNEXPANDED, reason_of
+from flows.settings.metrics import MetricsSettings
 from flows.settings.operation import OperationSettings
 from flows.settings.types import plain_value, whole_number
 
 
 # The fields of the last base come first: this is the order of the table in the documents.
-class Settings(OperationSettings, ArchiveSettings, DataflowSettings, ConnectionSettings):
+class Settings(
+    MetricsSettings, OperationSettings, ArchiveSettings, DataflowSettings, ConnectionSettings
+):
     """What an operator can set; the description of each field is its documentation.
 
     Constructing it reads nothing: :func:`flows.settings.load_settings` reads the environment.

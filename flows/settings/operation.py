@@ -1,4 +1,4 @@
-"""Settings of the processes around the dataflow: all-in-one runs, API, metrics and logs."""
+"""Settings of the processes around the dataflow: all-in-one runs, API and logs."""
 
 from typing import Literal
 
@@ -8,13 +8,20 @@ from flows.settings.types import Host, Networks, RootPath, Token
 
 
 class OperationSettings(BaseModel):
-    """All-in-one runs, API, metrics and logs."""
+    """All-in-one runs, API and logs."""
 
     embedded_memory_mb: int = Field(
         4096,
         alias="VOLTICK_EMBEDDED_MEMORY_MB",
         ge=64,
         description="The embedded broker never forgets: at this size the all-in-one run ends.",
+    )
+    embedded_broker_pid: int | None = Field(
+        None,
+        alias="VOLTICK_EMBEDDED_BROKER_PID",
+        ge=1,
+        description="All-in-one runs set it: the process of the embedded broker, whose memory the"
+        " pipeline's metrics show.",
     )
     train_at_start: bool = Field(
         True,
@@ -64,21 +71,6 @@ class OperationSettings(BaseModel):
         alias="VOLTICK_TRUSTED_PROXIES",
         description="Addresses or networks of proxies whose `X-Forwarded-For`, `-Proto` and"
         " `-Prefix` the API believes, comma-separated; `*` for all.",
-    )
-    metrics_port: int = Field(
-        0,
-        alias="VOLTICK_METRICS_PORT",
-        ge=0,
-        le=65535,
-        description="Port on 127.0.0.1 where a flow answers Prometheus; 0 for none.",
-    )
-    ingest_metrics_port: int = Field(
-        0,
-        alias="VOLTICK_INGEST_METRICS_PORT",
-        ge=0,
-        le=65535,
-        description="Port on 127.0.0.1 where ingest answers Prometheus at `/metrics`, and says at"
-        " `/health` whether each feed is alive; 0 for none.",
     )
     log_format: Literal["console", "json"] = Field(
         "console", alias="VOLTICK_LOG_FORMAT", description="`console` (key=value) or `json`."

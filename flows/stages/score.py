@@ -244,6 +244,8 @@ class EncodeStep:
             oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
             newest_ms=raw.timestamps_ms[-1] if raw.timestamps_ms else None,
             first_event_ns=int(decoded.ticks.ts_event_ns[0]) if len(decoded.ticks) else None,
+            first_received_ns=decoded.ticks.ticks[0].ts_recv_ns if decoded.ticks.ticks else None,
+            scored_ns=scored.ts_scored_ns if len(scored.rows) else None,
         )
         return partition_key(raw.partition), batch
 
@@ -309,6 +311,7 @@ class _Builder:
                 ts_scored_ns,
                 messages.values[row],
                 ticks.partition,
+                int(ticks.ts_event_ns[messages.rows[row]]),
             )
             for name, row in newest.items()
         ]

@@ -20,6 +20,7 @@ from flows.monitoring.metrics import PipelineMetrics
 from flows.monitoring.quality_metrics import QualityMetrics
 from flows.settings import Settings, variables
 from serving.monitoring.metrics import ApiMetrics
+from training.experiments.trainer_metrics import TrainerMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV_EXAMPLE = ROOT / ".env.example"
@@ -64,6 +65,7 @@ def metrics_table() -> str:
         "candles": CandleMetrics().registry,
         "archive": ArchiveMetrics().registry,
         "API": ApiMetrics().registry,
+        "trainer": TrainerMetrics().registry,
     }
     lines = ["| Metric | Kind | Of | Meaning |", "|---|---|---|---|"]
     for process, registry in registries.items():

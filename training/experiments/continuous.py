@@ -15,6 +15,9 @@ from training.reporting.history import MetricsHistory
 Run = Callable[[], tuple[TrainingResult, list[str]]]
 """Trains once; returns the result and the gate's reasons."""
 
+Observe = Callable[[TrainingResult | Exception, float], None]
+"""Called with how a run ended and the seconds it took."""
+
 
 def run_continuously(
     run: Run,
@@ -24,6 +27,7 @@ def run_continuously(
     *,
     every_s: float,
     stop: threading.Event,
+    observe: Observe = lambda _ended, _seconds: None,
 ) -> None:
     """Run until ``stop`` is set, at most once in ``every_s``.
 
@@ -48,12 +52,15 @@ def run_continuously(
         try:
             result, reasons = run()
         except LeakError as error:
+            observe(error, time.monotonic() - began)
             _append(history, entry | {"error": str(error)})
             raise
         except VoltickError as error:
             entry["error"] = str(error)
+            observe(error, time.monotonic() - began)
             log.warning("no model this time", cause=str(error))
         else:
+            observe(result, time.monotonic() - began)
             entry |= {**msgspec.to_builtins(result), "reasons": reasons}
             if tidy is not None:
                 _tidy(tidy)

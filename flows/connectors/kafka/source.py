@@ -21,8 +21,8 @@ from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.watchdog import Progress
 from flows.errors import BrokerError, LogTrimmedError
 
-# lag in messages, of one partition
-LagObserver = Callable[[int, int], None]
+LagObserver = Callable[[int, int | None], None]
+"""Called with a partition and its lag in messages; None once the partition is given up."""
 
 # Once caught up, time between two batches of a partition while the first is not committed yet: a
 # commit takes some milliseconds, and many tiny batches would only cost time of their own.
@@ -55,7 +55,7 @@ class CommittedSource(FixedPartitionedSource[RawBatch, None]):
     stop
         When set, every partition ends after its current batch, and with them the dataflow.
     observe_lag
-        Called with partition and lag (messages) after each batch.
+        See :data:`LagObserver`; called after each batch, and when a partition is closed.
     progress
         Kept up to date for the watchdog.
     rest_s
@@ -195,6 +195,8 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
+        if self._observe_lag is not None:
+            self._observe_lag(self._start.partition, None)
 
     def _is_too_soon(self) -> bool:
         """Tell whether a batch now would only wait for the commit of the one before."""

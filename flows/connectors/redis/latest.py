@@ -17,7 +17,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import redis
 from redis.exceptions import NoScriptError
@@ -38,6 +38,9 @@ _PASSED = 20_000
 Place = tuple[str, int]
 """A symbol and a partition that its ticks come from."""
 
+OnWritten = Callable[[float], None]
+"""Called after a write, with how long the one that waited longest had waited, seconds."""
+
 
 class LatestWriter:
     """Writes the newest prediction of each symbol, by a thread of its own.
@@ -53,13 +56,20 @@ class LatestWriter:
         None where that is not known: then a process that starts later counts as a newer log.
     symbol_ttl_s
         Seconds after its last score at which a symbol leaves Redis.
+    on_written
+        See :class:`NewestPredictions`.
     """
 
     def __init__(
-        self, url: str, history_length: int, log_id: str | None = None, symbol_ttl_s: int = DAY_S
+        self,
+        url: str,
+        history_length: int,
+        log_id: str | None = None,
+        symbol_ttl_s: int = DAY_S,
+        on_written: OnWritten | None = None,
     ) -> None:
         log = f"process-{uuid.uuid4()}" if log_id is None else log_id
-        self._newest = NewestPredictions(history_length, log, symbol_ttl_s)
+        self._newest = NewestPredictions(history_length, log, symbol_ttl_s, on_written=on_written)
         self._thread = WriterThread(
             url, "scores", self._newest.write, self._newest.write_everything_again, ROUND_S
         )
@@ -86,10 +96,14 @@ class LatestWriter:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A prediction and when its symbol's time to live began, monotonic seconds."""
+    """A prediction and when its symbol's time to live began, monotonic seconds.
+
+    ``put_s`` is when it was handed over, same clock; None where it was not scored just before.
+    """
 
     entry: Latest
     since_s: float
+    put_s: float | None = None
 
 
 class NewestPredictions:
@@ -107,6 +121,8 @@ class NewestPredictions:
         Seconds after its last score at which a symbol leaves Redis.
     clock
         Monotonic seconds.
+    on_written
+        See :data:`OnWritten`; predictions of an earlier run do not count.
     """
 
     def __init__(
@@ -115,7 +131,9 @@ class NewestPredictions:
         log: str,
         symbol_ttl_s: int = DAY_S,
         clock: Callable[[], float] = time.monotonic,
+        on_written: OnWritten | None = None,
     ) -> None:
+        self._on_written = on_written
         self._history_length = history_length
         self._log = log
         self._ttl_s = symbol_ttl_s
@@ -136,13 +154,14 @@ class NewestPredictions:
 
         Of those for the history alone the oldest are dropped where too many wait.
         """
-        since_s = self._clock() - age_s
+        now_s = self._clock()
+        since_s, put_s = now_s - age_s, None if age_s else now_s
         if age_s >= self._ttl_s:
             return
         with self._lock:
             self._passed.extend(passed)
             for entry in entries:
-                _keep(self._pending, _Known(entry, since_s))
+                _keep(self._pending, _Known(entry, since_s, put_s))
 
     def write(self, client: redis.Redis) -> None:
         """Write what is pending; now and then, let go of symbols that ended.
@@ -156,6 +175,7 @@ class NewestPredictions:
         self._write_passed(client, passed)
         if pending:
             self._write(client, pending)
+            self._note_written(pending)
         if self._clock() - self._ended_s >= ENDED_EVERY_S:
             self._ended_s = self._clock()
             self._forget_ended()
@@ -165,9 +185,15 @@ class NewestPredictions:
         """Make everything known pending: after a failure Redis may come back empty."""
         self._script = None
         with self._lock:
-            newer, self._pending = self._pending, dict(self._known)
+            newer = self._pending
+            self._pending = {at: replace(each, put_s=None) for at, each in self._known.items()}
             for known in newer.values():
                 _keep(self._pending, known)
+
+    def _note_written(self, written: list[_Known]) -> None:
+        put_s = min((each.put_s for each in written if each.put_s is not None), default=None)
+        if self._on_written is not None and put_s is not None:
+            self._on_written(self._clock() - put_s)
 
     def _write_passed(self, client: redis.Redis, passed: list[Latest]) -> None:
         script = client.register_script(WRITE_PASSED)

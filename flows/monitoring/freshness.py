@@ -1,0 +1,62 @@
+"""How old each symbol's newest committed event is, with bounded labels."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from flows.codec.outputs import Latest
+from flows.numeric.time import NS_PER_S
+
+MAX_SYMBOLS: Final = 200
+"""Those beyond are shown as one, ``other``, so that no feed makes labels without end."""
+
+OTHER: Final = "other"
+
+
+class SymbolFreshness(Collector):
+    """``voltick_symbol_event_age_seconds``, computed when Prometheus asks.
+
+    Parameters
+    ----------
+    ttl_s
+        A symbol that was silent for so long is no longer shown.
+    clock_ns
+        Nanoseconds since the UNIX epoch.
+    """
+
+    def __init__(self, ttl_s: float = 86_400.0, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self.ttl_s = ttl_s
+        self._clock_ns = clock_ns
+        self._lock = threading.Lock()
+        self._newest_ns: dict[str, int] = {}
+
+    def note(self, committed: Iterable[Latest]) -> None:
+        """Take over the newest events of symbols whose predictions were committed."""
+        with self._lock:
+            for each in committed:
+                if each.ts_event_ns is None:
+                    continue
+                is_shown = each.symbol in self._newest_ns or len(self._newest_ns) < MAX_SYMBOLS
+                symbol = each.symbol if is_shown else OTHER
+                known_ns = self._newest_ns.get(symbol, each.ts_event_ns)
+                self._newest_ns[symbol] = max(known_ns, each.ts_event_ns)
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Yield the ages; of ``other`` that of the newest event among them."""
+        family = GaugeMetricFamily(
+            "voltick_symbol_event_age_seconds",
+            "Time since a symbol's newest event whose prediction is committed; negative where its"
+            f" clock is ahead. Beyond {MAX_SYMBOLS} symbols, `{OTHER}` is the newest of the rest.",
+            labels=("symbol",),
+        )
+        now_ns = self._clock_ns()
+        with self._lock:
+            oldest_ns = now_ns - int(self.ttl_s * NS_PER_S)
+            self._newest_ns = {at: ns for at, ns in self._newest_ns.items() if ns >= oldest_ns}
+            for symbol, event_ns in sorted(self._newest_ns.items()):
+                family.add_metric((symbol,), (now_ns - event_ns) / NS_PER_S)
+        yield family

@@ -1,0 +1,49 @@
+"""Gauges by partition, while partitions come and go."""
+
+from prometheus_client import generate_latest
+
+from flows.monitoring.archive_metrics import ArchiveMetrics
+from flows.monitoring.metrics import PipelineMetrics
+
+
+def lines(registry, *names: str) -> set[str]:
+    text = generate_latest(registry).decode()
+    return {line for line in text.splitlines() if line.startswith(names)}
+
+
+def test_a_partition_that_is_given_up_is_no_longer_shown() -> None:
+    metrics = PipelineMetrics()
+    names = ("voltick_lag_messages", "voltick_committed_offset")
+    for partition in (0, 1):
+        metrics.partitions.observe_lag(partition, 7)
+        metrics.partitions.show(metrics.committed, partition, 100)
+    metrics.partitions.observe_lag(1, None)
+    assert lines(metrics.registry, *names) == {
+        'voltick_lag_messages{partition="0"} 7.0',
+        'voltick_committed_offset{partition="0"} 100.0',
+    }
+
+
+def test_what_is_committed_after_a_partition_was_given_up_is_not_shown() -> None:
+    metrics = PipelineMetrics()
+    metrics.partitions.observe_lag(3, 0)
+    metrics.partitions.observe_lag(3, None)
+    metrics.partitions.show(metrics.committed, 3, 100)
+    metrics.partitions.observe_lag(3, None)
+    assert lines(metrics.registry, "voltick_committed_offset") == set()
+    metrics.partitions.observe_lag(3, 2)
+    metrics.partitions.show(metrics.committed, 3, 101)
+    assert lines(metrics.registry, "voltick_committed_offset") == {
+        'voltick_committed_offset{partition="3"} 101.0'
+    }
+
+
+def test_a_partition_of_one_topic_is_not_that_of_another() -> None:
+    metrics = ArchiveMetrics()
+    ticks, candles = metrics.partitions("ticks.raw"), metrics.partitions("candles")
+    ticks.observe_lag(0, 1)
+    candles.observe_lag(0, 2)
+    ticks.observe_lag(0, None)
+    assert lines(metrics.registry, "voltick_archive_lag_messages") == {
+        'voltick_archive_lag_messages{partition="0",topic="candles"} 2.0'
+    }
