@@ -3,6 +3,8 @@
 import re
 from pathlib import PurePath
 
+from flows.feeds.binance.pairs import known_pair
+
 QUOTES = (
     *("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "JPY", "TRY", "BRL", "AUD"),
     *("CAD", "CHF", "KRW", "DAI", "BTC", "XBT", "ETH", "BNB", "PERP"),
@@ -33,7 +35,7 @@ def _pair(name: str) -> str | None:
     found = None
     for at, token in enumerate(tokens):
         joined = _JOINED.fullmatch(token)
-        if joined is not None and len(joined[1]) >= 2:
+        if (joined is not None and len(joined[1]) >= 2) or known_pair(token) is not None:
             found = token
         elif token in QUOTES and at and _BASE.fullmatch(tokens[at - 1]):
             # Of "Kraken_BTC_USD" the last two: an exchange may stand before a pair.

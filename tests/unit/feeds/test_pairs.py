@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.feeds.binance.pairs import BASE_ASSETS, QUOTE_ASSETS, split_pair
+from flows.feeds.binance.pairs import BASE_ASSETS, QUOTE_ASSETS, known_pair, split_pair
 
 # base and quote asset of pairs that are or were listed
 REAL = """
@@ -29,6 +29,9 @@ BTC BVND, XRP TRX, BTT TRX, WIN TRX, TRX XRP, XZC XRP, SHIB DOGE, TRX ETH, BLZ E
 S USDT, G USDT, T USDT, W USDT, ID USDT, ME USDT, OM USDT, QI BTC, T BUSD, BTCUP USDT, BTCDOWN USDT
 ETHBULL USDT, ETHBULL BUSD, XRPBEAR BUSD, BNBUP USDT, PAXG USDT, PAXG BTC, NEIRO USDT
 USDE USDT, RLUSD USDT, BFUSD USDT, XUSD USDT, XRP RLUSD
+1000SHIB BUSD, 1000SHIB USDC, 1000PEPE USDT, 1000FLOKI TRY, 1000CHEEMS USDC, 10000LADYS USDT
+1000000MOG USDT, 0G USDT, 2Z USDC, 4 USDT, 1INCH BUSD, 1INCH BTC, 1INCHUP USDT, TRUMP USDC, ZBT USD
+USDC TRY, EUR TRY, DOGE TRY, TRX TRY, ETH FDUSD, EURI USDC, EUR GBP, JUP SOL, PYUSD USD, NEWT USD
 BTC USD, ETH USD, BNB USD, USDT USD, USDC USD, BUSD USD, APT USD, FET USD, GRT USD, SHIB USD
 BAT USD, VET USD, DOT USD, ONT USD, QNT USD, TRB USD, CKB USD, BNT USD
 """
@@ -53,6 +56,15 @@ def test_listed_pairs_are_split_before_their_quote_asset(base: str, quote: str) 
         pytest.param("BTCUSDTUSD", id="a pair and a quote asset"),
         pytest.param("BTCUSDTUSDT", id="a pair and a quote asset twice"),
         pytest.param("NEWNAMEUSD", id="USD after a name never heard of"),
+        pytest.param("QQTUSD", id="a new asset in TUSD or one more letter of it in USD"),
+        pytest.param("QQBUSD", id="a new asset in BUSD or one more letter of it in USD"),
+        pytest.param("METUSD", id="ME in TUSD or MET in USD"),
+        pytest.param("XBTUSD", id="another venue's name of bitcoin"),
+        pytest.param("BTC-USDT", id="a dash"),
+        pytest.param("BTC/USDT", id="a slash"),
+        pytest.param("BTC_USDT", id="an underscore"),
+        pytest.param("BINANCE:BTCUSDT", id="a venue before it"),
+        pytest.param("BTCUSDT240927", id="a future without a sign"),
         pytest.param("FOOBAR", id="no quote asset"),
         pytest.param("BTCUSDT_240927", id="a future"),
         pytest.param("BTCUSD_PERP", id="a perpetual"),
@@ -67,7 +79,7 @@ def test_what_is_not_certain_is_refused(symbol: str) -> None:
 
 
 def test_a_new_asset_is_split_at_the_longest_quote_asset() -> None:
-    for quote in sorted(QUOTE_ASSETS - {"USD"}):
+    for quote in sorted(QUOTE_ASSETS - {"USD", "BUSD", "TUSD", "BIDR"}):
         assert split_pair(f"QWXY{quote}") == f"QWXY-{quote}"
 
 
@@ -77,3 +89,9 @@ def test_no_asset_is_lost_to_another_in_the_usual_quote_assets() -> None:
             if base != quote:
                 assert split_pair(f"{base}{quote}") in {f"{base}-{quote}", None}
                 assert quote == "EUR" or split_pair(f"{base}{quote}") is not None
+
+
+def test_a_known_pair_is_of_two_assets_that_the_venue_has_listed() -> None:
+    assert known_pair("1000SHIBTRY") == "1000SHIB-TRY"
+    assert known_pair("QWXYUSDT") is None
+    assert known_pair("AUGUST") is None

@@ -309,6 +309,22 @@ def test_two_markets_that_nothing_names_are_refused(tmp_path: Path) -> None:
         read_bars([tmp_path])
 
 
+def test_unnamed_files_of_two_markets_one_after_the_other_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "2024.csv").write_text(csv(rows(40)))
+    (tmp_path / "2025.csv").write_text(csv(rows(40, first=41, price=5.0)))
+    with pytest.raises(
+        TrainingError, match=r"from 2024\.csv to 2025\.csv the price goes from 139 to 46; if"
+    ):
+        read_bars([tmp_path])
+
+
+def test_a_long_time_between_two_files_may_move_the_price(tmp_path: Path) -> None:
+    (tmp_path / "2024.csv").write_text(csv(rows(40)))
+    (tmp_path / "2025.csv").write_text(csv(rows(40, first=20_000, price=-19_500)))
+    (bars,) = read_bars([tmp_path])
+    assert bars.close[[39, 40]].tolist() == [139.0, 500.0]
+
+
 def test_two_intervals_are_refused(tmp_path: Path) -> None:
     hourly = rows()
     hourly["timestamp"] = START + 3_600 * np.arange(6)
