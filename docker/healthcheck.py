@@ -1,22 +1,27 @@
 """Ask the process of this container whether it answers (standard library alone).
 
-A flow answers where ``VOLTICK_METRICS_PORT`` says, ingest where ``VOLTICK_INGEST_METRICS_PORT``
-says and no other port is named, the API at ``VOLTICK_API_PORT``. Whether Kafka,
-Redis and the feed are well is another question, for ``GET /health``: starting this container anew
-would not mend them.
+A flow answers where ``VOLTICK_METRICS_PORT`` says; ingest and a trainer where their own ports say,
+if no other is named; the API at ``VOLTICK_API_PORT``; anything else at the URL that is given as the
+one argument. Whether Kafka, Redis and the feed are well is another question, for ``GET /health``:
+starting this container anew would not mend them.
 """
 
 import os
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 TIMEOUT_S = 4.0
+METRICS_PORTS = (
+    "VOLTICK_METRICS_PORT",
+    "VOLTICK_INGEST_METRICS_PORT",
+    "VOLTICK_TRAINER_METRICS_PORT",
+)
 
 
 def address(env: Mapping[str, str]) -> str:
     """Return the URL to ask."""
-    for name in ("VOLTICK_METRICS_PORT", "VOLTICK_INGEST_METRICS_PORT"):
+    for name in METRICS_PORTS:
         metrics = env.get(name) or "0"
         if metrics != "0":
             return f"http://127.0.0.1:{metrics}/metrics"
@@ -24,9 +29,9 @@ def address(env: Mapping[str, str]) -> str:
     return f"http://127.0.0.1:{env.get('VOLTICK_API_PORT') or '8000'}{prefix}/version"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Return 0 if it answers, 1 if not."""
-    url = address(os.environ)
+    url = arguments[0] if arguments else address(os.environ)
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S):  # noqa: S310 (loopback, by http)
             return 0
@@ -36,4 +41,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""The compose file: schema, commands, settings, who waits for whom, who can be reached."""
+
+import re
+from typing import Any
+
+import pytest
+
+from flows.settings import Settings, load_settings
+from tests.support.containers import COMPOSE, DOCKER, compose, compose_containers
+
+SERVICES: dict[str, dict[str, Any]] = compose()["services"]
+OWN = compose_containers()
+CORE = {"kafka", "topics", "valkey", "ingest", "pipeline", "outcomes", "api"}
+PORTS = {"api": 8000, "mlflow": 5001, "kafka-ui": 8080, "kafka": 9092}
+ONCE = {"topics"}
+
+
+def test_the_schema_of_compose_accepts_the_file() -> None:
+    from check_jsonschema import main
+    from click.testing import CliRunner
+
+    done = CliRunner().invoke(main, ["--builtin-schema", "vendor.compose-spec", str(COMPOSE)])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_profile_adds_to_the_core() -> None:
+    assert {name for name, told in SERVICES.items() if "profiles" not in told} == CORE
+    assert {p for told in SERVICES.values() for p in told.get("profiles", ())} == {"full"}
+
+
+def test_published_ports_stay_the_same_and_listen_on_loopback() -> None:
+    published = {
+        name: [port.split(":") for port in told["ports"]]
+        for name, told in SERVICES.items()
+        if "ports" in told
+    }
+    assert {name: int(found[0][1]) for name, found in published.items()} == PORTS
+    assert {host for found in published.values() for host, *_ in found} == {"127.0.0.1"}
+    assert OWN["api"].env["VOLTICK_API_HOST"] == "0.0.0.0"  # noqa: S104 (a container's)
+    assert load_settings(OWN["api"].env).api_port == PORTS["api"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_starts_behind_those_it_needs(name: str) -> None:
+    for other, wait in dict(SERVICES[name].get("depends_on", {})).items():
+        once = other in ONCE
+        wanted = "service_completed_successfully" if once else "service_healthy"
+        assert wait["condition"] == wanted
+        checked = "healthcheck" in SERVICES[other] or other in OWN
+        assert checked or once
+        # What a service without a profile waits for is started without one, too.
+        assert "profiles" in SERVICES[name] or "profiles" not in SERVICES[other]
+
+
+def test_every_flow_waits_for_the_topics() -> None:
+    waiting = {name for name, told in SERVICES.items() if "topics" in told.get("depends_on", {})}
+    assert waiting == set(OWN) - {"topics", "mlflow"}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_service_is_confined(name: str) -> None:
+    told = SERVICES[name]
+    assert told["read_only"] is True
+    assert told["cap_drop"] == ["ALL"]
+    assert told["security_opt"] == ["no-new-privileges:true"]
+    assert told["tmpfs"] == ["/tmp:mode=1777"]  # noqa: S108 (the container's own)
+
+
+def test_every_volume_is_used_and_every_used_one_declared() -> None:
+    used = {
+        volume.partition(":")[0]
+        for told in SERVICES.values()
+        for volume in told.get("volumes", ())
+        if not volume.startswith(".")
+    }
+    assert used == set(compose()["volumes"])
+
+
+def test_a_trainer_may_finish_its_training() -> None:
+    trainers = [told for name, told in SERVICES.items() if name.startswith("trainer")]
+    assert len(trainers) == len(Settings().targets)
+    assert {told["stop_grace_period"] for told in trainers} == {"10m"}
+
+
+def test_the_number_of_pipelines_is_free() -> None:
+    """Two containers cannot share a name or a port of the host."""
+    assert not {"container_name", "ports"} & set(SERVICES["pipeline"])
+
+
+def test_what_stands_in_the_env_file_is_read() -> None:
+    text = (DOCKER / ".env.example").read_text("utf-8")
+    named = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    foreign = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE.read_text("utf-8"))) | {"COMPOSE_PROFILES"}
+    assert foreign <= set(named)
+    defaults = Settings().to_env()
+    for name, value in named.items():
+        if name in foreign:
+            continue
+        assert load_settings({name: value}).to_env().get(name, "") == defaults.get(name, "")
+
+
+def test_a_feed_of_the_env_file_reaches_every_process() -> None:
+    services = compose({"VOLTICK_FEED": "binance"})["services"]
+    fed = {services[name]["environment"]["VOLTICK_FEED"] for name in set(OWN) - {"mlflow"}}
+    assert fed == {"binance"}
