@@ -17,6 +17,7 @@ from rich.progress import (
 )
 
 from flows.errors import VoltickError
+from flows.scratch import find_place_for_temporary_files
 from schemas.training import ExitCode
 
 
@@ -43,6 +44,7 @@ def command(app: typer.Typer | Callable[[], None]) -> None:
 
     So is a file or server that the operating system refuses.
     """
+    find_place_for_temporary_files()
     try:
         app()
     except VoltickError as error:

@@ -18,10 +18,10 @@ from typing import Self
 
 from flows.errors import VoltickError
 from flows.local.child import Child, Ended, Rank, start_program, start_reaper
+from flows.numeric.cache import SHARED_MEMORY
 
 _POLL_S = 0.05
 _REAPER_S = 15.0
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (a read-only container has it still; mkdtemp is safe)
 
 
 class Supervisor:
@@ -222,7 +222,7 @@ def _scratch_folder() -> Path:
         return Path(tempfile.mkdtemp(prefix="voltick-"))
     except OSError as error:
         with contextlib.suppress(OSError):
-            return Path(tempfile.mkdtemp(prefix="voltick-", dir=_SHARED_MEMORY))
+            return Path(tempfile.mkdtemp(prefix="voltick-", dir=SHARED_MEMORY))
         message = (
             f"an all-in-one run needs a folder for its children's logs, and has none: {error};"
             " set TMPDIR to a folder that can be written"

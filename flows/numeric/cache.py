@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a read-only container has it still)
 FILLED = "flows.numeric.filled_cache.FilledUserLocator,flows.numeric.filled_cache.FilledTreeLocator"
 
 
@@ -71,17 +72,26 @@ def is_cached(dispatcher: Any, signature: tuple[Any, ...]) -> bool:
 def temporary_folder() -> Path | None:
     """Return a folder for the cache that nobody else can write to; None if there is none.
 
+    It lies among the temporary files, or in shared memory where there is no place for those.
     A cache holds machine code and pickles: loading one that another user wrote would run their
     code. So a folder under the expected name is taken only if it is a real folder, ours and closed
     to others, and if nobody else could replace it.
     """
     if not hasattr(os, "geteuid"):
         return None
-    user = os.geteuid()
     try:
-        parent = Path(tempfile.gettempdir())
+        parents = [Path(tempfile.gettempdir())]
+    except OSError:  # none can be written to
+        parents = []
+    folders = (_own_folder(parent) for parent in (*parents, SHARED_MEMORY))
+    return next((folder for folder in folders if folder is not None), None)
+
+
+def _own_folder(parent: Path) -> Path | None:
+    user = os.geteuid()
+    folder = parent / f"voltick-cache-{user}"
+    try:
         around = parent.stat()
-        folder = parent / f"voltick-cache-{user}"
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         found = folder.lstat()
@@ -94,6 +104,7 @@ def temporary_folder() -> Path | None:
         and stat.S_ISDIR(found.st_mode)
         and found.st_uid == user
         and not found.st_mode & 0o077
+        and os.access(folder, os.W_OK)
     )
     return folder if safe else None
 

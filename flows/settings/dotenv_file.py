@@ -40,7 +40,10 @@ def read_dotenv(path: Path, ours: re.Pattern[str]) -> dict[str, str]:
     ConfigurationError
         The file cannot be opened, or the line of a setting cannot be read.
     """
-    if not path.is_file():  # a folder of this name is usually a virtual environment
+    try:
+        if not path.is_file():  # a folder of this name is usually a virtual environment
+            return {}
+    except PermissionError:  # this user may not look into the folder: it holds nothing for them
         return {}
     try:
         content = path.read_bytes()

@@ -3,11 +3,13 @@
 import sys
 
 from flows.errors import VoltickError
+from flows.scratch import find_place_for_temporary_files
 from flows.store.cli import app
 
 
 def main() -> None:
     """Run the command line; an error the operator can act on is one line."""
+    find_place_for_temporary_files()
     try:
         app()
     except VoltickError as error:

@@ -1,13 +1,16 @@
 """The report of one version: a self-contained page, a model card and ``metrics.json``."""
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import structlog
 
 from schemas.models import ModelManifest
 from training.data.dataset import Dataset
@@ -66,7 +69,7 @@ def files(given: ReportInput) -> dict[str, bytes]:
         table=variant_table(results, name),
         folds=fold_table(given.scored, results),
         block_min=block_length(given.dataset.ts_ns[given.scored.rows]) // 60,
-        plots=embedded(_plots(given, baseline) if given.pictures else []),
+        plots=embedded(_plots(given, baseline) if given.pictures and _can_draw() else []),
         card=card,
     )
     lines = [f"# {given.manifest.ref}", ""] + [f"- **{key}**: {value}" for key, value in card]
@@ -205,6 +208,17 @@ def _summary(results: Results, name: str, baseline: str | None) -> str:
         f"{text}; the best baseline, {baseline}, is beaten by a factor of {found.lift:.3f}"
         f" [{found.lift_ci[0]:.3f}, {found.lift_ci[1]:.3f}] (below 1: not beaten)."
     )
+
+
+@cache
+def _can_draw() -> bool:
+    """Return whether matplotlib finds the folder that it needs for its cache; say if not."""
+    try:
+        importlib.import_module("matplotlib.figure")
+    except OSError as error:
+        structlog.get_logger().warning("reports are without pictures", cause=str(error))
+        return False
+    return True
 
 
 def _plots(given: ReportInput, baseline: str | None) -> list[plots.Plot]:

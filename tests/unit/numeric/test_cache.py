@@ -27,6 +27,7 @@ def temporary(tmp_path, monkeypatch):
     """Have the system's temporary files in a folder of this test."""
     tmp_path.chmod(0o1777)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(cache, "SHARED_MEMORY", tmp_path / "missing")
     return tmp_path
 
 
@@ -79,6 +80,22 @@ def test_a_folder_that_others_may_write_to_is_not_taken(temporary):
     assert temporary_folder() is None
 
 
+def test_without_temporary_files_shared_memory_is_taken(temporary, monkeypatch):
+    memory = temporary / "memory"
+    memory.mkdir()
+    memory.chmod(0o1777)
+    monkeypatch.setattr(cache, "SHARED_MEMORY", memory)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary / "missing"))
+    assert temporary_folder() == memory / f"voltick-cache-{os.geteuid()}"
+
+    def refuse():
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", refuse)
+    assert temporary_folder() == memory / f"voltick-cache-{os.geteuid()}"
+
+
+@pytest.mark.usefixtures("temporary")
 def test_a_folder_of_somebody_else_is_not_taken(monkeypatch):
     real = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: real + 1)

@@ -125,3 +125,14 @@ def test_an_unreadable_file_is_one_line(dotenv: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(ConfigurationError, match=r"^\.env cannot be read: Permission denied; let"):
         load_settings()
+
+
+@pytest.mark.usefixtures("dotenv")
+def test_a_working_folder_that_this_user_may_not_look_into_holds_no_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert load_settings() == Settings()

@@ -1,0 +1,16 @@
+"""Where files may lie that end with the process."""
+
+import tempfile
+
+from flows.numeric.cache import SHARED_MEMORY
+
+
+def find_place_for_temporary_files() -> None:
+    """Have ``tempfile`` use shared memory where no folder for temporary files can be written to.
+
+    Libraries ask ``tempfile`` for a folder, and some cannot be imported without one.
+    """
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = str(SHARED_MEMORY)
