@@ -16,6 +16,7 @@ from serving.http import documents, problems
 from serving.http.middleware import CatchAll, Measure, SecurityHeaders
 from serving.http.paths import Head, Paths
 from serving.http.proxies import TrustedProxies
+from serving.http.score_reads import ScoreReads
 from serving.log.topic_reads import TopicReads
 from serving.models.admission import Admission
 from serving.models.served import ServedModels
@@ -24,6 +25,7 @@ from serving.monitoring.owners import PartitionOwners
 from serving.monitoring.probe import BrokerProbe
 from serving.routes import models, page, pipeline, predict, reasons, scores, series, stream, system
 from serving.scores.answers import ForeignEntries
+from serving.scores.latest import LatestScores
 from serving.scores.store import ScoreStore, connect
 from serving.scores.stream import Broadcaster
 from serving.series.store import SeriesStore
@@ -85,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     page.install(app)
     # The last one added is the outermost.
+    app.add_middleware(ScoreReads, context=context)
     app.add_middleware(CatchAll)
     app.add_middleware(Measure, metrics=context.metrics)
     app.add_middleware(Head)
@@ -113,21 +116,23 @@ def _context(settings: Settings) -> Context:
     kafka = None if settings.kafka_bootstrap_servers is None else settings.kafka_config()
     override = ModelOverride(settings.model_version, settings.model_variant)
     store = ScoreStore(client, foreign)
+    latest = LatestScores(store)
     models_store = ModelStore(settings.model_store)
     return Context(
         settings=settings,
         scores=store,
+        latest=latest,
         models=ServedModels(
             models_store,
             settings.targets,
             override,
             allow_simulated=serves_simulated(settings.feed),
         ),
-        broadcaster=Broadcaster(url, metrics, foreign),
+        broadcaster=Broadcaster(url, latest, metrics, foreign),
         probe=BrokerProbe(kafka),
         metrics=metrics,
         predicting=Admission(MAX_PREDICTING),
-        series=SeriesStore(kafka, store),
+        series=SeriesStore(kafka, latest, store),
         reads=TopicReads(kafka),
         owners=PartitionOwners(kafka, settings.group),
         explainer=Explainer(models_store),

@@ -17,6 +17,7 @@ from serving.models.served import ServedModels
 from serving.monitoring.metrics import ApiMetrics
 from serving.monitoring.owners import PartitionOwners
 from serving.monitoring.probe import BrokerProbe
+from serving.scores.latest import LatestScores
 from serving.scores.store import ScoreStore
 from serving.scores.stream import Broadcaster
 from serving.series.store import SeriesStore
@@ -30,6 +31,7 @@ class Context:
 
     settings: Settings
     scores: ScoreStore
+    latest: LatestScores
     models: ServedModels
     broadcaster: Broadcaster
     probe: BrokerProbe
@@ -59,7 +61,7 @@ class Context:
     async def simulated(self) -> bool | None:
         """Whether the newest score is of the simulator; None while there is none to see."""
         try:
-            predictions = await self.scores.all_latest()
+            predictions = await self.latest.all_latest()
         except RedisUnavailableError:
             return None
         return is_simulated(predictions, self.clock_ns()) if predictions else None

@@ -7,7 +7,6 @@ import time
 import traceback
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.paths import ASKED_METHOD, route_path
@@ -22,14 +21,22 @@ _POLICY = (
 # The documentation's package sets styles from its script.
 _DOCS_POLICY = _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+
+
+def _with_policy(policy: str) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"content-security-policy", policy.encode()), *_HEADERS)
+
+
+_PLAIN_HEADERS = _with_policy(_POLICY)
+_DOCS_HEADERS = _with_policy(_DOCS_POLICY)
 
 
 class SecurityHeaders:
@@ -43,14 +50,11 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = _DOCS_POLICY if route_path(scope).startswith("/docs") else _POLICY
+        added = _DOCS_HEADERS if route_path(scope).startswith("/docs") else _PLAIN_HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = policy
-                for name, value in _HEADERS.items():
-                    headers[name] = value
+                message["headers"] = [*message.get("headers", ()), *added]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -76,8 +80,9 @@ class Measure:
                 route = getattr(scope.get("route"), "path", "unmatched").replace(":path}", "}")
                 asked = scope.get(ASKED_METHOD, scope["method"])
                 method = asked if route != "unmatched" else "any"
-                self._metrics.requests.labels(method, route, message["status"]).inc()
-                self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+                self._metrics.count_request(
+                    method, route, message["status"], time.perf_counter() - started
+                )
             await send(message)
 
         await self._app(scope, receive, send_measured)

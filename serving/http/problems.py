@@ -74,8 +74,15 @@ def json_response(
     body: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Encode a body by msgspec; never cached, since every answer is about now."""
+    return encoded_response(msgspec.json.encode(body), status, headers)
+
+
+def encoded_response(
+    body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return JSON that is encoded already, as :func:`json_response` does."""
     return Response(
-        msgspec.json.encode(body),
+        body,
         status_code=status,
         media_type="application/json",
         headers={"Cache-Control": "no-store", **(headers or {})},

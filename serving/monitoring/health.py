@@ -116,7 +116,7 @@ def _check_stream(context: Context) -> CheckResult:
 async def _check_scores(context: Context) -> tuple[CheckResult, Freshness]:
     try:
         await context.scores.ping()
-        predictions = await context.scores.all_latest()
+        predictions = await context.latest.all_latest()
         dead = await context.scores.dead_letter_rate()
     except RedisUnavailableError as error:
         unknown = CheckResult(ok=False, detail="unknown, since Redis does not answer")

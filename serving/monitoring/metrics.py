@@ -79,6 +79,23 @@ class ApiMetrics:
             registry=self.registry,
         )
 
+        self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request and the time to the first byte of its answer.
+
+        The metrics of each kind of request are kept at hand: to look one up by its labels takes
+        longer than to count.
+        """
+        kind = (method, route, status)
+        found = self._of_request.get(kind)
+        if found is None:
+            found = self.requests.labels(*kind), self.latency.labels(route)
+            self._of_request[kind] = found
+        requests, latency = found
+        requests.inc()
+        latency.observe(seconds)
+
     def set_score_ages(self, predictions: Iterable[Prediction], now_ns: int) -> None:
         """Show the age of each symbol's latest score."""
         self.score_age.clear()

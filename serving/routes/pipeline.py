@@ -45,7 +45,7 @@ async def system(context: Shared) -> Response:
     samples = await context.reads.run("system", _FRESH_S, progress.look)
     owners = await asyncio.to_thread(context.owners.current)
     moves = await asyncio.to_thread(context.models.store.moves)
-    predictions = await context.scores.all_latest()
+    predictions = await context.latest.all_latest()
     now_ns = context.clock_ns()
     partitions = [
         progress.partition_state(sample, now_ns / 1e6, owners.get(sample.partition))

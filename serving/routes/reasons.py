@@ -32,7 +32,7 @@ async def explain(context: Shared, symbol: Symbol, target: Target = None) -> Res
     on in general. Needs `ticks.features`.
     """
     name = context.known_target(target)
-    latest = await context.scores.latest(symbol)
+    latest = await context.latest.latest(symbol)
     if latest is None:
         raise unknown_symbol(symbol)
     model = (await asyncio.to_thread(context.models.serving, name)).champion

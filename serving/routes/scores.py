@@ -2,20 +2,17 @@
 
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BeforeValidator
 
-from schemas.predictions import Prediction
 from serving.context import Context, context_of, is_simulated
 from serving.http import examples
 from serving.http.documents import answers
 from serving.http.paths import parameter
-from serving.http.problems import ApiError, json_response
+from serving.http.problems import ApiError, encoded_response, json_response
+from serving.http.score_reads import ALL_SCORES, MAX_SYMBOL, ONE_SCORE
 from serving.http.views import HistoryResponse, QualityResponse, ScoresResponse, ScoreView
-from serving.scores.age import age_of
-
-MAX_SYMBOL = 64  # as in a tick
+from serving.scores.body import all_bodies
 
 router = APIRouter(tags=["scores"])
 
@@ -34,12 +31,14 @@ Target = Annotated[
 ]
 
 
-@router.get("/scores", responses=answers(ScoresResponse, examples.SCORES, 503))
+@router.get(ALL_SCORES, responses=answers(ScoresResponse, examples.SCORES, 503))
 async def all_scores(context: Shared) -> Response:
     """Return the latest prediction of every symbol."""
-    predictions = await context.scores.all_latest()
-    views = [view_of(prediction, context) for prediction in predictions]
-    return json_response(ScoresResponse(views, is_simulated(predictions, context.clock_ns())))
+    entries = await context.latest.entries()
+    now_ns = context.clock_ns()
+    simulated = is_simulated([entry.prediction for entry in entries], now_ns)
+    limit_s = context.settings.stale_after_s
+    return encoded_response(all_bodies(entries, now_ns, limit_s, simulated=simulated))
 
 
 # Before the route of the score, whose symbol could hold the word.
@@ -58,13 +57,13 @@ async def history(
     return json_response(HistoryResponse(symbol, points))
 
 
-@router.get("/scores/{symbol:path}", responses=answers(ScoreView, examples.SCORE, 404, 503))
+@router.get(ONE_SCORE, responses=answers(ScoreView, examples.SCORE, 404, 503))
 async def score(context: Shared, symbol: Symbol) -> Response:
     """Return the latest prediction of one symbol, with its age."""
-    prediction = await context.scores.latest(symbol)
-    if prediction is None:
+    entry = await context.latest.entry(symbol)
+    if entry is None:
         raise unknown_symbol(symbol)
-    return json_response(view_of(prediction, context))
+    return encoded_response(entry.body(context.clock_ns(), context.settings.stale_after_s))
 
 
 @router.get("/quality", responses=answers(QualityResponse, examples.QUALITY, 404, 503))
@@ -81,22 +80,6 @@ async def quality(
     return json_response(QualityResponse(name, await context.scores.quality(name, limit)))
 
 
-def view_of(prediction: Prediction, context: Context) -> ScoreView:
-    """Return a prediction with its age now."""
-    now_ns = context.clock_ns()
-    age = age_of(prediction.ts_scored_ns, now_ns)
-    return ScoreView(
-        **{name: getattr(prediction, name) for name in _FIELDS},
-        age_ms=age.age_ms,
-        event_age_ms=age_of(prediction.ts_event_ns, now_ns).age_ms,
-        stale=age.is_stale(context.settings.stale_after_s),
-        clock_ahead_ms=age.ahead_ms,
-    )
-
-
 def unknown_symbol(symbol: str) -> ApiError:
     """Return the error for a symbol that has no score."""
     return ApiError(404, "unknown_symbol", f"no score of {symbol!r}; GET /scores lists the symbols")
-
-
-_FIELDS = tuple(field.name for field in msgspec.structs.fields(Prediction))

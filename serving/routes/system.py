@@ -94,7 +94,8 @@ def history_of(settings: Settings) -> History | None:
 async def metrics(context: Shared) -> Response:
     """Return the API's metrics and the age of each symbol's latest score."""
     try:
-        predictions = await context.scores.all_latest()
+        await context.scores.ping()
+        predictions = await context.latest.all_latest()
         context.metrics.redis_up.set(1)
     except RedisUnavailableError:
         predictions = []

@@ -9,18 +9,18 @@ dropped.
 import asyncio
 import contextlib
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import msgspec
 import structlog
-from redis import asyncio as redis
 from redis.exceptions import RedisError
 
-from schemas import topics
 from schemas.predictions import Prediction
 from serving.monitoring.metrics import ApiMetrics
 from serving.scores.answers import ForeignEntries
+from serving.scores.channel import open_channel
+from serving.scores.latest import LatestScores
 from serving.scores.subscriber import Subscriber
 
 FLUSH_S = 0.1
@@ -38,6 +38,8 @@ class Broadcaster:
     ----------
     url
         Redis URL; the subscription has a connection of its own.
+    latest
+        Is told of every message, and of the subscription's life.
     foreign
         Takes note of messages on the channel that are none of ours.
 
@@ -47,8 +49,11 @@ class Broadcaster:
         Set while the subscription stands.
     """
 
-    def __init__(self, url: str, metrics: ApiMetrics, foreign: ForeignEntries) -> None:
+    def __init__(
+        self, url: str, latest: LatestScores, metrics: ApiMetrics, foreign: ForeignEntries
+    ) -> None:
         self._url = url
+        self._latest = latest
         self._metrics = metrics
         self._foreign = foreign
         self._clients: set[Subscriber] = set()
@@ -112,7 +117,10 @@ class Broadcaster:
     def publish(self, message: bytes) -> None:
         """Take one message of the channel in; it leaves with the next flush."""
         prediction = self._foreign.decode("stream", _prediction, message)
-        if prediction is None or not self._clients:
+        if prediction is None:
+            return
+        self._latest.take(prediction)
+        if not self._clients:
             return
         event = b"event: score\nid: %d-%d\ndata: %b\n\n" % (
             prediction.partition,
@@ -144,10 +152,10 @@ class Broadcaster:
         delay_s = RECONNECT_S[0]
         while True:
             try:
-                async with self._subscription() as subscription:
+                async with open_channel(self._url, self.publish, self._latest.heard) as channel:
                     self.connected.set()
                     delay_s = RECONNECT_S[0]
-                    await self._listen(subscription)
+                    await _first_of(channel.listen(), self._latest.follow(channel.barrier))
             except (RedisError, OSError) as error:
                 if self.connected.is_set():
                     log.warning("score stream interrupted", cause=type(error).__name__)
@@ -157,34 +165,19 @@ class Broadcaster:
                 log.error("score stream failed; it begins anew", cause=trace)
             finally:
                 self.connected.clear()
+                self._latest.lost()
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, RECONNECT_S[1])
 
-    @contextlib.asynccontextmanager
-    async def _subscription(self) -> AsyncIterator[Any]:
-        client = redis.Redis.from_url(self._url, socket_connect_timeout=1.0, socket_timeout=2.0)
-        try:
-            subscription = client.pubsub(ignore_subscribe_messages=True)
-            try:
-                await subscription.subscribe(topics.STREAM_CHANNEL)
-                yield subscription
-            finally:
-                await subscription.aclose()  # type: ignore[no-untyped-call]
-        finally:
-            await client.aclose()
 
-    async def _listen(self, subscription: Any) -> None:
-        # A silent channel is asked for a sign of life, so that a dead connection is noticed.
-        silent_since = asyncio.get_running_loop().time()
-        while True:
-            message = await subscription.get_message(timeout=1.0)
-            now = asyncio.get_running_loop().time()
-            if message is not None:
-                silent_since = now
-                if message["type"] == "message":
-                    self.publish(message["data"])
-            elif now - silent_since > 5.0:
-                message = "no answer to a ping"
-                raise TimeoutError(message)
-            elif now - silent_since > 2.0:
-                await subscription.ping()
+async def _first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:
+    """Run all until the first ends, then cancel the others; raise what it raised."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -16,6 +16,7 @@ from serving.http.problems import LogUnavailableError
 from serving.http.series_views import SeriesResponse
 from serving.log.reader import LogReader
 from serving.models.admission import Admission
+from serving.scores.latest import LatestScores
 from serving.scores.store import ScoreStore
 from serving.series.buckets import Buckets, PredictionPart
 from serving.series.columns import columns, swaps
@@ -70,8 +71,10 @@ class SeriesStore:
     ----------
     config
         ``Settings.kafka_config()``; None where no broker is configured.
+    latest
+        For the partition of a symbol.
     scores
-        For the partition of a symbol, and for its history where Kafka cannot be read.
+        For its history where Kafka cannot be read.
     clock
         Monotonic seconds.
     """
@@ -79,10 +82,12 @@ class SeriesStore:
     def __init__(
         self,
         config: Mapping[str, str | int] | None,
+        latest: LatestScores,
         scores: ScoreStore,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
+        self._latest = latest
         self._scores = scores
         self._clock = clock
         self._watched: OrderedDict[tuple[str, int], _Watched] = OrderedDict()
@@ -91,7 +96,7 @@ class SeriesStore:
 
     async def read(self, symbol: str, asked: Asked) -> SeriesResponse | None:
         """Return a symbol over time; None for one without a score."""
-        latest = await self._scores.latest(symbol)
+        latest = await self._latest.latest(symbol)
         if latest is None:
             return None
         if self._config is not None and self._clock() >= self._unavailable_until_s:

@@ -176,5 +176,19 @@ def first_minute(
     _finish(run(seconds, rounds, venv=venv, profile=profile))
 
 
+@app.command(epilog="Example: python -m tests.bench api --seconds 5")
+def api(
+    seconds: Annotated[float, typer.Option(min=1, help="Of each measurement.")] = 5.0,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    beside: Annotated[
+        Path | None, typer.Option(help="Another tree, whose API takes turns with this one's.")
+    ] = None,
+) -> None:
+    """Reads of latest scores per second of the API's processor time, connections kept alive."""
+    from tests.bench.api import run
+
+    _finish(run(seconds, rounds, beside))
+
+
 if __name__ == "__main__":
     app()

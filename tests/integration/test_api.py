@@ -9,10 +9,15 @@ from schemas import topics
 from schemas.dead_letters import DeadLetterRate
 from schemas.features import FEATURES
 from schemas.quality import ModelQuality, QualityPoint
+from serving.scores.latest import LatestScores
 from tests.support.api import DEAD_REDIS, api, error_of, prediction, write
 from tests.support.embedded import EmbeddedBroker
 from tests.support.models import publish_tiny
 from tests.support.polling import until
+
+
+def symbols(client: httpx.Client) -> list[str]:
+    return [view["symbol"] for view in client.get("/scores").json()["scores"]]
 
 
 def test_latest_score_comes_with_its_age(client, database):
@@ -50,14 +55,14 @@ def test_all_scores_come_by_name_and_say_simulated(client, database):
     assert client.get("/scores").json() == {"scores": [], "simulated": False}
     write(database, prediction("ETH-USD"))
     write(database, prediction("BTC-USD", venue="simulator"))
-    body = client.get("/scores").json()
-    assert [view["symbol"] for view in body["scores"]] == ["BTC-USD", "ETH-USD"]
-    assert body["simulated"] is True
+    until(lambda: symbols(client) == ["BTC-USD", "ETH-USD"], "both")
+    assert client.get("/scores").json()["simulated"] is True
 
 
 def test_what_a_simulator_left_behind_does_not_make_a_live_feed_simulated(client, database):
     write(database, prediction("SIM-USD", venue="simulator", age_s=60))
     write(database, prediction("BTC-USD", age_s=1))
+    until(lambda: len(symbols(client)) == 2, "both")
     assert client.get("/scores").json()["simulated"] is False
 
 
@@ -82,7 +87,7 @@ def test_foreign_entry_is_passed_over_and_counted(client, database, value):
     database.xadd(topics.history_key("ETH-USD"), {"message": value})
     database.xadd(topics.history_key("ETH-USD"), {"other": value})
     database.xadd(topics.quality_key("volatility_spike"), {"message": value})
-    assert [view["symbol"] for view in client.get("/scores").json()["scores"]] == ["ETH-USD"]
+    until(lambda: symbols(client) == ["ETH-USD"], "what is a score")
     error_of(client.get("/scores/BAD-USD"), 404)
     assert len(client.get("/scores/ETH-USD/history").json()["points"]) == 1
     assert client.get("/quality").json()["points"] == []
@@ -100,13 +105,61 @@ def test_key_of_another_type_is_passed_over(client, database):
         topics.quality_key("volatility_spike"),
     ):
         database.set(key, "text")
-    assert [view["symbol"] for view in client.get("/scores").json()["scores"]] == ["ETH-USD"]
+    until(lambda: symbols(client) == ["ETH-USD"], "what is a score")
     error_of(client.get("/scores/BAD-USD"), 404)
     error_of(client.get("/scores/BAD-USD/history"), 404)
     assert client.get("/quality").json()["points"] == []
     database.delete(topics.SYMBOLS_KEY)
     database.set(topics.SYMBOLS_KEY, "text")
-    assert client.get("/scores").json()["scores"] == []
+    until(lambda: symbols(client) == [], "the symbols to be passed over")
+
+
+def test_every_score_that_is_published_is_shown_and_none_before_one_shown(client, database):
+    shown = -1
+    for offset in range(200):
+        write(database, prediction(offset=offset))
+        found = client.get("/scores/BTC-USD").json()["offset"]
+        assert shown <= found <= offset
+        shown = found
+    until(lambda: client.get("/scores/BTC-USD").json()["offset"] == 199, "the last one")
+
+
+def test_memory_answers_as_the_route_does(client, database, monkeypatch):
+    write(database, prediction("BTC/USD", ts_scored_ns=1))
+    until(lambda: symbols(client), "the score")
+    fast = client.get("/scores/BTC/USD")
+    monkeypatch.setattr(LatestScores, "held", lambda *_: None)
+    routed = client.get("/scores/BTC/USD")
+    ages = {"age_ms": 0, "event_age_ms": 0}
+    assert fast.json() | ages == routed.json() | ages
+    assert list(fast.json()) == list(routed.json())
+    volatile = {"date": "", "content-length": ""}
+    assert dict(fast.headers) | volatile == dict(routed.headers) | volatile
+    assert 'route="/scores/{symbol}",status="200"} 2.0' in client.get("/metrics").text
+
+
+def test_what_leaves_redis_is_not_shown_for_long(client, database):
+    for symbol in ("A", "B", "C"):
+        write(database, prediction(symbol))
+    until(lambda: symbols(client) == ["A", "B", "C"], "all")
+    database.delete(topics.latest_key("A"))
+    until(lambda: symbols(client) == ["B", "C"], "the one that was removed to leave")
+    error_of(client.get("/scores/A"), 404)
+    database.pexpire(topics.latest_key("B"), 50)
+    until(lambda: symbols(client) == ["C"], "the one that ended to leave")
+    database.flushall()
+    until(lambda: symbols(client) == [], "a Redis that was emptied to be noticed")
+    error_of(client.get("/scores/C"), 404)
+
+
+def test_a_cut_stream_is_made_up_for_by_redis(client, database):
+    write(database, prediction(offset=1))
+    until(lambda: symbols(client), "the score")
+    database.client_kill_filter(_type="pubsub")
+    database.hset(
+        topics.latest_key("BTC-USD"), "message", msgspec.json.encode(prediction(offset=2))
+    )
+    until(lambda: client.get("/scores/BTC-USD").json()["offset"] == 2, "what no message told of")
 
 
 @pytest.mark.parametrize("path", ["/scores/NO-USD", "/scores/NO-USD/history", "/scores/%00%F0"])
@@ -187,8 +240,10 @@ def test_metrics_name_route_templates(client, database):
 def test_label_of_a_symbol_ends_with_the_symbol(client, database):
     for symbol in ("OLD-USD", "BTC-USD"):
         write(database, prediction(symbol))
+    until(lambda: len(symbols(client)) == 2, "both")
     assert 'symbol="OLD-USD"' in client.get("/metrics").text
     database.delete(topics.latest_key("OLD-USD"))
+    until(lambda: len(symbols(client)) == 1, "the one to be noticed that left")
     text = client.get("/metrics").text
     assert 'symbol="OLD-USD"' not in text
     assert 'symbol="BTC-USD"' in text
@@ -255,7 +310,7 @@ def test_health_tells_what_is_missing(tmp_path, valkey, store, database):
         write(database, prediction(age_s=31))
         assert error_of(health("ticks"), 503)["code"] == "unhealthy"
         write(database, prediction(venue="simulator"))
-        assert client.get("/health").json()["feed"] == "SIMULATED"
+        until(lambda: client.get("/health").json()["feed"] == "SIMULATED", "the simulator")
 
         broker.kill()
         health("kafka")
@@ -278,8 +333,15 @@ def test_redis_that_stalls_is_503_and_comes_back(client, valkey, database):
     assert client.get("/scores/BTC-USD").status_code == 200
     valkey.pause()
     try:
-        response = client.get("/scores/BTC-USD")
-        assert error_of(response, 503)["code"] == "redis_unavailable"
+
+        def failed() -> httpx.Response | None:
+            response = client.get("/scores/BTC-USD")
+            return None if response.status_code == 200 else response
+
+        # What was heard of last may be shown for two more seconds.
+        assert error_of(until(failed, "the silence to be noticed"), 503)["code"] == (
+            "redis_unavailable"
+        )
     finally:
         valkey.resume()
     until(lambda: client.get("/scores/BTC-USD").status_code == 200, "scores to come back")
@@ -289,7 +351,7 @@ def test_redis_that_restarts_is_used_again(client, valkey, database):
     write(database, prediction())
     assert client.get("/scores/BTC-USD").status_code == 200
     valkey.kill()
-    assert client.get("/scores/BTC-USD").status_code == 503
+    until(lambda: client.get("/scores/BTC-USD").status_code == 503, "the end to be noticed")
     valkey.start()
     until(lambda: client.get("/scores").status_code == 200, "Redis to be used again")
     error_of(client.get("/scores/BTC-USD"), 404)

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from schemas.predictions import Prediction
-from serving.scores.stream import Broadcaster
+from serving.scores.latest import LatestScores
 from tests.support.api import api, open_stream, prediction, read_events, write
 from tests.support.polling import until
 
@@ -135,9 +135,9 @@ def test_a_stream_that_fails_begins_anew_and_health_says_so(
 ):
     with api(tmp_path, valkey.url) as address, open_stream(address) as stream:
         until(lambda: clients_of(address) == 1, "the stream to open")
-        publish = Broadcaster.publish
+        take = LatestScores.take
 
-        def broken(self, message):
+        def broken(self, prediction):
             text = "nobody expects this"
             raise RuntimeError(text)
 
@@ -146,11 +146,11 @@ def test_a_stream_that_fails_begins_anew_and_health_says_so(
             return health["checks"]["stream"]["ok"]
 
         assert stream_check()
-        monkeypatch.setattr(Broadcaster, "publish", broken)
+        monkeypatch.setattr(LatestScores, "take", broken)
         monkeypatch.setattr("serving.scores.stream.RECONNECT_S", (2.0, 2.0))
         write(database, prediction(offset=1))
         until(lambda: not stream_check(), "health to see it")
-        monkeypatch.setattr(Broadcaster, "publish", publish)
+        monkeypatch.setattr(LatestScores, "take", take)
         until(stream_check, "the stream to begin anew")
         write(database, prediction(offset=2))
         assert msgspec.json.decode(read_events(stream, 1)[0])["offset"] == 2

@@ -1,6 +1,5 @@
 """The API on a real socket, and what the pipeline would have left in Redis for it."""
 
-import asyncio
 import socket
 import threading
 import time
@@ -18,7 +17,7 @@ from flows.runtime.ports import listen
 from flows.settings import Settings
 from schemas import topics
 from schemas.predictions import Prediction, TargetScore
-from serving.__main__ import Server
+from serving.__main__ import Server, run
 from serving.app import create_app
 from tests.support.polling import until
 
@@ -43,9 +42,7 @@ def running(app: FastAPI, port: int = 0) -> Iterator[str]:
         ),
         app,
     )
-    thread = threading.Thread(
-        target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True
-    )
+    thread = threading.Thread(target=lambda: run(server, listener), daemon=True)
     thread.start()
     until(lambda: server.started, "the API to start")
     try:
