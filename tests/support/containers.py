@@ -3,12 +3,16 @@
 import importlib.util
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,3 +125,70 @@ def _module(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+OVERLAYS = ("local", "production", "production-external")
+
+
+@cache
+def cluster(overlay: str) -> tuple[dict[str, Any], ...]:
+    """Return what an overlay gives to a cluster; skip where kubectl is missing."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    folder = DOCKER / "kubernetes" / "overlays" / overlay
+    told = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    return tuple(yaml.safe_load_all(told.stdout))
+
+
+def pods(overlay: str) -> dict[str, dict[str, Any]]:
+    """Return the pods' specifications, by ``KIND/NAME`` of what makes them."""
+    found = {}
+    for document in cluster(overlay):
+        spec = document.get("spec", {})
+        spec = spec.get("jobTemplate", document).get("spec", {})
+        if "template" in spec and "spec" in spec["template"]:
+            name = document["metadata"]["name"]
+            found[f"{document['kind']}/{name}"] = spec["template"]["spec"]
+    return found
+
+
+def cluster_containers(overlay: str) -> dict[str, Container]:
+    """Return an overlay's containers of our image, by the name of what makes their pods."""
+    shared = {
+        document["metadata"]["name"]: document["data"]
+        for document in cluster(overlay)
+        if document["kind"] == "ConfigMap"
+    }
+    return {
+        name: _of_pod(name, pod, container, shared)
+        for name, pod in pods(overlay).items()
+        for container in pod["containers"]
+        if container["name"] == "process"
+    }
+
+
+def _of_pod(
+    name: str,
+    pod: Mapping[str, Any],
+    container: Mapping[str, Any],
+    shared: Mapping[str, Mapping[str, str]],
+) -> Container:
+    env = image_env()
+    for source in container["envFrom"]:
+        env |= shared.get(source.get("configMapRef", {}).get("name", ""), {})
+    # What a secret holds is not known here.
+    env |= {entry["name"]: entry.get("value", "secret") for entry in container.get("env", ())}
+    volumes = {volume["name"] for volume in pod["volumes"]}
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert set(mounts) <= volumes
+    return Container(name, _plain(container["command"], container.get("args", ())), env, mounts)
+
+
+def _plain(command: Sequence[str], arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return a command without the shell around it that only looks at its exit code."""
+    if command[:2] != ["sh", "-c"]:
+        return (*command, *arguments)
+    inside, _, _after = command[2].partition(' "$@" ||')
+    return (*shlex.split(inside), *command[4:], *arguments)

@@ -1,6 +1,8 @@
 """Every container of the image, wherever it is declared, runs a command of the product as it is."""
 
 import importlib.util
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -8,63 +10,115 @@ from typer.testing import CliRunner
 
 from flows.settings import Settings, load_settings
 from flows.topics import app as create_topics
-from tests.support.containers import Container, compose_containers, healthcheck
+from tests.support.containers import (
+    OVERLAYS,
+    Container,
+    cluster_containers,
+    compose_containers,
+    healthcheck,
+)
 from training.retrain import app as retrain
 
-DECLARED = {f"compose-{name}": container for name, container in compose_containers().items()}
 FLOWS = {"flows.ingest", "flows.pipeline", "flows.outcomes", "flows.candles", "flows.archive"}
 OF_SETTINGS = FLOWS | {"serving", "training.retrain", "flows.topics"}
 APPS = {"training.retrain": retrain, "flows.topics": create_topics}
-# Without an answer to be asked for: it runs once.
+# It runs once, so there is nobody to ask.
 ONCE = {"flows.topics"}
+OF_MODELS = {"flows.pipeline", "flows.outcomes", "serving", "training.retrain"}
+
+Loaded = Callable[[Container], Settings]
 
 
-@pytest.fixture(params=DECLARED)
-def container(request: pytest.FixtureRequest) -> Container:
-    return DECLARED[request.param]
+@pytest.fixture(params=["compose", *OVERLAYS])
+def containers(request: pytest.FixtureRequest) -> list[Container]:
+    composed = request.param == "compose"
+    found = compose_containers() if composed else cluster_containers(request.param)
+    return list(found.values())
 
 
-def test_a_containers_command_is_the_products(container: Container) -> None:
-    assert container.module in OF_SETTINGS | {"mlflow"}
-    assert importlib.util.find_spec(container.module) is not None
+@pytest.fixture
+def loaded(tmp_path: Path) -> Loaded:
+    """Load a container's settings; a file that its pod has is one of this machine."""
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+
+    def load(container: Container) -> Settings:
+        return load_settings(
+            {
+                name: str(secret) if value.startswith("/run/") else value
+                for name, value in container.env.items()
+            }
+        )
+
+    return load
 
 
-def test_a_containers_options_exist(container: Container) -> None:
-    known: set[str] = set()
-    if container.module == "mlflow":
-        return  # its process is started in the integration tests
-    if container.module in APPS:
-        app = APPS[container.module]
-        said = CliRunner().invoke(app, [*container.options, "--help"])
-        assert said.exit_code == 0
-        parameters = typer.main.get_command(app).params
-        known = {name for parameter in parameters for name in parameter.opts}
-    options = {word.partition("=")[0] for word in container.options if word.startswith("-")}
-    assert options <= known
+def test_a_containers_command_is_the_products(containers: list[Container]) -> None:
+    for container in containers:
+        assert container.module in OF_SETTINGS | {"mlflow"}
+        assert importlib.util.find_spec(container.module) is not None
 
 
-def test_a_containers_settings_are_the_products(container: Container) -> None:
-    if container.module == "mlflow":
-        return
-    settings = load_settings(container.env)
-    assert settings.kafka_bootstrap_servers is not None
-    assert settings.redis_url is not None
-    assert "auto" not in settings.feed
-    assert "simulate" not in settings.feed
+def test_a_containers_options_exist(containers: list[Container]) -> None:
+    for container in containers:
+        known: set[str] = set()
+        if container.module == "mlflow":
+            continue  # its process is started in the integration tests
+        if container.module in APPS:
+            app = APPS[container.module]
+            said = CliRunner().invoke(app, [*container.options, "--help"])
+            assert said.exit_code == 0, container
+            parameters = typer.main.get_command(app).params
+            known = {name for parameter in parameters for name in parameter.opts}
+        options = {word.partition("=")[0] for word in container.options if word.startswith("-")}
+        assert options <= known, container
 
 
-def test_a_container_keeps_what_it_writes_on_a_volume(container: Container) -> None:
-    settings = load_settings(container.env)
-    if container.module in {"flows.pipeline", "serving", "training.retrain"}:
-        assert container.mounts["models"] == str(settings.model_store)
-    if container.module == "flows.archive":
-        assert container.mounts["archive"] == str(settings.archive)
-    if container.module == "mlflow":
-        text = " ".join(container.options)
-        assert f"--artifacts-destination={container.mounts['mlflow']}/artifacts" in text
-        assert f"--backend-store-uri=sqlite:///{container.mounts['mlflow']}/" in text
+def test_a_containers_settings_are_the_products(
+    containers: list[Container], loaded: Loaded
+) -> None:
+    for container in containers:
+        if container.module == "mlflow":
+            continue
+        settings = loaded(container)
+        assert settings.kafka_bootstrap_servers is not None
+        assert settings.redis_url is not None
+        assert "auto" not in settings.feed
+        assert "simulate" not in settings.feed
+        if settings.kafka_sasl_mechanism is not None:
+            assert settings.kafka_sasl_username
+            assert settings.kafka_sasl_password is not None
+        if container.module in FLOWS | {"training.retrain"}:
+            assert settings.metrics_host == "0.0.0.0"  # noqa: S104 (another container asks)
 
 
+def test_a_container_keeps_what_it_writes_on_a_volume(
+    containers: list[Container], loaded: Loaded
+) -> None:
+    for container in containers:
+        settings = loaded(container)
+        if container.module in OF_MODELS:
+            assert container.mounts["models"] == str(settings.model_store)
+        if container.module == "flows.archive":
+            assert container.mounts["archive"] == str(settings.archive)
+        if container.module == "mlflow":
+            text = " ".join(container.options)
+            assert f"--artifacts-destination={container.mounts['mlflow']}/artifacts" in text
+            assert f"--backend-store-uri=sqlite:///{container.mounts['mlflow']}/" in text
+
+
+def test_every_flow_and_target_has_its_container(containers: list[Container]) -> None:
+    assert FLOWS | {"serving", "mlflow"} <= {container.module for container in containers}
+    trained = {
+        word.removeprefix("--target=")
+        for container in containers
+        for word in container.options
+        if word.startswith("--target=")
+    }
+    assert trained == set(Settings().targets)
+
+
+@pytest.mark.parametrize("container", compose_containers().values(), ids=compose_containers())
 def test_a_container_is_asked_where_it_answers(container: Container) -> None:
     if container.module in ONCE:
         assert container.health is None
@@ -75,7 +129,6 @@ def test_a_container_is_asked_where_it_answers(container: Container) -> None:
         assert container.health == (f"http://127.0.0.1:{port.partition('=')[2]}/health",)
         return
     settings = load_settings(container.env)
-    url = healthcheck().address(container.env)
     ports = {
         "serving": settings.api_port,
         "flows.ingest": settings.ingest_metrics_port,
@@ -84,21 +137,4 @@ def test_a_container_is_asked_where_it_answers(container: Container) -> None:
     port = ports.get(container.module, settings.metrics_port)
     path = "version" if container.module == "serving" else "metrics"
     assert port
-    assert url == f"http://127.0.0.1:{port}/{path}"
-
-
-def test_metrics_can_be_read_from_another_container(container: Container) -> None:
-    if container.module in FLOWS | {"training.retrain"}:
-        assert load_settings(container.env).metrics_host == "0.0.0.0"  # noqa: S104
-
-
-def test_every_flow_and_target_has_its_container() -> None:
-    declared = [container for name, container in DECLARED.items() if name.startswith("compose-")]
-    assert FLOWS | {"serving"} <= {container.module for container in declared}
-    trained = {
-        word.removeprefix("--target=")
-        for container in declared
-        for word in container.options
-        if word.startswith("--target=")
-    }
-    assert trained == set(Settings().targets)
+    assert healthcheck().address(container.env) == f"http://127.0.0.1:{port}/{path}"
