@@ -15,6 +15,7 @@ ARCHIVED = (TICKS_RAW, TICKS_FEATURES, PREDICTIONS, OUTCOMES, CANDLES)
 
 LATEST_KEY_PREFIX = "voltick:latest:"
 HISTORY_KEY_PREFIX = "voltick:history:"
+PAST_KEY_PREFIX = "voltick:past:"
 DEAD_LETTER_RATE_KEY = "voltick:dead_letter_rate"
 SYMBOLS_KEY = "voltick:symbols"
 QUALITY_KEY_PREFIX = "voltick:quality:"
@@ -35,6 +36,14 @@ def latest_key(symbol: str) -> str:
 def history_key(symbol: str) -> str:
     """Key of the capped stream of a symbol's sampled predictions."""
     return f"{HISTORY_KEY_PREFIX}{symbol}"
+
+
+def past_key(symbol: str) -> str:
+    """Key of a second stream that holds few of the history's points, and so reaches further back.
+
+    A point has the same id in both.
+    """
+    return f"{PAST_KEY_PREFIX}{symbol}"
 
 
 def quality_windows_key(target: str) -> str:

@@ -1,7 +1,7 @@
 """Reads of the latest scores and their history from Redis; every read is bounded in time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -77,15 +77,25 @@ class ScoreStore:
         return await self._shared("all", self._read_all)
 
     async def history(self, symbol: str, limit: int) -> list[Prediction] | None:
-        """Return up to ``limit`` sampled predictions, oldest first; None for an unknown symbol."""
-        points = await self._entries("history", topics.history_key(symbol), limit, _prediction)
+        """Return up to ``limit`` sampled predictions, oldest first; None for an unknown symbol.
+
+        What is older than the history comes from the past, which is thinner.
+        """
+        entries = await self._read_entries("history", topics.history_key(symbol), limit)
+        if 0 < len(entries) < limit:
+            older = f"({entries[0][0].decode()}"
+            left = limit - len(entries)
+            past = await self._read_entries("history", topics.past_key(symbol), left, older)
+            entries = past + entries
+        points = self._decoded("history", entries, _prediction)
         if not points and await self.latest(symbol) is None:
             return None
         return points
 
     async def quality(self, target: str, limit: int) -> list[QualityPoint]:
         """Return up to ``limit`` points of a target's live quality, oldest first."""
-        return await self._entries("quality", topics.quality_key(target), limit, _quality_point)
+        entries = await self._read_entries("quality", topics.quality_key(target), limit)
+        return self._decoded("quality", entries, _quality_point)
 
     async def dead_letter_rate(self) -> DeadLetterRate | None:
         """Return the newest rate of dead letters that was more than a few; None for none."""
@@ -100,19 +110,28 @@ class ScoreStore:
             return None
         return self._foreign.decode("dead_letter_rate", _dead_letter_rate, message)
 
-    async def _entries(
-        self, place: str, key: str, limit: int, decode: Callable[[bytes], T]
-    ) -> list[T]:
+    async def _read_entries(
+        self, place: str, key: str, limit: int, until: str = "+"
+    ) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """Return the last entries of a stream, oldest first, with their ids."""
+
         def read() -> Awaitable[Any]:
             return self._foreign.of_right_type(
-                place, _awaited(self._client.xrevrange(key, count=limit))
+                place, _awaited(self._client.xrevrange(key, max=until, count=limit))
             )
 
-        entries = await answer_of(read) or []
-        decoded = [
+        return list(reversed(await answer_of(read) or []))
+
+    def _decoded(
+        self,
+        place: str,
+        entries: Iterable[tuple[bytes, dict[bytes, bytes]]],
+        decode: Callable[[bytes], T],
+    ) -> list[T]:
+        decoded = (
             self._foreign.decode(place, decode, fields.get(b"message", b""))
-            for _id, fields in reversed(entries)
-        ]
+            for _id, fields in entries
+        )
         return [point for point in decoded if point is not None]
 
     async def _read_latest(self, symbol: str) -> Prediction | None:

@@ -174,6 +174,19 @@ def test_history_is_oldest_first_and_limited(client, database):
     assert [point["offset"] for point in body["points"]] == [7, 8, 9]
 
 
+def test_history_goes_on_with_the_thinner_past(client, database):
+    write(database, prediction(offset=50))
+    [(newest, fields)] = database.xrange(topics.history_key("BTC-USD"))
+    past = topics.past_key("BTC-USD")
+    for offset in range(10, 40, 10):
+        made = prediction(offset=offset)
+        database.xadd(past, {"message": msgspec.json.encode(made)}, id=f"{offset}-0")
+    database.xadd(past, fields, id=newest)
+    for limit, offsets in ((100, [10, 20, 30, 50]), (3, [20, 30, 50]), (1, [50])):
+        points = client.get(f"/scores/BTC-USD/history?limit={limit}").json()["points"]
+        assert [point["offset"] for point in points] == offsets
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "100000000000000000000", "1.5"])
 @pytest.mark.parametrize("path", ["/scores/BTC-USD/history", "/quality"])
 def test_unusable_limit_is_named(client, path, limit):

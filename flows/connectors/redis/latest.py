@@ -4,7 +4,8 @@ Newest is what lies later in the log; no clock decides. Within a partition that 
 offset; a symbol whose ticks lie in several partitions shows the prediction that came last, while
 each of its partitions only moves forward. The history and the live channel get what was accepted as
 newest; of a batch that spans minutes, as one that catches up does, the history also gets what the
-batch passed, some seconds of event time apart.
+batch passed, some seconds of event time apart. The history is short where ticks are many: one point
+in ten seconds is kept for longer, in a stream of its own.
 
 Delivery: at most the newest. A thread writes what is newest when it gets to it; what was replaced
 meanwhile is skipped. While Redis is away the newest of each symbol is kept and written when it is
@@ -25,10 +26,14 @@ from redis.exceptions import NoScriptError
 from flows.codec.outputs import Latest
 from flows.connectors.redis.script import REMOVE_ENDED, WRITE_LATEST, WRITE_PASSED
 from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
-from flows.numeric.time import NS_PER_MS
+from flows.numeric.time import NS_PER_MS, NS_PER_S
 from schemas import topics
 
 HISTORY_INTERVAL_NS = 50 * NS_PER_MS  # at most 20 points a second and symbol
+PAST_INTERVAL_NS = 10 * NS_PER_S
+PAST_SHARE = 4
+"""The past holds so many times fewer points than the history: of 3,000, those of two hours."""
+
 ROUND_S = 0.02  # between two writes: the page and the API notice no more
 DAY_S = 86_400
 ENDED_EVERY_S = 60.0
@@ -135,6 +140,7 @@ class NewestPredictions:
     ) -> None:
         self._on_written = on_written
         self._history_length = history_length
+        self._past_length = max(history_length // PAST_SHARE, 1)
         self._log = log
         self._ttl_s = symbol_ttl_s
         self._clock = clock
@@ -144,6 +150,7 @@ class NewestPredictions:
         self._known: dict[Place, _Known] = {}
         self._passed: deque[Latest] = deque(maxlen=_PASSED)
         self._sampled_ns: dict[str, int] = {}
+        self._thinned_ns: dict[str, int] = {}
         self._script: str | None = None
         self._ended_s = clock()
 
@@ -205,6 +212,7 @@ class NewestPredictions:
                             topics.latest_key(entry.symbol),
                             topics.history_key(entry.symbol),
                             topics.LOGS_KEY,
+                            topics.past_key(entry.symbol),
                         ],
                         args=[
                             entry.partition,
@@ -213,6 +221,8 @@ class NewestPredictions:
                             entry.message,
                             self._history_length,
                             self._ttl_s,
+                            self._past_length,
+                            1,  # they are some seconds of event time apart
                         ],
                         client=pipeline,
                     )
@@ -242,11 +252,10 @@ class NewestPredictions:
             chunk = entries[start : start + _CHUNK]
             with client.pipeline(transaction=False) as pipeline:
                 for known in chunk:
-                    pipeline.evalsha(script, 5, *self._arguments(known))
+                    pipeline.evalsha(script, 6, *self._arguments(known))
                 pipeline.execute()
             for known in chunk:
-                if self._is_sampled(known.entry):
-                    self._sampled_ns[known.entry.symbol] = known.entry.ts_scored_ns
+                self._note(known.entry)
 
     def _arguments(self, known: _Known) -> list[str | bytes | int]:
         entry = known.entry
@@ -257,6 +266,7 @@ class NewestPredictions:
             topics.SYMBOLS_KEY,
             topics.STREAM_CHANNEL,
             topics.LOGS_KEY,
+            topics.past_key(entry.symbol),
             entry.partition,
             entry.offset,
             self._log,
@@ -266,12 +276,24 @@ class NewestPredictions:
             self._history_length,
             int(self._is_sampled(entry)),
             max(int(left_s), 1),
+            self._past_length,
+            int(self._is_thinned(entry)),
         ]
 
     def _is_sampled(self, entry: Latest) -> bool:
-        """Tell whether the history gets this one; a clock that was set back begins anew."""
-        last_ns = self._sampled_ns.get(entry.symbol)
-        return last_ns is None or not 0 <= entry.ts_scored_ns - last_ns < HISTORY_INTERVAL_NS
+        """Tell whether the history gets this one."""
+        return _is_due(self._sampled_ns.get(entry.symbol), entry, HISTORY_INTERVAL_NS)
+
+    def _is_thinned(self, entry: Latest) -> bool:
+        """Tell whether the past gets this one, too, if the history does."""
+        return _is_due(self._thinned_ns.get(entry.symbol), entry, PAST_INTERVAL_NS)
+
+    def _note(self, entry: Latest) -> None:
+        """Remember which streams got an entry that was written."""
+        if self._is_sampled(entry):
+            self._sampled_ns[entry.symbol] = entry.ts_scored_ns
+            if self._is_thinned(entry):
+                self._thinned_ns[entry.symbol] = entry.ts_scored_ns
 
     def _forget_ended(self) -> None:
         """Forget symbols whose time to live is over: they are not to come back with Redis."""
@@ -279,6 +301,12 @@ class NewestPredictions:
         self._known = {at: known for at, known in self._known.items() if known.since_s > oldest_s}
         alive = {symbol for symbol, _partition in self._known}
         self._sampled_ns = {at: ns for at, ns in self._sampled_ns.items() if at in alive}
+        self._thinned_ns = {at: ns for at, ns in self._thinned_ns.items() if at in alive}
+
+
+def _is_due(last_ns: int | None, entry: Latest, interval_ns: int) -> bool:
+    """Tell whether an interval has gone by; a clock that was set back begins anew."""
+    return last_ns is None or not 0 <= entry.ts_scored_ns - last_ns < interval_ns
 
 
 def _keep(places: dict[Place, _Known], known: _Known) -> None:

@@ -22,9 +22,20 @@ local function is_known(latest, log, partition, offset)
 end
 """
 
-# KEYS: latest hash, history stream, set of symbols, channel, hash of logs.
+# Adds a point to the history, and under the same id to the past, which is thinner. Where that holds
+# newer ids, since the history alone was removed and a clock set back, it goes without this point.
+_REMEMBER = """
+local function remember(history, past, length, past_length, thin, message)
+  local id = redis.call('XADD', history, 'MAXLEN', '~', length, '*', 'message', message)
+  if thin then
+    redis.pcall('XADD', past, 'MAXLEN', '~', past_length, id, 'message', message)
+  end
+end
+"""
+
+# KEYS: latest hash, history stream, set of symbols, channel, hash of logs, past stream.
 # ARGV: partition, offset, log, ts_scored_ns, message, symbol, history length, 1 to add to the
-# history, seconds to live.
+# history, seconds to live, past length, 1 to add to the past as well.
 #
 # Newer is what lies later in the log: on a partition, a greater offset. Between partitions there is
 # no order but that of arrival. Logs are numbered as they come: a topic that was made anew begins
@@ -33,11 +44,13 @@ end
 WRITE_LATEST = (
     _MAKE_ROOM
     + _IS_KNOWN
+    + _REMEMBER
     + """
 make_room(KEYS[1], 'hash')
 make_room(KEYS[2], 'stream')
 make_room(KEYS[3], 'set')
 make_room(KEYS[5], 'hash')
+make_room(KEYS[6], 'stream')
 
 local log = tonumber(redis.call('HGET', KEYS[5], ARGV[3]) or '')
 if not log then
@@ -56,32 +69,37 @@ redis.call('HSET', KEYS[1], 'log', log, 'at:' .. ARGV[1], ARGV[2], 'ts_scored_ns
 redis.call('EXPIRE', KEYS[1], ARGV[9])
 redis.call('SADD', KEYS[3], ARGV[6])
 if ARGV[8] == '1' then
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'message', ARGV[5])
+  remember(KEYS[2], KEYS[6], ARGV[7], ARGV[10], ARGV[11] == '1', ARGV[5])
 end
 redis.call('EXPIRE', KEYS[2], ARGV[9])
+redis.call('EXPIRE', KEYS[6], ARGV[9])
 redis.call('PUBLISH', KEYS[4], ARGV[5])
 return 1
 """
 )
 
-# KEYS: latest hash, history stream, hash of logs.
-# ARGV: partition, offset, log, message, history length, seconds to live.
+# KEYS: latest hash, history stream, hash of logs, past stream.
+# ARGV: partition, offset, log, message, history length, seconds to live, past length, 1 to add to
+# the past as well.
 #
 # What is not newer than the latest of its partition came from a process that was replaced.
 WRITE_PASSED = (
     _MAKE_ROOM
     + _IS_KNOWN
+    + _REMEMBER
     + """
 make_room(KEYS[1], 'hash')
 make_room(KEYS[2], 'stream')
 make_room(KEYS[3], 'hash')
+make_room(KEYS[4], 'stream')
 
 local log = tonumber(redis.call('HGET', KEYS[3], ARGV[3]) or '')
 if log and is_known(KEYS[1], log, ARGV[1], tonumber(ARGV[2])) then
   return 0
 end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*', 'message', ARGV[4])
+remember(KEYS[2], KEYS[4], ARGV[5], ARGV[7], ARGV[8] == '1', ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[6])
+redis.call('EXPIRE', KEYS[4], ARGV[6])
 return 1
 """
 )

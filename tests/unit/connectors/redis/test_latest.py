@@ -226,6 +226,30 @@ def test_history_is_sampled_and_capped(client, write):
     assert history(client) == [b"m0", b"m5", b"m10"]
 
 
+def test_the_past_is_thinner_than_the_history_and_reaches_further_back(client, valkey):
+    with connect(valkey.url) as own:
+        process = Process(own)
+        process.newest = NewestPredictions(400, "log", TTL_S, Clock())
+        process.write(*[entry(at, at_ns=at * 1000 * MS) for at in range(801)])
+    fine = client.xrange(topics.history_key("BTC-USD"))
+    past = client.xrange(topics.past_key("BTC-USD"))
+    assert [fields[b"message"] for _, fields in past] == [
+        f"m{at}".encode() for at in range(0, 801, 10)
+    ]
+    assert past[-1] == fine[-1]  # under the same id
+    assert len(fine) < 600
+    assert 0 < client.ttl(topics.past_key("BTC-USD")) <= TTL_S
+
+
+def test_a_history_that_was_removed_beside_its_past_begins_anew(client, write):
+    write(entry(0))
+    client.xadd(topics.past_key("BTC-USD"), {"message": "later"}, id="9999999999999-0")
+    client.delete(topics.history_key("BTC-USD"))
+    write(entry(1, at_ns=20_000 * MS))
+    assert history(client) == [b"m1"]
+    assert message(client) == b"m1"
+
+
 def test_history_is_per_symbol(client, write):
     write(entry(0), entry(1, "ETH-USD"), entry(2, "ETH-USD"))
     assert client.xlen(topics.history_key("BTC-USD")) == 1
