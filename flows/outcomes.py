@@ -7,14 +7,14 @@ it.
 
 import atexit
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.connectors.kafka.lineage import OUTCOMES_OUTPUTS
-from flows.connectors.redis import QualityWriter
+from flows.connectors.redis import DriftWriter, QualityWriter
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.monitoring.quality import WINDOW_S, QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
@@ -26,10 +26,13 @@ from flows.runtime.metrics import serve_metrics
 from flows.runtime.process import end_on_error
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
+from flows.stages.drift_watch import DriftWatch, KnownManifests, tail_of, watch_drift
 from flows.stages.outcome_join import DEFAULT_SPAN, OutcomeJoin, Publish
 from flows.stages.specs import Specs, span_of
 from flows.targets import label_kernel
 from schemas import topics
+from schemas.drift import DriftReport
+from schemas.models import ModelManifest
 from schemas.quality import QualityPoint, QualityWindow
 
 WRITTEN = (topics.PREDICTIONS, topics.OUTCOMES)
@@ -71,6 +74,9 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         kernel,
         settings.max_symbols,
     )
+    manifests = KnownManifests(store.manifest)
+    metrics.expected = lambda ref: _expected(manifests(ref))
+    _watch_drift(settings, manifests, metrics, stop)
     dataflow = Dataflow("voltick_outcomes")
     raw = op.input(
         "predictions",
@@ -87,6 +93,31 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         rebuild=endpoints.rebuild,
     )
     return dataflow
+
+
+def _expected(manifest: ModelManifest | None) -> Mapping[str, float]:
+    return {} if manifest is None else manifest.metrics
+
+
+def _watch_drift(
+    settings: Settings, manifests: KnownManifests, metrics: QualityMetrics, stop: threading.Event
+) -> None:
+    writer = None
+    if settings.redis_url is not None:
+        writer = DriftWriter(settings.redis_url.get_secret_value())
+        atexit.register(writer.close)
+
+    def publish(report: DriftReport) -> None:
+        metrics.drift.show(report)
+        if writer is not None:
+            writer.put(report)
+
+    def restore() -> list[DriftReport]:
+        found = [] if writer is None else [writer.read(target) for target in settings.targets]
+        return [report for report in found if report is not None]
+
+    watch = DriftWatch(tail_of(settings.kafka_config()), manifests, publish)
+    watch_drift(watch, restore, stop)
 
 
 def _publisher(settings: Settings) -> Publish:

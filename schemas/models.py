@@ -83,6 +83,8 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
         Its parts, first and last event time of each, where long silences lie between them.
     metrics
         Figures by name, from folds that the model did not see.
+    reference, score_reference
+        Histograms of the inputs and of the scores over the training's rows, for drift.
     importances
         Loss of quality by feature where its values are shuffled, on rows that the model did not
         see: fall of PR-AUC for an event, relative rise of RMSE for a forecast. Empty where not
@@ -108,6 +110,7 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     row_count: int | None = None
     metrics: dict[str, float] = {}
     reference: list[FeatureReference] = []
+    score_reference: FeatureReference | None = None
     importances: dict[str, float] = {}
     notes: str = ""
 

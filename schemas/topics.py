@@ -18,6 +18,7 @@ HISTORY_KEY_PREFIX = "voltick:history:"
 PAST_KEY_PREFIX = "voltick:past:"
 DEAD_LETTER_RATE_KEY = "voltick:dead_letter_rate"
 SYMBOLS_KEY = "voltick:symbols"
+DRIFT_KEY_PREFIX = "voltick:drift:"
 QUALITY_KEY_PREFIX = "voltick:quality:"
 QUALITY_WINDOWS_KEY_PREFIX = "voltick:quality_windows:"
 LOGS_KEY = "voltick:logs"
@@ -49,6 +50,11 @@ def past_key(symbol: str) -> str:
 def quality_windows_key(target: str) -> str:
     """Key of what each partition adds to a target's live quality: a hash by partition."""
     return f"{QUALITY_WINDOWS_KEY_PREFIX}{target}"
+
+
+def drift_key(target: str) -> str:
+    """Key of the newest report about the drift of a target's models."""
+    return f"{DRIFT_KEY_PREFIX}{target}"
 
 
 def quality_key(target: str) -> str:

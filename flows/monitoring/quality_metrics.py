@@ -1,7 +1,10 @@
 """Live quality and the progress of ``flows.outcomes`` as Prometheus metrics."""
 
+from collections.abc import Callable, Mapping
+
 from prometheus_client import Gauge
 
+from flows.monitoring.drift_metrics import DriftMetrics
 from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
 from schemas.quality import QualityPoint
@@ -20,8 +23,15 @@ FIGURES = {
 }
 
 
+EXPECTED = ("pr_auc", "brier", "rmse")
+"""Figures that training leaves in the manifest, by the same name."""
+
+
 class QualityMetrics(ServedMetrics):
-    """All metrics of ``flows.outcomes``, in a registry of its own."""
+    """All metrics of ``flows.outcomes``, in a registry of its own.
+
+    ``expected`` returns the figures of a model's training by ``name@version``.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,6 +61,17 @@ class QualityMetrics(ServedMetrics):
             )
             for name, text in FIGURES.items()
         }
+        self._expected = {
+            name: Gauge(
+                f"voltick_quality_expected_{name}",
+                f"What the model's training leads to expect of voltick_quality_{name}.",
+                ("target", "model", "role"),
+                registry=self.registry,
+            )
+            for name in EXPECTED
+        }
+        self.drift = DriftMetrics(self.registry)
+        self.expected: Callable[[str], Mapping[str, float]] = lambda _model: {}
         self._shown: dict[str, list[tuple[Gauge, tuple[str, str, str]]]] = {}
 
     def show(self, point: QualityPoint) -> None:
@@ -59,9 +80,11 @@ class QualityMetrics(ServedMetrics):
             gauge.remove(*labels)
         shown = self._shown[point.target] = []
         for model in point.models:
-            for name, gauge in self._figures.items():
-                value = getattr(model, name)
+            labels = (point.target, model.model, model.role)
+            expected = self.expected(model.model)
+            figures = [(gauge, getattr(model, name)) for name, gauge in self._figures.items()]
+            figures += [(gauge, expected.get(name)) for name, gauge in self._expected.items()]
+            for gauge, value in figures:
                 if value is not None:
-                    labels = (point.target, model.model, model.role)
                     gauge.labels(*labels).set(value)
                     shown.append((gauge, labels))

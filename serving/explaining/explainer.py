@@ -7,13 +7,13 @@ import numpy as np
 
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.numeric.arrays import Float64
+from flows.numeric.histograms import population_stability
 from flows.scoring.linear import LinearForm, linear_form
 from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.registry import ModelStore
 from schemas.features import INDEX, NAMES
 from schemas.models import ModelManifest
 from schemas.predictions import FeatureRow, Prediction
-from serving.explaining.drift import population_stability
 from serving.http.system_views import Contribution, ExplainResponse
 
 _KEPT = 8

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schemas.drift import DriftReport, InputDrift, ModelDrift
 from schemas.features import FEATURES
 from schemas.models import Aliases
 from schemas.predictions import Prediction, TargetScore
@@ -70,6 +71,23 @@ QUALITY = views.QualityResponse(
             ],
         )
     ],
+    DriftReport(
+        target="volatility_spike",
+        ts_ns=_TS_NS,
+        from_ns=_TS_NS - 3_600_000_000_000,
+        models=[
+            ModelDrift(
+                model=_REF,
+                state="drift",
+                causes=["33% of the inputs have moved, most of all vol_ratio_5_3600"],
+                rows=6_800,
+                moved=0.33,
+                fitted=True,
+                score=InputDrift(feature="score", psi=0.12, ks=0.08, beyond=0.0),
+                inputs=[InputDrift(feature="vol_ratio_5_3600", psi=0.41, ks=0.22, beyond=0.01)],
+            )
+        ],
+    ),
 )
 SERIES = series_views.SeriesResponse(
     symbol="BTC-USD",

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from schemas.drift import DriftReport
 from schemas.models import Aliases, ModelManifest, Provenance, TargetKind
 from schemas.predictions import Prediction
 from schemas.quality import QualityPoint
@@ -62,10 +63,14 @@ class HistoryResponse(msgspec.Struct, frozen=True):
 
 
 class QualityResponse(msgspec.Struct, frozen=True):
-    """Live quality of a target's models, oldest first."""
+    """Live quality of a target's models, oldest first, and how far they are from their training.
+
+    ``drift`` is null until features and scores were compared.
+    """
 
     target: str
     points: list[QualityPoint]
+    drift: DriftReport | None = None
 
 
 class CheckResult(msgspec.Struct, frozen=True):

@@ -74,10 +74,12 @@ async def quality(
 ) -> Response:
     """Return how well each model did on what really happened, oldest first.
 
-    Empty until the truth about the first predictions is known.
+    Empty until the truth about the first predictions is known. `drift` compares the last hour's
+    features and scores with each model's training.
     """
     name = context.known_target(target)
-    return json_response(QualityResponse(name, await context.scores.quality(name, limit)))
+    points = await context.scores.quality(name, limit)
+    return json_response(QualityResponse(name, points, await context.scores.drift(name)))
 
 
 def unknown_symbol(symbol: str) -> ApiError:

@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from schemas import topics
 from schemas.dead_letters import DeadLetterRate
+from schemas.drift import DriftReport
 from schemas.predictions import Prediction
 from schemas.quality import QualityPoint
 from serving.scores.answers import ForeignEntries, answer_of, is_wrong_type
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 _prediction = msgspec.json.Decoder(Prediction).decode
 _dead_letter_rate = msgspec.json.Decoder(DeadLetterRate).decode
+_drift_report = msgspec.json.Decoder(DriftReport).decode
 _quality_point = msgspec.json.Decoder(QualityPoint).decode
 
 
@@ -97,18 +99,20 @@ class ScoreStore:
         entries = await self._read_entries("quality", topics.quality_key(target), limit)
         return self._decoded("quality", entries, _quality_point)
 
+    async def drift(self, target: str) -> DriftReport | None:
+        """Return the newest report about the drift of a target's models; None for none."""
+        return await self._value("drift", topics.drift_key(target), _drift_report)
+
     async def dead_letter_rate(self) -> DeadLetterRate | None:
         """Return the newest rate of dead letters that was more than a few; None for none."""
+        return await self._value("dead_letter_rate", topics.DEAD_LETTER_RATE_KEY, _dead_letter_rate)
 
+    async def _value(self, place: str, key: str, decode: Callable[[bytes], T]) -> T | None:
         def read() -> Awaitable[Any]:
-            return self._foreign.of_right_type(
-                "dead_letter_rate", _awaited(self._client.get(topics.DEAD_LETTER_RATE_KEY))
-            )
+            return self._foreign.of_right_type(place, _awaited(self._client.get(key)))
 
         message = await answer_of(read)
-        if message is None:
-            return None
-        return self._foreign.decode("dead_letter_rate", _dead_letter_rate, message)
+        return None if message is None else self._foreign.decode(place, decode, message)
 
     async def _read_entries(
         self, place: str, key: str, limit: int, until: str = "+"

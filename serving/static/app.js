@@ -96,8 +96,8 @@ async function loadModels() {
 async function loadQuality() {
   if (!target.name) return 300;
   const asked = target.name;
-  const { points } = await get("quality", { target: asked, limit: QUALITY_POINTS });
-  if (asked === target.name) quality.show(points, listed);
+  const { points, drift } = await get("quality", { target: asked, limit: QUALITY_POINTS });
+  if (asked === target.name) quality.show(points, listed, drift);
   return undefined;
 }
 

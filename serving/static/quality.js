@@ -80,14 +80,14 @@ function sizeCalibration() {
 }
 
 /** Show the points of one target; `listed` are the models as /models lists them. */
-export function show(points, listed) {
+export function show(points, listed, drift = null) {
   const point = points.at(-1);
   byId("quality-empty").hidden = Boolean(point);
   byId("quality-body").hidden = !point;
   setText(byId("quality-window"), point
     ? `over ${age((point.ts_ns - point.from_ns) / 1e6)}, to ${clock(point.ts_ns).slice(11, 19)} UTC` : "");
   if (!point) return;
-  table(point);
+  table(point, drift?.models ?? []);
   const isEvent = point.kind !== "regression";
   const name = isEvent ? "pr_auc" : "rmse";
   const factor = isEvent ? 1 : 1e4;
@@ -156,14 +156,26 @@ function rollingLegend(champion, refs, isEvent, band) {
   });
 }
 
-function table(point) {
+const DRIFT_TAGS = { stable: "good", drift: "warn", misfit: "alert", unknown: "" };
+
+/** How far a model's inputs are from its training: the state, and the causes as a title. */
+function driftCell(model) {
+  if (!model) return "–";
+  const moved = Number.isFinite(model.moved) ? ` ${number(100 * model.moved, 0)} %` : "";
+  const word = model.state === "misfit" ? "does not fit" : model.state;
+  const title = model.causes.join("; ") || "Share of the inputs that have moved much since the training";
+  return element("span", { className: `tag ${DRIFT_TAGS[model.state] ?? ""}`, title, text: `${word}${moved}` });
+}
+
+function table(point, drifts) {
   const columns = point.kind === "regression" ? REGRESSION : CLASSIFICATION;
   fill(byId("quality").tHead, point.kind, () => [element("tr", {}, [
     element("th", { scope: "col", text: "Model" }),
     element("th", { scope: "col", className: "num", text: "Judged" }),
     ...columns.map(([title]) => element("th", { scope: "col", className: "num", text: title })),
+    element("th", { scope: "col", text: "Drift" }),
   ])]);
-  fill(byId("quality").tBodies[0], JSON.stringify(point.models), () => point.models.map((model) => element("tr", {}, [
+  fill(byId("quality").tBodies[0], JSON.stringify([point.models, drifts]), () => point.models.map((model) => element("tr", {}, [
     element("th", { scope: "row", title: model.model }, [
       modelName(model.model), " ",
       ...(model.role === "champion" ? [element("span", { className: "tag good", text: "champion" })] : []),
@@ -173,6 +185,7 @@ function table(point) {
       className: "num",
       text: number(Number.isFinite(model[field]) ? model[field] * factor : null, digits),
     })),
+    element("td", {}, [driftCell(drifts.find((each) => each.model === model.model))]),
   ])));
 }
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from flows.numeric.histograms import MIN_ROWS, population_stability
 from schemas.models import FeatureReference
-from serving.explaining.drift import MIN_ROWS, population_stability
 
 
 def _reference(values: np.ndarray, undefined: int = 0) -> FeatureReference:

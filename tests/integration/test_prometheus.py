@@ -1,0 +1,107 @@
+"""Prometheus and Alertmanager, Debian's own, watch a running system."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.support.polling import until
+from tests.support.processes import flow
+from tests.support.prometheus import Alertmanager, Prometheus, binary, rules
+from tests.support.watched import Watched, watched_system
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    binary("prometheus")
+    with watched_system(tmp_path_factory.mktemp("system")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def alertmanager(
+    system: Watched, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Alertmanager]:
+    with Alertmanager(tmp_path_factory.mktemp("alertmanager")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    system: Watched, alertmanager: Alertmanager, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    with Prometheus(folder, system.ports, alertmanager.port) as server:
+        until(lambda: set(server.up()) == set(system.ports), "a first scrape of each", 60)
+        until(lambda: all(server.up().values()), "every process to answer", 120)
+        yield server
+
+
+def test_every_process_is_scraped_and_shows_its_memory_and_cpu(
+    system: Watched, prometheus: Prometheus
+) -> None:
+    for name in ("process_resident_memory_bytes", "process_cpu_seconds_total"):
+        found = {sample["metric"]["job"] for sample in prometheus.query(name)}
+        assert found == set(system.ports)
+
+
+def test_every_rule_is_evaluated_without_an_error(prometheus: Prometheus) -> None:
+    names = sorted(rule.get("alert") or rule["record"] for rule in rules())
+
+    def evaluated() -> bool:
+        found = prometheus.rules()
+        assert sorted(rule["name"] for rule in found) == names
+        assert [rule["lastError"] for rule in found if rule.get("lastError")] == []
+        return all(rule["health"] == "ok" for rule in found)
+
+    until(evaluated, "each rule to be evaluated", 60)
+
+
+def test_a_ticks_way_is_measured_stage_by_stage(prometheus: Prometheus) -> None:
+    def measured() -> set[str]:
+        samples = prometheus.query("voltick_stage_seconds_count > 0")
+        return {sample["metric"]["stage"] for sample in samples}
+
+    wanted = {
+        "event_to_received",
+        "received_to_kafka",
+        "kafka_to_scored",
+        "scored_to_committed",
+        "committed_to_redis",
+    }
+    until(lambda: measured() == wanted, "every stage", 60)
+    assert prometheus.query("voltick:tick_to_commit_seconds:p95_5m")
+    ages = prometheus.query("voltick_symbol_event_age_seconds")
+    assert {sample["metric"]["symbol"] for sample in ages} == {"BTC-USD", "ETH-USD"}
+    [model] = prometheus.query('voltick_model_info{role="champion"}')
+    assert model["metric"]["target"] == "volatility_spike"
+    [broker] = prometheus.query("voltick_embedded_broker_bytes")
+    assert float(broker["value"][1]) > 1e6
+
+
+def test_drift_is_looked_at_and_told_by_the_api(system: Watched, prometheus: Prometheus) -> None:
+    def drift() -> dict | None:
+        answer = httpx.get(f"{system.api}/quality?target=volatility_spike", timeout=10).json()
+        return answer["drift"]
+
+    until(drift, "a report of drift", 90)
+    found = drift()
+    assert found is not None
+    # The built-in baseline was never trained: it has no reference.
+    assert [each["state"] for each in found["models"]] == ["unknown"]
+    until(lambda: prometheus.query('voltick_drift_state{state="unknown"} == 1'), "its metric", 30)
+
+
+def test_an_alert_fires_on_a_fault_and_resolves_after_it(
+    system: Watched, prometheus: Prometheus, alertmanager: Alertmanager
+) -> None:
+    alert = ("VoltickProcessDown", "voltick-candles")
+    assert alert not in alertmanager.firing()
+    candles = system.flows["candles"]
+    candles.kill()
+    until(lambda: alert in alertmanager.firing(), "the alert", 60)
+    with flow("flows.candles", candles.folder, candles.settings, "candles-again"):
+        until(lambda: prometheus.up()["voltick-candles"], "the process to answer", 90)
+        until(lambda: alert not in alertmanager.firing(), "the alert to resolve", 60)
