@@ -16,9 +16,10 @@ from flows.connectors.engine_errors import FailFastSink, FailFastSource
 from flows.connectors.kafka.admin import DescribedTopic, ensure_topics
 from flows.connectors.kafka.source import CommittedSource
 from flows.connectors.kafka.watchdog import Progress, watch
+from flows.connectors.parquet.places import open_storage
 from flows.connectors.parquet.planning import Plan, plan_topic
 from flows.connectors.parquet.sink import ArchiveSink
-from flows.connectors.parquet.storage import LocalStorage, Storage
+from flows.connectors.parquet.storage import Storage
 from flows.connectors.parquet.writer import Flush
 from flows.monitoring.archive_metrics import ArchiveMetrics
 from flows.runtime.exactly_once import launch
@@ -52,7 +53,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     """
     # Names the clients alone: nothing is committed.
     group = f"{settings.group}-archive"
-    storage = LocalStorage(settings.archive)
+    storage = open_storage(settings.archive)
     metrics = ArchiveMetrics()
     serve_metrics(metrics, settings, "archive")
     config = settings.kafka_config()

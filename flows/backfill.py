@@ -25,6 +25,7 @@ from flows.bars.store import BarStore, Market
 from flows.bars.summary import as_json, as_tables
 from flows.bars.venue import BarVenue
 from flows.bars.venues import VenueName, open_venue
+from flows.connectors.parquet.places import is_remote
 from flows.errors import ConfigurationError, VoltickError
 from flows.settings import load_settings
 from flows.store.selection import Selection
@@ -73,7 +74,7 @@ def run(
     """
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
-    folder = archive if archive is not None else settings.archive
+    folder = _folder(archive, settings.archive)
     store = BarStore(folder)
     names = symbols.split(",") if symbols is not None else list(settings.symbols)
     with closing(open_venue(venue, settings)) as opened:
@@ -96,6 +97,20 @@ def run(
         write_report(folder, report, Selection((markets[0].venue,), tuple(stored)))
     if any(result.error for result in results):
         raise typer.Exit(FAILED)
+
+
+def _folder(named: Path | None, archive: str) -> Path:
+    """Return the folder that bars go to.
+
+    Raises
+    ------
+    ConfigurationError
+        The archive lies in a bucket.
+    """
+    if named is None and is_remote(archive):
+        message = f"bars are kept in a folder, not at {archive}; name one with --archive"
+        raise ConfigurationError(message)
+    return Path(archive) if named is None else named
 
 
 def _markets(venue: BarVenue, names: list[str], interval: str) -> list[Market]:

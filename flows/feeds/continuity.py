@@ -189,9 +189,17 @@ class Continuity:
         return self.admit(tick, complete=complete) if new > track.trade_id else None
 
     def is_early(self, tick: Tick) -> bool:
-        """Return whether ids are missing between the symbol's newest trade and this one."""
+        """Return whether ids are missing between the symbol's newest trade and this one.
+
+        So they are before the first trade of a feed that begins: another ingest may still be
+        writing them.
+        """
         track = self._tracks.get(tick.symbol)
-        if track is None or track.trade_id is None or tick.trade_id is None:
+        if tick.trade_id is None:
+            return False
+        if track is None or track.ts_event_ns is None:
+            return self._begins
+        if track.trade_id is None:
             return False
         return tick.trade_id > track.trade_id + 1 + track.unnamed
 

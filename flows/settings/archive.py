@@ -1,20 +1,18 @@
 """Settings of the archive: where the topics are kept as Parquet files, and how they are cut."""
 
-from pathlib import Path
-
 from pydantic import BaseModel, Field
 
-from flows.settings.types import ArchiveTopics, Folder
+from flows.settings.types import ArchivePlace, ArchiveTopics
 from schemas.topics import ARCHIVED
 
 
 class ArchiveSettings(BaseModel):
     """The archive."""
 
-    archive: Folder = Field(
-        Path(".voltick/archive"),
+    archive: ArchivePlace = Field(
+        ".voltick/archive",
         alias="VOLTICK_ARCHIVE",
-        description="Folder of the archive.",
+        description="Where the archive lies: a folder, or `s3://BUCKET/PREFIX`.",
     )
     archive_topics: ArchiveTopics = Field(
         ARCHIVED,

@@ -145,6 +145,22 @@ def _folder(value: object) -> object:
         raise ValueError(message) from None
 
 
+def _archive_place(value: object) -> object:
+    """Return a folder's path, or an address in S3, as text."""
+    if not isinstance(value, str | Path):
+        return value
+    text = str(value)
+    if text.startswith("s3://"):
+        if re.fullmatch(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/[^/?#\s]+)*/?", text) is None:
+            message = "an address in S3 is s3://BUCKET or s3://BUCKET/PREFIX"
+            raise ValueError(message)
+        return text.rstrip("/")
+    if "://" in text:
+        message = "it is the path of a folder, or s3://BUCKET/PREFIX"
+        raise ValueError(message)
+    return str(_folder(text))
+
+
 def _archive_topics(names: tuple[str, ...]) -> tuple[str, ...]:
     unknown = next((name for name in names if name not in ARCHIVED), None)
     if unknown is not None:
@@ -164,6 +180,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 SomeNames = Annotated[tuple[str, ...], BeforeValidator(_some_names)]
 Symbols = Annotated[tuple[str, ...], BeforeValidator(_symbols)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
+ArchivePlace = Annotated[str, BeforeValidator(_archive_place)]
 ArchiveTopics = Annotated[SomeNames, AfterValidator(_archive_topics)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Host = Annotated[str, AfterValidator(host)]

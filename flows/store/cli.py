@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import structlog
 import typer
 from rich.console import Console
 
+from flows.connectors.parquet.merging import ROWS, merge_topic
+from flows.connectors.parquet.places import open_storage
 from flows.connectors.parquet.storage import Storage
 from flows.errors import ArchiveError, ConfigurationError
 from flows.logs import configure
@@ -21,9 +24,11 @@ from flows.store.seen import read_seen, write_seen
 from flows.store.selection import selection
 from flows.store.snapshot import open_archive, take_snapshot
 from flows.store.summary import StoreSummary, summarize
+from schemas.topics import ARCHIVED
 
 ArchiveOption = Annotated[
-    str | None, typer.Option("--archive", help="Folder; VOLTICK_ARCHIVE if unset.")
+    str | None,
+    typer.Option("--archive", help="Folder, or s3://BUCKET/PREFIX; VOLTICK_ARCHIVE if unset."),
 ]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -97,6 +102,30 @@ def report(
     sys.stderr.write(f"{made.markets} markets in {made.pdf}{beside}\n")
 
 
+@app.command(epilog="Example: python -m flows.store merge --archive ticks --rows 500000")
+def merge(
+    context: typer.Context,
+    archive: ArchiveOption = None,
+    rows: Annotated[int, typer.Option(min=1, help="A merged file has at least so many.")] = ROWS,
+    settled_days: Annotated[
+        int, typer.Option(min=0, help="A day that ended so long ago gets a smaller file, too.")
+    ] = 1,
+) -> None:
+    """Make one file of many small ones; the archive may be read and written meanwhile.
+
+    The small ones count no more at once, and are removed by the next call. Run one call at a time.
+    """
+    storage = open_storage(_folder(archive or context.obj))
+    today = datetime.now(UTC).date()
+    before = (today - timedelta(days=settled_days)).isoformat()
+    for topic in ARCHIVED:
+        done = merge_topic(storage, topic, rows=rows, settled_before=before)
+        sys.stdout.write(
+            f"{topic}: {done.files} files into {done.into}, {done.rows} rows; {done.removed} that"
+            " were merged before are removed\n"
+        )
+
+
 def look(storage: Storage) -> StoreSummary:
     """Return what an archive holds, and keep it for the next call to tell what is new.
 
@@ -123,7 +152,7 @@ def _storage(archive: str | None) -> Storage:
 def _folder(archive: str | None) -> str:
     settings = load_settings()
     configure(settings.log_format, settings.log_level)
-    return str(settings.archive) if archive is None else archive
+    return settings.archive if archive is None else archive
 
 
 def _listed(names: str | None) -> list[str] | None:

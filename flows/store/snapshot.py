@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from flows.connectors.parquet import catalog, layout
 from flows.connectors.parquet.catalog import ArchivedFile
+from flows.connectors.parquet.places import local_copy
 from flows.connectors.parquet.storage import LocalStorage, Storage
 from flows.errors import ArchiveError
 from flows.store.contract import BARS, TABLES
@@ -78,14 +79,14 @@ def folder_symbol(symbol: str) -> str:
 
 
 def open_archive(archive: str | Path) -> Storage:
-    """Return where an archive lies.
+    """Return where an archive lies; of one in a bucket, a copy that holds all it holds now.
 
     Raises
     ------
     ArchiveError
-        There is no such folder, or it is empty.
+        There is no such folder, or it is empty; the bucket cannot be read.
     """
-    root = Path(archive).expanduser().absolute()
+    root = local_copy(archive).expanduser().absolute()
     if not root.is_dir():
         cause = "is no folder" if root.exists() else "does not exist"
         message = f"the archive {root} {cause}; flows.archive and flows.backfill write one"
@@ -108,6 +109,7 @@ def take_snapshot(storage: Storage) -> Snapshot:
     unreadable: dict[str, list[StoredFile]] = {}
     positions: dict[tuple[str, int], int] = {}
     counted: set[str] = set()
+    replaced: set[str] = set()
     for table in TABLES.values():
         if table.topic is None:
             continue
@@ -118,6 +120,7 @@ def take_snapshot(storage: Storage) -> Snapshot:
         files[table.name] = _stored(storage, kept)
         unreadable[table.topic] = _stored(storage, refused)
         counted |= {file.path for file in (*kept, *refused)}
+        replaced |= {file.path for file in catalog.replaced_files(storage, table.topic)}
     unfinished: list[str] = []
     foreign: list[str] = []
     for path, size in storage.files(""):
@@ -125,9 +128,11 @@ def take_snapshot(storage: Storage) -> Snapshot:
         if bars is not None:
             symbol, venue = unquote(bars["symbol"]), unquote(bars["venue"])
             files[BARS].append(StoredFile(storage.url(path), size, bars["date"], symbol, venue))
-        elif path not in counted and _is_run(path):
+        elif path in counted or path in replaced or _is_state(path):
+            continue
+        elif _is_run(path):
             unfinished.append(path)
-        elif path not in counted and not _is_state(path):
+        else:
             foreign.append(path)
     if not positions and not files[BARS]:
         beside = f"; it holds {', '.join(foreign[:3])}" if foreign else ", it is empty"

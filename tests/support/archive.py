@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.connectors.parquet.catalog import archived_files, read_state, unreadable_files
-from flows.connectors.parquet.storage import LocalStorage
+from flows.connectors.parquet.places import open_storage
+from flows.connectors.parquet.storage import LocalStorage, Storage
 from schemas import topics
 from schemas.predictions import FeatureRow, Outcome, OutcomeScore, Prediction, TargetScore
 from schemas.ticks import Candle, Tick
@@ -55,23 +57,41 @@ class Comparison:
         return not (self.missing or self.twice or self.different or self.foreign or self.stray)
 
 
-def archived_until(folder: Path, topic: str, partitions: int) -> dict[int, int]:
+def archived_until(place: Path | str, topic: str, partitions: int) -> dict[int, int]:
     """Return by partition the offset before which all is archived; 0 where nothing is."""
-    storage = LocalStorage(folder)
+    storage = open_storage(place)
     states = {at: read_state(storage, topic, at) for at in range(partitions)}
     return {at: 0 if state is None else state.next_offset for at, state in states.items()}
 
 
-def compare(folder: Path, topic: str, messages: Iterable[Message]) -> Comparison:
+def rows_of(storage: Storage, topic: str) -> list[dict[str, Any]]:
+    """Return all rows that count of a topic, read whole, in order of partition and offset.
+
+    Those of an earlier log of the same name come with the others.
+    """
+    rows: list[dict[str, Any]] = []
+    for file in (*archived_files(storage, topic), *unreadable_files(storage, topic)):
+        rows += _rows(storage, file.path)
+    return sorted(rows, key=lambda row: (row["log_partition"], row["log_offset"], repr(row)))
+
+
+def _rows(storage: Storage, path: str) -> list[dict[str, Any]]:
+    content = storage.read(path)
+    assert content is not None, path
+    rows: list[dict[str, Any]] = pq.ParquetFile(pa.BufferReader(content)).read().to_pylist()
+    return rows
+
+
+def compare(place: Path | str, topic: str, messages: Iterable[Message]) -> Comparison:
     """Hold all rows of a topic's archive against its messages; every file is read."""
-    storage = LocalStorage(folder)
+    storage = open_storage(place)
     found = Comparison(topic)
     rows: dict[Place, Any] = {}
     counts: Counter[Place] = Counter()
     files = archived_files(storage, topic)
     foreign = unreadable_files(storage, topic)
     for file in (*files, *foreign):
-        for row in pq.ParquetFile(storage.url(file.path)).read().to_pylist():
+        for row in _rows(storage, file.path):
             assert file.run.first <= row["log_offset"] < file.run.following
             place = row["log_partition"], row["log_offset"]
             assert place[0] == file.run.partition
@@ -80,11 +100,13 @@ def compare(folder: Path, topic: str, messages: Iterable[Message]) -> Comparison
     found.files = len(files)
     found.unreadable = sum("payload" in row for row in rows.values())
     on_disk = {
-        path.relative_to(folder).as_posix()
-        for top in (f"topic={topic}", f"unreadable/topic={topic}")
-        for path in (folder / top).rglob("*")
-        if path.is_file()
+        path
+        for top in (f"topic={topic}/", f"unreadable/topic={topic}/")
+        for path, _size in storage.files(top)
     }
+    if isinstance(storage, LocalStorage):  # what a kill has left of a file has a hidden name
+        hidden = Path(storage.name).rglob(".*")
+        on_disk |= {str(path) for path in hidden if f"topic={topic}/" in path.as_posix()}
     found.stray = sorted(on_disk - {file.path for file in (*files, *foreign)})
     found.twice = [place for place, count in counts.items() if count > 1]
     for message in messages:

@@ -1,7 +1,7 @@
 """Sources of ticks, by name.
 
 ``FILE.frames.ndjson[.gz]`` a recording, ``FILE.parquet`` ticks, ``FOLDER`` any number of both, or
-an archive, of which ``ticks.raw`` is read,
+an archive, of which ``ticks.raw`` is read, ``s3://BUCKET/PREFIX`` an archive in a bucket,
 ``kafka:ticks.raw`` a topic, ``simulate`` or ``simulate:2h`` a made-up market.
 """
 
@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
@@ -79,10 +78,11 @@ def _read(name: str, settings: Settings) -> list[TickLog]:
         end_ns = time.time_ns() if settings.live_from_ns is None else settings.live_from_ns
         return [read_simulation(parse_duration(duration), settings, end_ns)]
     # Here, not above: pyarrow and pandas take a third of a second to import.
+    from flows.connectors.parquet.places import local_copy
     from training.data.parquet import read_parquet
     from training.data.tick_archive import is_archive, read_archive
 
-    path = Path(name)
+    path = local_copy(name)
     if is_archive(path):
         return read_archive(path, origin_of(settings.feed), frozenset(settings.allowed_symbols))
     if path.suffix in PARQUET:

@@ -4,8 +4,10 @@ What is no tick lies in the archive, too. All are put in the order of their log 
 the topic, so that whatever depends on a refused message, such as its gap mark, is as served.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ from training.data.ticklog import TickLog, concatenate, provenance_of
 _BATCH = 8_192
 _ENCODE = msgspec.json.Encoder().encode
 _FIELDS = Tick.__struct_fields__
+
+_Row = tuple[int, int, bytes]
+"""Offset, Kafka timestamp (milliseconds) and payload."""
 
 
 def is_archive(path: Path) -> bool:
@@ -91,41 +96,65 @@ def _read_log(
 def _messages(
     storage: LocalStorage, partition: int, files: list[ArchivedFile]
 ) -> Iterator[RawBatch]:
-    """Yield the messages of a log in its order; the files of a run are read together."""
-    runs: dict[tuple[int, int], list[ArchivedFile]] = defaultdict(list)
-    for file in files:
-        runs[file.run.first, file.run.epoch].append(file)
-    for _place, some in sorted(runs.items()):
-        rows = sorted(row for file in some for row in _rows(storage, file))
-        for at in range(0, len(rows), _BATCH):
-            offsets, times, values = map(list, zip(*rows[at : at + _BATCH], strict=True))
-            yield RawBatch(partition, values, offsets, times, offsets[-1] + 1)
+    """Yield the messages of a log in its order, whichever of its files they lie in."""
+    rows = _in_order(storage, sorted(files, key=lambda file: file.run.first))
+    while some := list(islice(rows, _BATCH)):
+        offsets, times, values = map(list, zip(*some, strict=True))
+        yield RawBatch(partition, values, offsets, times, offsets[-1] + 1)
 
 
-def _rows(storage: LocalStorage, file: ArchivedFile) -> Iterator[tuple[int, int, bytes]]:
+def _in_order(storage: LocalStorage, files: list[ArchivedFile]) -> Iterator[_Row]:
+    """Yield the rows of files by offset; a file is opened when its first offset is near.
+
+    Parameters
+    ----------
+    files
+        In the order of their first offsets.
+    """
+    waiting = deque(files)
+    open_: list[tuple[_Row, Iterator[_Row]]] = []  # a heap; no two rows share an offset
+    while open_ or waiting:
+        while waiting and (not open_ or waiting[0].run.first <= open_[0][0][0]):
+            _push(open_, _rows(storage, waiting.popleft()))
+        if open_:
+            row, rest = heappop(open_)
+            yield row
+            _push(open_, rest)
+
+
+def _push(open_: list[tuple[_Row, Iterator[_Row]]], rows: Iterator[_Row]) -> None:
+    row = next(rows, None)
+    if row is not None:
+        heappush(open_, (row, rows))
+
+
+def _rows(storage: LocalStorage, file: ArchivedFile) -> Iterator[_Row]:
     """Yield offset, Kafka timestamp and payload of a file's messages."""
     try:
-        table = pq.ParquetFile(storage.url(file.path)).read()
-        place = zip(
-            table.column("log_offset").to_pylist(),
-            table.column("log_ts_ms").to_pylist(),
-            strict=True,
-        )
-        payloads = (
-            table.column("payload").to_pylist()
-            if "payload" in table.column_names
-            else map(_ENCODE, _ticks(table))
-        )
+        with pq.ParquetFile(storage.url(file.path)) as parquet:
+            for batch in parquet.iter_batches(_BATCH):
+                yield from _batch_rows(batch)
     except (OSError, KeyError, pa.ArrowException) as error:
         msg = f"cannot read {storage.url(file.path)} of the archive: {error}"
         raise TrainingError(msg) from None
-    for (offset, ts_ms), payload in zip(place, payloads, strict=True):
-        yield offset, ts_ms, payload
 
 
-def _ticks(table: pa.Table) -> Iterator[Tick]:
+def _batch_rows(batch: pa.RecordBatch) -> Iterator[_Row]:
+    names = batch.schema.names
+    payloads = (
+        batch.column("payload").to_pylist() if "payload" in names else map(_ENCODE, _ticks(batch))
+    )
+    return zip(
+        batch.column("log_offset").to_pylist(),
+        batch.column("log_ts_ms").to_pylist(),
+        payloads,
+        strict=True,
+    )
+
+
+def _ticks(batch: pa.RecordBatch) -> Iterator[Tick]:
     # Fields that a file lacks were added to the schema later, with a default.
-    names = [name for name in _FIELDS if name in table.column_names]
-    columns: list[list[Any]] = [table.column(name).to_pylist() for name in names]
+    names = [name for name in _FIELDS if name in batch.schema.names]
+    columns: list[list[Any]] = [batch.column(name).to_pylist() for name in names]
     for values in zip(*columns, strict=True):
         yield Tick(**dict(zip(names, values, strict=True)))

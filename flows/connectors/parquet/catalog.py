@@ -1,11 +1,14 @@
 """Which files of the archive count, for whatever reads it.
 
 A writer may be at work meanwhile: states are read before files are listed, so that of every run
-that counts all files are found.
+that counts all files are found. A file that was merged into another counts no more from the moment
+that the other is there.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import msgspec
@@ -103,7 +106,7 @@ def archived_files(storage: Storage, topic: str) -> list[ArchivedFile]:
     ArchiveError
         The archive cannot be read, or its state is damaged.
     """
-    return list(_files(storage, topic, f"{layout.topic_folder(topic)}/"))
+    return _look(storage, topic, f"{layout.topic_folder(topic)}/")[0]
 
 
 def unreadable_files(storage: Storage, topic: str) -> list[ArchivedFile]:
@@ -114,7 +117,76 @@ def unreadable_files(storage: Storage, topic: str) -> list[ArchivedFile]:
     ArchiveError
         See :func:`archived_files`.
     """
-    return list(_files(storage, topic, f"{layout.unreadable_folder(topic)}/"))
+    return _look(storage, topic, f"{layout.unreadable_folder(topic)}/")[0]
+
+
+def replaced_files(storage: Storage, topic: str) -> list[ArchivedFile]:
+    """Return the files of a topic that were merged into others, which count in their place.
+
+    Raises
+    ------
+    ArchiveError
+        See :func:`archived_files`.
+    """
+    tops = layout.topic_folder(topic), layout.unreadable_folder(topic)
+    return [file for top in tops for file in _look(storage, topic, f"{top}/")[1]]
+
+
+def _look(
+    storage: Storage, topic: str, prefix: str
+) -> tuple[list[ArchivedFile], list[ArchivedFile]]:
+    """Return the files that count, and those that were replaced by merged ones."""
+    found = list(_files(storage, topic, prefix))
+    replaced = {path for group in _by_folder(found) for path in _replaced(storage, group)}
+    return (
+        [file for file in found if file.path not in replaced],
+        [file for file in found if file.path in replaced],
+    )
+
+
+def _by_folder(files: list[ArchivedFile]) -> list[list[ArchivedFile]]:
+    """Return the files of each folder, partition and log."""
+    groups: dict[tuple[str, int, str], list[ArchivedFile]] = defaultdict(list)
+    for file in files:
+        groups[file.path.rpartition("/")[0], file.run.partition, file.log_id].append(file)
+    return list(groups.values())
+
+
+def _replaced(storage: Storage, files: list[ArchivedFile]) -> set[str]:
+    """Return the paths of the files of one folder, partition and log that a merged one holds.
+
+    Raises
+    ------
+    ArchiveError
+        Two files that would both count have messages in common.
+    """
+    merged = [file for file in files if file.run.merged]
+    if not merged:
+        return set()
+    gone = {file.path for file in files if any(_holds(each.run, file.run) for each in merged)}
+    left = [file for file in files if file.path not in gone]
+    left.sort(key=lambda file: file.run.first)
+    for one, other in pairwise(left):
+        if other.run.first < one.run.following:
+            message = (
+                f"{storage.url(one.path)} and {storage.url(other.path)} hold the same messages:"
+                " merges with different --rows ran at a time; delete the newer of the two"
+            )
+            raise ArchiveError(message)
+    return gone
+
+
+def _holds(merged: RunName, run: RunName) -> bool:
+    """Return whether a merged file has the messages of another one."""
+    since = run.epoch if run.since is None else run.since
+    return (
+        merged != run
+        and merged.since is not None
+        and merged.since <= since
+        and run.epoch <= merged.epoch
+        and merged.first <= run.first
+        and run.following <= merged.following
+    )
 
 
 def _files(storage: Storage, topic: str, prefix: str) -> Iterator[ArchivedFile]:

@@ -9,7 +9,8 @@
 All paths are below the archive's folder, with ``/`` between their parts. A file is named by its
 partition, the epoch of its writer (each start is one), and the first and the next offset of the run
 of messages that it was cut from; the files of a run lie in the folders of its dates and symbols.
-Which files count is told by :mod:`.state`.
+One that several were merged into also names the first epoch of these and the number of its rows
+(``...merged-000003-100000.parquet``). Which files count is told by :mod:`.catalog`.
 """
 
 import hashlib
@@ -22,8 +23,8 @@ import numpy as np
 SUFFIX = ".parquet"
 
 _RUN = re.compile(
-    r"(?P<partition>\d+)-(?P<epoch>\d+)-(?P<first>\d+)-(?P<following>\d+)(?P<merged>\.merged)?"
-    r"\.parquet"
+    r"(?P<partition>\d+)-(?P<epoch>\d+)-(?P<first>\d+)-(?P<following>\d+)"
+    r"(?:\.merged-(?P<since>\d+)-(?P<rows>\d+))?\.parquet"
 )
 _LONGEST_NAME = 200
 _KEPT_OF_NAME = 150
@@ -43,20 +44,26 @@ class RunName:
         Of the writer; the last one's where files were merged.
     first, following
         The file was cut from the messages with offsets in [first, following).
-    merged
-        Whether several files were merged into this one.
+    since, rows
+        Of merged files: the epoch of the first, and the rows of all; None for a file of one run.
     """
 
     partition: int
     epoch: int
     first: int
     following: int
-    merged: bool = False
+    since: int | None = None
+    rows: int | None = None
+
+    @property
+    def merged(self) -> bool:
+        """Whether several files were merged into this one."""
+        return self.since is not None
 
     def __str__(self) -> str:
         """Return the file's name; names of one partition sort by epoch, then by offset."""
         offsets = f"{self.first:020d}-{self.following:020d}"
-        kind = ".merged" if self.merged else ""
+        kind = "" if self.since is None else f".merged-{self.since:06d}-{self.rows or 0}"
         return f"{self.partition:05d}-{self.epoch:06d}-{offsets}{kind}{SUFFIX}"
 
 
@@ -67,7 +74,9 @@ def parse_run(name: str) -> RunName | None:
         return None
     partition, epoch = int(found["partition"]), int(found["epoch"])
     first, following = int(found["first"]), int(found["following"])
-    return RunName(partition, epoch, first, following, found["merged"] is not None)
+    if found["since"] is None:
+        return RunName(partition, epoch, first, following)
+    return RunName(partition, epoch, first, following, int(found["since"]), int(found["rows"]))
 
 
 def topic_folder(topic: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from flows.connectors.parquet.layout import RunName
 
 MOST_SPANS = 1_000
-"""Epochs that a state tells apart; of older ones every file before the oldest span counts."""
+"""Epochs that a state tells apart; of older ones every file counts: others are long removed."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -43,11 +43,14 @@ class State(msgspec.Struct, frozen=True):
         Kafka's id of the topic, or one that was made up where the broker gives none.
     spans
         Oldest first; the last is the present epoch's.
+    forgotten_before
+        Of an earlier epoch than this the span is forgotten, and each of its files counts.
     """
 
     next_offset: int
     log_id: str
     spans: tuple[Span, ...] = ()
+    forgotten_before: int = 0
 
     @property
     def epoch(self) -> int:
@@ -61,9 +64,8 @@ class State(msgspec.Struct, frozen=True):
                 within = span.first <= run.first and run.following <= span.end
                 # Of merged files the name gives the last epoch alone.
                 return span if within or (run.merged and run.following <= span.end) else None
-        oldest = self.spans[0] if self.spans else None
-        if oldest is not None and run.epoch < oldest.epoch:
-            return Span(run.epoch, oldest.log_id, run.first, run.following)
+        if run.epoch < self.forgotten_before:
+            return Span(run.epoch, self.spans[0].log_id, run.first, run.following)
         return None
 
 
@@ -83,12 +85,17 @@ def next_epoch(known: State | None, start: int, log_id: str) -> State:
     """
     earlier: Sequence[Span] = () if known is None else known.spans
     epoch = 1 if known is None else known.epoch + 1
-    kept = [span for span in earlier if span.first < span.end][-MOST_SPANS + 1 :]
-    return State(start, log_id, (*kept, Span(epoch, log_id, start, start)))
+    forgotten_before = 0 if known is None else known.forgotten_before
+    filled = [span for span in earlier if span.first < span.end]
+    kept = filled[-MOST_SPANS + 1 :]
+    if len(kept) < len(filled):
+        forgotten_before = kept[0].epoch
+    return State(start, log_id, (*kept, Span(epoch, log_id, start, start)), forgotten_before)
 
 
 def advanced(state: State, following: int) -> State:
     """Return the state once all offsets before ``following`` are in the archive."""
     last = state.spans[-1]
     grown = Span(last.epoch, last.log_id, last.first, following)
-    return State(following, state.log_id, (*state.spans[:-1], grown))
+    spans = (*state.spans[:-1], grown)
+    return State(following, state.log_id, spans, state.forgotten_before)

@@ -52,6 +52,7 @@ class TradesEvent(msgspec.Struct, gc=False, frozen=True):
     """A ``snapshot`` or an ``update``, newest trade first."""
 
     trades: list[Trade]
+    type: str = ""
 
 
 class BookEvent(msgspec.Struct, gc=False, frozen=True):
@@ -145,3 +146,4 @@ class RawTrades(msgspec.Struct, gc=False, frozen=True):
     """A trades event whose entries are still undecoded."""
 
     trades: list[msgspec.Raw]
+    type: str = ""

@@ -9,7 +9,8 @@ Which channel gives ticks
     also after a reconnect, because a client subscribes to the same channels again.
 The snapshot of ``market_trades``
     holds real trades from just before the subscription: they are ticks too, oldest first. After
-    a reconnect they repeat what is known, by their ids.
+    a reconnect they repeat what is known, by their ids. Of a live feed's snapshot the last
+    :data:`flows.feeds.catch_up.CATCH_UP_S` seconds count: a quiet market's goes back for hours.
 Side
     ``market_trades.side`` is the maker's (in a recording with quotes, 77 of 79 trades agree), so
     the taker's is the opposite one.
@@ -27,6 +28,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from flows.feeds.base import Frame, ParsedFrame, bad_price, broken, dead_frame
+from flows.feeds.catch_up import recent
 from flows.feeds.coinbase_advanced.book import Book
 from flows.feeds.coinbase_advanced.messages import (
     KNOWN_CHANNELS,
@@ -54,6 +56,8 @@ from schemas.ticks import Side, Tick
 
 VENUE = Venue.COINBASE_ADVANCED.value
 TRADES_CHANNEL = "market_trades"
+
+_SNAPSHOT = "snapshot"
 
 _TAKER_OF_MAKER: dict[str, Side] = {"BUY": -1, "SELL": 1}
 
@@ -117,7 +121,8 @@ class AdvancedParser:
             return self._tickers(frame, message.timestamp, message.sequence_num, entries, [])
         if type(message) is TradesMessage:
             trades = [trade for event in message.events for trade in event.trades]
-            return self._market_trades(frame, message.sequence_num, trades, [])
+            is_old = any(event.type == _SNAPSHOT for event in message.events)
+            return self._market_trades(frame, message.sequence_num, trades, [], is_old=is_old)
         if type(message) is BookMessage:
             self._follow_book(message)
         elif type(message) is HeartbeatsMessage:
@@ -170,7 +175,13 @@ class AdvancedParser:
         return ParsedFrame(ticks, dead) if ticks or dead else self._control
 
     def _market_trades(
-        self, frame: Frame, sequence: int, trades: Sequence[Trade], dead: list[DeadLetter]
+        self,
+        frame: Frame,
+        sequence: int,
+        trades: Sequence[Trade],
+        dead: list[DeadLetter],
+        *,
+        is_old: bool,
     ) -> ParsedFrame:
         self._trades = True
         ticks = []
@@ -202,6 +213,8 @@ class AdvancedParser:
                 sequence=sequence or None,
             )
             ticks.append(tick)
+        if is_old and self._marked:
+            ticks = recent(ticks)
         return ParsedFrame(ticks, dead, complete=True)
 
     def _follow(self, sequence: int) -> tuple[bool, bool]:
@@ -236,7 +249,7 @@ class AdvancedParser:
 
     def _follow_book(self, message: BookMessage) -> None:
         for event in message.events:
-            if event.type == "snapshot":
+            if event.type == _SNAPSHOT:
                 self._books[event.product_id] = Book()
             book = self._books.get(event.product_id)
             if book is None:
@@ -287,20 +300,22 @@ class AdvancedParser:
 
     def _rescue_trades(self, frame: Frame, message: AnyMessage, detail: str) -> ParsedFrame:
         trades, dead = [], []
+        is_old = False
         for event in message.events:
             try:
-                parts = self._decode_raw_trades(event).trades
+                read = self._decode_raw_trades(event)
             except UNREADABLE as error:
                 dead.append(broken(VENUE, event, str(error)))
                 continue
-            for part in parts:
+            is_old = is_old or read.type == _SNAPSHOT
+            for part in read.trades:
                 try:
                     trades.append(self._trade(part))
                 except UNREADABLE as error:
                     dead.append(broken(VENUE, part, str(error)))
         if not trades and not dead:
             return dead_frame(VENUE, frame, detail)
-        return self._market_trades(frame, message.sequence_num, trades, dead)
+        return self._market_trades(frame, message.sequence_num, trades, dead, is_old=is_old)
 
     def _ticker_entry(self, part: msgspec.Raw) -> TickerEntry:
         try:

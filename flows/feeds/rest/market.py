@@ -7,15 +7,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from flows.feeds.catch_up import CATCH_UP_S
 from flows.feeds.rest.dialect import Dialect, Request, StoredTrade, Unreadable
 from flows.numeric.time import NS_PER_S
-
-CATCH_UP_S = 50.0
-"""How far back trades are asked for after an outage, and taken at the start.
-
-The flow restarts a symbol whose time goes back by more than a minute, and another ingest may have
-gone on with it.
-"""
 
 MAX_PAGES = 20
 """Pages that are asked for to reach the newest known trade."""

@@ -204,7 +204,9 @@ class VenueServer:
             process_request=self._admit,
             create_connection=_Socket,
             ping_interval=None,
-            close_timeout=0.2,
+            # A client on a busy machine still reads what was sent before the goodbye: closing
+            # the socket under it would take that away.
+            close_timeout=10.0,
         )
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()

@@ -47,6 +47,25 @@ def parse(parser: AdvancedParser, *messages: object) -> list[ParsedFrame]:
     return [parser.parse(frame(each)) for each in messages]
 
 
+@pytest.mark.parametrize("is_broken", [False, True], ids=["whole", "a broken part"])
+@pytest.mark.parametrize(
+    ("kind", "is_live", "ids"),
+    [("snapshot", True, [2, 3]), ("snapshot", False, [1, 2, 3]), ("update", True, [1, 2, 3])],
+)
+def test_of_a_live_snapshot_the_last_seconds_count(
+    kind: str, is_live: bool, ids: list[int], is_broken: bool
+) -> None:
+    made = trades(3, 2, 1)
+    event = made["events"][0]
+    event["type"] = kind
+    event["trades"][2]["time"] = "2023-11-14T22:12:30.4Z"
+    event["trades"][1]["time"] = "2023-11-14T22:12:30.5Z"
+    if is_broken:
+        event["trades"].append({"product_id": "BTC-USD", "price": None, "time": TIME})
+    found = ticks(AdvancedParser(marked=is_live), made)
+    assert [tick.trade_id for tick in found] == ids
+
+
 def test_ticker_gives_ticks_without_size_side_and_id() -> None:
     [tick] = ticks(AdvancedParser(), ticker())
     assert (tick.size, tick.side, tick.trade_id, tick.bid_size) == (None, 0, None, None)

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.support.venues.dialects.base import Dialect, Entry, Message
-from tests.support.venues.market import Quote, Trade, iso
+from tests.support.venues.market import NS_PER_S, Quote, Trade, iso
 
 _MAKER = {1: "SELL", -1: "BUY"}
 _BATCH = 4
+_OLD_NS = 50 * NS_PER_S
+"""Trades of a snapshot from longer before its newest are of no use to anybody."""
 
 
 @dataclass
@@ -144,7 +146,9 @@ class AdvancedDialect(Dialect):
     def _trades(self, kind: str, trades: list[Trade]) -> Entry:
         shown = [_shown(trade) for trade in reversed(trades)]
         entry = self._message("market_trades", {"type": kind, "trades": shown})
-        return replace(entry, trades=tuple(trades))
+        oldest_ns = max(trade.time_ns for trade in trades) - _OLD_NS
+        taken = (each for each in trades if kind == "update" or each.time_ns >= oldest_ns)
+        return replace(entry, trades=tuple(taken))
 
     def _ticker(self, kind: str, quote: Quote) -> Entry:
         ticker = {

@@ -152,6 +152,42 @@ def test_a_writer_cut_off_at_any_step_loses_and_doubles_nothing(tmp_path, monkey
     assert cut == (step < STEPS)
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_the_first_run_of_an_archive_that_is_cut_off_does_not_count_beside_the_next(
+    tmp_path, epochs
+):
+    class Cut(LocalStorage):
+        """A storage whose process ends before a state is replaced."""
+
+        def swap(self, path: str, content: bytes, version: str | None) -> str:
+            if b'"end":0' not in content:
+                raise CutOffError
+            return super().swap(path, content, version)
+
+    for _ in range(epochs):
+        first = ArchiveWriter(Cut(tmp_path), TOPIC, 2, Beginning(0, "log"))
+        first.take_over()
+        first.write(batch(0, 5))
+        with pytest.raises(CutOffError):
+            first.commit()
+        first.close()
+    second = open_writer(tmp_path)
+    second.write(batch(0, 9))
+    second.commit()
+    second.close()
+    assert archived(tmp_path) == [(number, tick(number)) for number in range(9)]
+
+
+def test_what_epochs_wrote_that_are_forgotten_still_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.connectors.parquet.state.MOST_SPANS", 3)
+    for first in range(0, 12, 2):
+        one = open_writer(tmp_path)
+        one.write(batch(first, first + 2))
+        one.commit()
+        one.close()
+    assert archived(tmp_path) == [(number, tick(number)) for number in range(12)]
+
+
 def test_an_owner_that_was_replaced_is_fenced_and_leaves_nothing(tmp_path):
     class NoLock(LocalStorage):
         """A storage that cannot lock, as in a bucket."""
