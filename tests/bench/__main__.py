@@ -190,5 +190,50 @@ def api(
     _finish(run(seconds, rounds, beside))
 
 
+@app.command(epilog="Example: python -m tests.bench peers --quick --peer voltick --peer plain")
+def peers(
+    peer: Annotated[list[str] | None, typer.Option(help="Repeatable. Default: all.")] = None,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    seconds: Annotated[float, typer.Option(min=2, help="Of each measurement, at most.")] = 15.0,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="check, throughput, latency or recovery; repeatable. Default: all."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One short round.")] = False,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Keeps the turns taken, and is gone on from.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Begin no turn later: go on by the same ledger.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of the peers' environments, made when needed.")
+    ] = None,
+    tuning: Annotated[
+        str, typer.Option(help="Settings to try with one peer: name=value, by commas.")
+    ] = "",
+    write: Annotated[
+        bool, typer.Option("--write", help="Put table and plot into tests/README.md.")
+    ] = False,
+) -> None:
+    """Other stream processors on the same work: rate, latency, memory, and what kills do to it."""
+    from tests.bench.peers.command import compare
+
+    _finish(
+        compare(
+            peers=peer,
+            rounds=rounds,
+            seconds=seconds,
+            measures=measure,
+            quick=quick,
+            ledger=ledger,
+            minutes=minutes,
+            cache=cache,
+            tuning=tuning,
+            write=write,
+        )
+    )
+
+
 if __name__ == "__main__":
     app()

@@ -120,9 +120,14 @@ def with_tables(document: Path) -> str:
     text = document.read_text("utf-8")
     for name, table in TABLES.items():
         if table.document == document:
-            before, _inside, after = _cut(document, text, name)
-            text = f"{before}\n{table.make()}\n{after}"
+            text = with_section(document, text, name, table.make())
     return text
+
+
+def with_section(document: Path, text: str, name: str, content: str) -> str:
+    """Return a document's text with what stands between these markers replaced."""
+    before, _inside, after = _cut(document, text, name)
+    return f"{before}\n{content}\n{after}"
 
 
 def _cut(document: Path, text: str, name: str) -> tuple[str, str, str]:

@@ -39,16 +39,27 @@ def java() -> str:
 
 @cache
 def kafka_classpath() -> str:
-    """Return the class path of the broker, fetching the jars at first use.
-
-    The folder is named by the hash of the pom and put in place by one rename, so that processes
-    which fetch at the same time, or are killed, leave a whole one or none.
-    """
+    """Return the class path of the broker, fetching the jars at first use."""
     java()
-    folder = cache_folder() / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    return f"{jars_folder(POM, 'kafka')}/*"
+
+
+def jars_folder(pom: Path, name: str, limit_s: float | None = None) -> Path:
+    """Return the folder of the jars that a pom names, fetching them at first use.
+
+    It is named by the hash of the pom and put in place by one rename, so that processes which fetch
+    at the same time, or are killed, leave a whole one or none.
+
+    Raises
+    ------
+    JarsUnavailableError
+        Maven is missing, could not fetch or took too long (``FETCH_LIMIT_S`` if not said).
+    """
+    digest = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
+    folder = cache_folder() / f"{name}-{digest}"
     if not folder.is_dir():
-        _fetch(folder)
-    return f"{folder}/*"
+        _fetch(pom, folder, FETCH_LIMIT_S if limit_s is None else limit_s)
+    return folder
 
 
 def classpath_of_run(folder: Path) -> str:
@@ -71,13 +82,13 @@ def classpath_of_run(folder: Path) -> str:
             raise
 
 
-def _fetch(folder: Path) -> None:
+def _fetch(pom: Path, folder: Path, limit_s: float) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        message = "Apache Kafka's jars are not cached and Maven is missing (no `mvn` on the path)"
+        message = f"{pom.name}: jars are not cached and Maven is missing (no `mvn` on the path)"
         raise JarsUnavailableError(message)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="kafka-", dir=folder.parent))
+    scratch = Path(tempfile.mkdtemp(prefix="jars-", dir=folder.parent))
     try:
         target = scratch / "jars"
         said = scratch / "maven.log"
@@ -88,7 +99,7 @@ def _fetch(folder: Path) -> None:
                     "-B",
                     "-q",
                     "-f",
-                    str(POM),
+                    str(pom),
                     "dependency:copy-dependencies",
                     f"-DoutputDirectory={target}",
                 ],
@@ -99,9 +110,9 @@ def _fetch(folder: Path) -> None:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
-        if _wait(process) != 0:
+        if _wait(process, limit_s) != 0:
             last = said.read_text("utf-8", errors="replace").strip().splitlines()[:3]
-            message = f"Maven could not fetch Apache Kafka's jars: {' '.join(last)[:300]}"
+            message = f"Maven could not fetch the jars of {pom.name}: {' '.join(last)[:300]}"
             raise JarsUnavailableError(message)
         try:
             target.rename(folder)
@@ -112,12 +123,12 @@ def _fetch(folder: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
+def _wait(process: subprocess.Popen[bytes], limit_s: float) -> int:
     """Return Maven's exit code, or end it with whatever it started."""
     try:
-        return process.wait(FETCH_LIMIT_S)
+        return process.wait(limit_s)
     except subprocess.TimeoutExpired as slow:
-        message = f"Maven did not fetch Apache Kafka's jars within {FETCH_LIMIT_S:g} s"
+        message = f"Maven did not fetch the jars within {limit_s:g} s"
         raise JarsUnavailableError(message) from slow
     finally:
         if process.poll() is None:

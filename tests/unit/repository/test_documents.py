@@ -18,6 +18,11 @@ PRIVATE = {
     "tests.bench.passthrough",  # a contestant of the throughput benchmark
     "tests.support.api",
     "tests.support.docs",
+    # contestants of the comparison with other stream processors
+    *(
+        f"tests.bench.peers.engines.{path.stem}"
+        for path in (docs.ROOT / "tests/bench/peers/engines").glob("*.py")
+    ),
 }
 
 
