@@ -174,6 +174,7 @@ def _latest(
         endpoints.log_id,
         settings.symbol_ttl_s,
         on_written,
+        settings.max_symbols,
     )
     atexit.register(latest.close)
     restore_latest(settings.kafka_config(), latest, endpoints.anew)

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 
 import msgspec
 import numpy as np
@@ -32,13 +32,29 @@ class ScoredBy:
 
 ModelSet = tuple[ScoredBy, ...]
 
+MAX_SCORES = 256
+"""Scores in one prediction: its row is as wide as the widest of its batch."""
 
-@dataclass(slots=True)
+_FEW_SETS = 1_000
+_MOSTLY_TAKEN = 4
+
+
 class ModelSetTable:
-    """Small integers for the sets of models that predictions name; one per partition."""
+    """Small integers for the sets of models that predictions name; one per partition.
 
-    known: list[ModelSet] = field(default_factory=list)
-    _numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+    A flow knows a few; messages of a foreign writer may name others for ever.
+    """
+
+    def __init__(self) -> None:
+        self.known: list[ModelSet] = []
+        self._numbers: dict[tuple[str, ...], int] = {}
+        self._free: list[int] = []
+        self._many = _FEW_SETS
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it is time to :meth:`keep` only what is needed."""
+        return len(self._numbers) > self._many
 
     def intern(self, prediction: Prediction) -> int:
         """Return the number of the set of models that made this prediction."""
@@ -49,14 +65,26 @@ class ModelSetTable:
         key = tuple(named)
         number = self._numbers.get(key)
         if number is None:
-            number = self._numbers[key] = len(self.known)
-            self.known.append(
-                tuple(
-                    ScoredBy(target, own.model, own.version, own.variant, tuple(own.shadow))
-                    for target, own in prediction.scores.items()
-                )
+            models = tuple(
+                ScoredBy(target, own.model, own.version, own.variant, tuple(own.shadow))
+                for target, own in prediction.scores.items()
             )
+            if self._free:
+                number = self._free.pop()
+                self.known[number] = models
+            else:
+                number = len(self.known)
+                self.known.append(models)
+            self._numbers[key] = number
         return number
+
+    def keep(self, numbers: set[int]) -> None:
+        """Let all other numbers stand for other sets from now on."""
+        self._numbers = {key: at for key, at in self._numbers.items() if at in numbers}
+        self._free = sorted(set(range(len(self.known))) - numbers, reverse=True)
+        for number in self._free:
+            self.known[number] = ()
+        self._many = max(_FEW_SETS, 2 * len(self._numbers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +123,11 @@ class PredictionBatch:
 
     def __len__(self) -> int:
         return len(self.offset)
+
+    def rows(self, chosen: Int64) -> "PredictionBatch":
+        """Return some rows as a batch of their own."""
+        columns = {each.name: getattr(self, each.name)[chosen] for each in fields(self)}
+        return PredictionBatch(**columns)
 
 
 class EffectiveTimes:
@@ -182,6 +215,9 @@ def _problem(prediction: Prediction) -> str | None:
         return f"ts_event_ns is {prediction.ts_event_ns}, not between 1970 and 2261"
     if not prediction.mid > 0:
         return f"mid is {prediction.mid!r}, not a positive number"
+    scores = sum(1 + len(own.shadow) for own in prediction.scores.values())
+    if scores > MAX_SCORES:
+        return f"it has {scores} scores, more than {MAX_SCORES}"
     return None
 
 
@@ -201,31 +237,71 @@ def _scores(found: Sequence[Prediction]) -> Float64:
 
 @dataclass(slots=True)
 class _Chunk:
+    """What is left of a batch.
+
+    Attributes
+    ----------
+    span
+        Predictions it had at first.
+    number
+        int64, shape (n,): which of those each row is; None for all of them.
+    is_open
+        bool, shape (n,): which rows are still pending.
+    """
+
     batch: PredictionBatch
+    span: int
     left: int
+    is_open: Bool
+    number: Int64 | None = None
+
+    def take(self, numbers: Int64) -> Int64:
+        """Remove predictions by their rising number; return their rows."""
+        rows = numbers if self.number is None else np.searchsorted(self.number, numbers)
+        self.is_open[rows] = False
+        self.left -= len(rows)
+        return np.asarray(rows, np.int64)
+
+    def shrink(self) -> None:
+        """Let go of rows that were taken, once they are most of them."""
+        if self.left == 0 or self.left * _MOSTLY_TAKEN > len(self.batch):
+            return
+        rows = np.flatnonzero(self.is_open)
+        self.number = rows if self.number is None else self.number[rows]
+        self.batch, self.is_open = self.batch.rows(rows), np.ones(len(rows), np.bool_)
 
 
 class PendingPredictions:
     """The predictions of one partition whose truth is not known yet, by running number.
 
-    The number of a prediction is how many came before it in this run.
+    The number of a prediction is how many came before it in this run. A symbol that falls silent
+    keeps its own predictions for a day, and little of the batch that they came in.
     """
 
     def __init__(self) -> None:
-        # By the number of its first prediction. A symbol that falls silent keeps its own chunk for
-        # a day, and none of the later ones.
-        self._chunks: dict[int, _Chunk] = {}
+        self._chunks: dict[int, _Chunk] = {}  # by the number of its first prediction
         self._firsts: list[int] = []
         self._next = 0
 
     def __len__(self) -> int:
         return sum(chunk.left for chunk in self._chunks.values())
 
+    @property
+    def kept_rows(self) -> int:
+        """Rows in memory, pending or not."""
+        return sum(len(chunk.batch) for chunk in self._chunks.values())
+
+    def model_sets(self) -> set[int]:
+        """Return the numbers of all sets of models whose predictions are kept."""
+        found = [chunk.batch.model_set for chunk in self._chunks.values()]
+        return set(np.unique(np.concatenate(found)).tolist()) if found else set()
+
     def add(self, batch: PredictionBatch) -> int:
         """Keep a batch; return the number of its first prediction."""
         first = self._next
         if len(batch):
-            self._chunks[first] = _Chunk(batch, len(batch))
+            is_open = np.ones(len(batch), np.bool_)
+            self._chunks[first] = _Chunk(batch, len(batch), len(batch), is_open)
             self._firsts.append(first)
             self._next += len(batch)
         return first
@@ -250,9 +326,10 @@ class PendingPredictions:
             place = bisect_right(self._firsts, int(ordered[at])) - 1
             first = self._firsts[place]
             chunk = self._chunks[first]
-            end = int(np.searchsorted(ordered, first + len(chunk.batch)))
-            taken.append((chunk.batch, ordered[at:end] - first, order[at:end]))
-            chunk.left -= end - at
+            end = int(np.searchsorted(ordered, first + chunk.span))
+            rows = chunk.take(ordered[at:end] - first)
+            taken.append((chunk.batch, rows, order[at:end]))
+            chunk.shrink()
             if chunk.left == 0:
                 del self._chunks[first], self._firsts[place]
             at = end

@@ -109,8 +109,8 @@ class DataflowSettings(BaseModel):
         ge=1,
         le=1_000_000,
         description="Symbols in memory, per partition. Beyond it nothing is refused: the one that"
-        " was silent for longest is forgotten, and its next tick begins anew. The same for all"
-        " processes, training and audit too.",
+        " was silent for longest is forgotten, leaves Redis, and its next tick begins anew. The"
+        " same for all processes, training and audit too.",
     )
     replay_speed: ReplaySpeed = Field(
         "1",

@@ -114,6 +114,12 @@ class _Partition:
             for counted in horizon.counted.values():
                 counted.forget(table.left_out())
 
+    def trim_models(self) -> None:
+        """Let the numbers of sets of models that no pending prediction names stand for others."""
+        if self.models.crowded:
+            sets = [horizon.pending.model_sets() for horizon in self.horizons]
+            self.models.keep(set().union(*sets))
+
     def meet(self, specs: Iterable[TargetSpec], offset: int) -> None:
         """Add horizons for targets of a span that no horizon has yet."""
         for spec in specs:
@@ -198,6 +204,7 @@ class OutcomeJoin:
 
     def _join(self, raw: RawBatch, state: _Partition) -> list[Records]:
         state.trim()
+        state.trim_models()
         batch, broken = decode_predictions(raw.values, raw.offsets, state.symbols, state.models)
         self._count(raw, len(batch), broken)
         batch = replace(

@@ -179,6 +179,7 @@ def measure(
         Condition on its rows, and the condition's parameters.
     """
     # Rows are counted by slot first: what has to be sorted is one row a minute, not every tick.
+    # A topic may hold any time, so what lies between two may need more than 64 bits.
     interval = "interval_s" if table.has_intervals else "CAST(NULL AS INTEGER)"
     gaps = "count(*) FILTER (gap)" if table.has_gaps else "CAST(NULL AS BIGINT)"
     width = f"greatest(coalesce({interval}, 0), {LEAST_SLOT_S})::BIGINT * {NS_PER_S}"
@@ -191,9 +192,9 @@ def measure(
                 min({table.time}) AS first_ns, max({table.time}) AS last_ns, {gaps} AS gaps
             FROM {table.name} WHERE {where} GROUP BY ALL
         )
-        SELECT *, slot - lag(slot) OVER (
+        SELECT *, (slot - lag(slot) OVER (
             PARTITION BY venue, symbol, interval_s ORDER BY slot
-        ) - 1 AS missing
+        ) - 1)::HUGEINT AS missing
         FROM counted
         """,
         list(values),
@@ -210,7 +211,7 @@ def measure(
     ).fetchall()
     holes = connection.execute(
         f"""
-        SELECT venue, symbol, (slot - missing) * width_ns, slot * width_ns, interval_s
+        SELECT venue, symbol, (slot - missing) * width_ns, slot::HUGEINT * width_ns, interval_s
         FROM slots WHERE missing > 0 ORDER BY missing * width_ns DESC, 1, 2, 3 LIMIT {MOST_HOLES}
         """
     ).fetchall()

@@ -10,13 +10,13 @@ in ten seconds is kept for longer, in a stream of its own.
 Delivery: at most the newest. A thread writes what is newest when it gets to it; what was replaced
 meanwhile is skipped. While Redis is away the newest of each symbol is kept and written when it is
 back, also into a Redis that came back empty. A symbol without new scores ends after its time to
-live.
+live, or earlier where a partition has more symbols than are kept: those silent for longest leave.
 """
 
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -24,10 +24,16 @@ import redis
 from redis.exceptions import NoScriptError
 
 from flows.codec.outputs import Latest
-from flows.connectors.redis.script import REMOVE_ENDED, WRITE_LATEST, WRITE_PASSED
+from flows.connectors.redis.script import (
+    REMOVE_ENDED,
+    REMOVE_SYMBOL,
+    WRITE_LATEST,
+    WRITE_PASSED,
+)
 from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
 from flows.numeric.time import NS_PER_MS, NS_PER_S
 from schemas import topics
+from schemas.features import MAX_SYMBOLS
 
 HISTORY_INTERVAL_NS = 50 * NS_PER_MS  # at most 20 points a second and symbol
 PAST_INTERVAL_NS = 10 * NS_PER_S
@@ -39,6 +45,7 @@ DAY_S = 86_400
 ENDED_EVERY_S = 60.0
 _CHUNK = 500
 _PASSED = 20_000
+_SLACK = 8
 
 Place = tuple[str, int]
 """A symbol and a partition that its ticks come from."""
@@ -61,7 +68,7 @@ class LatestWriter:
         None where that is not known: then a process that starts later counts as a newer log.
     symbol_ttl_s
         Seconds after its last score at which a symbol leaves Redis.
-    on_written
+    on_written, max_symbols
         See :class:`NewestPredictions`.
     """
 
@@ -72,9 +79,12 @@ class LatestWriter:
         log_id: str | None = None,
         symbol_ttl_s: int = DAY_S,
         on_written: OnWritten | None = None,
+        max_symbols: int = MAX_SYMBOLS,
     ) -> None:
         log = f"process-{uuid.uuid4()}" if log_id is None else log_id
-        self._newest = NewestPredictions(history_length, log, symbol_ttl_s, on_written=on_written)
+        self._newest = NewestPredictions(
+            history_length, log, symbol_ttl_s, on_written=on_written, max_symbols=max_symbols
+        )
         self._thread = WriterThread(
             url, "scores", self._newest.write, self._newest.write_everything_again, ROUND_S
         )
@@ -128,6 +138,8 @@ class NewestPredictions:
         Monotonic seconds.
     on_written
         See :data:`OnWritten`; predictions of an earlier run do not count.
+    max_symbols
+        Symbols kept per partition, about: an eighth more, so that few leave one by one.
     """
 
     def __init__(
@@ -137,8 +149,10 @@ class NewestPredictions:
         symbol_ttl_s: int = DAY_S,
         clock: Callable[[], float] = time.monotonic,
         on_written: OnWritten | None = None,
+        max_symbols: int = MAX_SYMBOLS,
     ) -> None:
         self._on_written = on_written
+        self._max_symbols = max_symbols
         self._history_length = history_length
         self._past_length = max(history_length // PAST_SHARE, 1)
         self._log = log
@@ -148,6 +162,7 @@ class NewestPredictions:
         # By place, the newest last: in this order a Redis that came back empty is filled again.
         self._pending: dict[Place, _Known] = {}
         self._known: dict[Place, _Known] = {}
+        self._counts: Counter[int] = Counter()  # of known places, by partition
         self._passed: deque[Latest] = deque(maxlen=_PASSED)
         self._sampled_ns: dict[str, int] = {}
         self._thinned_ns: dict[str, int] = {}
@@ -183,6 +198,7 @@ class NewestPredictions:
         if pending:
             self._write(client, pending)
             self._note_written(pending)
+            self._remove(client, self._crowded_out())
         if self._clock() - self._ended_s >= ENDED_EVERY_S:
             self._ended_s = self._clock()
             self._forget_ended()
@@ -233,9 +249,41 @@ class NewestPredictions:
         with self._lock:
             passed, self._passed = list(self._passed), deque(maxlen=_PASSED)
             taken, self._pending = self._pending, {}
-        for known in taken.values():
+        for place, known in taken.items():
+            self._counts[place[1]] += place not in self._known
             _keep(self._known, known)
         return passed, list(taken.values())
+
+    def _crowded_out(self) -> list[_Known]:
+        """Forget and return those silent for longest, where a partition has too many symbols."""
+        most = self._max_symbols + self._max_symbols // _SLACK
+        over = {
+            partition: count - self._max_symbols
+            for partition, count in self._counts.items()
+            if count > most
+        }
+        leaving: list[Place] = []
+        for place in self._known if over else ():
+            if over.get(place[1], 0) > 0:
+                over[place[1]] -= 1
+                leaving.append(place)
+        self._counts.subtract(partition for _symbol, partition in leaving)
+        return [self._known.pop(place) for place in leaving]
+
+    def _remove(self, client: redis.Redis, leaving: list[_Known]) -> None:
+        script = client.register_script(REMOVE_SYMBOL)
+        for start in range(0, len(leaving), _CHUNK):
+            with client.pipeline(transaction=False) as pipeline:
+                for entry in (known.entry for known in leaving[start : start + _CHUNK]):
+                    self._sampled_ns.pop(entry.symbol, None)
+                    keys = [
+                        topics.latest_key(entry.symbol),
+                        topics.history_key(entry.symbol),
+                        topics.SYMBOLS_KEY,
+                    ]
+                    which: list[str | int] = [entry.partition, entry.offset, entry.symbol]
+                    script(keys=keys, args=[*which], client=pipeline)
+                pipeline.execute()
 
     def _write(self, client: redis.Redis, pending: list[_Known]) -> None:
         if self._script is None:
@@ -299,6 +347,7 @@ class NewestPredictions:
         """Forget symbols whose time to live is over: they are not to come back with Redis."""
         oldest_s = self._clock() - self._ttl_s
         self._known = {at: known for at, known in self._known.items() if known.since_s > oldest_s}
+        self._counts = Counter(partition for _symbol, partition in self._known)
         alive = {symbol for symbol, _partition in self._known}
         self._sampled_ns = {at: ns for at, ns in self._sampled_ns.items() if at in alive}
         self._thinned_ns = {at: ns for at, ns in self._thinned_ns.items() if at in alive}

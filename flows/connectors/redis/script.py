@@ -1,4 +1,4 @@
-"""What Redis does atomically for one symbol's newest prediction, and for symbols that ended."""
+"""What Redis does atomically for a symbol's newest prediction, and for symbols that leave."""
 
 _MAKE_ROOM = """
 local function make_room(key, kind)
@@ -116,4 +116,26 @@ for _, symbol in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   end
 end
 return removed
+"""
+
+# KEYS: latest hash, history stream, set of symbols. ARGV: partition, offset, symbol.
+#
+# What was written since, or lies in another partition too, stays.
+REMOVE_SYMBOL = """
+if redis.call('TYPE', KEYS[1])['ok'] ~= 'hash' then
+  return 0
+end
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 3) == 'at:' and field ~= 'at:' .. ARGV[1] then
+    return 0
+  end
+end
+if tonumber(redis.call('HGET', KEYS[1], 'at:' .. ARGV[1]) or '') ~= tonumber(ARGV[2]) then
+  return 0
+end
+redis.call('DEL', KEYS[1], KEYS[2])
+if redis.call('TYPE', KEYS[3])['ok'] == 'set' then
+  redis.call('SREM', KEYS[3], ARGV[3])
+end
+return 1
 """

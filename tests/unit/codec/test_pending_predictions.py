@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.codec.pending_predictions import ModelSetTable, PendingPredictions, decode_predictions
+from flows.codec.pending_predictions import (
+    MAX_SCORES,
+    ModelSetTable,
+    PendingPredictions,
+    decode_predictions,
+)
 from flows.codec.symbols import SymbolTable
 from schemas.predictions import TargetScore
 from tests.support.api import prediction
@@ -62,7 +67,34 @@ def test_nothing_decodes_to_nothing():
     assert broken == []
 
 
-@given(st.lists(st.integers(0, 5), max_size=8), st.randoms(use_true_random=False))
+def test_one_message_does_not_widen_the_rows_of_all_others():
+    wide = {f"c{number}@1": 0.5 for number in range(MAX_SCORES)}
+    made = [prediction(offset=0), prediction(offset=1, scores={"spike": own(0.5, **wide)})]
+    batch, broken = decoded(made)
+    assert batch.scores.shape == (1, 1)
+    assert broken == [(1, f"it has {MAX_SCORES + 1} scores, more than {MAX_SCORES}")]
+
+
+def test_names_of_models_without_end_hold_no_memory():
+    symbols, models = SymbolTable(), ModelSetTable()
+    pending = PendingPredictions()
+    waits = msgspec.json.encode(prediction(scores={"spike": own(0.1, "waits")}))
+    batch, _broken = decode_predictions([waits], [0], symbols, models)
+    pending.add(batch)
+    for number in range(1, 6_000):
+        if models.crowded:
+            models.keep(pending.model_sets())
+        value = msgspec.json.encode(prediction(scores={"spike": own(0.1, f"m{number}")}))
+        batch, _broken = decode_predictions([value], [number], symbols, models)
+        assert models.known[batch.model_set[0]][0].model == f"m{number}"
+        pending.add(batch)
+        pending.take(np.array([number], np.int64))
+    assert len(models.known) < 1_100
+    [(batch, rows, _places)] = pending.take(np.array([0], np.int64))
+    assert models.known[batch.model_set[rows][0]][0].model == "waits"
+
+
+@given(st.lists(st.integers(0, 40), max_size=8), st.randoms(use_true_random=False))
 def test_everything_is_taken_once_in_any_order(sizes, random):
     pending = PendingPredictions()
     total = 0
@@ -99,3 +131,15 @@ def test_one_that_waits_for_long_keeps_its_own_batch_and_no_later_one():
     assert len(pending._chunks) == len(pending._firsts) == 1
     [(batch, rows, _places)] = pending.take(np.array([0], np.int64))
     assert batch.origin_offset[rows].tolist() == [0]
+
+
+def test_one_that_waits_for_long_keeps_little_of_its_batch():
+    pending = PendingPredictions()
+    batch, _broken = decoded([prediction(offset=at) for at in range(400)])
+    pending.add(batch)
+    pending.take(np.array([at for at in range(400) if at not in {7, 300}], np.int64))
+    assert len(pending) == pending.kept_rows == 2
+    found = pending.take(np.array([300, 7], np.int64))
+    assert [
+        (each.origin_offset[rows].tolist(), places.tolist()) for each, rows, places in found
+    ] == [([7, 300], [1, 0])]

@@ -75,6 +75,18 @@ def test_holes_are_the_minutes_without_a_row(minutes: list[int]) -> None:
     assert found.longest_hole_s == 60 * max((end - first for first, end in expected), default=0)
 
 
+def test_times_of_a_foreign_message_hide_no_market() -> None:
+    times = [-(2**63), 0, 2**63 - 1]
+    rows = pa.table({"venue": ["v"] * 3, "symbol": ["s"] * 3, "ts_event_ns": times})
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("rows", rows)
+        connection.execute("CREATE VIEW ticks_raw AS SELECT *, false AS gap FROM rows")
+        (found,), holes = measure(connection, TABLES["ticks_raw"])
+    assert (found.rows, found.first_ns, found.last_ns) == (3, times[0], times[2])
+    assert found.holes == len(holes) == 2
+    assert sum(hole.to_ns - hole.from_ns for hole in holes) == found.empty_s * NS_PER_S
+
+
 def test_candles_are_told_apart_by_interval(folder: Path) -> None:
     candles = next(each for each in summary_of(folder).tables if each.name == "candles")
     assert {each.interval_s for each in candles.markets} == {1, 60}

@@ -371,3 +371,37 @@ def test_what_a_replaced_process_passed_is_refused(client):
     late.newest.put([], passed=[entry(7)])
     late.newest.write(client)
     assert history(client)[-1] == b"m1"
+
+
+def test_symbols_without_end_leave_the_newest_alone(client, valkey):
+    newest = NewestPredictions(5, "log", TTL_S, Clock(), max_symbols=8)
+    with connect(valkey.url) as own:
+        for offset in range(60):
+            newest.put([entry(2 * offset, "BTC-USD"), entry(2 * offset + 1, f"S{offset}")])
+            newest.write(own)
+            newest.put([entry(offset, f"T{offset}", partition=1)] if offset < 5 else [])
+    found = {name.decode() for name in client.smembers(topics.SYMBOLS_KEY)}
+    # Eight or nine of partition 0; the other partition has room for its own.
+    assert {"BTC-USD", *(f"S{n}" for n in range(53, 60)), *(f"T{n}" for n in range(5))} <= found
+    assert len(found) <= 9 + 5
+    assert {key.decode() for key in client.scan_iter(f"{topics.LATEST_KEY_PREFIX}*")} == {
+        topics.latest_key(name) for name in found
+    }
+    assert len(list(client.scan_iter(f"{topics.HISTORY_KEY_PREFIX}*"))) == len(found)
+    assert message(client) == b"m118"
+
+
+def test_a_symbol_that_another_process_has_written_since_stays(client, valkey):
+    newest = NewestPredictions(5, "log", TTL_S, Clock(), max_symbols=1)
+    with connect(valkey.url) as own:
+        newest.put([entry(1, "A")])
+        newest.write(own)
+        Process(client).write(entry(9, "A"), entry(3, "B", partition=2))
+        newest.put([entry(2, "B"), entry(4, "C")])
+        newest.write(own)
+        newest.put([entry(5, "D"), entry(6, "E")])
+        newest.write(own)
+    assert message(client, "A") == b"m9"  # written since
+    assert message(client, "B") == b"m2"  # has ticks in another partition, too
+    assert client.exists(topics.latest_key("C"), topics.history_key("C")) == 0
+    assert message(client, "E") == b"m6"
