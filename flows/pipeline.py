@@ -12,6 +12,7 @@ import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
+from flows.codec.row_writer import row_writer_kernel
 from flows.connectors.kafka.admin import DEAD_LETTER_BYTES, message_limit
 from flows.connectors.kafka.lineage import PIPELINE_OUTPUTS
 from flows.connectors.kafka.transactions import Commit
@@ -57,6 +58,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         The broker, the log or the model store does not allow it.
     """
     kernel = BackgroundKernel(feature_kernel())
+    writer = BackgroundKernel(row_writer_kernel(), after=kernel)
     endpoints = Endpoints(
         settings, settings.group, topics.TICKS_RAW, WRITTEN, stop, PIPELINE_OUTPUTS
     )
@@ -92,6 +94,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
             settings.kafka_config(), topics.DEAD_LETTERS, DEAD_LETTER_BYTES
         ),
         note_dead=DeadLetterWatch(_dead_letter_rates(settings)).note,
+        write=writer.compiled_form,
     )
     dataflow = Dataflow("voltick_pipeline")
     raw = op.input("ticks", dataflow, source)

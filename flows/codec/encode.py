@@ -1,30 +1,28 @@
 """Scored rows to messages.
 
-The hot path assembles a message from a few pieces: numbers, which orjson writes for a whole column
-in one call, and text that is constant for a symbol, a model or a batch. A test holds the result to
-what msgspec makes of a :class:`schemas.predictions.Prediction`, which takes twice the time.
+The hot path assembles a message from a few parts: columns of numbers, and text that is constant for
+a symbol, a model or a batch. A test holds the result to what msgspec makes of a
+:class:`schemas.predictions.Prediction`, which takes twice the time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
-import orjson
 
 from flows.codec.batch import GAP, LATE, NO_TRADE_ID, RESTART, WARM, TickBatch
+from flows.codec.message_parts import Chosen, Floats, Integers, Part, Vectors, rendered
 from flows.codec.rows import FeatureRows, TargetScores
 from flows.codec.symbols import SymbolTable
-from flows.numeric.arrays import Bool, Float32, Int64, UInt8
+from flows.numeric.arrays import Bool, Int64, UInt8
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.features import FEATURE_SET
 from schemas.predictions import Prediction, TargetScore
 
 _ENCODER = msgspec.json.Encoder()
-_ARRAYS = orjson.OPT_SERIALIZE_NUMPY
 _FLAGS = LATE | RESTART | GAP | WARM
+Render = Callable[[Sequence[Part], int], list[bytes]]
 _BESIDE_PAYLOAD_BYTES = 16 * 1024  # the other fields, and what Kafka adds to a message
 
 
@@ -69,6 +67,7 @@ def predictions(
     scores: Sequence[TargetScores],
     ts_scored_ns: int,
     text: SymbolText,
+    render: Render = rendered,
 ) -> tuple[Messages, list[tuple[int, str]]]:
     """Encode a prediction for each scored row.
 
@@ -78,6 +77,8 @@ def predictions(
         int64, shape (n,): which ticks of the batch were scored, rising.
     scores
         One entry per target, its arrays of shape (n,).
+    render
+        Makes messages of parts: :class:`flows.codec.row_writer.RowWriter`, or what it equals.
 
     Returns
     -------
@@ -89,48 +90,45 @@ def predictions(
         scores = [_select(target, usable) for target in scores]
         rows = rows[usable]
     if any(not np.isfinite(values).all() for t in scores for values in t.shadow.values()):
-        return Messages(rows, _plain(batch, features, rows, scores, ts_scored_ns)), unscorable
-    if len(rows) == 0:
-        return Messages(rows, []), unscorable
-    pieces: list[Iterable[bytes]] = [
-        [text.heads[number] for number in batch.symbol_id[rows].tolist()],
-        _numbers(batch.ts_event_ns[rows]),
-        repeat(b',"trade_id":'),
-        _trade_ids(batch.trade_id[rows]),
-        repeat(b',"price":'),
-        _numbers(batch.price[rows]),
-        repeat(b',"mid":'),
-        _numbers(features.mid[rows]),
+        return Messages(rows, _plain(batch, features, rows, scores, ts_scored_ns, text)), unscorable
+    parts: list[Part] = [
+        Chosen(text.heads, batch.symbol_id[rows].tolist()),
+        Integers(batch.ts_event_ns[rows]),
+        b',"trade_id":',
+        Integers(batch.trade_id[rows], null=NO_TRADE_ID),
+        b',"price":',
+        Floats(batch.price[rows]),
+        b',"mid":',
+        Floats(features.mid[rows]),
         _flag_texts(features.flags[rows]),
     ]
     for position, target in enumerate(scores):
-        pieces.extend(_score_pieces(target, first=position == 0))
-    pieces.append(repeat(_tail(batch.partition, ts_scored_ns)))
-    pieces.append(_numbers(batch.offset[rows]))
-    pieces.append(repeat(b"}"))
-    # The columns have n entries, the constants as many as it takes.
-    return Messages(rows, list(map(b"".join, zip(*pieces, strict=False)))), unscorable
+        parts.extend(_score_parts(target, first=position == 0))
+    parts += [_tail(batch.partition, ts_scored_ns), Integers(batch.offset[rows]), b"}"]
+    return Messages(rows, render(parts, len(rows))), unscorable
 
 
 def feature_rows(
-    batch: TickBatch, features: FeatureRows, rows: Int64, text: SymbolText
+    batch: TickBatch,
+    features: FeatureRows,
+    rows: Int64,
+    text: SymbolText,
+    render: Render = rendered,
 ) -> Messages:
     """Encode the feature vector of each of these rows, float32; an undefined value is null."""
-    if len(rows) == 0:
-        return Messages(rows, [])
-    vectors = _vectors(features.values[rows])
-    warm = b',"feature_set":%d,"warm":true,"values":[' % FEATURE_SET
-    cold = b',"feature_set":%d,"warm":false,"values":[' % FEATURE_SET
-    pieces: list[Iterable[bytes]] = [
-        [text.heads[number] for number in batch.symbol_id[rows].tolist()],
-        _numbers(batch.ts_event_ns[rows]),
-        [warm if flag else cold for flag in (features.flags[rows] & WARM).tolist()],
-        vectors,
-        repeat(b'],"partition":%d,"offset":' % batch.partition),
-        _numbers(batch.offset[rows]),
-        repeat(b"}"),
+    warm = (features.flags[rows] & WARM).astype(np.bool_)
+    head = b',"feature_set":%d,"warm":' % FEATURE_SET
+    parts: list[Part] = [
+        Chosen(text.heads, batch.symbol_id[rows].tolist()),
+        Integers(batch.ts_event_ns[rows]),
+        head,
+        Chosen([b'false,"values":[', b'true,"values":['], warm.astype(np.int64).tolist()),
+        Vectors(features.values[rows]),
+        b'],"partition":%d,"offset":' % batch.partition,
+        Integers(batch.offset[rows]),
+        b"}",
     ]
-    return Messages(rows, list(map(b"".join, zip(*pieces, strict=False))))
+    return Messages(rows, render(parts, len(rows)))
 
 
 def encode_dead_letters(found: Iterable[DeadLetter], limit: int | None = None) -> list[bytes]:
@@ -185,51 +183,31 @@ def unscorable_dead_letters(
     return found
 
 
-def _numbers(column: npt.NDArray[np.generic]) -> list[bytes]:
-    return orjson.dumps(np.ascontiguousarray(column), option=_ARRAYS)[1:-1].split(b",")
-
-
-def _vectors(values: Float32) -> list[bytes]:
-    """Write each row's numbers with the fewest digits that come back as the same float32.
-
-    msgspec would write them as doubles: twice the digits, and three times the time.
-    """
-    return orjson.dumps(np.ascontiguousarray(values), option=_ARRAYS)[2:-2].split(b"],[")
-
-
-def _trade_ids(column: Int64) -> list[bytes]:
-    if (column != NO_TRADE_ID).all():
-        return _numbers(column)
-    return [b"null" if i == NO_TRADE_ID else b"%d" % i for i in column.tolist()]
-
-
-def _flag_texts(flags: UInt8) -> list[bytes]:
-    texts: dict[int, bytes] = {}
-    found = (flags & _FLAGS).tolist()
-    for bits in set(found):
-        named = {"warm": WARM, "late": LATE, "gap": GAP, "restart": RESTART}
+def _flag_texts(flags: UInt8) -> Chosen:
+    found, numbers = np.unique(flags & _FLAGS, return_inverse=True)
+    named = {"warm": WARM, "late": LATE, "gap": GAP, "restart": RESTART}
+    texts = []
+    for bits in found.tolist():
         shown = _ENCODER.encode({name: bool(bits & bit) for name, bit in named.items()})
-        texts[bits] = b"," + shown[1:-1] + b',"scores":{'
-    return [texts[bits] for bits in found]
+        texts.append(b"," + shown[1:-1] + b',"scores":{')
+    return Chosen(texts, numbers.tolist())
 
 
-def _score_pieces(target: TargetScores, *, first: bool) -> list[Iterable[bytes]]:
+def _score_parts(target: TargetScores, *, first: bool) -> list[Part]:
     head = (b"" if first else b",") + _ENCODER.encode(target.target) + b':{"score":'
     manifest = target.manifest
     model = {"model": manifest.name, "version": manifest.version, "variant": manifest.variant}
     named = b"," + _ENCODER.encode(model)[1:-1] + b',"decision":'
     end = b',"shadow":{'
-    middle: Iterable[bytes]
-    if target.threshold is None:
-        middle = repeat(named + b"null" + end)
-    else:
-        yes, no = named + b"true" + end, named + b"false" + end
-        middle = [yes if d else no for d in (target.scores >= target.threshold).tolist()]
-    pieces: list[Iterable[bytes]] = [repeat(head), _numbers(target.scores), middle]
+    decided: Part = named + b"null" + end
+    if target.decisions is not None:
+        texts = [named + b"false" + end, named + b"true" + end]
+        decided = Chosen(texts, target.decisions.astype(np.int64).tolist())
+    parts: list[Part] = [head, Floats(target.scores), decided]
     for position, (ref, values) in enumerate(target.shadow.items()):
         comma = b"" if position == 0 else b","
-        pieces += [repeat(comma + _ENCODER.encode(ref) + b":"), _numbers(values)]
-    return [*pieces, repeat(b"}}")]
+        parts += [comma + _ENCODER.encode(ref) + b":", Floats(values)]
+    return [*parts, b"}}"]
 
 
 def _tail(partition: int, ts_scored_ns: int) -> bytes:
@@ -277,17 +255,19 @@ def _plain(
     rows: Int64,
     scores: Sequence[TargetScores],
     ts_scored_ns: int,
+    text: SymbolText,
 ) -> list[bytes]:
     """Encode row by row, leaving out a challenger where its score is not finite."""
     values = []
     for at, row in enumerate(rows.tolist()):
-        tick, flags = batch.ticks[row], int(features.flags[row])
+        venue, symbol = text.symbols.names[batch.symbol_id[row]]
+        flags, trade_id = int(features.flags[row]), int(batch.trade_id[row])
         prediction = Prediction(
-            symbol=tick.symbol,
-            venue=tick.venue,
-            ts_event_ns=tick.ts_event_ns,
-            trade_id=tick.trade_id,
-            price=tick.price,
+            symbol=symbol,
+            venue=venue,
+            ts_event_ns=int(batch.ts_event_ns[row]),
+            trade_id=None if trade_id == NO_TRADE_ID else trade_id,
+            price=float(batch.price[row]),
             mid=float(features.mid[row]),
             warm=bool(flags & WARM),
             late=bool(flags & LATE),

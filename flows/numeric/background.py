@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Generic
+from typing import Any, Generic
 
 import structlog
 
@@ -28,10 +28,16 @@ class BackgroundKernel(Generic[Run]):
     this process keeps its time for ticks; where there is no cache, a thread of this process does.
     Importing the compiler alone takes half a second: neither a start nor its first result waits for
     that, unless :meth:`begin` is called.
+
+    Parameters
+    ----------
+    after
+        Is compiled first: what is needed more, and no two at a time.
     """
 
-    def __init__(self, kernel: Kernel[Run]) -> None:
+    def __init__(self, kernel: Kernel[Run], after: "BackgroundKernel[Any] | None" = None) -> None:
         self._kernel = kernel
+        self._after = after
         self._run = kernel.uncompiled
         self._rebuilt = 0
         self._error: Exception | None = None
@@ -58,6 +64,14 @@ class BackgroundKernel(Generic[Run]):
             raise self._error
         return self._run
 
+    def compiled_form(self) -> Run | None:
+        """Return the compiled form; None as long as it is not there, or cannot be made.
+
+        For what the caller can do in another way.
+        """
+        self._used.set()
+        return self._run if self.compiled else None
+
     def begin(self) -> None:
         """Look for the compiled form at once: there is much to do."""
         self._wanted.set()
@@ -81,6 +95,8 @@ class BackgroundKernel(Generic[Run]):
     def _prepare(self) -> None:
         self._used.wait()
         self._wanted.wait(AFTER_FIRST_S)
+        if self._after is not None:
+            self._after.wait()
         try:
             run = self._kernel.load()
             if run is None:
@@ -97,6 +113,9 @@ class BackgroundKernel(Generic[Run]):
             self._run = run
         except Exception as error:
             self._error = error
+            structlog.get_logger().warning(
+                "a kernel could not be compiled", kernel=self._kernel.name, cause=repr(error)
+            )
         finally:
             self._ready.set()
 

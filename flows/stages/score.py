@@ -31,6 +31,7 @@ from flows.codec.encode import (
     unscorable_dead_letters,
 )
 from flows.codec.outputs import Latest, OutputBatch, Records
+from flows.codec.row_writer import RowWriter, Write
 from flows.codec.rows import FeatureRows, TargetScores
 from flows.codec.symbols import SymbolTable
 from flows.features import FeatureState, Fold
@@ -205,6 +206,9 @@ class EncodeStep:
         Largest message that ``dead.letters`` takes; None for any.
     note_dead
         Called with the counts of dead letters by reason of each batch that has any.
+    write
+        Returns the compiled writer of messages, None as long as it is not there; by default
+        never.
     """
 
     def __init__(
@@ -215,13 +219,16 @@ class EncodeStep:
         publish_features: bool,
         dead_letter_bytes: int | None = None,
         note_dead: Callable[[Mapping[str, int]], None] = lambda _counts: None,
+        write: Callable[[], Write | None] = lambda: None,
     ) -> None:
         self._note_dead = note_dead
         self._topic = topic
         self._metrics = metrics
         self._publish_features = publish_features
         self._dead_letter_bytes = dead_letter_bytes
+        self._write = write
         self._texts: dict[int, SymbolText] = {}
+        self._writers: dict[int, RowWriter] = {}
 
     def __call__(self, scored: Scored) -> tuple[str, OutputBatch]:
         """Encode one batch; the key names its partition."""
@@ -256,15 +263,18 @@ class EncodeStep:
         if text is None or text.symbols is not decoded.symbols:
             text = self._texts[decoded.raw.partition] = SymbolText(decoded.symbols)
         text.refresh()
+        render = self._writers.get(ticks.partition)
+        if render is None:
+            render = self._writers[ticks.partition] = RowWriter(self._write)
         messages, unscorable = predictions(
-            ticks, features, scored.rows, scored.scores, scored.ts_scored_ns, text
+            ticks, features, scored.rows, scored.scores, scored.ts_scored_ns, text, render
         )
         output.add(topics.PREDICTIONS, messages, ticks, text)
         output.add_latest(messages, ticks, scored.ts_scored_ns, text)
         output.add_passed(messages, ticks, scored.ts_scored_ns, text)
         self._metrics.predictions.inc(len(messages.values))
         if self._publish_features:
-            rows = feature_rows(ticks, features, scored.rows, text)
+            rows = feature_rows(ticks, features, scored.rows, text, render)
             output.add(topics.TICKS_FEATURES, rows, ticks, text)
         dead = decoded.dead
         if unscorable:

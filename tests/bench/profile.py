@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from flows.codec.batch import RawBatch
 from flows.codec.outputs import OutputBatch
+from flows.codec.row_writer import row_writer_kernel
 from flows.features import warm_up
 from flows.monitoring.metrics import PipelineMetrics
 from flows.runtime.process import calm_collector
@@ -125,7 +126,9 @@ def _walk(
     decode = DecodeStep(topics.TICKS_RAW, frozenset(), metrics)
     features = FeatureStep(metrics)
     score = ScoreStep(Scorer(store, [TARGET]), metrics)
-    encode = EncodeStep(topics.TICKS_RAW, metrics, publish_features=with_features)
+    encode = EncodeStep(
+        topics.TICKS_RAW, metrics, publish_features=with_features, write=row_writer_kernel().compile
+    )
     written = []
     for raw in batches:
         decoded = clock.timed("decode", lambda raw=raw: decode(raw))

@@ -150,3 +150,31 @@ def test_kernels_are_compiled_on_demand():
     command = [sys.executable, "-m", "flows.numeric.precompile", toy_kernel().name]
     assert subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
     assert toy_kernel().load() is not None
+
+
+def test_what_can_be_done_otherwise_has_no_form_until_it_is_compiled(monkeypatch):
+    gate = Gate(monkeypatch)
+    kernel = toy_kernel()
+    running = BackgroundKernel(kernel)
+    assert running.compiled_form() is None
+    gate.opened.set()
+    running.wait()
+    assert running.compiled_form() is kernel.compile()
+
+
+def test_what_cannot_be_compiled_has_no_form():
+    running = BackgroundKernel(broken_kernel())
+    running.wait()
+    assert running.compiled_form() is None
+
+
+def test_a_kernel_waits_for_the_one_that_is_needed_more(monkeypatch):
+    gate = Gate(monkeypatch)
+    first = BackgroundKernel(toy_kernel())
+    second = BackgroundKernel(toy_kernel(), after=first)
+    second.begin()
+    until(lambda: gate.asked, "the first one's child")
+    assert not second.compiled
+    gate.opened.set()
+    second.wait()
+    assert first.compiled
