@@ -162,7 +162,8 @@ def test_what_can_be_done_otherwise_has_no_form_until_it_is_compiled(monkeypatch
     assert running.compiled_form() is kernel.compile()
 
 
-def test_what_cannot_be_compiled_has_no_form():
+def test_what_cannot_be_compiled_has_no_form(monkeypatch):
+    Gate(monkeypatch).opened.set()
     running = BackgroundKernel(broken_kernel())
     running.wait()
     assert running.compiled_form() is None
