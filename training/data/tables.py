@@ -95,9 +95,13 @@ def _read_text(file: DataFile) -> Table:
     if first is None:
         msg = f"{file.name} is empty"
         raise TrainingError(msg)
+    _refuse_other_formats(file, lines[first])
     separator = _separator(lines[first : first + 3])
     cells = next(csv.reader([lines[first]], delimiter=separator))
     has_header = not all(_is_value(cell) for cell in cells)
+    ticker = None
+    if cells[0].strip() == "Price":
+        ticker, lines = _single_head(file, lines, first, separator)
     body = "\n".join(lines[first:]) + "\n"
     try:
         frame = pd.read_csv(
@@ -115,11 +119,49 @@ def _read_text(file: DataFile) -> Table:
         msg = f"cannot read {file.name} as a table: {' '.join(str(error).split())}"
         raise TrainingError(msg) from None
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    if ticker is not None:
+        frame["Ticker"] = pd.Series(ticker, frame.index).where(frame.notna().any(axis=1))
     start = first + 1 + has_header
     places = np.arange(start, start + len(frame), dtype=np.int64)
     filled = frame.notna().any(axis=1).to_numpy(np.bool_)
     table = Table(file, frame[filled].reset_index(drop=True), places[filled], separator, has_header)
     return _without_cut_row(table, text)
+
+
+def _refuse_other_formats(file: DataFile, line: str) -> None:
+    start = line.lstrip().lower()
+    found = "JSON" if start.startswith(("[", "{")) else ""
+    if start.startswith(("<!doctype", "<html", "<?xml")):
+        found = "a page of the web"
+    if found:
+        msg = f"{file.name} is {found} and no table; write the bars as CSV or Parquet"
+        raise TrainingError(msg)
+
+
+def _single_head(
+    file: DataFile, lines: list[str], first: int, separator: str
+) -> tuple[str | None, list[str]]:
+    """Return the market of a table with three head lines, and the lines with one instead.
+
+    yfinance writes the kinds of price, below them the market of each column, and then the name of
+    the times. The two other lines stay as empty ones, so that rows keep their places.
+
+    Raises
+    ------
+    TrainingError
+        The columns are of several markets.
+    """
+    head = [next(csv.reader([line], delimiter=separator), []) for line in lines[first : first + 3]]
+    if len(head) < 3 or not head[1] or not head[2] or head[1][0].strip() != "Ticker":
+        return None, lines
+    markets = sorted({each.strip() for each in head[1][1:]} - {""})
+    if len(markets) != 1:
+        msg = (
+            f"{file.name} holds markets side by side ({', '.join(markets)}); write a file for each"
+        )
+        raise TrainingError(msg)
+    one = separator.join([head[2][0].strip() or "Date", *head[0][1:]])
+    return markets[0], [*lines[:first], one, "", "", *lines[first + 3 :]]
 
 
 def _without_cut_row(table: Table, text: str) -> Table:

@@ -309,6 +309,36 @@ def test_two_markets_that_nothing_names_are_refused(tmp_path: Path) -> None:
         read_bars([tmp_path])
 
 
+def test_three_head_lines_are_read_as_yfinance_writes_them(tmp_path: Path) -> None:
+    head = (
+        "Price,Close,High,Low,Open,Volume\nTicker" + ",BTC-USD" * 5 + "\nDatetime" + "," * 5 + "\n"
+    )
+    lines = [
+        f"{time:%Y-%m-%d %H:%M:%S+00:00},{100 + k}.0,{101 + k}.0,{99 + k}.0,{99.5 + k},{1 + k}\n"
+        for k, time in enumerate(UTC)
+    ]
+    (tmp_path / "bars.csv").write_text(head + "".join(lines))
+    check(tmp_path / "bars.csv")
+    assert read_bars([tmp_path / "bars.csv"])[0].name == "BTCUSD"
+    (tmp_path / "bars.csv").write_text(head + lines[0] + lines[1].replace("102.0", "x"))
+    with pytest.raises(TrainingError, match=r"bars\.csv, line 5: High is 'x', not a number"):
+        read_bars([tmp_path / "bars.csv"])
+    (tmp_path / "bars.csv").write_text(head.replace("BTC", "ETH", 1) + "".join(lines))
+    with pytest.raises(TrainingError, match=r"markets side by side \(BTC-USD, ETH-USD\)"):
+        read_bars([tmp_path / "bars.csv"])
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [('[[1,"2"]]', "JSON"), ('{"t": 1}', "JSON"), ("<!DOCTYPE html>\n<p>404", "a page of the web")],
+    ids=["list", "object", "page"],
+)
+def test_other_formats_are_named(text: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(text)
+    with pytest.raises(TrainingError, match=rf"bars\.csv is {what} and no table; write the bars"):
+        read_bars([tmp_path / "bars.csv"])
+
+
 def test_unnamed_files_of_two_markets_one_after_the_other_are_refused(tmp_path: Path) -> None:
     (tmp_path / "2024.csv").write_text(csv(rows(40)))
     (tmp_path / "2025.csv").write_text(csv(rows(40, first=41, price=5.0)))
