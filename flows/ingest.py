@@ -60,7 +60,8 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         raise ConfigurationError(message)
     kafka = settings.kafka_config()
     ensure_topics(kafka, topics.ALL, settings.partitions, settings.replication_factor)
-    told = settings.live_from_ns is not None  # by the all-in-one run that set it
+    # By the all-in-one run that set it.
+    told = settings.live_from_ns is not None and not settings.replays
     opened = OpenFeeds(loops=settings.replay_loop, told=told)
     feeds = {
         name: partial(opened.open, name, open_feed)

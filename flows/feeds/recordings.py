@@ -49,6 +49,26 @@ def open_recording(source: Path | Sequence[Path]) -> Recording:
     return RecordingSet(files, str(source) if isinstance(source, Path) else str(files[0]))
 
 
+def first_received_ns(source: Path) -> int:
+    """Return when a recording's first frame was received, nanoseconds since the UNIX epoch.
+
+    Raises
+    ------
+    CaptureError
+        Nothing can be read, or no frame has a time.
+    """
+    recording = open_recording(source)
+    try:
+        for block in recording.blocks():
+            for frame in block:
+                if frame.ts_recv_ns is not None:
+                    return frame.ts_recv_ns
+    finally:
+        recording.close()
+    message = f"no frame of {source} says when it was received"
+    raise CaptureError(message)
+
+
 def recordings_in(folder: Path) -> list[Path]:
     """Return the recordings of a folder, by name.
 

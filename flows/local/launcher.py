@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import structlog
@@ -19,11 +20,12 @@ from flows.local.embedded import start_broker, start_redis
 from flows.local.programs import start_api, start_ingest
 from flows.local.status_line import start_status_line
 from flows.local.supervisor import Supervisor
+from flows.numeric.time import NS_PER_S
 from flows.runtime.ports import check_port
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
 from flows.signals import on_stop_signals
-from schemas.feeds import FeedName
+from schemas.feeds import REPLAY_PREFIX, FeedName
 
 _MEGABYTE = 1_000_000
 _MEMORY_POLL_S = 2.0
@@ -99,16 +101,31 @@ def resolve_feed(settings: Settings) -> Callable[[Settings], Settings]:
 
 
 def with_history(settings: Settings, now_ns: Callable[[], int] = time.time_ns) -> Settings:
-    """Let a simulated market begin in the past; its live ticks begin now.
+    """Let a simulated market begin in the past, its live ticks now; say where a replay's past ends.
 
     For an embedded broker alone: a log that outlives the run would get a second past with the next
     one.
+
+    Raises
+    ------
+    CaptureError
+        The recording cannot be read.
     """
+    if settings.replays and settings.replay_from_s > 0:
+        return settings.replace(live_from_ns=_end_of_past_ns(settings))
     longest_s = int(MAX_HISTORY_TICKS / settings.simulate_rate_hz)
     history_s = min(settings.simulate_history_s, longest_s)
     if settings.feed != FeedName.SIMULATE or history_s == 0:
         return settings
     return settings.replace(simulate_history_s=history_s, live_from_ns=now_ns())
+
+
+def _end_of_past_ns(settings: Settings) -> int:
+    """Return the event time up to which a replay is sent at full speed."""
+    from flows.feeds.recordings import first_received_ns  # not for every run's start
+
+    path = Path(settings.feed.removeprefix(REPLAY_PREFIX))
+    return first_received_ns(path) + int(settings.replay_from_s * NS_PER_S)
 
 
 def refuse_cluster(arguments: Sequence[str], env: Mapping[str, str]) -> None:

@@ -51,7 +51,11 @@ _TRAINABLE = {"volatility_spike": "logreg", "forward_return": "ridge"}
 
 def has_history(settings: Settings) -> bool:
     """Return whether the feed's own history is long enough to learn from."""
-    return settings.live_from_ns is not None and settings.simulate_history_s >= LEAST_HISTORY_S
+    return (
+        settings.feed == FeedName.SIMULATE
+        and settings.live_from_ns is not None
+        and settings.simulate_history_s >= LEAST_HISTORY_S
+    )
 
 
 def history_settings(settings: Settings, attempt: int = 1) -> Settings:

@@ -154,7 +154,7 @@ class DataflowSettings(BaseModel):
         ge=0,
         le=LATEST_NS,
         description="All-in-one runs set it: event time, nanoseconds since the UNIX epoch, before"
-        " which ticks are history.",
+        " which ticks are history, made up or recorded, and count for no latency.",
     )
     feed_spacing_us: float = Field(
         0.0,

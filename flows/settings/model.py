@@ -22,6 +22,7 @@ from flows.settings.explain import UNEXPANDED, reason_of
 from flows.settings.metrics import MetricsSettings
 from flows.settings.operation import OperationSettings
 from flows.settings.types import plain_value, whole_number
+from schemas.feeds import REPLAY_PREFIX
 
 
 # The fields of the last base come first: this is the order of the table in the documents.
@@ -72,10 +73,16 @@ class Settings(
 
     @property
     def history_from_ns(self) -> int | None:
-        """Event time at which the simulator's history begins; None where it sends none."""
+        """Event time at which the history begins that is sent at full speed; None for none."""
         if self.live_from_ns is None:
             return None
-        return self.live_from_ns - self.simulate_history_s * NS_PER_S
+        history_s = self.replay_from_s if self.replays else self.simulate_history_s
+        return self.live_from_ns - int(history_s * NS_PER_S)
+
+    @property
+    def replays(self) -> bool:
+        """Whether the feed is a recording."""
+        return self.feed.startswith(REPLAY_PREFIX)
 
     def kafka_config(self) -> dict[str, str | int]:
         """Return what every librdkafka client needs: the brokers and the security settings.

@@ -110,10 +110,10 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """Ticks with an event time in [from_ns, until_ns) that were sent at full speed at the start.
 
-    They were scored and judged then, and no market ever saw them.
+    They were scored and judged then. A market saw them only where they were recorded from one.
     """
 
-    origin: Literal["simulated"]
+    origin: Literal["simulated", "recorded"]
     from_ns: int
     until_ns: int
 

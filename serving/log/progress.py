@@ -94,8 +94,16 @@ def partition_state(sample: Sample, now_ms: float, owner: str | None) -> Partiti
     )
 
 
-def latencies(samples: Sequence[Sample]) -> list[StageLatency]:
-    """Return percentiles of each step of a tick's way, over the ticks whose score is known."""
+def latencies(samples: Sequence[Sample], live_from_ns: int | None = None) -> list[StageLatency]:
+    """Return percentiles of each step of a tick's way, over the ticks whose score is known.
+
+    Parameters
+    ----------
+    live_from_ns
+        Ticks with an earlier event time were sent as history, and took whatever that took; None
+        where there is no history.
+    """
+    first_ns = 0 if live_from_ns is None else live_from_ns
     steps: Mapping[str, list[float]] = {
         "venue to receiver": [],
         "receiver to log": [],
@@ -105,6 +113,8 @@ def latencies(samples: Sequence[Sample]) -> list[StageLatency]:
     }
     for sample in samples:
         for offset, (tick, logged_ms) in sample.ticks.items():
+            if tick.ts_event_ns < first_ns:
+                continue
             if tick.ts_recv_ns is not None:
                 steps["venue to receiver"].append((tick.ts_recv_ns - tick.ts_event_ns) / NS_PER_MS)
                 steps["receiver to log"].append(logged_ms - tick.ts_recv_ns / NS_PER_MS)

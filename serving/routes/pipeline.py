@@ -60,7 +60,7 @@ async def system(context: Shared) -> Response:
         gaps=sum(tick.gap for tick in ticks),
         looked_at=len(ticks),
         partitions=partitions,
-        latency=progress.latencies(samples),
+        latency=progress.latencies(samples, context.settings.live_from_ns),
         moves=[
             SwapMove(
                 ts_ns=move.ts_ns,

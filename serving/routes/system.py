@@ -82,7 +82,9 @@ def history_of(settings: Settings) -> History | None:
     if settings.history_from_ns is None or settings.live_from_ns is None:
         return None
     return History(
-        origin="simulated", from_ns=settings.history_from_ns, until_ns=settings.live_from_ns
+        origin="recorded" if settings.replays else "simulated",
+        from_ns=settings.history_from_ns,
+        until_ns=settings.live_from_ns,
     )
 
 

@@ -64,6 +64,7 @@ async function loadSeries() {
 function showVersion(report) {
   version = report;
   scores.overall.staleAfterMs = report.stale_after_s * 1000;
+  market.showPast(report.history);
   setText(byId("version"), `${report.version} · feature set ${report.feature_set}`);
   const names = Object.keys(report.targets);
   fill(byId("target"), names.join(), () => names.map((name) => element("option", { value: name, text: plainWords(name) })));

@@ -74,6 +74,11 @@ export function element(name, { text, className, ...attributes } = {}, children 
   return made;
 }
 
+/** A name with underscores as nodes, so that a line may end behind each of them. */
+export function breakable(name) {
+  return name.split(/(?<=_)/).flatMap((part, at) => (at ? [document.createElement("wbr"), part] : [part]));
+}
+
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

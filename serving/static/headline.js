@@ -19,6 +19,7 @@ export function draw(target, series, now) {
     node.dataset.move = latest.price > shownPrice.value ? "up" : "down";
   }
   shownPrice = { symbol: latest.symbol, value: latest.price };
+  change(series, latest.price);
   quotes(series);
   const own = latest.scores[target.name];
   setText(byId("score-label"), target.kind === "regression" ? "Forecast, next minute" : plainWords(target.name ?? "score"));
@@ -35,6 +36,18 @@ export function draw(target, series, now) {
   const found = flags(state, now);
   const words = found.length ? found : [["good", "live", "Scored just now"]];
   fill(byId("flags"), words.map(([, word]) => word).join("|"), () => words.map(([kind, word, why]) => tag(kind, word, why)));
+}
+
+/** How far the price has come since the charts begin. */
+function change(series, now) {
+  const node = byId("change");
+  const from = series?.columns.close.find((value) => value !== null) ?? null;
+  node.hidden = from === null || series.ts.length < 2;
+  if (node.hidden) return;
+  const percent = (now / from - 1) * 100;
+  setText(node, `${percent > 0 ? "+" : ""}${percent.toFixed(2)} %`);
+  node.title = `Since the charts begin, ${series.range.label} at most`;
+  node.dataset.move = percent >= 0 ? "up" : "down";
 }
 
 function quotes(series) {

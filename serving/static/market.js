@@ -1,6 +1,7 @@
 // The charts of one symbol: price, score (or forecast), and the forecast's error.
 
 import { byId, element, modelName, number, price, score as scoreText, setText, timeOfDay } from "./format.js";
+import { fade, newest, parted } from "./paint.js";
 import { onColours, palette, seriesColour, soft } from "./palette.js";
 import { horizontal, roomy, shade, sign, TimeChart, valueAxis, vertical } from "./plot.js";
 import { rollingRoot } from "./series.js";
@@ -15,6 +16,7 @@ const hidden = new Set();
 let series = null;
 let lines = [];
 let cursor = null;
+let past = null;
 
 const markColour = (kind) => palette[{ hit: "hit", false_alarm: "alert", miss: "miss", pending: "pending" }[kind]];
 
@@ -37,7 +39,7 @@ function line(colour, options = {}) {
 
 const priceChart = shared("price-chart", {
   height: 270,
-  axes: [valueAxis(price)],
+  axes: [valueAxis(axisPrice)],
   scales: {
     y: { range: (_plot, low, high) => { const [from, to] = roomy(low, high); return [from - (to - from) * 0.12, to]; } },
     volume: { range: (_plot, _low, high) => [0, (high || 1) * 7] },
@@ -49,7 +51,7 @@ const priceChart = shared("price-chart", {
     }),
     line(() => soft(palette.ask, 70), { width: 1 }),
     line(() => soft(palette.bid, 70), { width: 1 }),
-    line(() => palette.price, { width: 1.8 }),
+    line(() => palette.price, { width: 1.8, fill: (plot) => fade(plot, palette.price, 26) }),
     line(() => "transparent"),
     line(() => "transparent"),
   ],
@@ -58,6 +60,9 @@ const priceChart = shared("price-chart", {
   draw: (plot) => {
     if (view.candles) drawCandles(plot);
     drawMarks(plot);
+    if (past) vertical(plot, past.until_ns / 1e9, palette.muted, `${past.origin} past until here`);
+    const [at, value] = last("mid", "close");
+    newest(plot, at, value, price(value), palette.price);
   },
 });
 
@@ -66,7 +71,9 @@ const scoreChart = shared("score-chart", {
   axes: [valueAxis((value) => (isForecast() ? number(value * 1e4, 1) : number(value, 2)))],
   scales: { y: { range: (_plot, low, high) => scoreRange(low, high) } },
   series: [
-    line(() => palette.accent, { width: 2, fill: () => (isForecast() ? "transparent" : soft(palette.accent, 12)) }),
+    line((plot) => (isForecast() ? palette.accent : parted(plot, limit(), palette.accent, palette.alert)), {
+      width: 2, fill: (plot) => (isForecast() ? "transparent" : parted(plot, limit(), palette.accent, palette.alert, 16)),
+    }),
     line(() => palette.text, { width: 1.2, dash: [4, 3] }),
     ...Array.from({ length: MAX_LINES }, (_, index) => line(() => seriesColour(index), { width: 1.3 })),
   ],
@@ -77,6 +84,9 @@ const scoreChart = shared("score-chart", {
     for (const swap of series?.swaps ?? []) {
       if (swap.before !== null) vertical(plot, swap.ts_s, palette.muted, `now ${modelName(swap.model)}`);
     }
+    const [at, value] = last("score");
+    const isAlert = !isForecast() && limit() !== null && value >= limit();
+    newest(plot, at, value, isForecast() ? `${number(value * 1e4, 2)} bps` : number(value, 3), isAlert ? palette.alert : palette.accent);
   },
 });
 
@@ -88,6 +98,22 @@ const errorChart = shared("error-chart", {
 });
 
 const isForecast = () => series?.kind === "regression";
+const limit = () => series?.threshold ?? null;
+
+/** A price as an axis says it: no more digits than its lines are apart. */
+function axisPrice(value) {
+  return Math.abs(value) >= 1000 && Number.isInteger(value) ? number(value, 0) : price(value);
+}
+
+/** The newest of the first of these columns that has one: its time and value. */
+function last(...names) {
+  for (const name of names) {
+    const values = hidden.has(name === "score" ? "champion" : name) ? [] : series?.columns[name] ?? [];
+    const row = values.findLastIndex((value) => value !== null);
+    if (row >= 0) return [series.ts[row], values[row]];
+  }
+  return [0, null];
+}
 
 function scoreRange(low, high) {
   if (isForecast()) {
@@ -141,6 +167,11 @@ function drawCandles(plot) {
     else ctx.fillRect(middle - body / 2, Math.min(open, close), body, height);
   }
   ctx.restore();
+}
+
+/** Take note of the history that was sent before the live ticks; null for none. */
+export function showPast(history) {
+  past = history;
 }
 
 /** The series that is drawn now. */

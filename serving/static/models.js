@@ -27,20 +27,20 @@ export function show(models, target) {
   fill(byId("models").tBodies[0], JSON.stringify([selected, own]), () => own.slice(0, MOST).map((model) => element("tr", {}, [
     element("th", { scope: "row", text: modelName(model.ref), title: model.ref }),
     element("td", {}, model.role === "none" ? [] : [tag(model.role === "champion" ? "good" : "", model.role)]),
-    ...columns.map(([, field, factor], index) => element("td", {
-      className: "num", text: withInterval(model.metrics, field, factor, index === 0),
-    })),
+    ...columns.map(([, field, factor], index) => element("td", { className: "num" },
+      withInterval(model.metrics, field, factor, index === 0))),
     element("td", {}, [tag(model.provenance === "simulated" ? "warn" : "", model.provenance)]),
-    element("td", { className: "muted", text: model.provenance === "builtin" ? "built in" : clock(model.created_ns).slice(5, 16) }),
+    element("td", { className: "muted", text: model.provenance === "builtin" ? "built in" : clock(model.created_ns).slice(5, 16), title: clock(model.created_ns) }),
   ])));
 }
 
 function withInterval(metrics, field, factor, withBounds) {
   const value = metrics[field];
-  if (!Number.isFinite(value)) return "–";
+  if (!Number.isFinite(value)) return ["–"];
   const [low, high] = [metrics[`${field}_low`], metrics[`${field}_high`]];
   const digits = factor === 1 ? 3 : 2;
   const text = number(value * factor, digits);
-  if (!withBounds || !Number.isFinite(low) || !Number.isFinite(high)) return text;
-  return `${text} (${number(low * factor, digits)} to ${number(high * factor, digits)})`;
+  if (!withBounds || !Number.isFinite(low) || !Number.isFinite(high)) return [text];
+  const bounds = `${number(low * factor, digits - 1)}–${number(high * factor, digits - 1)}`;
+  return [text, " ", element("span", { className: "bounds", text: bounds, title: "95 % interval by bootstrap of blocks" })];
 }

@@ -3,13 +3,35 @@
 import { Refused } from "./api.js";
 import { age, byId, clock, compact, duration, element, fill, modelName, number, plainWords, setText, tag } from "./format.js";
 
+const RATES = 60;
+const rates = [];
+
+/** The short form beside the charts: rate, latency and lag, and the rate's last minutes. */
+function showFlow(report, lag) {
+  byId("flow-card").hidden = false;
+  rates.push(report.ticks_per_s);
+  if (rates.length > RATES) rates.shift();
+  const whole = report.latency.find((each) => each.stage === "venue to score");
+  setText(byId("flow-feed"), report.feed === "SIMULATED" ? "simulated" : report.feed);
+  setText(byId("flow-rate"), `${number(report.ticks_per_s, 1)}/s`);
+  setText(byId("flow-latency"), whole ? duration(whole.p50_ms) : "–");
+  byId("flow-latency").title = whole ? `p99 ${duration(whole.p99_ms)}, over ${whole.count} ticks` : "";
+  setText(byId("flow-lag"), lag);
+  const top = Math.max(...rates, 1) * 1.15;
+  const line = rates.map((rate, at) => `${((at / Math.max(rates.length - 1, 1)) * 240).toFixed(1)},${(44 - (rate / top) * 42).toFixed(1)}`);
+  byId("flow-line").querySelector("polyline").setAttribute("points", line.join(" "));
+  byId("flow-line").querySelector("polygon").setAttribute("points", rates.length > 1 ? `0,44 ${line.join(" ")} 240,44` : "");
+}
+
 export function show(report) {
   byId("system-body").hidden = false;
   byId("system-empty").hidden = true;
   setText(byId("feed"), report.feed);
   setText(byId("throughput"), `${number(report.ticks_per_s, 1)}/s`);
   const lags = report.partitions.map((each) => each.lag).filter((lag) => lag !== null);
-  setText(byId("lag"), lags.length ? compact(lags.reduce((sum, lag) => sum + lag, 0)) : "–");
+  const lag = lags.length ? compact(lags.reduce((sum, each) => sum + each, 0)) : "–";
+  setText(byId("lag"), lag);
+  showFlow(report, lag);
   setText(byId("gaps"), String(report.gaps));
   byId("gaps").title = `Of the ${report.looked_at} newest ticks; every reconnect of a feed leaves one`;
   const whole = report.latency.find((each) => each.stage === "venue to score");
@@ -45,6 +67,8 @@ export function failed(error) {
 }
 
 export function showDead(found) {
+  setText(byId("flow-dead"), compact(found.total));
+  byId("flow-dead").classList.toggle("warn", found.total > 0);
   byId("dead-empty").hidden = found.letters.length > 0;
   fill(byId("dead-reasons"), JSON.stringify([found.by_reason, found.total]), () => Object.entries(found.by_reason).map(([reason, count]) =>
     tag("warn", `${count} × ${plainWords(reason)}`)));

@@ -1,7 +1,7 @@
 // Why the newest score is what it is: contributions of its features, and their drift.
 
 import { Refused } from "./api.js";
-import { byId, element, fill, modelName, number, plainWords, score as scoreText, setText, tag, timeOfDay } from "./format.js";
+import { breakable, byId, element, fill, modelName, number, plainWords, score as scoreText, setText, tag, timeOfDay } from "./format.js";
 
 const MOST = 12;
 // The usual rule of thumb for a population stability index.
@@ -40,7 +40,8 @@ function row() {
 function update(node, input, share, found) {
   const [name, value, pushes, amount, drift] = node.cells;
   const [first, ...others] = input.features.filter((each, at) => at === 0 || each !== "history_s");
-  setText(name, others.length === 1 ? `${first} / ${others[0]}` : first);
+  const called = others.length === 1 ? `${first} / ${others[0]}` : first;
+  fill(name, called, () => breakable(called));
   name.title = `Made of ${input.features.join(", ")}`;
   setText(value, input.value === null ? "unknown" : short(input.value));
   const bar = pushes.firstChild;

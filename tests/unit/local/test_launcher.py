@@ -1,14 +1,18 @@
 """What the launcher refuses before it starts anything."""
 
+from pathlib import Path
+
 import pytest
 
 from flows.errors import ConfigurationError
+from flows.feeds.recordings import first_received_ns
 from flows.local.launcher import (
     MAX_HISTORY_TICKS,
     ensure_services,
     refuse_cluster,
     with_history,
 )
+from flows.local.training_runs import has_history
 from flows.settings import Settings
 
 
@@ -50,6 +54,15 @@ def test_a_simulated_market_begins_in_the_past() -> None:
 def test_a_fast_market_has_a_shorter_past() -> None:
     settings = with_history(Settings(feed="simulate", simulate_rate_hz=500.0), lambda: NOW_NS)
     assert settings.simulate_history_s == MAX_HISTORY_TICKS / 500
+
+
+def test_a_replays_past_ends_where_its_own_pace_begins() -> None:
+    recording = Path(__file__).parents[2] / "data" / "coinbase-exchange.frames.ndjson"
+    first_ns = first_received_ns(recording)
+    settings = with_history(Settings(feed=f"replay:{recording}", replay_from_s=1.5))
+    assert settings.live_from_ns == first_ns + 1_500_000_000
+    assert settings.history_from_ns == first_ns
+    assert not has_history(settings)  # no model is trained on another, made-up market
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,12 @@ def test_each_step_of_a_ticks_way_has_its_percentiles() -> None:
     }
 
 
+def test_history_that_was_sent_at_full_speed_has_no_latency() -> None:
+    found = {each.stage: each for each in latencies([_sample()], 40 * 100 * MS)}
+    assert {each.count for each in found.values()} == {10, 8}
+    assert latencies([_sample()], 10**18) == []
+
+
 def test_a_partition_knows_its_lag_and_its_rate() -> None:
     state = partition_state(_sample(), now_ms=5000.0, owner="one")
     assert (state.partition, state.ticks, state.lag, state.owner) == (3, 50, 2, "one")
