@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from tests.bench.peers.catalogue import PEERS
 from tests.bench.peers.environments import default_cache
 from tests.bench.peers.ledger import Done, Ledger
@@ -33,7 +35,7 @@ def compare(
 
     Raises
     ------
-    ValueError
+    BadParameter
         There is no such peer or measure.
     """
     asked: dict[str, Any] = {"rounds": rounds, "seconds": seconds, "tuning": tuning}
@@ -46,7 +48,7 @@ def compare(
         unknown = set(given or ()) - known
         if unknown:
             message = f"no such {name}: {', '.join(sorted(unknown))}; known: {sorted(known)}"
-            raise ValueError(message)
+            raise typer.BadParameter(message)
         if given:
             asked[name] = tuple(dict.fromkeys(given))
     if minutes is not None:

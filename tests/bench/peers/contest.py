@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from schemas import topics
-from tests.bench.load import Message
+from tests.bench.load import Message, fill
 from tests.bench.peers.catalogue import LIMIT, OURS, Peer
 from tests.bench.peers.environments import python_of
 from tests.bench.peers.process import PeerProcess
@@ -180,6 +181,14 @@ class Entry:
             command = self.contest.command(self.peer)
             settings = self.contest.task(self, features=features).environment()
         return PeerProcess(command, place.folder, settings, self.name)
+
+    def feed(self, count: int) -> list[bytes]:
+        """Write the next ticks to its own input and return them."""
+        load = list(islice(self.contest.ticks, count))
+        values = [each["value"] for each in load]
+        fill(self.contest.config, [load], self.source)
+        self.contest.fed(self, values)
+        return values
 
     def close(self) -> None:
         """Remove what it kept."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.load import fill
-from tests.bench.peers import turns
+from tests.bench.peers import steady, turns
 from tests.bench.peers.catalogue import LIMIT, PEERS, Peer
 from tests.bench.peers.contest import Contest, Entry
 from tests.bench.peers.environments import PeerUnavailableError
@@ -144,10 +144,10 @@ def _turn(contest: Contest, stage: Stage, plan: Plan, peer: Peer, number: int) -
 _MEASURES: dict[str, Callable[[Entry, Plan], dict[str, Any]]] = {
     "check": lambda entry, _plan: turns.check(entry),
     "throughput": lambda entry, plan: turns.throughput(entry, plan.ticks, plan.seconds),
-    "latency": lambda entry, plan: turns.latency(
+    "latency": lambda entry, plan: steady.latency(
         entry, list(plan.rates_hz), plan.warm_s, plan.seconds
     ),
-    "recovery": lambda entry, plan: turns.recovery(
+    "recovery": lambda entry, plan: steady.recovery(
         entry, RECOVERY_RATE_HZ, KILLS, min(plan.seconds, 6.0)
     ),
 }
