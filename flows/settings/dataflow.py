@@ -9,10 +9,11 @@ from flows.settings.types import (
     FeedSpec,
     Folder,
     HttpUrl,
+    ModelRef,
     Names,
     ReplaySpeed,
-    SomeNames,
     Symbols,
+    Targets,
     WebSocketUrl,
 )
 from schemas.features import MAX_SYMBOLS
@@ -28,7 +29,7 @@ class DataflowSettings(BaseModel):
         alias="MODEL_VARIANT",
         description="Serve the newest model of this variant instead of the champion.",
     )
-    model_version: str | None = Field(
+    model_version: ModelRef | None = Field(
         None, alias="MODEL_VERSION", description="Serve exactly this `name@version`."
     )
     model_store: Folder = Field(
@@ -36,7 +37,7 @@ class DataflowSettings(BaseModel):
         alias="VOLTICK_MODEL_STORE",
         description="Folder of the model store.",
     )
-    targets: SomeNames = Field(
+    targets: Targets = Field(
         ("volatility_spike", "forward_return"),
         alias="VOLTICK_TARGETS",
         description="Targets to score, comma-separated; one without a champion is left out.",

@@ -17,6 +17,8 @@ SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 # Letters of any alphabet, and the signs that markets, files and networks have in their names.
 _NAME = re.compile(r"[\w./:@*+&=~^!%-]+")
+_TARGET = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MODEL_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}@\d{8}T\d{6}Z-[0-9a-f]{8}")
 _QUOTED_LIST = re.compile(r"""(["'])[^"']*\1(\s*,\s*(["'])[^"']*\3)+""")
 
 
@@ -68,6 +70,27 @@ def _some_names(value: object) -> object:
         message = "name at least one"
         raise ValueError(message)
     return names
+
+
+def _targets(names: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = next((name for name in names if not _TARGET.fullmatch(name)), None)
+    if wrong is not None:
+        message = (
+            f"{wrong!r} names no target; a name has small letters, digits and _, such as"
+            " volatility_spike"
+        )
+        raise ValueError(message)
+    return names
+
+
+def _model_ref(value: str) -> str:
+    if not _MODEL_REF.fullmatch(value):
+        message = (
+            "write name@version, such as zscore@20261121T094500Z-ab12cd34; `python -m"
+            " training.models list` shows them"
+        )
+        raise ValueError(message)
+    return value
 
 
 def _symbols(value: object) -> object:
@@ -178,6 +201,8 @@ def _token(value: SecretStr) -> SecretStr:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 SomeNames = Annotated[tuple[str, ...], BeforeValidator(_some_names)]
+Targets = Annotated[SomeNames, AfterValidator(_targets)]
+ModelRef = Annotated[str, AfterValidator(_model_ref)]
 Symbols = Annotated[tuple[str, ...], BeforeValidator(_symbols)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
 ArchivePlace = Annotated[str, BeforeValidator(_archive_place)]

@@ -159,6 +159,10 @@ REFUSED = [
     ("VOLTICK_FEED_URL", "wss://feed.example/#x", "no #"),
     ("VOLTICK_FEED_URL", "wss://feed. example/", "no blanks"),
     ("VOLTICK_LIVE_FROM_NS", "soon", "write an integer"),
+    ("VOLTICK_TARGETS", "volatility-spike", "small letters, digits and _"),
+    ("VOLTICK_TARGETS", "VOLATILITY_SPIKE", "small letters, digits and _"),
+    ("MODEL_VERSION", "latest", "write name@version"),
+    ("MODEL_VERSION", "volatility_spike", "write name@version"),
     ("VOLTICK_LOG_LEVEL", "info # loud", "a line of its own"),
 ]
 

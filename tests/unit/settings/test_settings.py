@@ -96,7 +96,7 @@ def test_other_programs_variables_are_none_of_our_business() -> None:
 
 def test_two_pins_contradict() -> None:
     with pytest.raises(ConfigurationError, match="MODEL_VARIANT and MODEL_VERSION"):
-        load_settings({"MODEL_VARIANT": "gbt", "MODEL_VERSION": "spike@3"})
+        load_settings({"MODEL_VARIANT": "gbt", "MODEL_VERSION": "spike@20261121T094500Z-ab12cd34"})
 
 
 def test_security_settings_pass_through_to_librdkafka() -> None:
