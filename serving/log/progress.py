@@ -46,12 +46,15 @@ class Sample:
         By offset, the tick's times and its Kafka timestamp in milliseconds.
     scores
         By the tick's offset, when it was scored, nanoseconds, and the prediction's Kafka timestamp.
+    whole
+        False where the newest predictions were not reached: how far the flow is, is not known then.
     """
 
     partition: int
     end: int
     ticks: dict[int, tuple[TickTimes, int]] = field(default_factory=dict)
     scores: dict[int, tuple[int, int]] = field(default_factory=dict)
+    whole: bool = True
 
 
 _tick = msgspec.json.Decoder(TickTimes).decode
@@ -70,7 +73,9 @@ def look(reader: LogReader) -> list[Sample]:
             if tick is not None:
                 sample.ticks[record.offset] = (tick, record.at_ms)
         if partition < known.get(topics.PREDICTIONS, 0):
-            for record in reader.tail((topics.PREDICTIONS, partition), LOOK_AT, _LIMIT_S):
+            found = reader.newest((topics.PREDICTIONS, partition), LOOK_AT, _LIMIT_S)
+            sample.whole = found.whole
+            for record in found.records:
                 score = decode_or_none(_score, record.value)
                 if score is not None:
                     sample.scores[score.offset] = (score.ts_scored_ns, record.at_ms)
@@ -88,7 +93,7 @@ def partition_state(sample: Sample, now_ms: float, owner: str | None) -> Partiti
     return PartitionState(
         partition=sample.partition,
         ticks=sample.end,
-        lag=max(sample.end - 1 - max(sample.scores), 0) if sample.scores else None,
+        lag=max(sample.end - 1 - max(sample.scores), 0) if sample.scores and sample.whole else None,
         ticks_per_s=len(recent) / max(span_s, 0.1),
         owner=owner,
     )

@@ -129,10 +129,17 @@ class LogReader:
 
     def tail(self, place: Place, messages: int, limit_s: float) -> list[Record]:
         """Return about the last ``messages`` of a partition, oldest first."""
+        return self.newest(place, messages, limit_s).records
+
+    def newest(self, place: Place, messages: int, limit_s: float) -> Found:
+        """Read about the last ``messages`` of a partition; ``whole`` where the end was reached."""
         low, high = self.bounds(place)
         # As far as it goes: the end may lie further than the broker said a moment ago.
-        part = Part(place, max(low, high - messages))
-        return self.read([part], limit_s)[place].records
+        start = max(low, high - messages)
+        found = self.read([Part(place, start)], limit_s)[place]
+        # A busy embedded broker may begin at the first message instead.
+        found.whole = found.whole and all(record.offset >= start for record in found.records[:1])
+        return found
 
     def read(self, parts: Sequence[Part], limit_s: float) -> dict[Place, Found]:
         """Read parts side by side, one of each partition, until all end or the time is up.

@@ -60,7 +60,7 @@ const priceChart = shared("price-chart", {
   draw: (plot) => {
     if (view.candles) drawCandles(plot);
     drawMarks(plot);
-    if (past) vertical(plot, past.until_ns / 1e9, palette.muted, `${past.origin} past until here`);
+    if (past) vertical(plot, past.until_ns / 1e9, palette.muted, `${past.origin} past until here`, 1);
     const [at, value] = last("mid", "close");
     newest(plot, at, value, price(value), palette.price);
   },

@@ -158,7 +158,8 @@ export function horizontal(plot, value, colour, scale = "y") {
   ctx.restore();
 }
 
-export function vertical(plot, second, colour, label) {
+/** A line at a moment; its label is in one of the rows from the top. */
+export function vertical(plot, second, colour, label, row = 0) {
   const { ctx, bbox } = plot;
   const x = plot.valToPos(second, "x", true);
   if (x < bbox.left || x > bbox.left + bbox.width) return;
@@ -177,7 +178,7 @@ export function vertical(plot, second, colour, label) {
     const wide = ctx.measureText(label).width;
     const fits = x + wide + 8 * unit < bbox.left + bbox.width;
     ctx.textAlign = fits ? "left" : "right";
-    ctx.fillText(label, x + (fits ? 4 : -4) * unit, bbox.top + 10 * unit);
+    ctx.fillText(label, x + (fits ? 4 : -4) * unit, bbox.top + (10 + row * 14) * unit);
   }
   ctx.restore();
 }

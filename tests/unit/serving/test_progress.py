@@ -36,6 +36,12 @@ def test_a_partition_knows_its_lag_and_its_rate() -> None:
     assert state.ticks_per_s == pytest.approx(10.0, rel=0.05)
 
 
+def test_a_sample_that_does_not_reach_the_newest_scores_has_no_lag() -> None:
+    sample = _sample()
+    sample.whole = False
+    assert partition_state(sample, 5000.0, None).lag is None
+
+
 def test_a_feed_that_stopped_has_a_rate_of_nothing() -> None:
     state = partition_state(_sample(), now_ms=5000.0 + 2000 * RECENT_S, owner=None)
     assert state.ticks_per_s == 0.0
