@@ -4,14 +4,28 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from flows.settings import Settings, load_settings
-from tests.support.containers import COMPOSE, DOCKER, compose, compose_containers
+from tests.support.containers import (
+    COMPOSE,
+    DOCKER,
+    compose,
+    compose_containers,
+    healthcheck,
+)
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 OWN = compose_containers()
 CORE = {"kafka", "topics", "valkey", "ingest", "pipeline", "outcomes", "api"}
-PORTS = {"api": 8000, "mlflow": 5001, "kafka-ui": 8080, "kafka": 9092}
+PORTS = {
+    "api": 8000,
+    "mlflow": 5001,
+    "kafka-ui": 8080,
+    "kafka": 9092,
+    "prometheus": 9090,
+    "alertmanager": 9093,
+}
 ONCE = {"topics"}
 
 
@@ -74,6 +88,31 @@ def test_every_volume_is_used_and_every_used_one_declared() -> None:
         if not volume.startswith(".")
     }
     assert used == set(compose()["volumes"])
+
+
+def test_every_folder_that_is_mounted_is_there() -> None:
+    mounted = {
+        volume.partition(":")[0]
+        for told in SERVICES.values()
+        for volume in told.get("volumes", ())
+        if volume.startswith(".")
+    }
+    assert {"./prometheus", "./alertmanager"} <= mounted
+    assert [path for path in mounted if not (DOCKER / path).is_dir()] == []
+
+
+def test_prometheus_asks_every_process_at_its_port() -> None:
+    told = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    asked = {
+        name: each["port"]
+        for job in told["scrape_configs"]
+        for each in job["dns_sd_configs"]
+        for name in each["names"]
+    }
+    for name, container in OWN.items():
+        if name not in {"topics", "mlflow"}:
+            url = healthcheck().address(container.env)
+            assert f":{asked[name]}/" in url
 
 
 def test_a_trainer_may_finish_its_training() -> None:
