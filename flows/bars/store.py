@@ -8,7 +8,6 @@ writers none undoes another's work. A lock goes with its process. Blocking: for 
 another process merges a page into the same market.
 """
 
-import fcntl
 import io
 import os
 from collections.abc import Iterable, Iterator
@@ -26,6 +25,7 @@ from flows.bars.bar import Bar
 from flows.bars.span import INTERVALS_S, Span, day_of, days
 from flows.errors import ArchiveError
 from flows.numeric.arrays import Int64
+from flows.posix import lock_file
 
 FOLDER = "backfill"
 
@@ -240,5 +240,5 @@ def _sync(folders: Iterable[Path]) -> None:
 def _locked(path: Path) -> Iterator[None]:
     """Hold a file's lock; wait for it where another process has it."""
     with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock_file(file)
         yield

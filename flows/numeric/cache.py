@@ -1,6 +1,5 @@
 """Where compiled code is kept for the next process, and who writes it."""
 
-import fcntl
 import os
 import stat
 import tempfile
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+
+from flows.posix import lock_file
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a read-only container has it still)
 FILLED = "flows.numeric.filled_cache.FilledUserLocator,flows.numeric.filled_cache.FilledTreeLocator"
@@ -124,7 +125,7 @@ def exclusive(folder: Path | None, name: str) -> Iterator[None]:
         yield
         return
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_file(lock)
         yield
 
 

@@ -1,7 +1,6 @@
 """Read files that may be anything, and write them so that a kill leaves the old or the new."""
 
 import errno
-import fcntl
 import os
 import stat
 import time
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.errors import ModelStoreError
+from flows.posix import lock_file
 
 # How often a waiting process looks whether the lock is free.
 _LOCK_RETRY_S = 0.005
@@ -95,7 +95,7 @@ def locked(path: Path, timeout_s: float) -> Iterator[None]:
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock_file(descriptor, wait=False)
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:

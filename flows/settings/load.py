@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from flows.errors import ConfigurationError
+from flows.posix import has_file_locks
 from flows.settings.dotenv_file import read_dotenv
 from flows.settings.environment import (
     PREFIX,
@@ -15,9 +17,14 @@ from flows.settings.environment import (
 )
 from flows.settings.model import Settings, build, secret_variables, variables
 
+NOT_HERE = (
+    "Voltick runs on Linux and macOS; on Windows run the same command in WSL (`wsl --install`), or"
+    " `docker\\voltick.ps1 up` with Docker Desktop"
+)
+
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
-    """Read and check the settings.
+    """Read and check the settings, as every command does first; refuse a system without file locks.
 
     Parameters
     ----------
@@ -27,8 +34,11 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     Raises
     ------
     ConfigurationError
-        A ``VOLTICK_*`` variable is unknown or a value unusable; the message names both.
+        A ``VOLTICK_*`` variable is unknown or a value unusable; the message names both. Or this
+        is Windows, where two writers could not be kept apart.
     """
+    if not has_file_locks():
+        raise ConfigurationError(NOT_HERE)
     known = set(variables().values())
     stored: Mapping[str, str] = {}
     if env is None:

@@ -5,7 +5,6 @@ a partition for its one writer; on any storage, :meth:`Storage.swap` changes a s
 else has.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from flows.errors import ArchiveError, FencedError
+from flows.posix import lock_file
 
 _WRITTEN, _READ, _LOCKED = "written", "read", "locked"
 
@@ -90,7 +90,7 @@ class LocalStorage:
         except OSError as error:
             raise self._refused(_WRITTEN, error) from None
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock, wait=False)
         except OSError as error:
             lock.close()
             if not isinstance(error, BlockingIOError):

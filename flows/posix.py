@@ -1,0 +1,27 @@
+"""What only POSIX systems have: locks on files, which end with the process that holds them.
+
+Signals are in :mod:`flows.signals`; process groups, and ends of parents, in :mod:`flows.local`.
+"""
+
+import importlib.util
+from typing import IO
+
+
+def has_file_locks() -> bool:
+    """Return whether this system has such locks; Windows has none."""
+    return importlib.util.find_spec("fcntl") is not None
+
+
+def lock_file(file: int | IO[bytes], *, wait: bool = True) -> None:
+    """Lock a file for this process alone; closing it gives the lock back.
+
+    Raises
+    ------
+    BlockingIOError
+        Another one holds it, and this one does not wait.
+    OSError
+        The file system has no locks.
+    """
+    import fcntl  # not above: Windows has no such module
+
+    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
