@@ -78,6 +78,7 @@ class TransactionalWriter:
         self._floor = 0
         self._metadata = ""
         self._open: list[OutputBatch] = []
+        self._sent: OutputBatch | None = None
         self._opened = 0.0
         self._log = structlog.get_logger()
 
@@ -183,7 +184,7 @@ class TransactionalWriter:
         self._open.append(batch)
         try:
             if len(self._open) == 1:
-                self._step("begin a transaction", self._producer.begin_transaction)
+                self._begin()
             self._produce(batch)
         except AbortNeededError as error:
             self._start_over(error)
@@ -200,13 +201,10 @@ class TransactionalWriter:
         """
         started = time.monotonic()
         last = self._open[-1]
-        metadata = self._encoded(last.rebuild_from, last.newest_ms)
         for attempt in range(ABORT_LIMIT):
             try:
-                self._insist(
-                    "commit the input offset",
-                    lambda step_s: self._send_offsets(last.next_offset, metadata, step_s),
-                )
+                if self._sent is not last:
+                    self._send_offset_of(last)
                 self._insist("commit", self._producer.commit_transaction)
                 break
             except AbortNeededError as error:
@@ -214,15 +212,37 @@ class TransactionalWriter:
                     raise self._given_up(error) from None
                 self._start_over(error)
         commit = Commit(self._target.partition, self._open, time.monotonic() - started)
-        self._floor, self._metadata = last.next_offset, metadata
-        self._open = []
+        self._floor, self._metadata = last.next_offset, self._metadata_of(last)
+        self._open, self._sent = [], None
         return commit
 
     def abort(self) -> None:
         """Abort the open transaction, if any; its batches have to be written again."""
         if self._open:
-            self._open = []
+            self._open, self._sent = [], None
             self._insist("abort", self._producer.abort_transaction)
+
+    def _begin(self) -> None:
+        """Begin a transaction with the input offset of the newest open batch.
+
+        The broker refuses the next transaction while it still finishes the one before. It may say
+        so to the offset, which is sent again after some milliseconds, or to a message, for which
+        the client would always wait 20 ms: so the offset goes first.
+        """
+        self._sent = None
+        self._step("begin a transaction", self._producer.begin_transaction)
+        self._send_offset_of(self._open[-1])
+
+    def _send_offset_of(self, batch: OutputBatch) -> None:
+        metadata = self._metadata_of(batch)
+        self._insist(
+            "commit the input offset",
+            lambda step_s: self._send_offsets(batch.next_offset, metadata, step_s),
+        )
+        self._sent = batch
+
+    def _metadata_of(self, batch: OutputBatch) -> str:
+        return self._encoded(batch.rebuild_from, batch.newest_ms)
 
     def _encoded(self, rebuild_from: int, newest_ms: int | None) -> str:
         start, writes = self._target.start, self._target.writes
@@ -244,7 +264,7 @@ class TransactionalWriter:
             self._insist("abort", self._producer.abort_transaction)
             self._failure = None
             try:
-                self._step("begin a transaction", self._producer.begin_transaction)
+                self._begin()
                 for batch in self._open:
                     self._produce(batch)
             except AbortNeededError as again:

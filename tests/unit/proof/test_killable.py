@@ -100,11 +100,15 @@ def test_commit_is_out_after_it_and_not_before(point: str, told: int, out: int) 
     arm(Fuse(point, 1))
     producer: Any = confluent_kafka.Producer()
     writer = TransactionalWriter(TARGET, producer)
-    writer.write(_batch(0))
     with pytest.raises(Blown):
-        writer.commit()
+        _write_and_commit(writer)
     assert producer.calls.count("send_offsets_to_transaction") == told
     assert len(producer.visible) == out
+
+
+def _write_and_commit(writer: TransactionalWriter) -> None:
+    writer.write(_batch(0))
+    writer.commit()
 
 
 def test_only_reads_of_input_count() -> None:

@@ -42,6 +42,40 @@ def test_outputs_and_offset_are_committed_together():
     assert writing.floor == 3
 
 
+def test_the_offset_goes_first_and_again_only_if_more_was_written():
+    producer = FakeProducer()
+    writing = writer(producer)
+    writing.write(output(0, 2))
+    writing.commit()
+    alone = [
+        "begin_transaction",
+        "send_offsets_to_transaction",
+        "produce_batch",
+        "commit_transaction",
+    ]
+    assert producer.calls == alone
+    writing.write(output(2, 4))
+    writing.write(output(4, 5))
+    writing.commit()
+    again = ["produce_batch", "send_offsets_to_transaction", "commit_transaction"]
+    assert producer.calls == [*alone, *alone[:3], *again]
+    assert committed(producer)[0] == 5
+
+
+def test_an_offset_that_is_refused_at_first_is_sent_again_before_any_message():
+    producer = FakeProducer(send_offsets_to_transaction=[ABORTABLE])
+    writing = writer(producer)
+    writing.write(output(0, 2))
+    assert producer.calls[:4] == [
+        "begin_transaction",
+        "send_offsets_to_transaction",
+        "abort_transaction",
+        "begin_transaction",
+    ]
+    writing.commit()
+    assert values(producer) == [0, 1]
+
+
 def test_what_an_earlier_owner_has_committed_is_dropped():
     producer = FakeProducer()
     writing = writer(producer, floor=5)
