@@ -43,16 +43,14 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     group = f"{settings.group}-candles"
     endpoints = Endpoints(settings, group, topics.TICKS_RAW, WRITTEN, stop, CANDLES_OUTPUTS)
     metrics = CandleMetrics()
-    serve_metrics(metrics, settings, "candles")
+    metrics.ownership.read = endpoints.figures
+    serve_metrics(metrics, settings, "candles", endpoints.health)
     stage = CandleStage(frozenset(settings.allowed_symbols), metrics, settings.max_symbols)
     dataflow = Dataflow("voltick_candles")
-    raw = op.input(
-        "ticks",
-        dataflow,
-        endpoints.source(metrics.partitions.observe_lag),
-    )
+    source, sink = endpoints.ends(metrics.partitions.observe_lag, lambda _commit: None)
+    raw = op.input("ticks", dataflow, source)
     candles = op.map("build", raw, end_on_error(stage))
-    op.output("write", candles, endpoints.sink(lambda _commit: None))
+    op.output("write", candles, sink)
     endpoints.watch()
     structlog.get_logger().info(
         "candles ready",

@@ -61,7 +61,8 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     if endpoints.rebuild:
         kernel.begin()
     metrics = QualityMetrics()
-    serve_metrics(metrics, settings, "outcomes")
+    metrics.ownership.read = endpoints.figures
+    serve_metrics(metrics, settings, "outcomes", endpoints.health)
     store = ModelStore(settings.model_store)
     specs = Specs(store.manifest, (ModelRejectedError, ModelStoreError))
     spans = {DEFAULT_SPAN} | {span_of(manifest.target) for manifest in store.manifests()}
@@ -78,13 +79,10 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     metrics.expected = lambda ref: _expected(manifests(ref))
     _watch_drift(settings, manifests, metrics, stop)
     dataflow = Dataflow("voltick_outcomes")
-    raw = op.input(
-        "predictions",
-        dataflow,
-        endpoints.source(metrics.partitions.observe_lag),
-    )
+    source, sink = endpoints.ends(metrics.partitions.observe_lag, lambda _commit: None)
+    raw = op.input("predictions", dataflow, source)
     joined = op.map("outcome_join", raw, end_on_error(join))
-    op.output("write", joined, endpoints.sink(lambda _commit: None))
+    op.output("write", joined, sink)
     endpoints.watch()
     structlog.get_logger().info(
         "outcomes ready",

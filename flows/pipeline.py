@@ -65,7 +65,8 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     if endpoints.rebuild:
         kernel.begin()
     metrics = PipelineMetrics()
-    serve_metrics(metrics, settings)
+    metrics.ownership.read = endpoints.figures
+    serve_metrics(metrics, settings, health=endpoints.health)
     scorer = _scorer(settings)
     metrics.serving.read = lambda: [_info(status) for status in scorer.status()]
     metrics.freshness.ttl_s = settings.symbol_ttl_s
@@ -81,7 +82,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
             for batch in commit.batches:
                 latest.put(batch.latest, passed=batch.passed)
 
-    source = endpoints.source(metrics.partitions.observe_lag)
+    source, sink = endpoints.ends(metrics.partitions.observe_lag, on_commit)
     decode = DecodeStep(
         topics.TICKS_RAW, frozenset(settings.allowed_symbols), metrics, settings.max_symbols
     )
@@ -102,7 +103,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     featured = op.map("features", decoded, end_on_error(features))
     scored = op.map("score", featured, end_on_error(ScoreStep(scorer, metrics)))
     encoded = op.map("encode", scored, end_on_error(encode))
-    op.output("write", encoded, endpoints.sink(on_commit))
+    op.output("write", encoded, sink)
     endpoints.watch()
     structlog.get_logger().info(
         "pipeline ready",

@@ -37,6 +37,11 @@ class RawBatch:
         False while state is rebuilt from messages whose outputs are already committed.
     caught_up
         True where the source had nothing more at hand when it cut this batch.
+    epoch
+        Which ownership of the partition it belongs to, a number that a process gives once; 0 where
+        the partition is owned from start to end.
+    last
+        True for the end of that ownership, an idle batch: nothing of it is needed any more.
     """
 
     partition: int
@@ -46,6 +51,8 @@ class RawBatch:
     next_offset: int
     emit: bool = True
     caught_up: bool = True
+    epoch: int = 0
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,8 @@ class OutputBatch:
         When the first tick was received, same unit; None where that is not known.
     scored_ns
         When the batch was scored, same unit; None where nothing was.
+    epoch
+        As of the input.
     """
 
     partition: int
@@ -100,6 +102,7 @@ class OutputBatch:
     first_event_ns: int | None = None
     first_received_ns: int | None = None
     scored_ns: int | None = None
+    epoch: int = 0
 
     def since(self, offset: int) -> "OutputBatch":
         """Return the batch without what came from an earlier input offset than this."""

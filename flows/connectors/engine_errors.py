@@ -4,8 +4,18 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NoReturn, TypeVar
 
-from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.inputs import (
+    DynamicSource,
+    FixedPartitionedSource,
+    StatefulSourcePartition,
+    StatelessSourcePartition,
+)
+from bytewax.outputs import (
+    DynamicSink,
+    FixedPartitionedSink,
+    StatefulSinkPartition,
+    StatelessSinkPartition,
+)
 
 X = TypeVar("X")
 T = TypeVar("T")
@@ -125,6 +135,83 @@ class _SinkPart(StatefulSinkPartition[X, None]):
 
     def snapshot(self) -> None:
         return self._part.snapshot()
+
+    def close(self) -> None:
+        _attempt(self._part.close, self._on_error)
+        self._observe(-1)
+
+
+class FailFastWorkersSource(DynamicSource[X]):
+    """A source of one part per worker whose errors end the process; see :class:`FailFastSource`."""
+
+    def __init__(self, source: DynamicSource[X], on_error: ErrorHandler) -> None:
+        self._source = source
+        self._on_error = on_error
+
+    def build(
+        self, step_id: str, worker_index: int, worker_count: int
+    ) -> StatelessSourcePartition[X]:
+        """Build the wrapped part."""
+        part = _attempt(
+            lambda: self._source.build(step_id, worker_index, worker_count), self._on_error
+        )
+        return _WorkerSource(part, self._on_error)
+
+
+class _WorkerSource(StatelessSourcePartition[X]):
+    def __init__(self, part: StatelessSourcePartition[X], on_error: ErrorHandler) -> None:
+        self._part = part
+        self._on_error = on_error
+
+    def next_batch(self) -> Iterable[X]:
+        try:
+            return self._part.next_batch()
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self._on_error(error)
+
+    def next_awake(self) -> datetime | None:
+        return self._part.next_awake()
+
+    def close(self) -> None:
+        _attempt(self._part.close, self._on_error)
+
+
+class FailFastWorkersSink(DynamicSink[X]):
+    """A sink of one part per worker whose errors end the process; see :class:`FailFastSink`."""
+
+    def __init__(
+        self,
+        sink: DynamicSink[X],
+        on_error: ErrorHandler,
+        observe: PartObserver = lambda _change: None,
+    ) -> None:
+        self._sink = sink
+        self._on_error = on_error
+        self._observe = observe
+
+    def build(
+        self, step_id: str, worker_index: int, worker_count: int
+    ) -> StatelessSinkPartition[X]:
+        """Build the wrapped part."""
+        part = _attempt(
+            lambda: self._sink.build(step_id, worker_index, worker_count), self._on_error
+        )
+        self._observe(1)
+        return _WorkerSink(part, self._on_error, self._observe)
+
+
+class _WorkerSink(StatelessSinkPartition[X]):
+    def __init__(
+        self, part: StatelessSinkPartition[X], on_error: ErrorHandler, observe: PartObserver
+    ) -> None:
+        self._part = part
+        self._on_error = on_error
+        self._observe = observe
+
+    def write_batch(self, items: list[X]) -> None:
+        _attempt(lambda: self._part.write_batch(items), self._on_error)
 
     def close(self) -> None:
         _attempt(self._part.close, self._on_error)

@@ -8,6 +8,7 @@ import queue
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from bytewax.outputs import StatefulSinkPartition
@@ -65,6 +66,8 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
         Called by the thread after each commit; must be quick.
     on_error
         Called by the thread with what ended it.
+    on_open
+        Called by the thread once the partition is taken over.
     """
 
     def __init__(
@@ -74,8 +77,12 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
         on_commit: Callable[[Done], None],
         on_error: ErrorHandler,
         progress: Progress | None = None,
+        on_open: Callable[[], None] = lambda: None,
     ) -> None:
         self._progress = progress or Progress()
+        self._on_open = on_open
+        self._ending = threading.Event()
+        self._dropped = threading.Event()
         self._writer = writer
         self._interval_s = interval_s
         self._on_commit = on_commit
@@ -107,6 +114,27 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
         if self._error is not None:
             raise self._error
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a batch or two can be handed over without waiting."""
+        return self._queue.qsize() <= QUEUED_BATCHES // 2
+
+    def end(self, *, commit: bool) -> None:
+        """Let the thread end, once what it was handed is committed, or at once; does not wait.
+
+        What is not committed is written again by the partition's next owner.
+        """
+        if not commit:
+            self._dropped.set()
+        self._ending.set()
+        with suppress(queue.Full):  # a thread that has something to do looks at the events
+            self._queue.put_nowait(None)
+
+    def join(self, limit_s: float) -> bool:
+        """Wait for the thread's end; return whether it came in time."""
+        self._thread.join(limit_s)
+        return not self._thread.is_alive()
+
     @abstractmethod
     def _is_due(self, item: Item) -> bool:
         """Tell whether to commit now that this item is written."""
@@ -125,12 +153,13 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
         try:
             self._writer.take_over()
             self._note_progress()
-            while (item := self._next()) is not None:
+            self._on_open()
+            while (item := self._next()) is not None and not self._dropped.is_set():
                 if not isinstance(item, Overdue):
                     self._writer.write(item)
                 if self._writer.is_open and self._is_due_after(item):
                     self._commit()
-            if self._writer.is_open:
+            if self._writer.is_open and not self._dropped.is_set():
                 self._commit()
         except BaseException as error:  # whatever ends the thread has to reach the flow
             self._error = error
@@ -139,10 +168,14 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
     def _next(self) -> "Item | Overdue | None":
         """Wait for a batch, at most until what waits is due; None is the end."""
         while not self._writer.is_open:
+            if self._has_ended:
+                return None
             try:
                 return self._queue.get(timeout=KEEP_ALIVE_S)
             except queue.Empty:
                 self._writer.keep_alive()
+        if self._has_ended:
+            return None
         left_s = self._interval_s - self._writer.age_s
         try:
             return (
@@ -152,6 +185,11 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
             )
         except queue.Empty:
             return OVERDUE
+
+    @property
+    def _has_ended(self) -> bool:
+        # A queue that was full when the end was told has no room for saying so.
+        return self._ending.is_set() and self._queue.empty()
 
     def _is_due_after(self, item: "Item | Overdue") -> bool:
         if isinstance(item, Overdue) or self._writer.age_s >= self._interval_s:

@@ -21,6 +21,7 @@ from flows.local.programs import start_api, start_ingest
 from flows.local.status_line import start_status_line
 from flows.local.supervisor import Supervisor
 from flows.numeric.time import NS_PER_S
+from flows.runtime.cluster import cluster_words
 from flows.runtime.ports import check_port
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
@@ -35,7 +36,6 @@ _EMBEDDED_SPACING_US = 20.0
 _EXPLAINED = (2, 3, 4)
 # Some ten seconds of the kernel that is not compiled yet.
 MAX_HISTORY_TICKS = 100_000
-_CLUSTER_VARIABLES = ("BYTEWAX_PROCESS_ID", "BYTEWAX_ADDRESSES", "BYTEWAX_POD_NAME")
 
 
 def ensure_services(settings: Settings) -> Settings:
@@ -135,11 +135,7 @@ def refuse_cluster(arguments: Sequence[str], env: Mapping[str, str]) -> None:
     ------
     ConfigurationError
     """
-    asked = [
-        word
-        for word in arguments
-        if word.startswith(("-i", "-a", "--p", "--a"))  # the engine takes abbreviations
-    ] + [name for name in _CLUSTER_VARIABLES if env.get(name)]
+    asked = cluster_words(arguments, env)
     if asked:
         message = (
             f"{asked[0]} makes this one process of a cluster, which needs a common broker:"
@@ -163,6 +159,7 @@ def start_servers(settings: Settings, supervisor: Supervisor) -> Settings:
     if broker is not None:
         changes["kafka_bootstrap_servers"], child = broker()
         changes["embedded_broker_pid"] = child.pid
+        changes["assignment"] = "all"  # a group's joins take it seconds
         changes["feed_spacing_us"] = settings.feed_spacing_us or _EMBEDDED_SPACING_US
         _watch_memory(child, settings.embedded_memory_mb, supervisor)
     if redis is not None:

@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
+from flows.monitoring.ownership import OwnershipGauges
 from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
 
@@ -28,3 +29,4 @@ class CandleMetrics(ServedMetrics):
             registry=self.registry,
         )
         self.partitions = PartitionGauges(self.lag)
+        self.ownership = OwnershipGauges(self.registry, "voltick_candles")

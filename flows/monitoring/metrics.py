@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from flows.monitoring.embedded import EmbeddedMemory
 from flows.monitoring.freshness import SymbolFreshness
 from flows.monitoring.latency import BUCKETS_S, StageLatency
+from flows.monitoring.ownership import OwnershipGauges
 from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
 from flows.monitoring.serving_info import ServingModelsInfo
@@ -76,6 +77,7 @@ class PipelineMetrics(ServedMetrics):
             registry=self.registry,
         )
         self.partitions = PartitionGauges(self.lag, self.committed)
+        self.ownership = OwnershipGauges(self.registry, "voltick")
         self.stages = StageLatency(self.registry)
         self.freshness = SymbolFreshness()
         self.serving = ServingModelsInfo()

@@ -175,6 +175,11 @@ class QualityMonitor:
             chosen = minutes == minute
             model.add(minute, fold(evaluated.scores[chosen], evaluated.truths[chosen]))
 
+    def forget(self, partition: int) -> None:
+        """Drop the windows of a partition that another process watches from now on."""
+        for target in self._targets.values():
+            target.windows.pop(partition, None)
+
     def points(self) -> list[QualityPoint]:
         """Return a point for each target of which a partition has moved on by the interval."""
         found = []

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from prometheus_client import Gauge
 
 from flows.monitoring.drift_metrics import DriftMetrics
+from flows.monitoring.ownership import OwnershipGauges
 from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
 from schemas.quality import QualityPoint
@@ -55,6 +56,7 @@ class QualityMetrics(ServedMetrics):
             registry=self.registry,
         )
         self.partitions = PartitionGauges(self.lag)
+        self.ownership = OwnershipGauges(self.registry, "voltick_outcomes")
         self._figures = {
             name: Gauge(
                 f"voltick_quality_{name}", text, ("target", "model", "role"), registry=self.registry

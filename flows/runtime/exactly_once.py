@@ -1,21 +1,36 @@
 """What all exactly-once flows share: settings to source and sink (wiring only)."""
 
+import math
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from bytewax.dataflow import Dataflow
+from bytewax.inputs import Source
+from bytewax.outputs import Sink
 
 from flows import logs
 from flows.codec.batch import RawBatch
 from flows.codec.outputs import OutputBatch
-from flows.connectors.engine_errors import FailFastSink, FailFastSource
+from flows.connectors.engine_errors import (
+    FailFastSink,
+    FailFastSource,
+    FailFastWorkersSink,
+    FailFastWorkersSource,
+)
 from flows.connectors.kafka.admin import DescribedTopic, ensure_topics
+from flows.connectors.kafka.group import GroupSink, GroupSource, Places, Share
 from flows.connectors.kafka.lineage import OutputTopic, main_output
+from flows.connectors.kafka.ownership import Owned
 from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
 from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
 from flows.errors import VoltickError
+from flows.monitoring.served import Health
+from flows.runtime.cluster import cluster_words
 from flows.runtime.process import (
     StopRequest,
     calm_collector,
@@ -25,6 +40,7 @@ from flows.runtime.process import (
     report,
     stop_on_signals,
 )
+from flows.runtime.shared_out import Shared
 from flows.settings import Settings, load_settings
 
 # A transaction may be silent for its time-out before the sink gives up by itself.
@@ -61,6 +77,9 @@ def launch(
 class Endpoints:
     """Source and sink of one input topic; the broker is asked, nothing is read or written yet.
 
+    The partitions are shared out by the consumer group, or all of them are this process's, or
+    cluster's, by ``VOLTICK_ASSIGNMENT``.
+
     Parameters
     ----------
     group
@@ -94,6 +113,7 @@ class Endpoints:
         self._group = group
         self._topic = topic
         self._stop = stop
+        self._outputs = outputs
         self._partitions = ensure_topics(
             self._config, topics, settings.partitions, settings.replication_factor
         )
@@ -106,12 +126,18 @@ class Endpoints:
             outputs=outputs,
             policy=settings.start,
         )
-        self._writes = main_output(outputs)
         self._progress = Progress()
+        self._lag: dict[int, int] = {}
+        self._places: Places[OutputBatch] | None = None
+
+    @property
+    def shares_out(self) -> bool:
+        """Whether the consumer group shares the partitions out."""
+        return self._settings.assignment == "group" and not cluster_words(sys.argv, os.environ)
 
     @property
     def rebuild(self) -> int:
-        """How many offsets are read again only to rebuild state."""
+        """How many offsets a process that owns everything reads again only to rebuild state."""
         return sum(start.emit_from - start.read_from for start in self._starts)
 
     @property
@@ -124,9 +150,84 @@ class Endpoints:
         """Partitions whose earlier outputs came from another log, or from a part that is lost."""
         return frozenset(start.partition for start in self._starts if start.anew)
 
-    def source(self, observe_lag: LagObserver) -> FailFastSource[RawBatch]:
-        """Return the input, from the committed offsets on."""
-        source = CommittedSource(
+    def ends(
+        self, observe_lag: LagObserver, on_commit: CommitObserver
+    ) -> tuple[Source[RawBatch], Sink[Any]]:
+        """Return the input, from the committed offsets on, and the output.
+
+        Parameters
+        ----------
+        observe_lag
+            Called with partition and lag (messages) after each batch; with None for a partition
+            that is read no more.
+        on_commit
+            Called by a partition's thread after each commit; must be quick.
+        """
+        noting = self._noting(observe_lag)
+        observe = self._stop.observe_sink if isinstance(self._stop, StopRequest) else _ignore
+        if self.shares_out:
+            places = self._shared(noting, on_commit).places()
+            self._places = places
+            source: Source[RawBatch] = FailFastWorkersSource(
+                GroupSource(places, self._stop), end_process
+            )
+            return source, FailFastWorkersSink(GroupSink(places), end_process, observe)
+        source = FailFastSource(self._committed_source(noting), end_process)
+        return source, FailFastSink(self._transactional_sink(on_commit), end_process, observe)
+
+    def share(self) -> Share:
+        """Return what this process owns."""
+        if self._places is not None:
+            return self._places.share()
+        positions = dict(self._progress.position)
+        starts = [start for start in self._starts if start.partition in positions]
+        owned = [
+            Owned(start.partition, positions[start.partition] < start.emit_from) for start in starts
+        ]
+        return Share(owned, joined=True, since_s=None)
+
+    def figures(self) -> tuple[int, int, float]:
+        """Return how many partitions are owned, how many of them rebuilt, and for how long (s)."""
+        share = self.share()
+        rebuilding = sum(each.rebuilding for each in share.owned)
+        age_s = math.nan if share.since_s is None else share.since_s
+        return len(share.owned), rebuilding, age_s
+
+    def health(self) -> Health:
+        """Return what this process owns, and how far behind each partition is."""
+        share = self.share()
+        owned = sorted(each.partition for each in share.owned)
+        lags = dict(self._lag)
+        details = {
+            "assigned": owned,
+            "rebuilding": sorted(each.partition for each in share.owned if each.rebuilding),
+            "lag_messages": {str(each): lags.get(each) for each in owned},
+            "rebalance_age_s": share.since_s,
+        }
+        return Health(share.joined, details)
+
+    def watch(self) -> None:
+        """Start the watchdog, which ends the process when there is input and no progress."""
+        calm_collector()
+        limit_s = STALL_BEYOND_TRANSACTION_S + self._settings.transaction_timeout_ms / 1000
+        topic = DescribedTopic(self._partitions, self.log_id)
+        watch(self._config, self._topic, topic, self._progress, limit_s, end_process)
+
+    def _shared(self, observe_lag: LagObserver, on_commit: CommitObserver) -> Shared:
+        return Shared(
+            settings=self._settings,
+            config=self._config,
+            group=self._group,
+            topic=self._topic,
+            partitions=self._partitions,
+            outputs=self._outputs,
+            progress=self._progress,
+            observe_lag=observe_lag,
+            on_commit=on_commit,
+        )
+
+    def _committed_source(self, observe_lag: LagObserver) -> CommittedSource:
+        return CommittedSource(
             self._config,
             self._group,
             self._topic,
@@ -136,11 +237,9 @@ class Endpoints:
             observe_lag,
             self._progress,
         )
-        return FailFastSource(source, end_process)
 
-    def sink(self, on_commit: CommitObserver) -> FailFastSink[OutputBatch]:
-        """Return the output, in transactions with the input's offsets."""
-        sink = TransactionalSink(
+    def _transactional_sink(self, on_commit: CommitObserver) -> TransactionalSink:
+        return TransactionalSink(
             self._config,
             self._group,
             self._topic,
@@ -151,15 +250,19 @@ class Endpoints:
             end_process,
             self._progress,
             self._starts,
-            self._writes,
+            main_output(self._outputs),
         )
-        if isinstance(self._stop, StopRequest):
-            return FailFastSink(sink, end_process, self._stop.observe_sink)
-        return FailFastSink(sink, end_process)
 
-    def watch(self) -> None:
-        """Start the watchdog, which ends the process when there is input and no progress."""
-        calm_collector()
-        limit_s = STALL_BEYOND_TRANSACTION_S + self._settings.transaction_timeout_ms / 1000
-        topic = DescribedTopic(self._partitions, self.log_id)
-        watch(self._config, self._topic, topic, self._progress, limit_s, end_process)
+    def _noting(self, observe_lag: LagObserver) -> LagObserver:
+        def note(partition: int, lag: int | None) -> None:
+            if lag is None:
+                self._lag.pop(partition, None)
+            else:
+                self._lag[partition] = lag
+            observe_lag(partition, lag)
+
+        return note
+
+
+def _ignore(_change: int) -> None:
+    return

@@ -187,6 +187,36 @@ class DataflowSettings(BaseModel):
         pattern=r"^[A-Za-z0-9._-]+$",
         description="Consumer group; with the partition it names the transactional producer.",
     )
+    assignment: Literal["all", "group"] = Field(
+        "all",
+        alias="VOLTICK_ASSIGNMENT",
+        description="Who reads which partitions. `group`: the members of the consumer group share"
+        " them, and take over from each other; `all`: this process or cluster reads all of them."
+        " The embedded broker and clusters by `-i`, `-a` know `all` alone.",
+    )
+    group_protocol: Literal["classic", "consumer"] = Field(
+        "classic",
+        alias="VOLTICK_GROUP_PROTOCOL",
+        description="Members speak Kafka's `classic` group protocol, or the `consumer` one, which"
+        " needs Apache Kafka 4 and leaves the session time-out to the broker.",
+    )
+    instance_id: str | None = Field(
+        None,
+        alias="VOLTICK_INSTANCE_ID",
+        max_length=200,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Names a member of the group beyond its end: one that is started again within"
+        " the session time-out gets its partitions back, and no other's move. Unique in the group;"
+        " unset, a member that ends leaves at once.",
+    )
+    session_timeout_ms: int = Field(
+        6_000,
+        alias="VOLTICK_SESSION_TIMEOUT_MS",
+        ge=1_000,
+        le=1_800_000,
+        description="A member of the group that is silent for so long has lost its partitions."
+        " Brokers take 6000 or more by default.",
+    )
     publish_features: bool = Field(
         True, alias="VOLTICK_PUBLISH_FEATURES", description="Also write `ticks.features`."
     )

@@ -19,6 +19,7 @@ from flows.features import NOTHING_HELD, FeatureState
 from flows.monitoring.candle_metrics import CandleMetrics
 from flows.numeric.arrays import Int64
 from flows.stages.candle_builder import CandleBuilder, CandleTick, Closed
+from flows.stages.ownership import PerOwnership
 from schemas import topics
 from schemas.features import MAX_SYMBOLS
 
@@ -56,13 +57,11 @@ class CandleStage:
         self._allowed = allowed
         self._max_symbols = max_symbols
         self._metrics = metrics
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions = PerOwnership(lambda partition: _Partition(partition, max_symbols))
 
     def __call__(self, raw: RawBatch) -> tuple[str, OutputBatch]:
         """Add one batch; the key names its partition."""
-        state = self._partitions.get(raw.partition)
-        if state is None:
-            state = self._partitions[raw.partition] = _Partition(raw.partition, self._max_symbols)
+        state = self._partitions.of(raw)
         state.symbols = state.symbols.trimmed(self._max_symbols)
         ticks, dead = decode(raw, state.symbols, topics.TICKS_RAW, self._allowed)
         features = state.features.update(ticks)
@@ -81,6 +80,7 @@ class CandleStage:
             emit=raw.emit,
             records=[_records(closed)] if closed and raw.emit else [],
             oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
+            epoch=raw.epoch,
         )
 
     def _count(self, raw: RawBatch, unusable: int, closed: list[Closed], state: _Partition) -> None:

@@ -22,6 +22,7 @@ from flows.monitoring.quality import Evaluated, FirstOfSecond, QualityMonitor
 from flows.monitoring.quality_metrics import QualityMetrics
 from flows.numeric.background import BackgroundKernel
 from flows.stages.known import Known, KnownTarget, Message, evaluated_rows, outcome_messages
+from flows.stages.ownership import PerOwnership
 from flows.stages.specs import Span, span_of
 from flows.targets import NOTHING_HELD, Realize, Realizer, truth
 from schemas import topics
@@ -178,19 +179,17 @@ class OutcomeJoin:
         self._metrics = metrics
         self._publish = publish
         self._lock = threading.Lock()
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions = PerOwnership(self._fresh)
 
     def __call__(self, raw: RawBatch) -> tuple[str, OutputBatch]:
         """Return the outcomes that this batch makes known; the key names its partition."""
-        state = self._partitions.get(raw.partition)
-        if state is None:
-            form = None if self._kernel is None else self._kernel.current
-            state = self._partitions[raw.partition] = _Partition(
-                self._spans, form, self._max_symbols
-            )
+        state = self._partitions.of(raw)
         if self._kernel is not None and not raw.emit:
             self._kernel.rebuild(len(raw.values))
         records = self._join(raw, state) if raw.values else []
+        if raw.last:
+            with self._lock:
+                self._monitor.forget(raw.partition)
         return partition_key(raw.partition), OutputBatch(
             partition=raw.partition,
             next_offset=raw.next_offset,
@@ -200,7 +199,12 @@ class OutcomeJoin:
             records=records if raw.emit else [],
             oldest_ms=raw.timestamps_ms[0] if raw.timestamps_ms else None,
             newest_ms=raw.timestamps_ms[-1] if raw.timestamps_ms else None,
+            epoch=raw.epoch,
         )
+
+    def _fresh(self, _partition: int) -> _Partition:
+        form = None if self._kernel is None else self._kernel.current
+        return _Partition(self._spans, form, self._max_symbols)
 
     def _join(self, raw: RawBatch, state: _Partition) -> list[Records]:
         state.trim()

@@ -1,7 +1,8 @@
 """The pipeline's steps: each takes a batch and returns it with what the step adds.
 
-A step object is shared by the workers of a process and holds one state per partition, made when
-the partition's first batch comes; a partition's batches always come from the same worker.
+A step object is shared by the workers of a process and holds one state per ownership of a
+partition, made when its first batch comes and forgotten with its last; the batches of an ownership
+always come from the same worker.
 """
 
 import time
@@ -41,6 +42,7 @@ from flows.numeric.arrays import Int32, Int64
 from flows.numeric.background import BackgroundKernel
 from flows.numeric.time import NS_PER_S
 from flows.scoring.scorer import Scorer
+from flows.stages.ownership import PerOwnership
 from schemas import topics
 from schemas.dead_letters import DeadLetter
 from schemas.features import MAX_SYMBOLS
@@ -102,12 +104,12 @@ class DecodeStep:
         self._allowed = allowed
         self._max_symbols = max_symbols
         self._metrics = metrics
-        self._symbols: dict[int, SymbolTable] = {}
+        self._symbols = PerOwnership(lambda _partition: SymbolTable())
 
     def __call__(self, raw: RawBatch) -> Decoded:
         """Decode one batch."""
-        symbols = self._symbols.setdefault(raw.partition, SymbolTable()).trimmed(self._max_symbols)
-        self._symbols[raw.partition] = symbols
+        symbols = self._symbols.of(raw).trimmed(self._max_symbols)
+        self._symbols.put(raw, symbols)
         ticks, dead = decode(raw, symbols, self._topic, self._allowed)
         if raw.values:
             self._metrics.batch_size.observe(len(raw.values))
@@ -138,15 +140,11 @@ class FeatureStep:
         self._kernel = kernel
         self._max_symbols = max_symbols
         self._crowding = CrowdingWatch(max_symbols)
-        self._states: dict[int, FeatureState] = {}
+        self._states = PerOwnership(self._fresh)
 
     def __call__(self, decoded: Decoded) -> Featured:
         """Fold one batch into its partition's state."""
-        partition = decoded.raw.partition
-        state = self._states.get(partition)
-        if state is None:
-            form = None if self._kernel is None else self._kernel.current
-            state = self._states[partition] = FeatureState(form, self._max_symbols)
+        state = self._states.of(decoded.raw)
         if self._kernel is not None and not decoded.raw.emit:
             self._kernel.rebuild(len(decoded.ticks))
         before = state.crowded_out
@@ -158,6 +156,10 @@ class FeatureStep:
         if decoded.raw.emit:
             self._count(features)
         return Featured(decoded, features, rows)
+
+    def _fresh(self, _partition: int) -> FeatureState:
+        form = None if self._kernel is None else self._kernel.current
+        return FeatureState(form, self._max_symbols)
 
     def _count(self, features: FeatureRows) -> None:
         counted = (
@@ -227,8 +229,8 @@ class EncodeStep:
         self._publish_features = publish_features
         self._dead_letter_bytes = dead_letter_bytes
         self._write = write
-        self._texts: dict[int, SymbolText] = {}
-        self._writers: dict[int, RowWriter] = {}
+        self._texts: dict[tuple[int, int], SymbolText] = {}
+        self._writers: dict[tuple[int, int], RowWriter] = {}
 
     def __call__(self, scored: Scored) -> tuple[str, OutputBatch]:
         """Encode one batch; the key names its partition."""
@@ -237,6 +239,10 @@ class EncodeStep:
         output = _Builder()
         if raw.emit and raw.values:
             self._encode(scored, output)
+        if raw.last:
+            key = raw.partition, raw.epoch
+            self._texts.pop(key, None)
+            self._writers.pop(key, None)
         batch = OutputBatch(
             partition=raw.partition,
             next_offset=raw.next_offset,
@@ -253,19 +259,21 @@ class EncodeStep:
             first_event_ns=int(decoded.ticks.ts_event_ns[0]) if len(decoded.ticks) else None,
             first_received_ns=decoded.ticks.ticks[0].ts_recv_ns if decoded.ticks.ticks else None,
             scored_ns=scored.ts_scored_ns if len(scored.rows) else None,
+            epoch=raw.epoch,
         )
         return partition_key(raw.partition), batch
 
     def _encode(self, scored: Scored, output: "_Builder") -> None:
         decoded, features = scored.featured.decoded, scored.featured.features
         ticks = decoded.ticks
-        text = self._texts.get(decoded.raw.partition)
+        key = decoded.raw.partition, decoded.raw.epoch
+        text = self._texts.get(key)
         if text is None or text.symbols is not decoded.symbols:
-            text = self._texts[decoded.raw.partition] = SymbolText(decoded.symbols)
+            text = self._texts[key] = SymbolText(decoded.symbols)
         text.refresh()
-        render = self._writers.get(ticks.partition)
+        render = self._writers.get(key)
         if render is None:
-            render = self._writers[ticks.partition] = RowWriter(self._write)
+            render = self._writers[key] = RowWriter(self._write)
         messages, unscorable = predictions(
             ticks, features, scored.rows, scored.scores, scored.ts_scored_ns, text, render
         )

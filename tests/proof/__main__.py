@@ -40,6 +40,7 @@ def main(
     broker: Annotated[Kind, typer.Option(help="Guarantees are promised on apache.")] = Kind.APACHE,
     partitions: Annotated[int, typer.Option(min=1, max=12)] = 4,
     fault: Annotated[Faults, typer.Option(help="What happens to it.")] = Faults.kills,
+    events: Annotated[int, typer.Option(min=1, help="What happens to members, how often.")] = 12,
     torment: Annotated[Faults | None, typer.Option(hidden=True)] = None,
     transaction_timeout: Annotated[int | None, typer.Option(help="Of the pipeline, ms.")] = None,
     ticks: Annotated[int, typer.Option(min=1, help="At least so many inputs.")] = 20_000,
@@ -78,8 +79,10 @@ def main(
         settings={
             "VOLTICK_TRANSACTION_TIMEOUT_MS": str(
                 transaction_timeout or entry.transaction_timeout_ms
-            )
+            ),
+            "VOLTICK_ASSIGNMENT": "group" if entry.group else "all",
         },
+        events=events,
     )
     with _broker(broker, folder, entry, nodes, seed) as server:
         say(f"seed {seed}: {fault} on {server.kind}; output of every incarnation in {folder}")

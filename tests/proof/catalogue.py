@@ -24,6 +24,7 @@ from tests.proof.faults import (
     zombies,
 )
 from tests.proof.feeder import FeederKind
+from tests.proof.members import members, rescale_members
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.distant import DistantKafka
 from tests.support.kafka.lost_answers import AnswerLosingKafka
@@ -60,6 +61,8 @@ class Entry:
         At least so many.
     feeder, transaction_timeout_ms
         Of the input and of the pipeline, where nothing else is asked for.
+    group
+        Whether the consumer group shares the partitions out.
     broker_loses_input
         See ``Plan``.
     """
@@ -70,6 +73,7 @@ class Entry:
     feeder: FeederKind = FeederKind.IDEMPOTENT
     transaction_timeout_ms: int = 60_000
     broker_loses_input: bool = False
+    group: bool = False
 
 
 CATALOGUE = {
@@ -80,6 +84,8 @@ CATALOGUE = {
     "rescale": Entry(rescale),
     "lost-worker": Entry(lost_worker),
     "rolling-restart": Entry(rolling_restart),
+    "members": Entry(members, group=True),
+    "rescale-members": Entry(rescale_members, group=True),
     "redis": Entry(redis_trouble),
     "broker-pause": Entry(broker_pause),
     "broker-kill": Entry(broker_kill),

@@ -36,6 +36,8 @@ class Plan:
     broker_loses_input
         Whether the fault lets the broker lose input that it has acknowledged: what is not in the
         log is then told and not judged.
+    events
+        How many things happen to the members of the group, in the fault that is about them.
     max_symbols
         How many the pipeline remembers per partition: more than are traded, fewer than come in a
         crowd of strangers.
@@ -53,6 +55,7 @@ class Plan:
     feeder: FeederKind = FeederKind.IDEMPOTENT
     max_symbols: int = 16
     broker_loses_input: bool = False
+    events: int = 0
 
 
 @dataclass

@@ -37,6 +37,8 @@ class Incarnations:
         what ended the incarnation before.
     standstills_s
         For how long a partition's commit stood still in each handover, seconds.
+    pauses_s
+        For how long a partition's commit stood still, seconds, by what happened meanwhile.
     accidents
         Ends that were not ours, in words: each is a defect.
     """
@@ -49,6 +51,7 @@ class Incarnations:
     fenced: int = 0
     recoveries_s: list[float] = field(default_factory=list)
     standstills_s: list[float] = field(default_factory=list)
+    pauses_s: dict[str, list[float]] = field(default_factory=dict)
     accidents: list[str] = field(default_factory=list)
     started: list[Process] = field(default_factory=list)
     _noted: set[Process] = field(default_factory=set)

@@ -3,7 +3,7 @@
 import os
 import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class Result:
     overtaken: int = 0
     recoveries_s: list[float] = field(default_factory=list)
     standstills_s: list[float] = field(default_factory=list)
+    pauses_s: dict[str, list[float]] = field(default_factory=dict)
     defects: list[Defect] = field(default_factory=list)
     accidents: list[str] = field(default_factory=list)
 
@@ -84,6 +85,7 @@ class Result:
             "recovery_s_p50": round(statistics.median(recoveries), 2) if recoveries else None,
             "recovery_s_max": round(recoveries[-1], 2) if recoveries else None,
             "standstill_s_max": round(max(stood), 2) if stood else None,
+            **({"pauses_s": _pauses(self.pauses_s)} if self.pauses_s else {}),
         }
 
     def failed(self, *, keeps_guarantees: bool) -> bool:
@@ -167,6 +169,7 @@ def prove(
         fenced=incarnations.fenced,
         recoveries_s=incarnations.recoveries_s,
         standstills_s=incarnations.standstills_s,
+        pauses_s=incarnations.pauses_s,
         defects=defects,
         accidents=incarnations.accidents,
         repeats=repeats(raw, handed_over),
@@ -181,6 +184,14 @@ def prove(
         result.defects += check_same_bytes(outputs.features, reference.features)
         say("compared with an uninterrupted run on the same input")
     return result
+
+
+def _pauses(pauses_s: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
+    """Return how many pauses there were by what happened, their median and the longest."""
+    return {
+        what: {"n": len(each), "p50": round(statistics.median(each), 2), "max": round(max(each), 2)}
+        for what, each in sorted(pauses_s.items())
+    }
 
 
 def _caught_up(cluster: Cluster, last: Process) -> bool:

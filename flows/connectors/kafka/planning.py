@@ -46,6 +46,7 @@ def plan_all(
     outputs: Sequence[OutputTopic] = (),
     policy: StartPolicy = "auto",
     timeout_s: float = ANSWER_LIMIT_S,
+    only: Sequence[int] | None = None,
 ) -> list[Start]:
     """Return where each partition starts, and log what the operator should know about it.
 
@@ -63,6 +64,8 @@ def plan_all(
         Where a partition without a commit starts.
     timeout_s
         The longest that the broker may keep silent.
+    only
+        These partitions; None for all.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def plan_all(
         See :func:`flows.connectors.kafka.positions.plan`.
     """
     inquiry = _Inquiry(config, group, topic, timeout_s)
-    positions = inquiry.positions(partitions)
+    positions = inquiry.positions(partitions, range(partitions) if only is None else only)
     if policy != "beginning":
         positions = inquiry.with_outputs(positions, outputs)
     starts = [
@@ -131,8 +134,8 @@ class _Inquiry:
         self._topic = topic
         self._timeout_s = timeout_s
 
-    def positions(self, partitions: int) -> list[Position]:
-        """Return commit and log of each partition."""
+    def positions(self, partitions: int, wanted: Sequence[int]) -> list[Position]:
+        """Return commit and log of each wanted partition."""
         # Uncommitted: an owner that died in a transaction would otherwise hide the committed
         # offset until the transaction ends. The sink asks again once it has fenced that owner.
         options = client_config(
@@ -144,11 +147,11 @@ class _Inquiry:
         consumer = Consumer(options)
         try:
             with self._asking("read the committed offsets"):
-                commits = committed(consumer, self._topic, range(partitions), self._timeout_s)
+                commits = committed(consumer, self._topic, wanted, self._timeout_s)
             with self._asking("read the bounds of the log"):
                 logs = {
                     partition: bounds(consumer, self._topic, partition, self._timeout_s)
-                    for partition in range(partitions)
+                    for partition in wanted
                 }
         finally:
             consumer.close()

@@ -127,7 +127,9 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         observe_lag: LagObserver | None = None,
         progress: Progress | None = None,
         rest_s: float = 0.0,
+        epoch: int = 0,
     ) -> None:
+        self._epoch = epoch
         self._consumer = consumer
         self._topic = topic
         self._start = start
@@ -238,6 +240,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
             next_offset=offsets[-1] + 1,
             emit=emit,
             caught_up=caught_up,
+            epoch=self._epoch,
         )
 
     def _idle(self) -> list[RawBatch]:
@@ -253,6 +256,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
                 timestamps_ms=[],
                 next_offset=self._next_offset,
                 emit=self._next_offset > self._start.emit_from,
+                epoch=self._epoch,
             )
         ]
 

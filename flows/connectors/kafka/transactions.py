@@ -24,30 +24,17 @@ from confluent_kafka import (
 from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.client import client_config, kafka_error, produce_all
 from flows.connectors.kafka.lookup import committed
-from flows.connectors.kafka.positions import CommitMetadata, encode_metadata
+from flows.connectors.kafka.positions import CommitMetadata, Start, encode_metadata
 from flows.connectors.kafka.producer import Target, TransactionalProducer, open_producer
-from flows.connectors.kafka.retry import is_passing, retried
-from flows.errors import BrokerError, FencedError
+from flows.connectors.kafka.refusals import AbortNeededError, NotMemberError, Refusals
+from flows.connectors.kafka.retry import retried
 
 ABORT_LIMIT = 3
 
-_FENCED = {
-    KafkaError._FENCED,  # noqa: SLF001 (librdkafka's names of its own error codes)
-    KafkaError._FATAL,  # noqa: SLF001
-    KafkaError.INVALID_PRODUCER_EPOCH,
-    KafkaError.PRODUCER_FENCED,
-}
-# Fatal for the client, too, but nobody has fenced it.
-_NOT_ALLOWED = {
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.INVALID_TRANSACTION_TIMEOUT,
-}
-_STATE = KafkaError._STATE  # noqa: SLF001
+NEW_GENERATION_LIMIT_S = 5.0
+"""How long to wait until the member hears of the generation that the group has begun."""
 
-
-class AbortNeededError(BrokerError):
-    """The transaction cannot be committed any more; the message names the cause."""
+_LOOK_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +55,25 @@ class TransactionalWriter:
         What to commit and where.
     producer
         For tests; by default one is opened.
+    plan
+        Plans the start once every earlier owner is fenced; None where ``target`` has one.
+    group_metadata
+        Returns the group's view of the member that commits, anew for each commit; None for commits
+        that no member of a group makes.
     """
 
-    def __init__(self, target: Target, producer: TransactionalProducer | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        producer: TransactionalProducer | None = None,
+        plan: Callable[[], Start] | None = None,
+        group_metadata: Callable[[], object] | None = None,
+    ) -> None:
         self._target = target
+        self._start = target.start
+        self._plan = plan
+        self._member = group_metadata
+        self._refusals = Refusals(target)
         self._failure: KafkaError | None = None
         self._producer = producer or open_producer(target, self._on_delivery)
         self._group_metadata: object = None
@@ -86,6 +88,13 @@ class TransactionalWriter:
     def partition(self) -> int:
         """The input partition."""
         return self._target.partition
+
+    @property
+    def start(self) -> Start:
+        """Where this owner starts; once it has taken over."""
+        if self._start is not None:
+            return self._start
+        return Start(self._target.partition, self._floor, self._floor)
 
     @property
     def floor(self) -> int:
@@ -117,6 +126,8 @@ class TransactionalWriter:
         """
         reading = "read the committed offset"
         self._insist("take over", self._producer.init_transactions)
+        if self._plan is not None:
+            self._start = self._plan()
         options = client_config(
             self._target.config,
             group_id=self._target.group,
@@ -133,11 +144,11 @@ class TransactionalWriter:
             )
             self._group_metadata = consumer.consumer_group_metadata()
         except KafkaException as error:
-            raise self._refused(reading, kafka_error(error)) from None
+            raise self._refusals.other(reading, kafka_error(error)) from None
         finally:
             consumer.close()
         seen = None if answer.offset == OFFSET_INVALID else answer.offset
-        start = self._target.start
+        start = self._start
         if start is not None and seen in (None, start.replaced):
             self._floor = start.emit_from
             self._metadata = self._encoded(start.read_from, None)
@@ -166,9 +177,8 @@ class TransactionalWriter:
                 self._insist("commit", self._producer.commit_transaction)
             except AbortNeededError as error:
                 if attempt == ABORT_LIMIT - 1:
-                    raise self._given_up(error) from None
-                self._insist("abort", self._producer.abort_transaction)
-                self._failure = None
+                    raise self._refusals.given_up(error, ABORT_LIMIT) from None
+                self._abort_for(error)
             else:
                 return
 
@@ -209,7 +219,7 @@ class TransactionalWriter:
                 break
             except AbortNeededError as error:
                 if attempt == ABORT_LIMIT - 1:
-                    raise self._given_up(error) from None
+                    raise self._refusals.given_up(error, ABORT_LIMIT) from None
                 self._start_over(error)
         commit = Commit(self._target.partition, self._open, time.monotonic() - started)
         self._floor, self._metadata = last.next_offset, self._metadata_of(last)
@@ -245,12 +255,14 @@ class TransactionalWriter:
         return self._encoded(batch.rebuild_from, batch.newest_ms)
 
     def _encoded(self, rebuild_from: int, newest_ms: int | None) -> str:
-        start, writes = self._target.start, self._target.writes
+        start, writes = self._start, self._target.writes
         topic_id = start.topic_id if start is not None else None
         return encode_metadata(CommitMetadata(rebuild_from, topic_id, newest_ms, writes))
 
     def _send_offsets(self, offset: int, metadata: str, timeout_s: float) -> None:
         place = TopicPartition(self._target.topic, self._target.partition, offset, metadata)
+        if self._member is not None:
+            self._group_metadata = self._member()
         self._producer.send_offsets_to_transaction([place], self._group_metadata, timeout_s)
 
     def _start_over(self, error: AbortNeededError) -> None:
@@ -261,8 +273,7 @@ class TransactionalWriter:
                 partition=self._target.partition,
                 cause=str(error),
             )
-            self._insist("abort", self._producer.abort_transaction)
-            self._failure = None
+            self._abort_for(error)
             try:
                 self._begin()
                 for batch in self._open:
@@ -270,9 +281,29 @@ class TransactionalWriter:
             except AbortNeededError as again:
                 error = again
                 if attempt == ABORT_LIMIT - 1:
-                    raise self._given_up(error) from None
+                    raise self._refusals.given_up(error, ABORT_LIMIT) from None
             else:
                 return
+
+    def _abort_for(self, error: AbortNeededError) -> None:
+        """Abort the transaction that cannot be committed, and wait until another could."""
+        self._insist("abort", self._producer.abort_transaction)
+        self._failure = None
+        if isinstance(error, NotMemberError):
+            self._wait_for_generation(error)
+
+    def _wait_for_generation(self, error: NotMemberError) -> None:
+        """Wait until the group's view of this member is another than the one it has refused."""
+        end = time.monotonic() + NEW_GENERATION_LIMIT_S
+        refused = self._group_metadata
+        while self._member is not None and time.monotonic() < end:
+            try:
+                if self._member() != refused:
+                    return
+            except NotMemberError:
+                break
+            time.sleep(_LOOK_S)
+        raise self._refusals.given_up(error, ABORT_LIMIT)
 
     def _produce(self, batch: OutputBatch) -> None:
         for records in batch.records:
@@ -284,7 +315,7 @@ class TransactionalWriter:
 
         def check() -> None:
             if time.monotonic() >= end:
-                raise self._timed_out()
+                raise self._refusals.timed_out()
 
         messages = zip(records.keys, records.values, strict=True)
         self._step(
@@ -299,48 +330,14 @@ class TransactionalWriter:
         try:
             call()
         except KafkaException as error:
-            raise self._translated(what, kafka_error(error)) from None
+            raise self._refusals.of(what, kafka_error(error), self._failure) from None
 
     def _insist(self, what: str, call: Callable[[float], None]) -> None:
         """Call something that waits for the broker, and repeat it as long as that makes sense."""
         try:
             retried(call, self._target.limit_s)
         except KafkaException as error:
-            raise self._translated(what, kafka_error(error)) from None
-
-    def _translated(self, what: str, error: KafkaError) -> Exception:
-        if error.code() in _NOT_ALLOWED:
-            return self._refused(what, error)
-        if error.code() in _FENCED or error.fatal():
-            return FencedError(
-                f"partition {self._target.partition} of {self._target.topic} belongs to a younger"
-                f" instance of group {self._target.group} now, or the broker gave up a transaction"
-                f" that was open for longer than {self._target.limit_s:g} s; this one ends"
-                f" ({error.str()})"
-            )
-        # Writing in a transaction that has failed is an erroneous state.
-        if error.txn_requires_abort() or error.code() == _STATE:
-            cause = error if self._failure is None else self._failure
-            return AbortNeededError(cause.str())
-        return self._refused(what, error)
-
-    def _timed_out(self) -> BrokerError:
-        where = f"partition {self._target.partition} of {self._target.topic}"
-        return BrokerError(f"{where}: the broker took nothing for {self._target.limit_s:g} s")
-
-    def _refused(self, what: str, error: KafkaError) -> BrokerError:
-        where = f"partition {self._target.partition} of {self._target.topic}"
-        cure = (
-            f"; the broker kept it waiting for {self._target.limit_s:g} s: see that it runs, then"
-            " start this again"
-            if is_passing(error)
-            else ""
-        )
-        return BrokerError(f"{where}: cannot {what}: {error.str()}{cure}")
-
-    def _given_up(self, error: AbortNeededError) -> BrokerError:
-        where = f"partition {self._target.partition} of {self._target.topic}"
-        return BrokerError(f"{where}: {ABORT_LIMIT} transactions in a row were aborted: {error}")
+            raise self._refusals.of(what, kafka_error(error), self._failure) from None
 
     def _on_delivery(self, error: KafkaError, message: Any) -> None:
         del message

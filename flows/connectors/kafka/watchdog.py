@@ -35,6 +35,11 @@ class Progress:
     taken: dict[int, int] = field(default_factory=dict)
     committed: dict[int, int] = field(default_factory=dict)
 
+    def forget(self, partition: int) -> None:
+        """Know no more of a partition, which another process reads from now on."""
+        for known in (self.position, self.taken, self.committed):
+            known.pop(partition, None)
+
 
 class Stall:
     """Decides when a flow has stood still for too long; has no side effect but reads its clock.
@@ -66,6 +71,8 @@ class Stall:
             silent_s = now - self._answered
             return f"no broker has answered for {silent_s:.0f} s" if self._late(silent_s) else None
         self._answered = now
+        for gone in self._moved.keys() - ends.keys():
+            del self._moved[gone]  # it may come back, and stood not still while it was away
         for partition, end in ends.items():
             position = progress.position.get(partition, end)
             taken = progress.taken.get(partition, 0)

@@ -27,7 +27,7 @@ def test_symbols_without_end_hold_no_memory_and_change_no_outcome():
     wanted = run(step(), batches(made, [len(made)]))
     assert [each for each in wanted if each[1].symbol == "BTC-USD"] == found
     assert len(found) > 200
-    [state] = bounded._partitions.values()
+    [state] = bounded._partitions._states.values()
     assert len(state.symbols.names) <= 2 * 6 + 40
     assert len(state.times._newest) <= 2 * 6 + 40
     [horizon] = state.horizons

@@ -80,6 +80,7 @@ class FakeProducer:
         self.visible: list[tuple[str, int, bytes | None, bytes]] = []
         self.offsets: list[Any] = []
         self.committed_offsets: list[Any] = []
+        self.members: list[object] = []
         self.room = 10**9
         self.on_poll: Callable[[], None] = lambda: None
 
@@ -116,6 +117,7 @@ class FakeProducer:
 
     def send_offsets_to_transaction(self, offsets: list[Any], metadata: object, timeout: float):
         assert timeout > 0
+        self.members.append(metadata)
         self._called("send_offsets_to_transaction")
         self.offsets = offsets
 

@@ -138,8 +138,9 @@ def test_progress_knows_what_an_earlier_owner_has_committed():
 
 def test_an_idle_partition_keeps_its_commit_alive(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("flows.connectors.partition_thread.KEEP_ALIVE_S", 0.01)
-    sink = Sink()
+    sink = Sink(start=False)  # or a busy machine would find it idle before it has a batch
     sink.part.write_batch([output(0, 2)])
+    sink.writer.may_start.set()
     until(lambda: sink.commits, "a commit")
     until(lambda: len(sink.producer.committed_offsets) > 3, "more commits")
     sink.part.close()
@@ -154,3 +155,36 @@ def test_every_partition_knows_its_planned_start():
     found = [sink._targets[partition_key(k)] for k in range(2)]
     assert [target.start for target in found] == starts
     assert {target.writes for target in found} == {"predictions"}
+
+
+def test_a_partition_that_is_given_up_commits_what_it_was_handed():
+    opened: list[int] = []
+    sink = Sink(start=False)
+    sink.part._on_open = lambda: opened.append(1)
+    sink.part.write_batch([output(0, 2, caught_up=False), output(2, 4, caught_up=False)])
+    assert sink.part.has_room
+    sink.part.end(commit=True)
+    assert not sink.part.join(0.0)
+    sink.writer.may_start.set()
+    assert sink.part.join(10)
+    assert (sink.commits, opened, sink.errors) == ([4], [1], [])
+
+
+def test_a_full_queue_is_committed_to_its_end_when_the_partition_is_given_up():
+    sink = Sink(start=False)
+    count = QUEUED_BATCHES
+    sink.part.write_batch([output(at, at + 1, caught_up=False) for at in range(count)])
+    assert not sink.part.has_room
+    sink.part.end(commit=True)
+    sink.writer.may_start.set()
+    assert sink.part.join(10)
+    assert values(sink.producer) == list(range(count))
+
+
+def test_a_partition_that_is_lost_commits_nothing_more():
+    sink = Sink(start=False)
+    sink.part.write_batch([output(0, 2, caught_up=False)])
+    sink.part.end(commit=False)
+    sink.writer.may_start.set()
+    assert sink.part.join(10)
+    assert (sink.commits, values(sink.producer), sink.errors) == ([], [], [])

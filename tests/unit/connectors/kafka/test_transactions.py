@@ -1,5 +1,8 @@
 """Transactions: what becomes visible, what is tried again, what ends the process."""
 
+from collections.abc import Callable
+from itertools import chain, repeat
+
 import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
@@ -7,6 +10,7 @@ from flows.codec.outputs import Latest
 from flows.connectors.kafka import transactions
 from flows.connectors.kafka.positions import CommitMetadata, Start, decode_metadata
 from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.refusals import NotMemberError
 from flows.connectors.kafka.transactions import ABORT_LIMIT, TransactionalWriter
 from flows.errors import BrokerError, FencedError
 from tests.unit.connectors.kafka.fakes import FakeProducer, failure, output, values
@@ -355,3 +359,63 @@ def test_aborting_leaves_nothing():
     writing.abort()
     assert producer.calls[-1] == "abort_transaction"
     assert not writing.is_open
+
+
+STALE = [
+    failure(KafkaError.ILLEGAL_GENERATION, abort=True),
+    failure(KafkaError.UNKNOWN_MEMBER_ID, abort=True),
+    failure(KafkaError.STALE_MEMBER_EPOCH, abort=True),
+]
+
+
+def member(producer: FakeProducer, metadata: Callable[[], object]) -> TransactionalWriter:
+    return TransactionalWriter(TARGET, producer, group_metadata=metadata)
+
+
+@pytest.mark.parametrize("error", STALE)
+def test_a_commit_of_an_older_generation_is_made_again_in_the_new_one(error: BaseException):
+    # The member hears of the new generation some looks later.
+    generations = chain([1, 1, 1], repeat(2))
+    producer = FakeProducer(send_offsets_to_transaction=[error])
+    writing = member(producer, lambda: next(generations))
+    writing.write(output(0, 2))
+    writing.commit()
+    assert values(producer) == [0, 1]
+    assert producer.members == [1, 2]
+
+
+def test_a_member_that_the_group_has_given_up_commits_nothing_and_is_fenced(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(transactions, "NEW_GENERATION_LIMIT_S", 0.05)
+    producer = FakeProducer(send_offsets_to_transaction=[STALE[1]] * 99)
+    writing = member(producer, lambda: 1)
+    with pytest.raises(FencedError, match="group group has given this member up"):
+        writing.write(output(0, 2))
+    assert producer.visible == []
+
+
+def test_a_member_that_knows_that_it_is_none_does_not_even_ask():
+    def metadata() -> object:
+        message = "gone"
+        raise NotMemberError(message)
+
+    producer = FakeProducer()
+    with pytest.raises(FencedError, match="given this member up"):
+        member(producer, metadata).write(output(0, 2))
+    assert "send_offsets_to_transaction" not in producer.calls
+
+
+def test_a_start_is_planned_once_every_earlier_owner_is_fenced(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(transactions, "Consumer", Commits(20, '{"rebuild_from":8}'))
+    producer = FakeProducer()
+    seen: list[list[str]] = []
+
+    def plan() -> Start:
+        seen.append(list(producer.calls))
+        return Start(3, 8, 20)
+
+    writing = TransactionalWriter(TARGET, producer, plan=plan)
+    writing.take_over()
+    assert seen == [["init_transactions"]]
+    assert (writing.start, writing.floor) == (Start(3, 8, 20), 20)

@@ -1,0 +1,99 @@
+"""What the errors of a partition's transactions mean."""
+
+from confluent_kafka import KafkaError
+
+from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.retry import is_passing
+from flows.errors import BrokerError, FencedError, VoltickError
+
+_FENCED = {
+    KafkaError._FENCED,  # noqa: SLF001 (librdkafka's names of its own error codes)
+    KafkaError._FATAL,  # noqa: SLF001
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
+}
+# Fatal for the client, too, but nobody has fenced it.
+_NOT_ALLOWED = {
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.INVALID_TRANSACTION_TIMEOUT,
+}
+_STATE = KafkaError._STATE  # noqa: SLF001
+
+
+# The group has shared out anew, or has given this member up.
+_NOT_A_MEMBER = {
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.FENCED_MEMBER_EPOCH,
+}
+
+
+class AbortNeededError(BrokerError):
+    """The transaction cannot be committed any more; the message names the cause."""
+
+
+class NotMemberError(AbortNeededError):
+    """The group does not know the commit's maker as its member, or not in this generation."""
+
+
+class Refusals:
+    """Errors of one partition's transactions, in words for who operates the flow."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def of(self, what: str, error: KafkaError, failure: KafkaError | None) -> VoltickError:
+        """Return what a client's error means.
+
+        Parameters
+        ----------
+        what
+            Was to be done, as in "commit".
+        failure
+            Of the transaction's first message that was not delivered.
+        """
+        if error.code() in _NOT_ALLOWED:
+            return self.other(what, error)
+        if error.code() in _FENCED or error.fatal():
+            return FencedError(
+                f"partition {self._target.partition} of {self._target.topic} belongs to a younger"
+                f" instance of group {self._target.group} now, or the broker gave up a transaction"
+                f" that was open for longer than {self._target.limit_s:g} s; this one ends"
+                f" ({error.str()})"
+            )
+        if error.code() in _NOT_A_MEMBER:
+            return NotMemberError(error.str())
+        # Writing in a transaction that has failed is an erroneous state.
+        if error.txn_requires_abort() or error.code() == _STATE:
+            cause = error if failure is None else failure
+            return AbortNeededError(cause.str())
+        return self.other(what, error)
+
+    def timed_out(self) -> BrokerError:
+        """Return the error for a broker that takes no messages."""
+        where = f"partition {self._target.partition} of {self._target.topic}"
+        return BrokerError(f"{where}: the broker took nothing for {self._target.limit_s:g} s")
+
+    def other(self, what: str, error: KafkaError) -> BrokerError:
+        """Return an error that nothing is known to help against but another start."""
+        where = f"partition {self._target.partition} of {self._target.topic}"
+        cure = (
+            f"; the broker kept it waiting for {self._target.limit_s:g} s: see that it runs, then"
+            " start this again"
+            if is_passing(error)
+            else ""
+        )
+        return BrokerError(f"{where}: cannot {what}: {error.str()}{cure}")
+
+    def given_up(self, error: AbortNeededError, aborts: int) -> VoltickError:
+        """Return the error for a transaction that was aborted again and again."""
+        if isinstance(error, NotMemberError):
+            return FencedError(
+                f"partition {self._target.partition} of {self._target.topic}: group"
+                f" {self._target.group} has given this member up ({error})"
+            )
+        where = f"partition {self._target.partition} of {self._target.topic}"
+        return BrokerError(f"{where}: {aborts} transactions in a row were aborted: {error}")

@@ -1,0 +1,286 @@
+"""Disturbances of members of a consumer group: whatever happens to some, the rest take over."""
+
+import json
+import random
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Collection
+from typing import Self
+
+from tests.proof.cluster import Cluster
+from tests.proof.faults import error_line
+from tests.proof.progress import Progress
+from tests.proof.standstill import Standstill
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.polling import free_ports, pause, until
+from tests.support.processes import Process
+
+MEMBERS = 3
+# Shorter than the default, for more events in the same time.
+SESSION_S = 3.0
+WRONG_CLOCK = "tests.proof.wrong_clock"
+
+_SETTLED_LIMIT_S = 90.0
+_LOOK_S = 0.03
+
+
+class PauseMeter:
+    """Looks at the commits all the time, and tells for how long each partition's stood still."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._standstill = Standstill()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pauses", daemon=True)
+        self._thread.start()
+
+    def begin(self) -> None:
+        """Forget what was before."""
+        with self._lock:
+            self._standstill = Standstill()
+
+    def pauses_s(self) -> dict[int, float]:
+        """Return the longest pause of each partition since then, seconds."""
+        with self._lock:
+            return dict(self._standstill.by_partition_s)
+
+    def close(self) -> None:
+        """End."""
+        self._stop.set()
+        self._thread.join()
+        self._progress.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_LOOK_S):
+            offsets = self._progress.offsets()
+            with self._lock:
+                self._standstill.look(time.monotonic(), offsets)
+
+
+class Group:
+    """The members that run, and what happens to them; a context manager that measures pauses."""
+
+    def __init__(self, cluster: Cluster, seed: int) -> None:
+        self.cluster = cluster
+        self.random = random.Random(seed)  # noqa: S311 - repeatable by seed
+        self.ports: dict[Process, int] = {}
+        name = cluster.incarnations.settings["VOLTICK_GROUP"]
+        config, partitions = cluster.broker.client_config(), cluster.plan.partitions
+        self.meter = PauseMeter(Progress(config, name, partitions))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.meter.close()
+
+    def begin(self, count: int) -> None:
+        """Start so many members, and wait until each has its share."""
+        for _ in range(count):
+            self.start()
+        self.wait_settled()
+
+    @property
+    def running(self) -> list[Process]:
+        """The members, oldest first."""
+        return list(self.ports)
+
+    def start(self, module: str = "flows.pipeline", **more: str) -> Process:
+        """Start another member."""
+        [port] = free_ports(1)
+        settings = {
+            "VOLTICK_METRICS_PORT": str(port),
+            "VOLTICK_SESSION_TIMEOUT_MS": str(round(SESSION_S * 1000)),
+            **more,
+        }
+        process = self.cluster.incarnations.start(module, **settings)
+        self.ports[process] = port
+        return process
+
+    def drop(self, process: Process) -> None:
+        """Count it out: it has ended."""
+        del self.ports[process]
+
+    def share(self, process: Process) -> dict[str, list[int]]:
+        """Return what a member says that it owns."""
+        url = f"http://127.0.0.1:{self.ports[process]}/health"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found: dict[str, list[int]] = json.load(answer)
+        return found
+
+    def owned(self, process: Process) -> set[int]:
+        """Return which partitions a member owns; none while it does not answer."""
+        try:
+            return set(self.share(process)["assigned"])
+        except OSError:  # not listening yet, or not joined: an HTTP error is one, too
+            return set()
+
+    def settled(self) -> bool:
+        """Tell whether every partition is owned once, and every member owns its fair share."""
+        for process in self.running:
+            if not process.running:
+                return True  # judged by the caller
+        shares = [self.owned(process) for process in self.running]
+        partitions = self.cluster.plan.partitions
+        fair = partitions // len(shares)
+        owned = sorted(each for share in shares for each in share)
+        return owned == list(range(partitions)) and all(len(each) >= fair for each in shares)
+
+    def wait_settled(self) -> None:
+        """Wait until the group has shared out anew, and there was another commit everywhere."""
+        until(self.settled, "a fair share for each member", _SETTLED_LIMIT_S, 0.1)
+        self.cluster.incarnations.wait_whole(self.running)
+
+    def go_on(self, what: str, moved: Collection[int], act: Callable[[], None]) -> None:
+        """Do something to the members, let them settle, and note each partition's pause.
+
+        Parameters
+        ----------
+        moved
+            Partitions whose owner it happens to; none where that does not matter.
+        """
+        self.meter.begin()
+        act()
+        self.wait_settled()
+        for partition, pause_s in self.meter.pauses_s().items():
+            key = what if not moved or partition in moved else f"{what}, others"
+            self.cluster.incarnations.pauses_s.setdefault(key, []).append(pause_s)
+
+    def pick(self) -> Process:
+        """Return one of the members."""
+        return self.random.choice(self.running)
+
+
+def kill(group: Group) -> None:
+    """SIGKILL of one; another is started once its partitions are taken over."""
+    victim = group.pick()
+
+    def act() -> None:
+        group.cluster.incarnations.kill(victim)
+        group.drop(victim)
+
+    group.go_on("kill", group.owned(victim), act)
+    group.go_on("start", (), group.start)
+
+
+def terminate(group: Group) -> None:
+    """SIGTERM of one: it commits, leaves, and ends well."""
+    victim = group.pick()
+
+    def act() -> None:
+        group.cluster.incarnations.stop(victim)
+        assert "error" not in victim.stderr, victim.tail()
+        group.drop(victim)
+
+    group.go_on("term", group.owned(victim), act)
+    group.go_on("start", (), group.start)
+
+
+def sleep(group: Group) -> None:
+    """SIGSTOP of one for longer than its session: it wakes up without partitions, and joins."""
+    victim = group.pick()
+
+    def act() -> None:
+        victim.pause()
+        pause(SESSION_S + group.random.uniform(0.5, 4.0))
+        victim.resume()
+
+    group.go_on("sleep", group.owned(victim), act)
+    assert victim.running, victim.tail()
+
+
+def join(group: Group) -> None:
+    """Start another, then end the oldest well: they are as many as before."""
+    group.go_on("start", (), group.start)
+    oldest = group.running[0]
+
+    def act() -> None:
+        group.cluster.incarnations.stop(oldest)
+        group.drop(oldest)
+
+    group.go_on("term", group.owned(oldest), act)
+
+
+def wrong_clock(group: Group) -> None:
+    """Exchange one for one whose clock is an hour off."""
+    victim = group.pick()
+
+    def act() -> None:
+        group.start(WRONG_CLOCK)
+        group.cluster.incarnations.kill(victim)
+        group.drop(victim)
+
+    group.go_on("kill and start", group.owned(victim), act)
+
+
+def restart_broker(group: Group) -> None:
+    """SIGKILL the broker and start it again on its data, or the leader of a partition if it can."""
+    broker = group.cluster.broker
+    assert isinstance(broker, ApacheKafka)
+    node = group.random.choice(broker.nodes)
+
+    def act() -> None:
+        node.kill()
+        pause(group.random.uniform(0.2, 1.0))
+        node.start()
+        broker.wait_ready()
+        for process in group.running:
+            if not process.running:  # it may give up, and says why
+                error_line(process)
+                group.drop(process)
+                group.start()
+
+    group.go_on("broker", range(group.cluster.plan.partitions), act)
+
+
+EVENTS = {
+    kill: 6,
+    terminate: 4,
+    sleep: 3,
+    join: 2,
+    wrong_clock: 1,
+    restart_broker: 1,
+}
+"""What happens to members, and how often of 17 times."""
+
+
+def members(cluster: Cluster) -> None:
+    """Three members under load, and seeded events that happen to them."""
+    with Group(cluster, cluster.plan.seed) as group:
+        group.begin(MEMBERS)
+        acts = group.random.choices(list(EVENTS), list(EVENTS.values()), k=cluster.plan.events)
+        for number, act in enumerate(acts, 1):
+            cluster.say(f"event {number}: {act.__name__}")
+            act(group)
+            _all_run(group)
+
+
+def rescale_members(cluster: Cluster) -> None:
+    """1, 2, 4, 8, 3 and 1 members: start more, end some well, at once."""
+    with Group(cluster, cluster.plan.seed) as group:
+        for count in (1, 2, 4, 8, 3, 1):
+            now = len(group.running)
+
+            def act(count: int = count, now: int = now) -> None:
+                for _ in range(count - now):
+                    group.start()
+                leaving = group.running[count:]
+                for process in leaving:
+                    process.terminate()
+                for process in leaving:
+                    assert process.wait_exit(30) == 0, process.tail()
+                    group.drop(process)
+
+            group.go_on(f"{now} to {count}", (), act)
+            _all_run(group)
+            cluster.say(f"{count} members")
+
+
+def _all_run(group: Group) -> None:
+    for process in group.running:
+        if not process.running:
+            group.cluster.incarnations.note_end(process)
+            group.drop(process)
+            group.start()
