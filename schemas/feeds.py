@@ -14,7 +14,7 @@ class Venue(StrEnum):
 
 
 class FeedName(StrEnum):
-    """What ``VOLTICK_FEED`` can name, beside ``replay:FILE``."""
+    """What ``VOLTICK_FEED`` can name, beside ``replay:PATH``."""
 
     AUTO = "auto"
     COINBASE_EXCHANGE = "coinbase-exchange"

@@ -129,7 +129,7 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
         if self._feed is None or self._ended:
             raise StopIteration
         if self._stop.is_set():
-            return self._last(self._feed)
+            return [*self._rest(self._feed), *self._last(self._feed)]
         if self._pacing.wait_s:
             return []
         try:
@@ -147,6 +147,16 @@ class _FeedPartition(StatefulSourcePartition[FrameBatch, None]):
             self._silent_from_s = None
             return [FrameBatch(self._name, [], self._feed.loop_number, self._feed)]
         return []
+
+    def _rest(self, feed: Feed) -> list[FrameBatch]:
+        """Return what a live feed has received and what waits; other feeds wait for nobody."""
+        waiting: int = getattr(feed, "queued", 0)
+        try:
+            frames = feed.poll(waiting) if waiting else []
+        except VoltickError as error:
+            self._failed(error)
+            return []
+        return [FrameBatch(self._name, frames, feed.loop_number, feed)] if frames else []
 
     def _last(self, feed: Feed) -> list[FrameBatch]:
         self._ended = True

@@ -7,20 +7,21 @@ one file, ``python -m flows.feeds.record FOLDER --minutes 60`` a row of them unt
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Protocol
 
 import typer
 
-from flows.errors import CaptureError, FeedError, VoltickError
+from flows.errors import FeedError, VoltickError
 from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.capture import FORMAT, CaptureWriter, Header
+from flows.feeds.plan import FeedOptions, OpenFeed, plan_feeds
 from flows.feeds.processor import IDLE_S, MAX_FRAMES
-from flows.feeds.registry import open_feed
 from flows.feeds.rotation import Limits, RotatingWriter
 from flows.signals import on_stop_signals
-from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName
+from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName, split_feeds
 
 
 class Writer(Protocol):
@@ -117,16 +118,35 @@ def record(
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
     """Record until the feed ends, ``stop`` is set or time is up; return the number of frames."""
+    return record_all([feed], stop, duration_s, clock)
+
+
+def record_all(
+    feeds: Sequence[RecordingFeed],
+    stop: threading.Event,
+    duration_s: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Record until all feeds end, ``stop`` is set or time is up; return the number of frames.
+
+    Raises
+    ------
+    FeedError, CaptureError
+        A feed cannot go on, or a file be written; the other recordings are closed properly.
+    """
     end = None if duration_s is None else clock() + duration_s
     count = 0
-    try:
-        while not (feed.finished or stop.is_set()) and (end is None or clock() < end):
-            frames = feed.poll(MAX_FRAMES)
-            count += len(frames)
-            if not frames:
+    with ExitStack() as closing:
+        for feed in feeds:
+            closing.callback(feed.close)
+        while not stop.is_set() and (end is None or clock() < end):
+            running = [feed for feed in feeds if not feed.finished]
+            if not running:
+                break
+            taken = sum(len(feed.poll(MAX_FRAMES)) for feed in running)
+            count += taken
+            if not taken:
                 stop.wait(IDLE_S)
-    finally:
-        feed.close()
     return count
 
 
@@ -145,10 +165,21 @@ def main(
         ),
     ],
     feed: Annotated[
-        str, typer.Option(help=f"One of {', '.join(FEEDS)}, or replay:PATH.")
+        str,
+        typer.Option(
+            help=f"One of {', '.join(FEEDS)}, or replay:PATH; several with commas between, each"
+            " into a folder of its own below OUT."
+        ),
     ] = FeedName.COINBASE_EXCHANGE.value,
-    symbols: Annotated[str, typer.Option(help="Comma-separated.")] = "BTC-USD,ETH-USD",
-    feed_url: Annotated[str | None, typer.Option(help="Another address of the feed.")] = None,
+    symbols: Annotated[
+        str, typer.Option(help="Comma-separated; binance:BTC-USDT is for one feed alone.")
+    ] = "BTC-USD,ETH-USD",
+    feed_url: Annotated[
+        str | None, typer.Option(help="Another address of the feed, if it is one.")
+    ] = None,
+    poll_interval: Annotated[
+        float, typer.Option(help="Seconds between two rounds of a feed that polls.")
+    ] = 1.0,
     duration: Annotated[float | None, typer.Option(help="Seconds; until Ctrl-C if unset.")] = None,
     minutes: Annotated[
         float | None,
@@ -160,7 +191,7 @@ def main(
     ] = None,
     note: Annotated[str, typer.Option(help="For the recording's header.")] = "",
 ) -> None:
-    """Record a feed's frames, to be replayed by VOLTICK_FEED=replay:OUT.
+    """Record the frames of one feed or of several, to be replayed by VOLTICK_FEED=replay:OUT.
 
     For example, an hour a file until Ctrl-C: python -m flows.feeds.record recordings/binance
     --feed binance --symbols BTC-USDT,ETH-USDT --minutes 60
@@ -170,13 +201,17 @@ def main(
     try:
         limits = limits_of(out, minutes, mb)
         names = [name.strip() for name in symbols.split(",") if name.strip()]
-        source = open_feed(feed, symbols=names, feed_url=feed_url)
-        try:
-            recording = RecordingFeed(source, out, note, limits, _stem(feed))
-        except CaptureError:
-            source.close()
-            raise
-        count = record(recording, stop, duration)
+        plan = _plan(feed, names, feed_url, poll_interval)
+        with ExitStack() as opened:
+            recordings = []
+            for name, open_source in plan.items():
+                folder = out if len(plan) == 1 else out / name
+                source = open_source()
+                opened.callback(source.close)
+                full = limits if len(plan) == 1 else limits or Limits()
+                recordings.append(RecordingFeed(source, folder, note, full, name))
+                opened.callback(recordings[-1].close)
+            count = record_all(recordings, stop, duration)
     except VoltickError as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(error.exit_code) from None
@@ -204,9 +239,35 @@ def limits_of(out: Path, minutes: float | None, mb: float | None) -> Limits | No
     )
 
 
-def _stem(feed: str) -> str:
-    """Return a feed's name as part of a file's name."""
-    return "replay" if feed.startswith(REPLAY_PREFIX) else feed
+def _plan(
+    spec: str, symbols: Sequence[str], url: str | None, poll_interval_s: float
+) -> dict[str, OpenFeed]:
+    """Return what opens each connection, by a name that can be one of a folder.
+
+    Raises
+    ------
+    FeedError
+        The feeds, their symbols and the address do not fit together, or an interval is unusable.
+    """
+    names = split_feeds(spec)
+    if url is not None and len(names) > 1:
+        message = f"--feed-url is one address, and {len(names)} feeds are named"
+        raise FeedError(message)
+    if not 0.0 < poll_interval_s < float("inf"):
+        message = f"--poll-interval {poll_interval_s:g} is no number above 0"
+        raise FeedError(message)
+    urls = {_live_name(names[0]): url}
+    options = FeedOptions(symbols=symbols, urls=urls, poll_interval_s=poll_interval_s)
+    plan = plan_feeds(spec, options)
+    replays = [name for name in plan if name.startswith(REPLAY_PREFIX)]
+    if replays and len(plan) > 1:
+        message = f"{replays[0]} is recorded alone"
+        raise FeedError(message)
+    return {"replay" if name in replays else name: plan[name] for name in plan}
+
+
+def _live_name(name: str) -> str:
+    return FeedName.COINBASE_EXCHANGE.value if name == FeedName.AUTO else name
 
 
 if __name__ == "__main__":

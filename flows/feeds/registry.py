@@ -42,7 +42,7 @@ def choose(
     Parameters
     ----------
     spec
-        One of :class:`schemas.feeds.FeedName` or ``replay:FILE``.
+        One of :class:`schemas.feeds.FeedName` or ``replay:PATH``.
     feed_url
         Address of the live feed, None for the venue's own.
     probe
@@ -105,7 +105,7 @@ def open_feed(
     Parameters
     ----------
     spec
-        One of :class:`schemas.feeds.FeedName` or ``replay:FILE``; ``auto`` is the live feed of
+        One of :class:`schemas.feeds.FeedName` or ``replay:PATH``; ``auto`` is the live feed of
         Coinbase Exchange.
     symbols
         Symbols of a live or simulated feed.
@@ -156,5 +156,5 @@ def open_feed(
             speed=speed,
             duration_s=duration_s,
         )
-    message = f"unknown feed {spec!r}; known are {', '.join(FEEDS)} and {REPLAY_PREFIX}FILE"
+    message = f"unknown feed {spec!r}; known are {', '.join(FEEDS)} and {REPLAY_PREFIX}PATH"
     raise FeedError(message)

@@ -42,6 +42,9 @@ _LISTENS = 4
 """A silence is noticed in so many attempts to hear something, so that a process that was stopped
 does not take its own pause for one."""
 
+_GOODBYE_S = 1.0
+"""How long the venue has for its own goodbye after ours."""
+
 _DATA = (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY)
 
 
@@ -240,6 +243,7 @@ class WebSocketFeed:
                 heard_s, unheard = now_s, 0
                 leave = self._take(bytes(data or b""))
                 if leave is not None:
+                    self._say_goodbye(connection)
                     return leave
             elif now_s - heard_s > limits.silence_s and unheard >= _LISTENS:
                 return f"no message for {limits.silence_s:g} s"
@@ -253,6 +257,21 @@ class WebSocketFeed:
                 pinged_s = now_s
                 self._try(connection.ping)
         return "stopped"
+
+    def _say_goodbye(self, connection: Any) -> None:
+        """Say goodbye, and take what the venue has sent until it says so, too."""
+        self._try(connection.send_close)
+        end_s = time.monotonic() + _GOODBYE_S
+        while not self._stop.is_set() and (left_s := end_s - time.monotonic()) > 0.0:
+            connection.settimeout(left_s)
+            try:
+                opcode, data = connection.recv_data(control_frame=True)
+            except (OSError, websocket.WebSocketException):
+                return
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                return
+            if opcode in _DATA:
+                self._receive(bytes(data or b""))
 
     def _ask(self, requests: Sequence[str]) -> None:
         self._outbox += requests
@@ -277,11 +296,7 @@ class WebSocketFeed:
 
     def _take(self, data: bytes) -> str | None:
         """Queue a message and do what it asks; return why to leave, if it asks for that."""
-        text = data.decode("utf-8", "backslashreplace")
-        received_ns = self._clock_ns()
-        self._heard = True
-        self._enqueue(Frame(received_ns, text, fresh=self._fresh))
-        notice = self._protocol.notice(text)
+        notice = self._protocol.notice(self._receive(data))
         if notice is None:
             # A connection that is acknowledged and then closed does not shorten the next wait.
             self._received = True
@@ -292,6 +307,13 @@ class WebSocketFeed:
         if notice.refused is not None:
             return self._leave_out(notice.refused)
         return notice.leave
+
+    def _receive(self, data: bytes) -> str:
+        """Queue a message, and return its text."""
+        text = data.decode("utf-8", "backslashreplace")
+        self._heard = True
+        self._enqueue(Frame(self._clock_ns(), text, fresh=self._fresh))
+        return text
 
     def _enqueue(self, frame: Frame) -> None:
         frame.after_loss = self._after_loss

@@ -38,7 +38,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def run(
     feed: Annotated[
         str | None,
-        typer.Option(help="auto, coinbase-exchange, simulate or replay:FILE.", metavar="FEED"),
+        typer.Option(help="auto, coinbase-exchange, simulate or replay:PATH.", metavar="FEED"),
     ] = None,
     speed: Annotated[
         str | None,

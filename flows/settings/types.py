@@ -122,7 +122,7 @@ def _feed_spec(value: str) -> str:
     feeds = split_feeds(value)
     for feed in feeds:
         if feed not in FEEDS and (not feed.startswith(REPLAY_PREFIX) or feed == REPLAY_PREFIX):
-            message = f"a feed is one of {', '.join(FEEDS)} or replay:FILE"
+            message = f"a feed is one of {', '.join(FEEDS)} or replay:PATH"
             raise ValueError(message)
     if len(set(feeds)) != len(feeds):
         message = "a feed appears twice"

@@ -99,6 +99,18 @@ def profile(
     _finish(run(ticks, rounds, symbols, models, [] if steps_only else _brokers(broker)))
 
 
+@app.command(epilog="Example: python -m tests.bench keeping --ticks 200000")
+def keeping(
+    ticks: Annotated[int, typer.Option(min=1_000)] = 400_000,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    symbols: Annotated[int, typer.Option(min=1, max=500)] = 4,
+) -> None:
+    """Microseconds per tick of candles and archive, beside decoding and features."""
+    from tests.bench.keeping import run
+
+    _finish(run(ticks, rounds, symbols))
+
+
 @app.command(epilog="Example: python -m tests.bench latency --rate 1000 --seconds 10")
 def latency(
     rate: Annotated[

@@ -53,7 +53,7 @@ def survive(
         Called after each kill.
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable by seed
-    with _input(flow):
+    with _input(flow) as parts:
         for number in range(kills):
             with flow.killable(f"run-{number}") as process:
                 how = _wait_for_the_moment(flow, process, rng)
@@ -61,6 +61,8 @@ def survive(
             between(rng)
             say(f"killed {how}, {flow.progress()} of {flow.total()} done")
     with flow.killable("last") as process:
+        # Something is left to do, so that it has started when it is asked to end.
+        flow.write_some(len(parts) * _PART, (len(parts) + 1) * _PART)
         flow.wait_done(process)
         process.terminate()
         assert process.wait_exit(30) == 0, process.tail()
@@ -83,17 +85,17 @@ def _wait_for_the_moment(flow: Survivor, process: Process, rng: random.Random) -
 
 
 @contextmanager
-def _input(flow: Survivor) -> Iterator[None]:
-    """Write input all the while."""
+def _input(flow: Survivor) -> Iterator[list[int]]:
+    """Write input all the while; gives the numbers of the parts that were written."""
     stop = threading.Event()
     broken: list[BaseException] = []
+    parts: list[int] = []
 
     def write() -> None:
-        part = 0
         try:
             while not stop.wait(1 / _PARTS_PER_S):
-                flow.write_some(part * _PART, (part + 1) * _PART)
-                part += 1
+                flow.write_some(len(parts) * _PART, (len(parts) + 1) * _PART)
+                parts.append(len(parts))
         except BaseException as error:
             broken.append(error)
             raise
@@ -101,7 +103,7 @@ def _input(flow: Survivor) -> Iterator[None]:
     writer = threading.Thread(target=write, name="input", daemon=True)
     writer.start()
     try:
-        yield
+        yield parts
     finally:
         stop.set()
         writer.join(_PATIENCE_S)

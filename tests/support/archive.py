@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -135,6 +136,8 @@ def expected_row(topic: str, message: Message) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
         return {"payload": message.value, **place}
     row = {name: getattr(content, name) for name in content.__struct_fields__}
+    if isinstance(content, FeatureRow):  # the pipeline computes and the archive keeps 32 bits
+        row["values"] = [None if v is None else float(np.float32(v)) for v in content.values]
     if isinstance(content, Prediction | Outcome):
         row["scores"] = [_score(target, one) for target, one in content.scores.items()]
     return {**row, **place}

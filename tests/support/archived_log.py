@@ -98,7 +98,7 @@ class ArchivedLog:
             messages = read_topic(self.broker.client_config(), topic, at_least=sum(counts))
             assert len(messages) == sum(counts)
             found = compare(self.root, topic, messages)
-            assert found.is_equal, found
+            assert found.is_equal, str(found)[:500]
             total += len(messages)
         return total
 

@@ -17,6 +17,7 @@ from flows.connectors import feed
 from flows.connectors.feed import TickProducer
 from flows.connectors.kafka.admin import ensure_topics
 from flows.errors import BrokerError
+from flows.feeds.base import Frame
 from flows.feeds.capture import CaptureReader
 from flows.feeds.processor import FrameProcessor
 from flows.feeds.venues import parser_for
@@ -358,3 +359,37 @@ def test_a_broker_that_takes_nothing_bounds_memory_and_is_not_waited_for(tmp_pat
             assert "messages were not delivered" in process.stderr
             assert "panicked" not in process.stderr
             broker.resume()
+
+
+class Waiting:
+    """A live feed with frames that nobody has taken."""
+
+    name = venue = "v"
+    simulated = marked = finished = False
+    live = True
+    loop_number = 0
+
+    def __init__(self, queued: int) -> None:
+        self.queued = queued
+
+    def poll(self, max_frames: int) -> list[Frame]:
+        taken = min(max_frames, self.queued)
+        self.queued -= taken
+        return [Frame(1, "x")] * taken
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("queued", [0, 30_000])
+def test_what_a_live_feed_has_received_by_the_end_is_handed_on(queued: int) -> None:
+    stop = threading.Event()
+    waiting = Waiting(queued)
+    source = feed.FeedSource({"v": lambda: waiting}, 8_192, stop, pytest.fail)  # type: ignore[arg-type, dict-item]
+    part = source.build_part("step", "v", None)
+    stop.set()
+    batches = part.next_batch()
+    assert sum(len(batch.frames) for batch in batches) == queued
+    assert [batch.last for batch in batches][-1:] == [True]
+    with pytest.raises(StopIteration):
+        part.next_batch()

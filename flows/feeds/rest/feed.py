@@ -21,7 +21,8 @@ import structlog
 
 from flows.errors import FeedError
 from flows.feeds.base import Frame, Parser
-from flows.feeds.rest.budget import Budget, wait_s
+from flows.feeds.rest import budget
+from flows.feeds.rest.budget import Budget
 from flows.feeds.rest.dialect import Dialect, Request
 from flows.feeds.rest.http import HttpClient, NoAnswerError, Reply
 from flows.feeds.rest.market import Fetched, Market, PollError, RefusedError
@@ -73,6 +74,9 @@ class RestFeed:
         Time between two rounds of a symbol.
     client
         Another client than the usual one.
+    wait_s
+        From the number of failures in a row, and the seconds that the venue asks for, to the wait;
+        the usual one if None.
     clock_ns
         Receive times, nanoseconds since the UNIX epoch.
 
@@ -97,6 +101,7 @@ class RestFeed:
         *,
         interval_s: float = INTERVAL_S,
         client: Client | None = None,
+        wait_s: Callable[[int, float | None], float] | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.venue = dialect.venue
@@ -108,6 +113,7 @@ class RestFeed:
         self._url = url
         self._interval_s = interval_s
         self._client = client or HttpClient(url)
+        self._wait_s = wait_s or budget.wait_s
         self._clock_ns = clock_ns
         self._budget = Budget(dialect.weight_per_s, dialect.burst)
         self._queue: queue.Queue[Frame] = queue.Queue(QUEUE_FRAMES)
@@ -200,7 +206,7 @@ class RestFeed:
             if self._stop.is_set():
                 return
             turn.failures += 1
-            pause_s = wait_s(turn.failures, error.asked_s)
+            pause_s = self._wait_s(turn.failures, error.asked_s)
             if error.for_all:
                 self._budget.hold(pause_s)
             self._answering = False

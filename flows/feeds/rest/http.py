@@ -35,15 +35,17 @@ class HttpClient:
     ----------
     url
         Address of the venue; may have a path, before that of each request.
+    read_s
+        Limit for each part of an answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, read_s: float = READ_S) -> None:
         import httpx  # not above: only a polling feed pays for loading it
 
         self._errors = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
         self._url = url.rstrip("/")
         self._client = httpx.Client(
-            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            timeout=httpx.Timeout(read_s, connect=CONNECT_S),
             limits=httpx.Limits(
                 max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS
             ),

@@ -8,7 +8,7 @@ import structlog
 from flows.errors import CaptureError, FeedError
 from flows.feeds.capture import CaptureReader, CaptureWriter, Header
 from flows.feeds.coinbase_exchange.client import URL
-from flows.feeds.record import RecordingFeed, record
+from flows.feeds.record import RecordingFeed, _plan, record, record_all
 from flows.feeds.record import main as record_command
 from flows.feeds.registry import choose, open_feed, parse_speed
 from flows.feeds.replay import ReplayFeed
@@ -123,6 +123,41 @@ def test_the_recorder_takes_symbols_with_spaces_and_marks_connections(tmp_path: 
         assert reader.header.marked
         texts = [frame.text for block in reader.blocks() for frame in block]
     assert {json.loads(text)["symbol"] for text in texts} == {"A-USD", "B-USD"}
+
+
+def test_several_feeds_are_recorded_side_by_side_until_all_have_ended(tmp_path: Path) -> None:
+    feeds = []
+    for name, count in (("one", 30), ("two", 50)):
+        first = RecordingFeed(simulated(), tmp_path / f"{name}.gz")
+        first.poll(count)
+        first.close()
+        feeds.append(RecordingFeed(ReplayFeed(tmp_path / f"{name}.gz"), tmp_path / f"{name}-2.gz"))
+    assert record_all(feeds, threading.Event()) == 80
+    assert all(feed.finished for feed in feeds)
+
+
+def test_each_of_several_feeds_gets_its_symbols_and_a_folder() -> None:
+    assert list(_plan("binance", ["BTC-USDT"], "ws://127.0.0.1:9", 1.0)) == ["binance"]
+    assert list(_plan("replay:x", ["A-USD"], None, 1.0)) == ["replay"]
+    symbols = ["BTC-USD", "binance:BTC-USDT"]
+    plan = _plan("coinbase-exchange,binance", symbols, None, 1.0)
+    assert list(plan) == ["coinbase-exchange", "binance"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "url", "interval_s", "words"),
+    [
+        ("coinbase-exchange,binance", "ws://127.0.0.1:9", 1.0, "one address"),
+        ("simulate,replay:x", None, 1.0, "recorded alone"),
+        ("coinbase-rest", None, 0.0, "no number above 0"),
+    ],
+    ids=["one address for two", "a replay beside", "no interval"],
+)
+def test_what_cannot_be_recorded_is_refused(
+    spec: str, url: str | None, interval_s: float, words: str
+) -> None:
+    with pytest.raises(FeedError, match=words):
+        _plan(spec, ["BTC-USD"], url, interval_s)
 
 
 def test_recording_ends_with_the_feed_by_request_or_when_time_is_up(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from flows.errors import FeedError
 from flows.feeds.capture import FORMAT, CaptureWriter, Header
 from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import ReplayFeed
+from flows.feeds.rest import budget
 from flows.feeds.rest import feed as rest_feed
 from flows.feeds.rest import http as rest_http
 from flows.feeds.rest import market as rest_market
@@ -84,7 +85,7 @@ def listening(venue: RestVenue, *symbols: str) -> Iterator[Listener]:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        rest_feed, "wait_s", lambda _failures, asked_s: 0.05 if asked_s is None else asked_s
+        budget, "wait_s", lambda _failures, asked_s: 0.05 if asked_s is None else asked_s
     )
 
 

@@ -180,6 +180,24 @@ def test_binance_names_the_streams_in_address_and_message_and_joins_quotes() -> 
     assert {tick.bid for tick in listener.ticks if tick.symbol == "BTC-USDT"} == {99.0}
 
 
+def test_what_binance_sends_after_a_shutdown_message_is_taken_until_it_says_goodbye() -> None:
+    def first(connection: VenueConnection) -> None:
+        connection.receive()
+        connection.send(binance_trade(1), {"e": "serverShutdown", "E": 1_700_000_000_000})
+        connection.send(*(binance_trade(number) for number in range(2, 40)))
+        connection.hang()
+
+    def second(connection: VenueConnection) -> None:
+        connection.receive()
+        connection.send(binance_trade(40))
+        connection.hang()
+
+    with listening(open_binance, ["BTC-USDT"], first, second) as (_, listener):
+        listener.until(lambda: len(listener.ticks) == 40)
+    assert [trade_id for _symbol, trade_id, _gap in listener.ids()] == list(range(1, 41))
+    assert [gap for _symbol, _id, gap in listener.ids()] == [True] + [False] * 39
+
+
 @pytest.mark.parametrize("cut", ["shutdown message", "after a day", "dropped"])
 def test_binance_comes_back_after_an_ordinary_cut(cut: str) -> None:
     def first(connection: VenueConnection) -> None:

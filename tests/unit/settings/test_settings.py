@@ -50,7 +50,7 @@ def test_blank_means_unset_where_unset_is_possible(name: str) -> None:
         ("KAFKA_SECURITY_PROTOCOL", "TLS", "SASL_SSL"),
         ("KAFKA_SSL_CA_LOCATION", "/nowhere/ca.pem", "readable file"),
         ("VOLTICK_FEED", "kraken", "coinbase-exchange"),
-        ("VOLTICK_FEED", "replay:", "replay:FILE"),
+        ("VOLTICK_FEED", "replay:", "replay:PATH"),
         ("VOLTICK_FEED_URL", "http://x", "ws://"),
         ("VOLTICK_FEED_URL", "ws://", "has a host"),
         ("VOLTICK_FEED_URL", "ws://[::1", "has a host"),
