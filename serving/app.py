@@ -20,6 +20,7 @@ from serving.http.score_reads import ScoreReads
 from serving.log.topic_reads import TopicReads
 from serving.models.admission import Admission
 from serving.models.served import ServedModels
+from serving.monitoring.feeds import FeedWatch
 from serving.monitoring.metrics import ApiMetrics
 from serving.monitoring.owners import PartitionOwners
 from serving.monitoring.probe import BrokerProbe
@@ -135,5 +136,6 @@ def _context(settings: Settings) -> Context:
         series=SeriesStore(kafka, latest, store),
         reads=TopicReads(kafka),
         owners=PartitionOwners(kafka, settings.group),
+        feeds=FeedWatch(settings.metrics_host, settings.ingest_metrics_port),
         explainer=Explainer(models_store),
     )

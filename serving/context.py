@@ -14,6 +14,7 @@ from serving.http.problems import ApiError, RedisUnavailableError
 from serving.log.topic_reads import TopicReads
 from serving.models.admission import Admission
 from serving.models.served import ServedModels
+from serving.monitoring.feeds import FeedWatch
 from serving.monitoring.metrics import ApiMetrics
 from serving.monitoring.owners import PartitionOwners
 from serving.monitoring.probe import BrokerProbe
@@ -40,6 +41,7 @@ class Context:
     series: SeriesStore
     reads: TopicReads
     owners: PartitionOwners
+    feeds: FeedWatch
     explainer: Explainer
     clock_ns: Callable[[], int] = time.time_ns
 

@@ -19,6 +19,7 @@ from flows.local.launcher import (
     explain,
     resolve_feed,
     start_servers,
+    with_feed_metrics,
     with_history,
 )
 from flows.local.programs import start_api, start_ingest, start_pipeline
@@ -147,7 +148,7 @@ def _endless(settings: Settings, duration_s: float | None, *, api: bool) -> int:
         resolve = resolve_feed(settings)
         served = resolve(start_servers(settings, supervisor))
         if settings.kafka_bootstrap_servers is None:
-            served = with_history(served)
+            served = with_feed_metrics(with_history(served))
         start_pipeline(served, supervisor)
         start_ingest(served, supervisor)
         if api:

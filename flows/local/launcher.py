@@ -16,7 +16,7 @@ import structlog
 from flows.errors import ConfigurationError, ModelStoreError
 from flows.local.background import start_background
 from flows.local.child import Child, Ended
-from flows.local.embedded import start_broker, start_redis
+from flows.local.embedded import HOST, free_port, start_broker, start_redis
 from flows.local.programs import start_api, start_ingest
 from flows.local.status_line import start_status_line
 from flows.local.supervisor import Supervisor
@@ -66,7 +66,7 @@ def ensure_services(settings: Settings) -> Settings:
     supervisor = Supervisor(_end_process)
     end_on_signals(supervisor)
     resolve = resolve_feed(settings)
-    served = with_history(resolve(start_servers(settings, supervisor)))
+    served = with_feed_metrics(with_history(resolve(start_servers(settings, supervisor))))
     start_ingest(served, supervisor)
     start_api(served, supervisor)
     start_status_line(served, supervisor, announce(settings, served, api=True))
@@ -126,6 +126,14 @@ def _end_of_past_ns(settings: Settings) -> int:
 
     path = Path(settings.feed.removeprefix(REPLAY_PREFIX))
     return first_received_ns(path) + int(settings.replay_from_s * NS_PER_S)
+
+
+def with_feed_metrics(settings: Settings) -> Settings:
+    """Let a live feed's ingest answer metrics on a free port of loopback, which the API reads."""
+    made_up = settings.replays or settings.feed == FeedName.SIMULATE
+    if made_up or settings.ingest_metrics_port or settings.metrics_host != HOST:
+        return settings
+    return settings.replace(ingest_metrics_port=free_port())
 
 
 def refuse_cluster(arguments: Sequence[str], env: Mapping[str, str]) -> None:

@@ -73,4 +73,9 @@ SYSTEM = views.SystemReport(
             by="api from 127.0.0.1",
         )
     ],
+    feeds=[
+        views.FeedState(
+            feed="coinbase-exchange", venue="coinbase-exchange", reconnects=1, dropped_frames=0
+        )
+    ],
 )

@@ -105,6 +105,19 @@ class VenueState(msgspec.Struct, frozen=True, kw_only=True):
     event_age_ms: int
 
 
+class FeedState(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection of ingest to a venue, by ingest's own metrics.
+
+    ``reconnects`` are connections after the first, ``dropped_frames`` messages that a full queue
+    did not take, both since ingest began.
+    """
+
+    feed: str
+    venue: str
+    reconnects: int
+    dropped_frames: int
+
+
 class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
     """A partition of ``ticks.raw``.
 
@@ -153,7 +166,7 @@ class SystemReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the pipeline is doing, from the newest messages of its topics.
 
     ``gaps`` counts ticks before which others were lost among the ``looked_at`` newest: every
-    reconnect of a feed leaves one.
+    reconnect of a feed leaves one. ``feeds`` is empty where ingest's metrics cannot be reached.
     """
 
     feed: str
@@ -164,3 +177,4 @@ class SystemReport(msgspec.Struct, frozen=True, kw_only=True):
     partitions: list[PartitionState]
     latency: list[StageLatency]
     moves: list[SwapMove]
+    feeds: list[FeedState] = []

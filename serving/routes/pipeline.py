@@ -11,7 +11,13 @@ from serving.context import Context, context_of, is_simulated
 from serving.http import system_examples
 from serving.http.documents import answers
 from serving.http.problems import json_response
-from serving.http.system_views import DeadLettersResponse, SwapMove, SystemReport, VenueState
+from serving.http.system_views import (
+    DeadLettersResponse,
+    FeedState,
+    SwapMove,
+    SystemReport,
+    VenueState,
+)
 from serving.log import dead_letters, progress
 from serving.monitoring.health import feed_of
 from serving.scores.age import age_of
@@ -45,6 +51,7 @@ async def system(context: Shared) -> Response:
     samples = await context.reads.run("system", _FRESH_S, progress.look)
     owners = await asyncio.to_thread(context.owners.current)
     moves = await asyncio.to_thread(context.models.store.moves)
+    feeds = await asyncio.to_thread(context.feeds.current)
     predictions = await context.latest.all_latest()
     now_ns = context.clock_ns()
     partitions = [
@@ -73,6 +80,15 @@ async def system(context: Shared) -> Response:
             for move in moves
             if move.before != move.after
         ][-_MOVES:],
+        feeds=[
+            FeedState(
+                feed=each.feed,
+                venue=each.venue,
+                reconnects=each.reconnects,
+                dropped_frames=each.dropped_frames,
+            )
+            for each in feeds
+        ],
     )
     return json_response(report)
 

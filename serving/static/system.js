@@ -34,6 +34,9 @@ export function show(report) {
   showFlow(report, lag);
   setText(byId("gaps"), String(report.gaps));
   byId("gaps").title = `Of the ${report.looked_at} newest ticks; every reconnect of a feed leaves one`;
+  byId("reconnects-part").hidden = !report.feeds.length;
+  setText(byId("reconnects"), String(report.feeds.reduce((sum, each) => sum + each.reconnects, 0)));
+  byId("reconnects").title = report.feeds.map((each) => `${each.feed}: ${each.reconnects}`).join(", ");
   const whole = report.latency.find((each) => each.stage === "venue to score");
   setText(byId("whole-latency"), whole ? duration(whole.p50_ms) : "–");
   fill(byId("venues"), JSON.stringify(report.venues.map((each) => [each.venue, each.symbols, age(each.event_age_ms)])), () =>

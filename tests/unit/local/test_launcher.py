@@ -10,6 +10,7 @@ from flows.local.launcher import (
     MAX_HISTORY_TICKS,
     ensure_services,
     refuse_cluster,
+    with_feed_metrics,
     with_history,
 )
 from flows.local.training_runs import has_history
@@ -54,6 +55,18 @@ def test_a_simulated_market_begins_in_the_past() -> None:
 def test_a_fast_market_has_a_shorter_past() -> None:
     settings = with_history(Settings(feed="simulate", simulate_rate_hz=500.0), lambda: NOW_NS)
     assert settings.simulate_history_s == MAX_HISTORY_TICKS / 500
+
+
+def test_a_live_feed_tells_its_reconnects_on_loopback_alone() -> None:
+    live = Settings(feed="coinbase-exchange")
+    assert with_feed_metrics(live).ingest_metrics_port > 0
+    for other in (
+        Settings(feed="simulate"),
+        Settings(feed="replay:x.gz"),
+        live.replace(ingest_metrics_port=9105),
+        live.replace(metrics_host="0.0.0.0"),  # noqa: S104
+    ):
+        assert with_feed_metrics(other) is other
 
 
 def test_a_replays_past_ends_where_its_own_pace_begins() -> None:
