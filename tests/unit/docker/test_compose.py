@@ -42,6 +42,12 @@ def test_a_profile_adds_to_the_core() -> None:
     assert {p for told in SERVICES.values() for p in told.get("profiles", ())} == {"full"}
 
 
+def test_what_can_be_scaled_shares_the_partitions_out() -> None:
+    for name in ("pipeline", "outcomes", "candles"):
+        assert OWN[name].env["VOLTICK_ASSIGNMENT"] == "group"
+        assert "ports" not in SERVICES[name]
+
+
 def test_published_ports_stay_the_same_and_listen_on_loopback() -> None:
     published = {
         name: [port.split(":") for port in told["ports"]]

@@ -176,6 +176,7 @@ def test_what_scales_has_no_number_of_its_own(overlay: str) -> None:
     partitions = int(of_kind_data(overlay).get("VOLTICK_PARTITIONS", Settings().partitions))
     scalers = of_kind(overlay, "HorizontalPodAutoscaler")
     assert set(scalers) == (set() if overlay == "local" else {"pipeline", "api"})
+    assert of_kind_data(overlay)["VOLTICK_ASSIGNMENT"] == "group"
     for name, scaler in scalers.items():
         assert "replicas" not in deployments[name]["spec"]
         assert scaler["spec"]["minReplicas"] >= 2
