@@ -44,7 +44,8 @@ def app_of(task: Task) -> faust.App:
     )
     ticks = app.topic(task.source, key_serializer="raw", value_serializer="raw")
     predictions = app.topic(task.target, key_serializer="raw", value_serializer="raw")
-    table = app.Table("windows", key_type=str, value_type=bytes, partitions=1)
+    # A batch has no current event whose partition a key could take.
+    table = app.Table("windows", key_type=str, value_type=bytes, partitions=1, use_partitioner=True)
     score = Scorer(task.model)
 
     def get(symbol: str, name: str) -> Any:
