@@ -11,7 +11,7 @@ from flows.settings import Settings
 
 _LOOPBACK = ("127.", "::1", "localhost")
 
-Program = Literal["ingest", "outcomes", "candles", "archive"]
+Program = Literal["ingest", "outcomes", "candles", "archive", "alerts"]
 """Programs with a port of their own."""
 
 

@@ -115,6 +115,21 @@ def http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def secret_url(value: SecretStr) -> SecretStr:
+    """Return an HTTP address that is a secret: a webhook's path is its password.
+
+    Raises
+    ------
+    ValueError
+        It is none; no part of it is repeated.
+    """
+    url = value.get_secret_value()
+    if not url.startswith(("http://", "https://")) or _address(url) is None:
+        message = "an address starts with http:// or https:// and has a host"
+        raise ValueError(message)
+    return value
+
+
 def _address(value: str) -> SplitResult | None:
     """Return an address by its parts; None where its host is missing or its port is none."""
     if re.search(r"\s", value):

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, Field
 
+from flows.settings.types import Host
+
 
 def _own_port(variable: str, command: str) -> int | None:
     """Return the field of a program's own port, for runs beside others on one host."""
@@ -19,10 +21,9 @@ def _own_port(variable: str, command: str) -> int | None:
 class MetricsSettings(BaseModel):
     """Where each process answers Prometheus."""
 
-    metrics_host: str = Field(
+    metrics_host: Host = Field(
         "127.0.0.1",
         alias="VOLTICK_METRICS_HOST",
-        min_length=1,
         description="Address on which flows, ingest and trainers answer Prometheus; `0.0.0.0` in a"
         " container, whose network alone reaches it. They ask for no password.",
     )
@@ -44,6 +45,7 @@ class MetricsSettings(BaseModel):
     outcomes_metrics_port: int | None = _own_port("VOLTICK_OUTCOMES_METRICS_PORT", "flows.outcomes")
     candles_metrics_port: int | None = _own_port("VOLTICK_CANDLES_METRICS_PORT", "flows.candles")
     archive_metrics_port: int | None = _own_port("VOLTICK_ARCHIVE_METRICS_PORT", "flows.archive")
+    alerts_metrics_port: int | None = _own_port("VOLTICK_ALERTS_METRICS_PORT", "flows.alerts")
     trainer_metrics_port: int = Field(
         0,
         alias="VOLTICK_TRAINER_METRICS_PORT",

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from flows.errors import ConfigurationError
 from flows.numeric.time import NS_PER_S
+from flows.settings.alerts import AlertSettings
 from flows.settings.archive import ArchiveSettings
 from flows.settings.connections import KAFKA_PASSTHROUGH, ConnectionSettings
 from flows.settings.dataflow import DataflowSettings
@@ -27,7 +28,12 @@ from schemas.feeds import REPLAY_PREFIX
 
 # The fields of the last base come first: this is the order of the table in the documents.
 class Settings(
-    MetricsSettings, OperationSettings, ArchiveSettings, DataflowSettings, ConnectionSettings
+    AlertSettings,
+    MetricsSettings,
+    OperationSettings,
+    ArchiveSettings,
+    DataflowSettings,
+    ConnectionSettings,
 ):
     """What an operator can set; the description of each field is its documentation.
 

@@ -7,7 +7,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from flows.settings.addresses import brokers, host, http_url, networks, redis_url, websocket_url
+from flows.settings.addresses import (
+    brokers,
+    host,
+    http_url,
+    networks,
+    redis_url,
+    secret_url,
+    websocket_url,
+)
 from schemas.feeds import FEEDS, REPLAY_PREFIX, split_feeds
 from schemas.topics import ARCHIVED
 
@@ -216,6 +224,7 @@ ReadableFile = Annotated[str, AfterValidator(_readable_file)]
 RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
 FeedSpec = Annotated[str, AfterValidator(_feed_spec)]
 WebSocketUrl = Annotated[str, AfterValidator(websocket_url)]
+SecretUrl = Annotated[SecretStr, AfterValidator(secret_url)]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 ReplaySpeed = Annotated[str, AfterValidator(_replay_speed)]
 RootPath = Annotated[str, AfterValidator(_root_path)]

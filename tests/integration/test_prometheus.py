@@ -1,12 +1,14 @@
 """Prometheus and Alertmanager, Debian's own, watch a running system."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.support.polling import until
-from tests.support.processes import flow
+from tests.support.processes import flow, run
 from tests.support.prometheus import Alertmanager, Prometheus, binary, rules
 from tests.support.watched import Watched, watched_system
 
@@ -35,7 +37,8 @@ def prometheus(
     folder = tmp_path_factory.mktemp("prometheus")
     with Prometheus(folder, system.ports, alertmanager.port) as server:
         until(lambda: set(server.up()) == set(system.ports), "a first scrape of each", 60)
-        until(lambda: all(server.up().values()), "every process to answer", 120)
+        until(lambda: all(server.up().values()), f"all to answer: {server.up()}", 120)
+        assert system.run.running, system.run.tail()
         yield server
 
 
@@ -83,6 +86,7 @@ def test_a_ticks_way_is_measured_stage_by_stage(prometheus: Prometheus) -> None:
 
 def test_drift_is_looked_at_and_told_by_the_api(system: Watched, prometheus: Prometheus) -> None:
     def drift() -> dict | None:
+        assert system.run.running, system.run.tail()
         answer = httpx.get(f"{system.api}/quality?target=volatility_spike", timeout=10).json()
         return answer["drift"]
 
@@ -105,3 +109,16 @@ def test_an_alert_fires_on_a_fault_and_resolves_after_it(
     with flow("flows.candles", candles.folder, candles.settings, "candles-again"):
         until(lambda: prometheus.up()["voltick-candles"], "the process to answer", 90)
         until(lambda: alert not in alertmanager.firing(), "the alert to resolve", 60)
+
+
+def test_the_status_tells_the_same(system: Watched, tmp_path: Path) -> None:
+    said = run(["-m", "flows.status", "--once", "--json"], tmp_path, system.settings, 120)
+    found = json.loads(said.stdout)
+    assert said.returncode == (0 if found["health"]["status"] == "ok" else 1), said.stderr
+    assert found["problems"] == []
+    rates = {topic["name"]: topic["rate_hz"] for topic in found["topics"]}
+    assert rates["predictions"] > 0
+    assert {group["name"] for group in found["groups"]} == {"pipeline", "outcomes", "candles"}
+    assert {symbol["symbol"] for symbol in found["symbols"]} == {"BTC-USD", "ETH-USD"}
+    [champion] = [model for model in found["models"] if model["role"] == "champion"]
+    assert champion["target"] == "volatility_spike"

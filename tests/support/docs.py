@@ -13,6 +13,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from pydantic.fields import FieldInfo
 
+from flows.monitoring.alert_metrics import AlertMetrics
 from flows.monitoring.archive_metrics import ArchiveMetrics
 from flows.monitoring.candle_metrics import CandleMetrics
 from flows.monitoring.ingest_metrics import IngestMetrics
@@ -66,6 +67,7 @@ def metrics_table() -> str:
         "candles": CandleMetrics().registry,
         "archive": ArchiveMetrics().registry,
         "API": ApiMetrics().registry,
+        "alerts": AlertMetrics().registry,
         "trainer": TrainerMetrics().registry,
     }
     lines = ["| Metric | Kind | Of | Meaning |", "|---|---|---|---|"]

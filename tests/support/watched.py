@@ -27,16 +27,28 @@ class Watched:
         By the job that asks there.
     flows
         Processes that were started beside the all-in-one run, by name.
+    settings
+        The environment in which another command finds the system.
     """
 
     ports: dict[str, int]
     flows: dict[str, Process]
     run: Process
+    settings: dict[str, str]
 
     @property
     def api(self) -> str:
         """Address of the API."""
         return f"http://127.0.0.1:{self.ports['voltick-api']}"
+
+
+def _addresses(said: str) -> dict[str, str]:
+    """Return the settings that name the servers of which a line of the log tells."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", said)
+    return {
+        name: re.findall(rf"{word}=(\S+)", plain)[0]
+        for name, word in (("KAFKA_BOOTSTRAP_SERVERS", "kafka"), ("REDIS_URL", "redis"))
+    }
 
 
 @contextmanager
@@ -63,10 +75,10 @@ def watched_system(folder: Path) -> Iterator[Watched]:
     }
     with ExitStack() as stack:
         run = stack.enter_context(flow("flows.pipeline", folder, settings, "pipeline"))
-        said = run.wait_for_log(r"kafka=\S+", 60)
+        said = run.wait_for_log(r"kafka=\S+\s+redis=\S+", 60)
         beside = {
             **settings,
-            "KAFKA_BOOTSTRAP_SERVERS": re.sub(r"kafka=|\x1b\[[0-9;]*m", "", said),
+            **_addresses(said),
         }
         flows = {
             name: stack.enter_context(flow(f"flows.{name}", folder, beside, name))
@@ -76,4 +88,4 @@ def watched_system(folder: Path) -> Iterator[Watched]:
         [ports["trainer"]] = free_ports(1)
         trainer.listen("127.0.0.1", ports["trainer"])
         trainer.observe(RESULT.target, RESULT, 10.0, 1.0e9)
-        yield Watched({f"voltick-{name}": port for name, port in ports.items()}, flows, run)
+        yield Watched({f"voltick-{name}": port for name, port in ports.items()}, flows, run, beside)

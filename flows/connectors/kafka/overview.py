@@ -1,0 +1,112 @@
+"""What a broker tells about topics and groups at a glance: ends, commits, owners.
+
+Delivery: nothing is read. Blocking: until the broker answers, at most ``ANSWER_LIMIT_S`` each.
+"""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from flows.connectors.kafka.admin import partition_counts
+from flows.connectors.kafka.client import (
+    ANSWER_LIMIT_S,
+    ClientConfig,
+    client_config,
+    failed_request,
+    reader_config,
+)
+from flows.connectors.kafka.lookup import Bounds, bounds, committed
+
+_GROUP = "voltick-status"  # required by the client; nothing is committed
+
+
+class BrokerView:
+    """Asks one broker again and again over the same connections.
+
+    Parameters
+    ----------
+    config
+        ``Settings.kafka_config()``.
+    """
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._consumer = Consumer(reader_config(config, _GROUP))
+        self._groups: dict[str, Consumer] = {}
+        quiet = client_config(config)
+        quiet["error_cb"] = lambda _error: None
+        self._admin = AdminClient(quiet)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Hang up."""
+        for consumer in (self._consumer, *self._groups.values()):
+            consumer.close()
+
+    def bounds(self, topics: Sequence[str]) -> dict[str, dict[int, Bounds]]:
+        """Return the bounds of each partition; a topic that does not exist is left out.
+
+        Raises
+        ------
+        BrokerError
+            The broker does not answer.
+        """
+        counts = partition_counts(self._config, list(topics))
+        try:
+            return {
+                topic: {
+                    at: bounds(self._consumer, topic, at, ANSWER_LIMIT_S) for at in range(count)
+                }
+                for topic, count in counts.items()
+                if count
+            }
+        except KafkaException as error:
+            raise failed_request(self._config, "read the topics' ends", error) from None
+
+    def commits(self, group: str, topic: str, partitions: int) -> dict[int, int]:
+        """Return a group's committed offsets; partitions without one are left out.
+
+        Raises
+        ------
+        BrokerError
+            The broker does not answer.
+        """
+        consumer = self._groups.get(group)
+        if consumer is None:
+            # A reader of committed data gets no offset while a transaction is open.
+            options = {
+                **reader_config(self._config, group),
+                "isolation.level": "read_uncommitted",
+            }
+            consumer = self._groups[group] = Consumer(options)
+        try:
+            found = committed(consumer, topic, range(partitions), ANSWER_LIMIT_S)
+        except KafkaException as error:
+            what = "read the committed offsets"
+            raise failed_request(self._config, what, error) from None
+        return {each.partition: each.offset for each in found if each.offset >= 0}
+
+    def owners(self, group: str, topic: str) -> dict[int, str]:
+        """Return the group's member that has each partition; empty where it shares none out."""
+        try:
+            answers = self._admin.describe_consumer_groups([group], request_timeout=ANSWER_LIMIT_S)
+            described = answers[group].result(ANSWER_LIMIT_S)
+        except (KafkaException, TimeoutError):  # a broker without groups
+            return {}
+        return {
+            place.partition: f"{member.client_id} at {member.host.lstrip('/')}"
+            for member in described.members
+            for place in (member.assignment.topic_partitions if member.assignment else ())
+            if place.topic == topic
+        }

@@ -1,0 +1,104 @@
+"""Show what a running system does: ``python -m flows.status``."""
+
+import contextlib
+import sys
+import time
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from flows import logs
+from flows.connectors.kafka.overview import BrokerView
+from flows.errors import VoltickError
+from flows.overview.look import Looker
+from flows.overview.model import Overview, with_rates
+from flows.overview.tables import as_tables
+from flows.settings import load_settings
+
+NOT_WELL = 1
+_INTERRUPTED = 130
+_WIDTH = 160  # where the output is no terminal
+_RATE_OVER_S = 1.0
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(epilog="Example: python -m flows.status --once --json")
+def run(
+    once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One object for each look, for programs.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(min=0.5, max=3_600, help="Time between two looks, seconds.")
+    ] = 2.0,
+) -> None:
+    """Show topics, lag, owners, rates, models, live quality, drift and health, until it is ended.
+
+    With --once the exit code is 0 where ``GET /health`` says ok, else 1.
+    """
+    settings = load_settings()
+    logs.configure(settings.log_format, "error")
+    with contextlib.ExitStack() as stack:
+        broker = None
+        if settings.kafka_bootstrap_servers is not None:
+            broker = stack.enter_context(BrokerView(settings.kafka_config()))
+        looker = Looker(settings, broker)
+        if once:
+            first = looker.look()
+            time.sleep(_RATE_OVER_S)
+            found = with_rates(looker.look(), first)
+            _show(found, as_json=as_json)
+            if found.health.status != "ok":
+                raise typer.Exit(NOT_WELL)
+        elif as_json:
+            _follow_json(looker, every)
+        else:
+            _follow(looker, every)
+
+
+def _show(overview: Overview, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(overview).decode() + "\n")
+        sys.stdout.flush()
+        return
+    console = Console()
+    wide = console if console.is_terminal else Console(width=_WIDTH)
+    wide.print(as_tables(overview))
+
+
+def _follow_json(looker: Looker, every_s: float) -> None:
+    before = None
+    while True:
+        now = looker.look()
+        _show(with_rates(now, before), as_json=True)
+        before = now
+        time.sleep(every_s)
+
+
+def _follow(looker: Looker, every_s: float) -> None:
+    before = looker.look()
+    with Live(as_tables(before), screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(every_s)
+            now = looker.look()
+            live.update(as_tables(with_rates(now, before)), refresh=True)
+            before = now
+
+
+def main() -> None:
+    """Run the command line; an error that the operator can act on is one line."""
+    try:
+        app()
+    except VoltickError as error:
+        sys.stderr.write(f"voltick: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The overview: rates between two looks, parts that are away, and what a terminal shows."""
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from flows.numeric.time import NS_PER_S
+from flows.overview.look import Looker
+from flows.overview.model import (
+    GroupView,
+    HealthView,
+    ModelView,
+    Overview,
+    SymbolView,
+    TopicView,
+    with_rates,
+)
+from flows.overview.tables import as_tables
+from flows.scoring.registry import ModelStore
+from flows.settings import Settings
+from tests.support.api import DEAD_REDIS
+from tests.support.models import publish_tiny
+
+
+def topic(name: str, end: int) -> TopicView:
+    return TopicView(name=name, partitions=1, messages=end, end=end)
+
+
+def test_a_rate_is_what_came_between_two_looks() -> None:
+    before = Overview(ts_ns=10 * NS_PER_S, topics=[topic("a", 100), topic("b", 50)])
+    now = Overview(ts_ns=12 * NS_PER_S, topics=[topic("a", 120), topic("b", 40), topic("c", 5)])
+    rates = {each.name: each.rate_hz for each in with_rates(now, before).topics}
+    assert rates == {"a": 10.0, "b": 0.0, "c": None}
+    assert with_rates(now, None) == now
+    assert with_rates(before, now) == before
+
+
+def test_what_is_away_is_named_and_hides_nothing_else(tmp_path) -> None:
+    store = ModelStore(tmp_path)
+    ref = publish_tiny(store, 0.2)
+    store.install("volatility_spike", champion=ref, by="test")
+    settings = Settings(model_store=tmp_path, redis_url=DEAD_REDIS, api_port=1)
+    found = Looker(settings, None).look()
+    assert [(each.model, each.role) for each in found.models] == [(ref, "champion")]
+    assert found.health.status == "unreachable"
+    assert [problem.partition(":")[0] for problem in found.problems] == ["Kafka", "Redis", "API"]
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Overview) == found
+
+
+@pytest.mark.parametrize("status", ["ok", "unavailable", "unreachable"])
+def test_a_terminal_shows_all_of_it(status: str) -> None:
+    overview = Overview(
+        ts_ns=1_750_000_000 * NS_PER_S,
+        topics=[TopicView(name="ticks.raw", partitions=2, messages=1_234, end=1_234, rate_hz=7.5)],
+        groups=[
+            GroupView(name="pipeline", topic="ticks.raw", lag={0: 1_000}, owners={0: "x at y"})
+        ],
+        models=[
+            ModelView(
+                target="t",
+                model="m@1",
+                role="champion",
+                judged=9,
+                figure="pr_auc",
+                live=0.25,
+                offline=0.3,
+                drift="misfit",
+            )
+        ],
+        symbols=[
+            SymbolView(symbol="BTC-USD", venue="v", age_s=0.4, price=64_000.0, scores={"t": 0.1})
+        ],
+        health=HealthView(status=status, failing=["kafka"], warnings=["clocks disagree"]),
+        problems=["Redis: away"],
+    )
+    console = Console(width=140, record=True, file=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(as_tables(overview))
+    text = captured.get()
+    for part in (
+        status,
+        "failing: kafka",
+        "clocks disagree",
+        "1,234",
+        "7.5",
+        "x at y",
+        "m@1",
+        "misfit",
+        "BTC-USD",
+        "not known: Redis: away",
+    ):
+        assert part in text
