@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.dashboards import queries
 from tests.support.polling import until
 from tests.support.processes import flow, run
 from tests.support.prometheus import Alertmanager, Prometheus, binary, rules
@@ -98,19 +99,6 @@ def test_drift_is_looked_at_and_told_by_the_api(system: Watched, prometheus: Pro
     until(lambda: prometheus.query('voltick_drift_state{state="unknown"} == 1'), "its metric", 30)
 
 
-def test_an_alert_fires_on_a_fault_and_resolves_after_it(
-    system: Watched, prometheus: Prometheus, alertmanager: Alertmanager
-) -> None:
-    alert = ("VoltickProcessDown", "voltick-candles")
-    assert alert not in alertmanager.firing()
-    candles = system.flows["candles"]
-    candles.kill()
-    until(lambda: alert in alertmanager.firing(), "the alert", 60)
-    with flow("flows.candles", candles.folder, candles.settings, "candles-again"):
-        until(lambda: prometheus.up()["voltick-candles"], "the process to answer", 90)
-        until(lambda: alert not in alertmanager.firing(), "the alert to resolve", 60)
-
-
 def test_the_status_tells_the_same(system: Watched, tmp_path: Path) -> None:
     said = run(["-m", "flows.status", "--once", "--json"], tmp_path, system.settings, 120)
     found = json.loads(said.stdout)
@@ -122,3 +110,31 @@ def test_the_status_tells_the_same(system: Watched, tmp_path: Path) -> None:
     assert {symbol["symbol"] for symbol in found["symbols"]} == {"BTC-USD", "ETH-USD"}
     [champion] = [model for model in found["models"] if model["role"] == "champion"]
     assert champion["target"] == "volatility_spike"
+
+
+def test_every_query_of_every_panel_gives_data(system: Watched, prometheus: Prometheus) -> None:
+    def empty() -> set[tuple[str, str]]:
+        assert system.run.running, system.run.tail()
+        return {
+            (dashboard, panel)
+            for dashboard, panel, description, expression in queries()
+            if "Nothing " not in description and not prometheus.query(expression)
+        }
+
+    try:
+        until(lambda: not empty(), "data in each panel", 120, every_s=1.0)
+    except TimeoutError:
+        assert empty() == set()
+
+
+def test_an_alert_fires_on_a_fault_and_resolves_after_it(
+    system: Watched, prometheus: Prometheus, alertmanager: Alertmanager
+) -> None:
+    alert = ("VoltickProcessDown", "voltick-candles")
+    assert alert not in alertmanager.firing()
+    candles = system.flows["candles"]
+    candles.kill()
+    until(lambda: alert in alertmanager.firing(), "the alert", 60)
+    with flow("flows.candles", candles.folder, candles.settings, "candles-again"):
+        until(lambda: prometheus.up()["voltick-candles"], "the process to answer", 90)
+        until(lambda: alert not in alertmanager.firing(), "the alert to resolve", 60)
