@@ -205,7 +205,8 @@ def test_quality_history(client, database):
             models=[model],
         )
 
-    assert client.get("/quality").json() == {"target": "volatility_spike", "points": []}
+    empty = {"target": "volatility_spike", "points": [], "drift": None}
+    assert client.get("/quality").json() == empty
     for ts_ns in (1, 2, 3):
         key = topics.quality_key("volatility_spike")
         database.xadd(key, {"message": msgspec.json.encode(point(ts_ns))})
