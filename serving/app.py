@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from flows.errors import ConfigurationError
 from flows.scoring.registry import ModelStore
@@ -93,6 +94,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Measure, metrics=context.metrics)
     app.add_middleware(Head)
     app.add_middleware(SecurityHeaders)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=("Authorization", "Content-Type", "Last-Event-ID"),
+        )
     app.add_middleware(Paths, root_path=settings.api_root_path)
     app.add_middleware(TrustedProxies, trusted=settings.trusted_proxies)
     return app

@@ -24,10 +24,11 @@ from schemas.training import TrainingResult, encode_result
 from training.console import command, progress, say, stay_challenger
 from training.data.sources import parse_duration, parse_time
 from training.evaluation.results import summarise
-from training.experiments.continuous import run_continuously
+from training.experiments.continuous import Due, run_continuously
 from training.experiments.experiment import ExperimentOptions, ExperimentResult
 from training.experiments.pipeline import PipelineRequest, run_pipeline
 from training.experiments.trainer_metrics import TrainerMetrics
+from training.experiments.triggers import Cause, Triggers
 from training.mlflow_link.tracking import track
 from training.reporting.history import MetricsHistory
 from training.reporting.report import write_reports
@@ -121,6 +122,17 @@ def retrain(
     every: Annotated[
         str | None, typer.Option(help="Train continuously, such as every 10m.")
     ] = None,
+    on_drift: Annotated[
+        bool,
+        typer.Option(
+            "--on-drift",
+            help="With --every: look so often, and train only on drift, decayed live quality, or"
+            " where no trained model is the champion.",
+        ),
+    ] = False,
+    cooldown: Annotated[
+        str, typer.Option(help="With --on-drift: time after a run before causes give another.")
+    ] = "6h",
     keep: Annotated[
         int, typer.Option(min=1, help="With --every: newest versions of each model that stay.")
     ] = 20,
@@ -186,6 +198,9 @@ def retrain(
     if report is not None:
         report.mkdir(parents=True, exist_ok=True)  # fail before training if it cannot be written
     once = partial(_run, request, settings, opened, report, mlflow)
+    if on_drift and every is None:
+        msg = "--on-drift looks now and then: say how often by --every"
+        raise TrainingError(msg)
     if every is not None:
         metrics = TrainerMetrics()
         metrics.listen(settings.metrics_host, settings.trainer_metrics_port)
@@ -197,6 +212,7 @@ def retrain(
             request.sources,
             every_s=parse_duration(every),
             stop=_stop_on_signals(),
+            due=_due(opened, target.value, settings, metrics, cooldown) if on_drift else None,
             observe=lambda ended, seconds: metrics.observe(
                 target.value, ended, seconds, time.time()
             ),
@@ -246,6 +262,25 @@ def _run_and_say(
     result = result_of(request, outcome)
     say(encode_result(result))
     return result, [] if outcome.decision is None else outcome.decision.reasons
+
+
+def _due(
+    store: ModelStore, target: str, settings: Settings, metrics: TrainerMetrics, cooldown: str
+) -> Due:
+    """Return what looks for causes to train, and counts them."""
+    if settings.redis_url is None:
+        msg = "--on-drift reads drift and live quality from Redis: set REDIS_URL"
+        raise TrainingError(msg)
+    url = settings.redis_url.get_secret_value()
+    triggers = Triggers(store, target, url, parse_duration(cooldown))
+
+    def look() -> list[Cause]:
+        causes = triggers.look()
+        for cause in causes:
+            metrics.triggers.labels(target, cause.kind).inc()
+        return causes
+
+    return look
 
 
 def _parameters(request: PipelineRequest) -> dict[str, Any]:

@@ -115,6 +115,23 @@ def http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return web origins as browsers send them.
+
+    Raises
+    ------
+    ValueError
+        One is neither ``*`` nor scheme, host and, if any, port.
+    """
+    for value in values:
+        address = _address(value) if value.startswith(("http://", "https://")) else None
+        plain = address is not None and value == f"{address.scheme}://{address.netloc}"
+        if value != "*" and (not plain or "@" in value):
+            message = f"{value!r} is no origin: write https://host or https://host:port, or *"
+            raise ValueError(message)
+    return values
+
+
 def secret_url(value: SecretStr) -> SecretStr:
     """Return an HTTP address that is a secret: a webhook's path is its password.
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from flows.settings.types import Host, Networks, RootPath, Token
+from flows.settings.types import Host, Networks, Origins, RootPath, Token
 
 
 class OperationSettings(BaseModel):
@@ -72,6 +72,12 @@ class OperationSettings(BaseModel):
         alias="VOLTICK_TRUSTED_PROXIES",
         description="Addresses or networks of proxies whose `X-Forwarded-For`, `-Proto` and"
         " `-Prefix` the API believes, comma-separated; `*` for all.",
+    )
+    cors_origins: Origins = Field(
+        (),
+        alias="VOLTICK_API_CORS_ORIGINS",
+        description="Origins whose pages may read the API from a browser, such as"
+        " `https://desk.example.com`, comma-separated; `*` for all; unset: none but its own page.",
     )
     log_format: Literal["console", "json"] = Field(
         "console", alias="VOLTICK_LOG_FORMAT", description="`console` (key=value) or `json`."

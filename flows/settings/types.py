@@ -12,6 +12,7 @@ from flows.settings.addresses import (
     host,
     http_url,
     networks,
+    origins,
     redis_url,
     secret_url,
     websocket_url,
@@ -224,6 +225,7 @@ ReadableFile = Annotated[str, AfterValidator(_readable_file)]
 RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
 FeedSpec = Annotated[str, AfterValidator(_feed_spec)]
 WebSocketUrl = Annotated[str, AfterValidator(websocket_url)]
+Origins = Annotated[Names, AfterValidator(origins)]
 SecretUrl = Annotated[SecretStr, AfterValidator(secret_url)]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 ReplaySpeed = Annotated[str, AfterValidator(_replay_speed)]

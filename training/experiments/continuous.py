@@ -10,10 +10,14 @@ import structlog
 
 from flows.errors import LeakError, VoltickError
 from schemas.training import TrainingResult
+from training.experiments.triggers import Cause
 from training.reporting.history import MetricsHistory
 
 Run = Callable[[], tuple[TrainingResult, list[str]]]
 """Trains once; returns the result and the gate's reasons."""
+
+Due = Callable[[], Sequence[Cause]]
+"""Called before each run; returns why to train, nothing for not at all."""
 
 Observe = Callable[[TrainingResult | Exception, float], None]
 """Called with how a run ended and the seconds it took."""
@@ -28,6 +32,7 @@ def run_continuously(
     every_s: float,
     stop: threading.Event,
     observe: Observe = lambda _ended, _seconds: None,
+    due: Due | None = None,
 ) -> None:
     """Run until ``stop`` is set, at most once in ``every_s``.
 
@@ -37,6 +42,8 @@ def run_continuously(
 
     Parameters
     ----------
+    due
+        Decides before each turn whether to run; None to run at every one.
     tidy
         Removes old versions after each published run; None to keep all.
 
@@ -48,7 +55,13 @@ def run_continuously(
     log = structlog.get_logger()
     while not stop.is_set():
         began = time.monotonic()
+        causes = [] if due is None else due()
+        if due is not None and not causes:
+            stop.wait(every_s)
+            continue
         entry: dict[str, Any] = {"ts_ns": time.time_ns(), "sources": list(sources)}
+        if causes:
+            entry["causes"] = [cause.text for cause in causes]
         try:
             result, reasons = run()
         except LeakError as error:

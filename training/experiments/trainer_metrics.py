@@ -20,6 +20,13 @@ class TrainerMetrics(ServedMetrics):
             ("target", "result"),
             registry=self.registry,
         )
+        self.triggers = Counter(
+            "voltick_training_triggers",
+            "Causes of training runs: drift, misfit (the reference is that of another market),"
+            " decay of live quality, untrained.",
+            ("target", "cause"),
+            registry=self.registry,
+        )
         self.seconds = self._gauge("run_seconds", "Time that the newest run took.")
         self.finished = self._gauge(
             "last_run_timestamp_seconds", "When the newest run ended, seconds since 1970."
