@@ -13,6 +13,7 @@ from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.codec.row_writer import row_writer_kernel
+from flows.codec.tick_parser import tick_parser_kernel
 from flows.connectors.kafka.admin import DEAD_LETTER_BYTES, message_limit
 from flows.connectors.kafka.lineage import PIPELINE_OUTPUTS
 from flows.connectors.kafka.transactions import Commit
@@ -59,6 +60,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     """
     kernel = BackgroundKernel(feature_kernel())
     writer = BackgroundKernel(row_writer_kernel(), after=kernel)
+    parser = BackgroundKernel(tick_parser_kernel(), after=writer)
     endpoints = Endpoints(
         settings, settings.group, topics.TICKS_RAW, WRITTEN, stop, PIPELINE_OUTPUTS
     )
@@ -84,7 +86,11 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
 
     source, sink = endpoints.ends(metrics.partitions.observe_lag, on_commit)
     decode = DecodeStep(
-        topics.TICKS_RAW, frozenset(settings.allowed_symbols), metrics, settings.max_symbols
+        topics.TICKS_RAW,
+        frozenset(settings.allowed_symbols),
+        metrics,
+        settings.max_symbols,
+        parser.compiled_form,
     )
     features = FeatureStep(metrics, kernel, settings.max_symbols)
     encode = EncodeStep(

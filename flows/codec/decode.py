@@ -1,12 +1,14 @@
 """Raw messages to columns: what is usable goes on as a batch, the rest becomes dead letters.
 
-The fast path decodes a whole batch by one reused decoder and checks ranges on whole columns. Only
-a batch that holds something undecodable is walked message by message.
+Compiled code takes what is usual, once it is there (:mod:`flows.codec.tick_parser`); msgspec
+decides on the rest and, until then, on all. Ranges are checked on whole columns.
 """
 
+import contextlib
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -16,9 +18,11 @@ import numpy.typing as npt
 
 from flows.codec.batch import NO_TRADE_ID, RawBatch, TickBatch
 from flows.codec.gap_marks import gap_mark
+from flows.codec.parsed_ticks import ParsedTicks, TickParser
 from flows.codec.symbols import SymbolTable
+from flows.codec.tick_parser import UNKNOWN
 from flows.codec.validity import defects, explain, latest_credible_ns
-from flows.numeric.arrays import Int32, Int64
+from flows.numeric.arrays import Bool, Int32, Int64
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.decoding import UNREADABLE
 from schemas.ticks import Tick
@@ -31,13 +35,12 @@ _COLUMNS: dict[str, tuple[type[np.generic], Callable[[Tick], Any]]] = {
     name: (dtype, attrgetter(name))
     for dtype, names in (
         (np.float64, ("price", "size", "bid", "ask", "bid_size", "ask_size")),
-        (np.int64, ("ts_event_ns", "trade_id")),
+        (np.int64, ("ts_event_ns", "ts_recv_ns", "trade_id")),
         (np.int8, ("side",)),
         (np.bool_, ("gap",)),
     )
     for name in names
 }
-_RECEIVED = attrgetter("ts_recv_ns")
 
 _TICK = msgspec.json.Decoder(Tick)
 _SYNTAX = msgspec.json.Decoder(msgspec.Raw)
@@ -45,8 +48,50 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _PATH = re.compile(r" - at `\$\.?(?P<field>\w+)?.*`$")
 
 
+@dataclass(slots=True)
+class _Found:
+    """What of a batch could be decoded, with a dead letter for each other message.
+
+    Attributes
+    ----------
+    columns
+        Those of :class:`flows.codec.batch.TickBatch`, and ``ts_recv_ns``, -1 for null.
+    symbol_id
+        int64: the symbol's number, ``UNKNOWN`` where that is still to be looked up.
+    positions
+        Where in the batch the rows are; None: all of it.
+    ticks
+        Decoded messages, by row; compiled code makes none.
+    values
+        The batch's.
+    """
+
+    columns: dict[str, npt.NDArray[Any]]
+    symbol_id: Int64
+    positions: list[int] | None
+    ticks: dict[int, Tick]
+    values: list[bytes]
+    dead: list[DeadLetter]
+
+    def __len__(self) -> int:
+        return len(self.symbol_id)
+
+    def place(self, row: int) -> int:
+        """Return where in the batch a row is."""
+        return row if self.positions is None else self.positions[row]
+
+    def tick(self, row: int) -> Tick:
+        """Return the tick of a row."""
+        found = self.ticks.get(row)
+        return _TICK.decode(self.values[self.place(row)]) if found is None else found
+
+
 def decode(
-    raw: RawBatch, symbols: SymbolTable, topic: str, allowed: frozenset[str]
+    raw: RawBatch,
+    symbols: SymbolTable,
+    topic: str,
+    allowed: frozenset[str],
+    parser: TickParser | None = None,
 ) -> tuple[TickBatch, list[DeadLetter]]:
     """Decode and check a batch.
 
@@ -58,33 +103,35 @@ def decode(
         Where the batch came from, for the dead letters.
     allowed
         If not empty, ticks of other symbols are refused.
+    parser
+        Takes what it can by compiled code: the batch then has columns, and no ``ticks``.
 
     Returns
     -------
     The usable ticks, and a dead letter for each other message, both in offset order.
     """
-    ticks, positions, dead = _decode_messages(raw, topic)
-    if positions is None:
-        offsets = np.array(raw.offsets, np.int64)
-        timestamps_ms = np.array(raw.timestamps_ms, np.int64)
-    else:
-        offsets = np.array(raw.offsets, np.int64)[positions]
-        timestamps_ms = np.array(raw.timestamps_ms, np.int64)[positions]
-    columns = _columns(ticks, offsets)
-    latest_ns = latest_credible_ns(_received(ticks), timestamps_ms)
-    found = defects(ticks, columns, latest_ns, allowed)
-    bad = np.logical_or.reduce([mask for _reason, mask in found])
+    parsed = None if parser is None else parser(raw.values, symbols)
+    found = _by_msgspec(raw, topic) if parsed is None else _by_parser(raw, topic, parsed)
+    columns, dead, positions = found.columns, found.dead, found.positions
+    offsets, timestamps_ms = _offsets(raw), np.array(raw.timestamps_ms, np.int64)
+    if positions is not None:
+        offsets, timestamps_ms = offsets[positions], timestamps_ms[positions]
+    columns["offset"] = offsets
+    reasons = defects(columns, latest_credible_ns(columns.pop("ts_recv_ns"), timestamps_ms))
+    if allowed:
+        reasons.append((Reason.UNKNOWN_SYMBOL, _foreign(found, symbols, allowed)))
+    bad = np.logical_or.reduce([mask for _reason, mask in reasons])
+    rows: Sequence[int] = range(len(found))
     if bad.any():
-        payloads = raw.values if positions is None else [raw.values[at] for at in positions]
         for at in np.flatnonzero(bad).tolist():
-            reason = next(reason for reason, mask in found if mask[at])
-            detail = explain(reason, ticks[at], int(timestamps_ms[at]))
-            dead.append(_dead_letter(raw, topic, int(offsets[at]), payloads[at], reason, detail))
+            reason = next(reason for reason, mask in reasons if mask[at])
+            detail = explain(reason, found.tick(at), int(timestamps_ms[at]))
+            payload = raw.values[found.place(at)]
+            dead.append(_dead_letter(raw, topic, int(offsets[at]), payload, reason, detail))
         dead.sort(key=lambda dead_letter: dead_letter.offset or 0)
-        good = ~bad
-        ticks = [ticks[at] for at in np.flatnonzero(good).tolist()]
-        columns = {name: column[good] for name, column in columns.items()}
-    symbol_ids = _symbol_ids(ticks, symbols)
+        rows = np.flatnonzero(~bad).tolist()
+        columns = {name: column[rows] for name, column in columns.items()}
+    symbol_ids = _symbol_ids(found, rows, symbols)
     symbols.see(symbol_ids, columns["offset"])
     if dead or symbols.gap_marks.keys:
         _carry_gap_marks(symbols, dead, allowed, columns, symbol_ids)
@@ -102,9 +149,43 @@ def decode(
         ask_size=columns["ask_size"],
         trade_id=columns["trade_id"],
         gap=columns["gap"],
-        ticks=ticks,
+        ticks=[found.ticks[row] for row in rows] if parsed is None else [],
     )
     return batch, dead
+
+
+def _by_msgspec(raw: RawBatch, topic: str) -> _Found:
+    ticks, positions, dead = _decode_messages(raw, topic)
+    columns = {name: _column(ticks, name) for name in _COLUMNS}
+    unknown = np.full(len(ticks), UNKNOWN, np.int64)
+    return _Found(columns, unknown, positions, dict(enumerate(ticks)), raw.values, dead)
+
+
+def _by_parser(raw: RawBatch, topic: str, parsed: ParsedTicks) -> _Found:
+    """Decode what the parser has left, and put it into its columns."""
+    ticks: dict[int, Tick] = {}
+    dead = []
+    for at in np.flatnonzero(~parsed.taken).tolist():
+        outcome = _decode_message(raw.values[at])
+        if isinstance(outcome, Tick):
+            ticks[at] = outcome
+            parsed.symbol_id[at] = UNKNOWN
+            for name, column in parsed.columns.items():
+                value = getattr(outcome, name)
+                column[at] = _null(name) if value is None else value
+        else:
+            dead.append(_dead_letter(raw, topic, raw.offsets[at], raw.values[at], *outcome))
+    found = _Found(parsed.columns, parsed.symbol_id, None, ticks, raw.values, dead)
+    if dead:
+        usable = parsed.taken.copy()
+        usable[list(ticks)] = True
+        positions = np.flatnonzero(usable).tolist()
+        rows = {at: row for row, at in enumerate(positions)}
+        found.columns = {name: column[positions] for name, column in found.columns.items()}
+        found.symbol_id = found.symbol_id[positions]
+        found.ticks = {rows[at]: tick for at, tick in ticks.items()}
+        found.positions = positions
+    return found
 
 
 def _decode_messages(
@@ -183,8 +264,16 @@ def _shown(text: bytes) -> str:
     return short if len(text) <= _SHOWN else f"{short}..."
 
 
-def _columns(ticks: list[Tick], offsets: Int64) -> dict[str, np.ndarray]:
-    return {"offset": offsets, **{name: _column(ticks, name) for name in _COLUMNS}}
+def _offsets(raw: RawBatch) -> Int64:
+    """Return the offsets, which rise: without a gap they are told by their ends."""
+    offsets = raw.offsets
+    if offsets and offsets[-1] - offsets[0] + 1 == len(offsets):
+        return np.arange(offsets[0], offsets[-1] + 1, dtype=np.int64)
+    return np.array(offsets, np.int64)
+
+
+def _null(name: str) -> float:
+    return np.nan if _COLUMNS[name][0] is np.float64 else NO_TRADE_ID
 
 
 def _column(ticks: list[Tick], name: str) -> npt.NDArray[Any]:
@@ -192,26 +281,31 @@ def _column(ticks: list[Tick], name: str) -> npt.NDArray[Any]:
     try:
         return np.fromiter(map(read, ticks), dtype, len(ticks))
     except TypeError:  # a null is among them
-        null = np.nan if dtype is np.float64 else NO_TRADE_ID
+        null = _null(name)
         values = (null if value is None else value for value in map(read, ticks))
         return np.fromiter(values, dtype, len(ticks))
 
 
-def _received(ticks: list[Tick]) -> Int64:
-    """Return when each tick was received, -1 where it does not say."""
-    try:
-        return np.fromiter(map(_RECEIVED, ticks), np.int64, len(ticks))
-    except TypeError:  # a null is among them
-        values = (-1 if value is None else value for value in map(_RECEIVED, ticks))
-        return np.fromiter(values, np.int64, len(ticks))
+def _foreign(found: _Found, symbols: SymbolTable, allowed: frozenset[str]) -> Bool:
+    """Return where the symbol is none of the allowed ones."""
+    foreign = np.empty(len(found), np.bool_)
+    for row, number in enumerate(found.symbol_id.tolist()):
+        symbol = found.tick(row).symbol if number == UNKNOWN else symbols.names[number][1]
+        foreign[row] = symbol not in allowed
+    return foreign
 
 
-def _symbol_ids(ticks: list[Tick], symbols: SymbolTable) -> Int32:
-    by_venue = symbols.by_venue
-    try:
-        return np.array([by_venue[t.venue][t.symbol] for t in ticks], np.int32)
-    except KeyError:
-        return np.array([symbols.intern(t.venue, t.symbol) for t in ticks], np.int32)
+def _symbol_ids(found: _Found, rows: Sequence[int], symbols: SymbolTable) -> Int32:
+    """Return the numbers of usable ticks; symbols without one get theirs in this order."""
+    if len(found.ticks) == len(found):
+        by_venue, ticks = symbols.by_venue, found.ticks
+        with contextlib.suppress(KeyError):
+            return np.array([by_venue[ticks[r].venue][ticks[r].symbol] for r in rows], np.int32)
+    numbers = found.symbol_id[list(rows)].astype(np.int32)
+    for at in np.flatnonzero(numbers == UNKNOWN).tolist():
+        tick = found.tick(rows[at])
+        numbers[at] = symbols.intern(tick.venue, tick.symbol)
+    return numbers
 
 
 def _carry_gap_marks(

@@ -42,13 +42,11 @@ def latest_credible_ns(received_ns: Int64, timestamps_ms: Int64) -> Int64:
     return np.asarray(np.minimum(credible, by_log), np.int64)
 
 
-def defects(
-    ticks: list[Tick], columns: dict[str, np.ndarray], latest_ns: Int64, allowed: frozenset[str]
-) -> list[tuple[Reason, Bool]]:
+def defects(columns: dict[str, np.ndarray], latest_ns: Int64) -> list[tuple[Reason, Bool]]:
     """Return a mask per reason, first the one that counts where several hold."""
     price, bid, ask = columns["price"], columns["bid"], columns["ask"]
     time_ns = columns["ts_event_ns"]
-    found = [
+    return [
         (Reason.BAD_PRICE, ~_usable(price) | _unusable(bid) | _unusable(ask)),
         (Reason.CROSSED_BOOK, bid > ask),
         (
@@ -58,10 +56,6 @@ def defects(
         (Reason.ANCIENT_TIME, time_ns < EARLIEST_NS),
         (Reason.FUTURE_TIME, time_ns > np.minimum(latest_ns, LATEST_NS)),
     ]
-    if allowed:
-        foreign = np.array([t.symbol not in allowed for t in ticks], np.bool_)
-        found.append((Reason.UNKNOWN_SYMBOL, foreign))
-    return found
 
 
 def _usable(price: Float64) -> Bool:

@@ -32,9 +32,11 @@ from flows.codec.encode import (
     unscorable_dead_letters,
 )
 from flows.codec.outputs import Latest, OutputBatch, Records
+from flows.codec.parsed_ticks import TickParser
 from flows.codec.row_writer import RowWriter, Write
 from flows.codec.rows import FeatureRows, TargetScores
 from flows.codec.symbols import SymbolTable
+from flows.codec.tick_parser import Parse
 from flows.features import FeatureState, Fold
 from flows.monitoring.crowding import CrowdingWatch
 from flows.monitoring.metrics import PipelineMetrics
@@ -91,6 +93,8 @@ class DecodeStep:
         See :func:`flows.codec.decode.decode`.
     max_symbols
         As of :class:`flows.features.FeatureState`.
+    parse
+        Returns the compiled parser of ticks, None as long as it is not there; by default never.
     """
 
     def __init__(
@@ -99,18 +103,20 @@ class DecodeStep:
         allowed: frozenset[str],
         metrics: PipelineMetrics,
         max_symbols: int = MAX_SYMBOLS,
+        parse: Callable[[], Parse | None] = lambda: None,
     ) -> None:
         self._topic = topic
         self._allowed = allowed
         self._max_symbols = max_symbols
         self._metrics = metrics
         self._symbols = PerOwnership(lambda _partition: SymbolTable())
+        self._parsers = PerOwnership(lambda _partition: TickParser(parse))
 
     def __call__(self, raw: RawBatch) -> Decoded:
         """Decode one batch."""
         symbols = self._symbols.of(raw).trimmed(self._max_symbols)
         self._symbols.put(raw, symbols)
-        ticks, dead = decode(raw, symbols, self._topic, self._allowed)
+        ticks, dead = decode(raw, symbols, self._topic, self._allowed, self._parsers.of(raw))
         if raw.values:
             self._metrics.batch_size.observe(len(raw.values))
             count = self._metrics.ticks if raw.emit else self._metrics.rebuilt

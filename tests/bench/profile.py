@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from flows.codec.batch import RawBatch
 from flows.codec.outputs import OutputBatch
 from flows.codec.row_writer import row_writer_kernel
+from flows.codec.tick_parser import tick_parser_kernel
 from flows.features import warm_up
 from flows.monitoring.metrics import PipelineMetrics
 from flows.runtime.process import calm_collector
@@ -123,7 +124,8 @@ def _walk(
     store: ModelStore, batches: list[RawBatch], clock: "StepClock", with_features: bool
 ) -> list[OutputBatch]:
     metrics = PipelineMetrics()
-    decode = DecodeStep(topics.TICKS_RAW, frozenset(), metrics)
+    parse = tick_parser_kernel().compile
+    decode = DecodeStep(topics.TICKS_RAW, frozenset(), metrics, parse=parse)
     features = FeatureStep(metrics)
     score = ScoreStep(Scorer(store, [TARGET]), metrics)
     encode = EncodeStep(

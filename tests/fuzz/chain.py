@@ -7,6 +7,8 @@ from pathlib import Path
 
 from flows.codec.batch import DUPLICATE, RawBatch
 from flows.codec.outputs import OutputBatch
+from flows.codec.row_writer import row_writer_kernel
+from flows.codec.tick_parser import tick_parser_kernel
 from flows.monitoring.metrics import PipelineMetrics
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
@@ -44,10 +46,14 @@ class Chain:
 
     def __post_init__(self) -> None:
         metrics = PipelineMetrics()
-        self._decode = DecodeStep(topics.TICKS_RAW, frozenset(), metrics)
+        self._decode = DecodeStep(
+            topics.TICKS_RAW, frozenset(), metrics, parse=tick_parser_kernel().compile
+        )
         self._features = FeatureStep(metrics)
         self._score = ScoreStep(self.scorer, metrics)
-        self._encode = EncodeStep(topics.TICKS_RAW, metrics, publish_features=True)
+        self._encode = EncodeStep(
+            topics.TICKS_RAW, metrics, publish_features=True, write=row_writer_kernel().compile
+        )
 
     def run(self, batch: RawBatch) -> OutputBatch:
         """Take one batch through all steps and keep what comes out."""
