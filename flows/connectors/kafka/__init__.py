@@ -8,6 +8,8 @@ The delivery guarantees are kept here:
 - ``positions``: where each partition starts
 - ``source``: reads each partition from there
 - ``transactions``, ``sink``: write outputs and input offset together
+- ``refusals``: what the errors of a transaction mean
+- ``group``: shares the partitions out among members, by ``membership`` and ``ownership``
 - ``watchdog``: ends a flow that stands still
 - ``reader``: reads whole topics, for training and tools
 """
