@@ -11,8 +11,8 @@ from tests.support.processes import Process
 
 _STARTING_S = 6.0
 _PATIENCE_S = 90.0
-_PART = 250
-_PARTS_PER_S = 4
+_PART = 400
+_PARTS_PER_S = 2
 
 
 class Survivor(Protocol):
@@ -73,7 +73,7 @@ def _wait_for_the_moment(flow: Survivor, process: Process, rng: random.Random) -
         seconds = rng.uniform(0.0, _STARTING_S)
         pause(seconds)
         return f"{seconds:.1f} s after its start"
-    wanted = flow.progress() + rng.randint(1, 6 * _PART)
+    wanted = flow.progress() + rng.randint(1, 4 * _PART)
 
     def moved() -> bool:
         assert process.running, process.tail()
