@@ -34,7 +34,13 @@ SERVING = ROOT / "serving" / "README.md"
 TESTS = ROOT / "tests" / "README.md"
 DOCKER = ROOT / "docker" / "README.md"
 RUNBOOK = ROOT / "docker" / "RUNBOOK.md"
-DOCUMENTS = (README, CONTRIBUTING, FLOWS, FEEDS, TRAINING, SERVING, TESTS, DOCKER, RUNBOOK)
+GUIDES = (
+    ROOT / "flows" / "feeds" / "VENUE.md",
+    ROOT / "flows" / "features" / "README.md",
+    ROOT / "flows" / "targets" / "README.md",
+    ROOT / "training" / "estimators" / "README.md",
+)
+DOCUMENTS = (README, CONTRIBUTING, FLOWS, FEEDS, TRAINING, SERVING, TESTS, DOCKER, RUNBOOK, *GUIDES)
 
 
 def _default(info: FieldInfo) -> str:

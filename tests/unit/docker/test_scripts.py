@@ -118,7 +118,7 @@ def call(
         input=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     return done, calls.read_text().splitlines()
 

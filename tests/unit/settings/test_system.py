@@ -33,7 +33,7 @@ COMMANDS = {
 def test_a_system_without_file_locks_is_refused_in_one_line(
     words: list[str], tmp_path: Path
 ) -> None:
-    done = run(["-c", LIKE_WINDOWS, *words], tmp_path, {})
+    done = run(["-c", LIKE_WINDOWS, *words], tmp_path, {}, deadline_s=170.0)
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.splitlines()
     assert "WSL" in line
