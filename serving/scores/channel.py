@@ -9,8 +9,11 @@ from redis import asyncio as redis
 
 from schemas import topics
 
-ANSWER_S = 2.0
-"""A subscription that does not answer a ping for so long is given up."""
+DEAD_S = 5.0
+"""A subscription that does not answer a ping for so long is given up: what is published until the
+next one stands is lost to the open streams, so that a busy machine is given time."""
+
+_COMMAND_S = 2.0
 
 
 class Channel:
@@ -69,7 +72,7 @@ class Channel:
         name = b"%d" % self._count
         self._barriers[name] = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(DEAD_S):
                 await self._subscription.ping(name.decode())
                 await self._barriers[name]
         finally:
@@ -87,7 +90,7 @@ async def open_channel(
     redis.RedisError, OSError
         Redis cannot be reached.
     """
-    client = redis.Redis.from_url(url, socket_connect_timeout=1.0, socket_timeout=ANSWER_S)
+    client = redis.Redis.from_url(url, socket_connect_timeout=1.0, socket_timeout=_COMMAND_S)
     try:
         subscription = client.pubsub(ignore_subscribe_messages=True)
         try:

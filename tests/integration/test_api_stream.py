@@ -102,8 +102,10 @@ def test_open_stream_goes_on_after_redis_restarts(tmp_path, valkey, database):
             "the loss to be noticed",
         )
         valkey.start()
-        with open_stream(address):
-            until(lambda: clients_of(address) == 2, "streams to be taken again")
+        until(
+            lambda: httpx.head(f"{address}/stream", timeout=10).status_code == 200,
+            "streams to be taken again",
+        )
         write(database, prediction(offset=2))
         assert msgspec.json.decode(read_events(stream, 1)[0])["offset"] == 2
 
@@ -133,6 +135,7 @@ def test_a_message_over_several_lines_is_one_event(tmp_path, valkey, database):
 def test_a_stream_that_fails_begins_anew_and_health_says_so(
     tmp_path, valkey, database, monkeypatch
 ):
+    monkeypatch.setattr("serving.scores.stream.RECONNECT_S", (5.0, 5.0))  # long enough to be seen
     with api(tmp_path, valkey.url) as address, open_stream(address) as stream:
         until(lambda: clients_of(address) == 1, "the stream to open")
         take = LatestScores.take
@@ -147,7 +150,6 @@ def test_a_stream_that_fails_begins_anew_and_health_says_so(
 
         assert stream_check()
         monkeypatch.setattr(LatestScores, "take", broken)
-        monkeypatch.setattr("serving.scores.stream.RECONNECT_S", (2.0, 2.0))
         write(database, prediction(offset=1))
         until(lambda: not stream_check(), "health to see it")
         monkeypatch.setattr(LatestScores, "take", take)
