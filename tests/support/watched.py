@@ -41,6 +41,11 @@ class Watched:
         """Address of the API."""
         return f"http://127.0.0.1:{self.ports['voltick-api']}"
 
+    def assert_running(self) -> None:
+        """Fail with its last words where a process has ended."""
+        for process in (self.run, *self.flows.values()):
+            assert process.running, f"ended with {process.exit_code}: {process.tail()}"
+
 
 def _addresses(said: str) -> dict[str, str]:
     """Return the settings that name the servers of which a line of the log tells."""
