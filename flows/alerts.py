@@ -19,10 +19,10 @@ from flows.alerting.follow import follow
 from flows.alerting.message import MessageTemplate
 from flows.alerting.post import Poster, RateLimit, Webhook
 from flows.errors import ConfigurationError, VoltickError
+from flows.host.signals import on_stop_signals
 from flows.monitoring.alert_metrics import AlertMetrics
 from flows.runtime.metrics import serve_metrics
 from flows.settings import Settings, load_settings
-from flows.signals import on_stop_signals
 from schemas import topics
 from schemas.decoding import decode_or_none
 from schemas.predictions import Prediction

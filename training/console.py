@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from flows.errors import VoltickError
-from flows.scratch import find_place_for_temporary_files
+from flows.host.temporary import find_place_for_temporary_files
 from schemas.training import ExitCode
 
 

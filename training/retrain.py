@@ -16,9 +16,9 @@ import typer
 
 from flows import logs
 from flows.errors import TrainingError
+from flows.host.signals import on_stop_signals
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
-from flows.signals import on_stop_signals
 from schemas.models import TargetSpec
 from schemas.training import TrainingResult, encode_result
 from training.console import command, progress, say, stay_challenger

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from flows.bars.bar import Bar
 from flows.bars.span import INTERVALS_S, Span, day_of, days
 from flows.errors import ArchiveError
+from flows.host.locks import lock_file
 from flows.numeric.arrays import Int64
-from flows.posix import lock_file
 
 FOLDER = "backfill"
 

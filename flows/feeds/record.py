@@ -20,7 +20,7 @@ from flows.feeds.capture import FORMAT, CaptureWriter, Header
 from flows.feeds.plan import FeedOptions, OpenFeed, plan_feeds
 from flows.feeds.processor import IDLE_S, MAX_FRAMES
 from flows.feeds.rotation import Limits, RotatingWriter
-from flows.signals import on_stop_signals
+from flows.host.signals import on_stop_signals
 from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName, split_feeds
 
 

@@ -14,6 +14,7 @@ import psutil
 import structlog
 
 from flows.errors import ConfigurationError, ModelStoreError
+from flows.host.signals import on_stop_signals
 from flows.local.background import start_background
 from flows.local.child import Child, Ended
 from flows.local.embedded import HOST, free_port, start_broker, start_redis
@@ -25,7 +26,6 @@ from flows.runtime.cluster import cluster_words
 from flows.runtime.ports import check_port
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
-from flows.signals import on_stop_signals
 from schemas.feeds import REPLAY_PREFIX, FeedName
 
 _MEGABYTE = 1_000_000

@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Self
 
 from flows.errors import VoltickError
+from flows.host.temporary import SHARED_MEMORY
 from flows.local.child import Child, Ended, Rank, start_program, start_reaper
-from flows.numeric.cache import SHARED_MEMORY
 
 _POLL_S = 0.05
 _REAPER_S = 15.0

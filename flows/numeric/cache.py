@@ -11,9 +11,9 @@ from typing import Any
 
 import structlog
 
-from flows.posix import lock_file
+from flows.host.locks import lock_file
+from flows.host.temporary import SHARED_MEMORY
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a read-only container has it still)
 FILLED = "flows.numeric.filled_cache.FilledUserLocator,flows.numeric.filled_cache.FilledTreeLocator"
 
 

@@ -19,8 +19,8 @@ from typing import NoReturn, TypeVar
 import structlog
 
 from flows.errors import StopError, VoltickError
+from flows.host.signals import on_stop_signals
 from flows.logs import hide_in_text
-from flows.signals import on_stop_signals
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")

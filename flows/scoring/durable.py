@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.errors import ModelStoreError
-from flows.posix import lock_file
+from flows.host.locks import lock_file
 
 # How often a waiting process looks whether the lock is free.
 _LOCK_RETRY_S = 0.005

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flows.errors import ConfigurationError
-from flows.posix import has_file_locks
+from flows.host.locks import has_file_locks
 from flows.settings.dotenv_file import read_dotenv
 from flows.settings.environment import (
     PREFIX,

@@ -3,7 +3,7 @@
 import sys
 
 from flows.errors import VoltickError
-from flows.scratch import find_place_for_temporary_files
+from flows.host.temporary import find_place_for_temporary_files
 from flows.store.cli import app
 
 

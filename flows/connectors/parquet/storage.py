@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from flows.errors import ArchiveError, FencedError
-from flows.posix import lock_file
+from flows.host.locks import lock_file
 
 _WRITTEN, _READ, _LOCKED = "written", "read", "locked"
 

@@ -9,7 +9,7 @@ from tests.support.processes import Process
 WAITING = """
 import sys
 import threading
-from flows.signals import on_stop_signals
+from flows.host.signals import on_stop_signals
 
 changed = threading.Event()
 seen = []

@@ -1,7 +1,4 @@
-"""What only POSIX systems have: locks on files, which end with the process that holds them.
-
-Signals are in :mod:`flows.signals`; process groups, and ends of parents, in :mod:`flows.local`.
-"""
+"""Locks on files, which end with the process that holds them; POSIX systems alone have them."""
 
 import importlib.util
 from typing import IO
