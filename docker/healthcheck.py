@@ -1,9 +1,9 @@
 """Ask the process of this container whether it answers (standard library alone).
 
-A flow answers where ``VOLTICK_METRICS_PORT`` says; ingest and a trainer where their own ports say,
-if no other is named; the API at ``VOLTICK_API_PORT``; anything else at the URL that is given as the
-one argument. Whether Kafka, Redis and the feed are well is another question, for ``GET /health``:
-starting this container anew would not mend them.
+A flow answers where ``VOLTICK_METRICS_PORT`` says; ingest, a trainer and the alerts where their own
+ports say, if no other is named; the API at ``VOLTICK_API_PORT``; anything else at the URL that is
+given as the one argument. Whether Kafka, Redis and the feed are well is another question, for
+``GET /health``: starting this container anew would not mend them.
 """
 
 import os
@@ -16,6 +16,7 @@ METRICS_PORTS = (
     "VOLTICK_METRICS_PORT",
     "VOLTICK_INGEST_METRICS_PORT",
     "VOLTICK_TRAINER_METRICS_PORT",
+    "VOLTICK_ALERTS_METRICS_PORT",
 )
 
 

@@ -41,6 +41,8 @@ def here(container: Container, folder: Path, broker: EmbeddedBroker, valkey: Val
         env["VOLTICK_API_PORT"] = str(port)
     # The venues are not there.
     env["VOLTICK_FEED_URL"] = "ws://127.0.0.1:1"
+    if container.module == "flows.alerts":
+        env["VOLTICK_ALERTS_URL"] = "http://127.0.0.1:1"
     command = tuple(_word(word, container, folder, port) for word in container.command)
     health = tuple(word.replace(":5001", f":{port}") for word in container.health or ())
     return Container(container.name, command, env, container.mounts, health)

@@ -25,6 +25,7 @@ PORTS = {
     "kafka": 9092,
     "prometheus": 9090,
     "alertmanager": 9093,
+    "grafana": 3000,
 }
 ONCE = {"topics"}
 
@@ -39,7 +40,10 @@ def test_the_schema_of_compose_accepts_the_file() -> None:
 
 def test_a_profile_adds_to_the_core() -> None:
     assert {name for name, told in SERVICES.items() if "profiles" not in told} == CORE
-    assert {p for told in SERVICES.values() for p in told.get("profiles", ())} == {"full"}
+    assert {p for told in SERVICES.values() for p in told.get("profiles", ())} == {
+        "full",
+        "alerts",
+    }
 
 
 def test_what_can_be_scaled_shares_the_partitions_out() -> None:
@@ -103,7 +107,7 @@ def test_every_folder_that_is_mounted_is_there() -> None:
         for volume in told.get("volumes", ())
         if volume.startswith(".")
     }
-    assert {"./prometheus", "./alertmanager"} <= mounted
+    assert {"./prometheus", "./alertmanager", "./grafana/dashboards"} <= mounted
     assert [path for path in mounted if not (DOCKER / path).is_dir()] == []
 
 

@@ -20,7 +20,7 @@ from tests.support.containers import (
 from training.retrain import app as retrain
 
 FLOWS = {"flows.ingest", "flows.pipeline", "flows.outcomes", "flows.candles", "flows.archive"}
-OF_SETTINGS = FLOWS | {"serving", "training.retrain", "flows.topics"}
+OF_SETTINGS = FLOWS | {"serving", "training.retrain", "flows.topics", "flows.alerts"}
 APPS = {"training.retrain": retrain, "flows.topics": create_topics}
 # It runs once, so there is nobody to ask.
 ONCE = {"flows.topics"}
@@ -133,6 +133,7 @@ def test_a_container_is_asked_where_it_answers(container: Container) -> None:
         "serving": settings.api_port,
         "flows.ingest": settings.ingest_metrics_port,
         "training.retrain": settings.trainer_metrics_port,
+        "flows.alerts": settings.alerts_metrics_port,
     }
     port = ports.get(container.module, settings.metrics_port)
     path = "version" if container.module == "serving" else "metrics"
