@@ -147,7 +147,9 @@ def prove(
             if is_behind:
                 incarnations.watch_until_commit(last, before)
             if _caught_up(cluster, last):
-                defects += check_redis(valkey.url, _predictions(cluster))
+                defects += check_redis(
+                    valkey.url, _predictions(cluster), max_symbols=plan_.max_symbols
+                )
                 say("compared Redis with the topic")
                 feeder.write(max(_AFTER_FAULT, plan_.ticks - feeder.total))
                 feeder.flush()
@@ -159,7 +161,7 @@ def prove(
             raw = read_topic(config, topics.TICKS_RAW, at_least=sum(_ends(cluster).values()))
             expected = expect(raw, max_symbols=plan_.max_symbols)
             outputs = read_outputs(broker, expected)
-            defects += check_redis(valkey.url, outputs.predictions)
+            defects += check_redis(valkey.url, outputs.predictions, max_symbols=plan_.max_symbols)
             if not last.running:
                 incarnations.note_end(last)
     result = Result(

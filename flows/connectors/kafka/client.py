@@ -65,6 +65,9 @@ def client_config(config: ClientConfig, **options: object) -> dict[str, Any]:
         "socket.keepalive.enable": True,
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
+        # Else the client forgets brokers that are all away at once, and a transaction that was to
+        # send its offset to one of them waits for the forgotten one (librdkafka 2.16).
+        "metadata.recovery.strategy": "none",
         **config,
         **named,
     }

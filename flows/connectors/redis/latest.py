@@ -276,10 +276,12 @@ class NewestPredictions:
             with client.pipeline(transaction=False) as pipeline:
                 for entry in (known.entry for known in leaving[start : start + _CHUNK]):
                     self._sampled_ns.pop(entry.symbol, None)
+                    self._thinned_ns.pop(entry.symbol, None)
                     keys = [
                         topics.latest_key(entry.symbol),
                         topics.history_key(entry.symbol),
                         topics.SYMBOLS_KEY,
+                        topics.past_key(entry.symbol),
                     ]
                     which: list[str | int] = [entry.partition, entry.offset, entry.symbol]
                     script(keys=keys, args=[*which], client=pipeline)

@@ -133,7 +133,7 @@ end
 if tonumber(redis.call('HGET', KEYS[1], 'at:' .. ARGV[1]) or '') ~= tonumber(ARGV[2]) then
   return 0
 end
-redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[4])
 if redis.call('TYPE', KEYS[3])['ok'] == 'set' then
   redis.call('SREM', KEYS[3], ARGV[3])
 end

@@ -54,6 +54,21 @@ def test_what_the_topic_says_is_no_defect(client, valkey, predictions) -> None:
     assert found(valkey, predictions) == []
 
 
+def test_a_symbol_may_be_gone_where_others_have_crowded_it_out(client, valkey, predictions) -> None:
+    last = {symbol_of(message): at for at, message in enumerate(predictions)}
+    alone = [s for s in last if len({m.partition for m in predictions if symbol_of(m) == s}) == 1]
+    gone = min(alone, key=last.__getitem__)
+    client.delete(topics.latest_key(gone), topics.history_key(gone))
+
+    def complaints(max_symbols: int) -> list[str]:
+        defects = check_redis(valkey.url, predictions, patience_s=0.0, max_symbols=max_symbols)
+        return [str(defect) for defect in defects]
+
+    assert complaints(1) == []
+    [defect] = complaints(len(last))
+    assert f"latest of {gone} is None" in defect
+
+
 def test_stale_symbol_is_found(client, valkey, predictions) -> None:
     symbol = "S05-USD"
     *_, before, _last = (each for each in predictions if symbol_of(each) == symbol)

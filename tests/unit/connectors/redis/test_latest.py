@@ -258,6 +258,7 @@ def test_symbols_without_end_leave_the_newest_alone(client, valkey):
         topics.latest_key(name) for name in found
     }
     assert len(list(client.scan_iter(f"{topics.HISTORY_KEY_PREFIX}*"))) == len(found)
+    assert len(list(client.scan_iter(topics.past_key("*")))) == len(found)
     assert message(client) == b"m118"
 
 
