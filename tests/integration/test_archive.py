@@ -1,5 +1,7 @@
 """The running archive flow: each message of each topic once, also under kills."""
 
+from pathlib import Path
+
 import pytest
 
 from flows.connectors.parquet import layout
@@ -80,7 +82,7 @@ def test_a_log_that_is_behind_the_archive_is_refused_with_the_choice(broker, gro
         archive.wait_done(first)
         first.terminate()
         assert first.wait_exit(30) == 0, first.tail()
-    before = sorted(path.name for path in archive.root.rglob("*.parquet"))
+    before = sorted(path.name for path in Path(archive.root).rglob("*.parquet"))
     config = broker.client_config()
     delete_topics(config)
     create_topics(config, PARTITIONS)
@@ -89,7 +91,7 @@ def test_a_log_that_is_behind_the_archive_is_refused_with_the_choice(broker, gro
         assert second.wait_exit(60) == 2
         assert "so the topic was recreated" in second.stderr
         assert "VOLTICK_ACCEPT_STATE_LOSS" in second.stderr
-    assert sorted(path.name for path in archive.root.rglob("*.parquet")) == before
+    assert sorted(path.name for path in Path(archive.root).rglob("*.parquet")) == before
     with archive.flow("third", VOLTICK_ACCEPT_STATE_LOSS="true") as third:
         until(
             lambda: archived_until(archive.root, topics.TICKS_RAW, PARTITIONS) == {0: 20, 1: 10},
@@ -99,7 +101,7 @@ def test_a_log_that_is_behind_the_archive_is_refused_with_the_choice(broker, gro
         third.terminate()
         assert third.wait_exit(30) == 0, third.tail()
     # What was archived of the earlier topic stays beside it.
-    assert set(before) < {path.name for path in archive.root.rglob("*.parquet")}
+    assert set(before) < {path.name for path in Path(archive.root).rglob("*.parquet")}
 
 
 @pytest.mark.timeout(120)
@@ -123,7 +125,7 @@ def test_files_without_their_state_are_not_archived_once_more(embedded_broker, g
         archive.wait_done(first)
         first.terminate()
         assert first.wait_exit(30) == 0, first.tail()
-    (archive.root / layout.state_file(topics.TICKS_RAW, 0)).unlink()
+    (Path(archive.root) / layout.state_file(topics.TICKS_RAW, 0)).unlink()
     with archive.flow("second") as second:
         assert second.wait_exit(60) == 2
         assert "restore it, or archive into another folder" in second.stderr
