@@ -4,9 +4,6 @@ A consumer of its own, far from the pipeline's way. It begins at the end of ``pr
 commits nothing: an alert about the past is worth nothing.
 """
 
-import os
-import signal
-import sys
 import threading
 
 import msgspec
@@ -18,8 +15,9 @@ from flows.alerting.decide import SpikeAlerts
 from flows.alerting.follow import follow
 from flows.alerting.message import MessageTemplate
 from flows.alerting.post import Poster, RateLimit, Webhook
-from flows.errors import ConfigurationError, VoltickError
-from flows.host.signals import on_stop_signals
+from flows.errors import ConfigurationError
+from flows.host.command import run_command
+from flows.host.signals import stop_on_first_signal
 from flows.monitoring.alert_metrics import AlertMetrics
 from flows.runtime.metrics import serve_metrics
 from flows.settings import Settings, load_settings
@@ -45,7 +43,8 @@ def run() -> None:
     if settings.alerts_url is None:
         message = "VOLTICK_ALERTS_URL is not set; name the webhook that alerts are posted to"
         raise ConfigurationError(message)
-    stop = _stop_on_signals()
+    stop = threading.Event()
+    stop_on_first_signal(stop)
     metrics = AlertMetrics()
     serve_metrics(metrics, settings, "alerts")
     poster = Poster(
@@ -75,28 +74,5 @@ def _alert(
                     poster.put(alert)
 
 
-def _stop_on_signals() -> threading.Event:
-    """Return what the first signal sets; a second one ends the process at once."""
-    stop = threading.Event()
-
-    def act(number: signal.Signals) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-        structlog.get_logger().info("stopping", signal=number.name)
-
-    on_stop_signals(act)
-    return stop
-
-
-def main() -> None:
-    """Run the command line; an error that the operator can act on is one line."""
-    try:
-        app()
-    except VoltickError as error:
-        sys.stderr.write(f"voltick: {error}\n")
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

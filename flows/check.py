@@ -14,7 +14,8 @@ from flows import logs
 from flows.codec.batch import RawBatch
 from flows.connectors.kafka.client import ClientConfig
 from flows.connectors.kafka.reader import follow_topic, group_lags, read_topic
-from flows.errors import ConfigurationError, VoltickError
+from flows.errors import ConfigurationError
+from flows.host.command import run_command
 from flows.inspection.contracts import contract_of
 from flows.inspection.findings import report_of
 from flows.inspection.summary import as_tables
@@ -23,7 +24,6 @@ from flows.settings import load_settings
 from schemas import topics
 
 WRONG = 1
-_INTERRUPTED = 130
 _WIDTH = 160  # where the output is no terminal
 _LEAST_S = 0.001
 # The groups of the flows, behind VOLTICK_GROUP: pipeline, outcomes, candles, archive.
@@ -107,16 +107,5 @@ def _batches(
             return
 
 
-def main() -> None:
-    """Run the command line; an error that the operator can act on is one line."""
-    try:
-        app()
-    except VoltickError as error:
-        sys.stderr.write(f"voltick: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

@@ -5,7 +5,6 @@ them back. The id of each dead letter that went back is written to a topic of it
 transaction as its tick: a repeated or killed ``put`` neither repeats nor loses one.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -29,7 +28,8 @@ from flows.connectors.kafka.client import (
     unreachable,
 )
 from flows.connectors.kafka.reader import read_topic
-from flows.errors import BrokerError, ConfigurationError, VoltickError
+from flows.errors import BrokerError, ConfigurationError
+from flows.host.command import run_command
 from flows.logs import configure
 from flows.numeric.time import NS_PER_S
 from flows.settings import Settings, load_settings
@@ -299,14 +299,5 @@ def _settings() -> Settings:
     return settings
 
 
-def main() -> None:
-    """Run the command line; an error the operator can act on is one line."""
-    try:
-        app()
-    except VoltickError as error:
-        sys.stderr.write(f"voltick: {error}\n")
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

@@ -12,14 +12,13 @@ from rich.live import Live
 
 from flows import logs
 from flows.connectors.kafka.overview import BrokerView
-from flows.errors import VoltickError
+from flows.host.command import run_command
 from flows.overview.look import Looker
 from flows.overview.model import Overview, with_rates
 from flows.overview.tables import as_tables
 from flows.settings import load_settings
 
 NOT_WELL = 1
-_INTERRUPTED = 130
 _WIDTH = 160  # where the output is no terminal
 _RATE_OVER_S = 1.0
 
@@ -89,16 +88,5 @@ def _follow(looker: Looker, every_s: float) -> None:
             before = now
 
 
-def main() -> None:
-    """Run the command line; an error that the operator can act on is one line."""
-    try:
-        app()
-    except VoltickError as error:
-        sys.stderr.write(f"voltick: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

@@ -1,7 +1,5 @@
 """Train, prove and publish: ``python -m training.retrain --from SOURCE --target TARGET``."""
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -11,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import structlog
 import typer
 
 from flows import logs
 from flows.errors import TrainingError
-from flows.host.signals import on_stop_signals
+from flows.host.signals import stop_on_first_signal
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
 from schemas.models import TargetSpec
@@ -202,6 +199,8 @@ def retrain(
         msg = "--on-drift looks now and then: say how often by --every"
         raise TrainingError(msg)
     if every is not None:
+        stop = threading.Event()
+        stop_on_first_signal(stop, said="stopping after this run")
         metrics = TrainerMetrics()
         metrics.listen(settings.metrics_host, settings.trainer_metrics_port)
         pinned = () if settings.model_version is None else (settings.model_version,)
@@ -211,7 +210,7 @@ def retrain(
             keeper,
             request.sources,
             every_s=parse_duration(every),
-            stop=_stop_on_signals(),
+            stop=stop,
             due=_due(opened, target.value, settings, metrics, cooldown) if on_drift else None,
             observe=lambda ended, seconds: metrics.observe(
                 target.value, ended, seconds, time.time()
@@ -289,20 +288,6 @@ def _parameters(request: PipelineRequest) -> dict[str, Any]:
         **msgspec.to_builtins(request.spec),
         **msgspec.to_builtins(request.options),
     }
-
-
-def _stop_on_signals() -> threading.Event:
-    """Return what the first signal sets; a second one ends the process at once."""
-    stop = threading.Event()
-
-    def act(number: signal.Signals) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-        structlog.get_logger().info("stopping after this run", signal=number.name)
-
-    on_stop_signals(act)
-    return stop
 
 
 if __name__ == "__main__":

@@ -61,12 +61,7 @@ class _SourcePart(StatefulSourcePartition[X, None]):
         self._on_error = on_error
 
     def next_batch(self) -> Iterable[X]:
-        try:
-            return self._part.next_batch()
-        except StopIteration:
-            raise
-        except BaseException as error:
-            self._on_error(error)
+        return _next_batch(self._part, self._on_error)
 
     def next_awake(self) -> datetime | None:
         return self._part.next_awake()
@@ -164,12 +159,7 @@ class _WorkerSource(StatelessSourcePartition[X]):
         self._on_error = on_error
 
     def next_batch(self) -> Iterable[X]:
-        try:
-            return self._part.next_batch()
-        except StopIteration:
-            raise
-        except BaseException as error:
-            self._on_error(error)
+        return _next_batch(self._part, self._on_error)
 
     def next_awake(self) -> datetime | None:
         return self._part.next_awake()
@@ -221,5 +211,16 @@ class _WorkerSink(StatelessSinkPartition[X]):
 def _attempt(call: Callable[[], T], on_error: ErrorHandler) -> T:
     try:
         return call()
+    except BaseException as error:
+        on_error(error)
+
+
+def _next_batch(
+    part: StatefulSourcePartition[X, None] | StatelessSourcePartition[X], on_error: ErrorHandler
+) -> Iterable[X]:
+    try:
+        return part.next_batch()
+    except StopIteration:  # the engine's own word for the end
+        raise
     except BaseException as error:
         on_error(error)

@@ -5,11 +5,14 @@ A handler that needs a lock which the main thread holds at that moment waits for
 a ``threading.Event`` that is being waited for, of the log, of a child process's bookkeeping.
 """
 
+import os
 import queue
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
+
+import structlog
 
 STOP_SIGNALS = tuple(
     signal.Signals[name]
@@ -37,3 +40,28 @@ def on_stop_signals(act: Callable[[signal.Signals], None]) -> None:
     threading.Thread(target=work, name="signals", daemon=True).start()
     for number in STOP_SIGNALS:
         signal.signal(number, handle)
+
+
+def stop_on_first_signal(
+    stop: threading.Event, then: Callable[[], object] = lambda: None, *, said: str = "stopping"
+) -> None:
+    """Set an event by the first stop signal; a second one ends the process at once.
+
+    Main thread only.
+
+    Parameters
+    ----------
+    then
+        Called once the event is set.
+    said
+        What the log says then.
+    """
+
+    def act(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+        structlog.get_logger().info(said, signal=number.name)
+        then()
+
+    on_stop_signals(act)

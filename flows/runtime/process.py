@@ -7,7 +7,6 @@ was committed is out, what was not is done again by the next run.
 
 import gc
 import os
-import signal
 import sys
 import threading
 import time
@@ -16,10 +15,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn, TypeVar
 
-import structlog
-
 from flows.errors import StopError, VoltickError
-from flows.host.signals import on_stop_signals
+from flows.host.signals import stop_on_first_signal
 from flows.logs import hide_in_text
 
 _In = TypeVar("_In")
@@ -128,15 +125,8 @@ def stop_on_signals(stop: StopRequest) -> None:
     A second signal ends the process at once. A stop that does not come to an end exits with 0 where
     all sinks have closed, and with 1 and one line where one has not. Main thread only.
     """
-
-    def act(number: signal.Signals) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-        structlog.get_logger().info("stopping", signal=number.name)
-        threading.Thread(target=_end_a_stop, args=(stop,), name="stop-limit", daemon=True).start()
-
-    on_stop_signals(act)
+    limit = threading.Thread(target=_end_a_stop, args=(stop,), name="stop-limit", daemon=True)
+    stop_on_first_signal(stop, limit.start)
 
 
 def _end_a_stop(stop: StopRequest) -> None:
