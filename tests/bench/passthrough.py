@@ -32,6 +32,7 @@ CLIENT: dict[str, Any] = {
     "socket.keepalive.enable": True,
     "reconnect.backoff.ms": 50,
     "reconnect.backoff.max.ms": 1000,
+    "metadata.recovery.strategy": "none",
 }
 # As the flow reads, but for the message at the log's end, which nothing here needs.
 READING: dict[str, Any] = {
