@@ -11,6 +11,7 @@ from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float64, Int64
 from training.data import tables
 from training.data.bar_archive import bar_files, one_interval
+from training.data.bar_mixtures import refuse_mixture
 from training.data.bar_series import PRICES, Part, to_series
 from training.data.bars import Bars
 from training.data.files import DataFile
@@ -84,6 +85,8 @@ def _parts(source: Path, table: Table) -> list[Part]:
     named = layout.market is not None or _named_market(source, table.file) is not None
     for market, rows in _by_market(source, some, layout):
         order = rows[np.argsort(ts_ns[rows], kind="stable")]
+        opened, close = values["open"][order], values["close"][order]
+        refuse_mixture(some, layout, order, ts_ns[order], opened, close)
         made.append(
             Part(
                 market,

@@ -38,10 +38,16 @@ CLOSES = (
 VOLUMES = ("volume", "vol", "v", "base_volume", "volume_base", "base_asset_volume", "volume_traded")
 MARKETS = (
     *("symbol", "ticker", "pair", "market", "product_id", "instrument", "instrument_id", "coin"),
-    *("trading_pair", "asset"),
+    *("trading_pair", "tradingpair", "currency_pair", "instrument_name", "contract", "security"),
+    *("sym", "ric", "isin", "figi", "symbol_id", "market_id", "asset_id", "coin_id", "asset"),
+    *("crypto", "crypto_name", "coin_name", "name"),
 )
 VENUES = ("venue", "exchange")
 
+_CLOCK = re.compile(
+    r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s?[AP]M)?(\s?(Z|UTC|GMT|[+-]\d{2}:?\d{2}))?|\d{1,6}",
+    re.IGNORECASE,
+)
 _WITHOUT_HEADER = ("open", "high", "low", "close", "volume")
 
 
@@ -135,11 +141,9 @@ def _named_volume(names: dict[str, str], table: Table, market: str | None) -> st
 
 
 def _is_clock(values: "pd.Series[str]") -> bool:
-    """Whether values are times of day: 09:30, 09:30:00, or 093000."""
+    """Whether values are times of day: 09:30, 09:30:00, 9:30 PM, 09:30+00:00 or 093000."""
     some = [str(each).strip() for each in values.dropna().head(50)]
-    return bool(some) and all(
-        re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?|\d{1,6}", each) for each in some
-    )
+    return bool(some) and all(_CLOCK.fullmatch(each) for each in some)
 
 
 def _by_position(table: Table) -> Layout:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import structlog
 
 from flows.errors import TrainingError
-from flows.numeric.arrays import Float64, Int64
+from flows.numeric.arrays import Bool, Float64, Int64
 from training.data import numbers, times
 from training.data.files import DataFile, read_bytes
 
@@ -124,8 +124,20 @@ def _read_text(file: DataFile) -> Table:
     start = first + 1 + has_header
     places = np.arange(start, start + len(frame), dtype=np.int64)
     filled = frame.notna().any(axis=1).to_numpy(np.bool_)
+    if has_header:
+        filled = filled & ~_repeated_heads(frame)
     table = Table(file, frame[filled].reset_index(drop=True), places[filled], separator, has_header)
     return _without_cut_row(table, text)
+
+
+def _repeated_heads(frame: pd.DataFrame) -> Bool:
+    """Return which rows are the header again, as files put behind each other leave it."""
+    names = [str(name).strip("\ufeff ") for name in frame.columns]
+    found = frame.iloc[:, 0].fillna("").str.strip("\ufeff ") == names[0]
+    for row in np.flatnonzero(found):
+        cells = [str(cell).strip("\ufeff ") for cell in frame.iloc[int(row)].fillna("")]
+        found.iloc[int(row)] = cells == names
+    return found.to_numpy(np.bool_)
 
 
 def _refuse_other_formats(file: DataFile, line: str) -> None:

@@ -28,6 +28,9 @@ _EXCEL_EPOCH_DAYS = 25_569  # days from Excel's day 0 to 1970-01-01
 _FACTORS = (NS_PER_S, NS_PER_MS, NS_PER_US, 1)
 _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?", re.IGNORECASE)
+_YEAR = re.compile(r"(?<![\d:.])(?:\d{4}(?=\d{4}(?!\d))|(?:\d{4}|\d{2})(?![\d:]))")
+_DASHES = re.compile(r"^(\d{4}-\d{2}-\d{2})[-_](\d{2})[-:](\d{2})[-:](\d{2})")
+_MIDNIGHT = re.compile(r"[ T]0?0:00(:00(\.0+)?)?$")
 _DAY_MONTH = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(.*)")
 
 
@@ -151,7 +154,7 @@ def join_date_and_time(dates: "pd.Series[Any]", times: "pd.Series[Any]") -> "pd.
         if clock.isdigit():
             padded = clock.zfill(4 if len(clock) <= 4 else 6)
             clock = ":".join(padded[at : at + 2] for at in range(0, len(padded), 2))
-        day = str(date).strip().split(" ")[0]
+        day = _MIDNIGHT.sub("", str(date).strip())
         if day.isdigit() and len(day) == 8:
             day = f"{day[:4]}-{day[4:6]}-{day[6:]}"
         return f"{day} {clock}"
@@ -198,19 +201,35 @@ def _dates(texts: "np.ndarray[Any, Any]") -> tuple[Int64, str]:
 
 
 def _parsed(texts: "pd.Series[Any]") -> Int64:
-    """Parse text by one format where all share it, else each alone."""
+    """Parse text of ISO 8601, and what is none of it each alone."""
     parse: Callable[..., Any] = pd.to_datetime
-    made = parse(texts, utc=True, errors="coerce")
-    if made.isna().any():
-        made = parse(texts, utc=True, errors="coerce", format="mixed")
+    made = parse(texts, utc=True, errors="coerce", format="ISO8601")
+    other = made.isna()
+    if other.any():
+        found = parse(texts[other], utc=True, errors="coerce", format="mixed")
+        # A text without a date would be given today's.
+        kept = [_has_year(*each) for each in zip(texts[other], found, strict=True)]
+        made[other] = found.where(kept)
     times = np.full(len(texts), UNKNOWN, np.int64)
     known = made.notna().to_numpy(np.bool_)
     times[known] = made[made.notna()].dt.as_unit("ns").astype("int64").to_numpy(np.int64)
     return times
 
 
+def _has_year(text: str, made: Any) -> bool:
+    """Whether a text names the year that was read, in its own time zone."""
+    if pd.isna(made):
+        return False
+    named = [int(each) for each in _YEAR.findall(text)]
+    years = {made.year - 1, made.year, made.year + 1}
+    if len(named) > 1:  # a single two digits are a day
+        years |= {year % 100 for year in years}
+    return not years.isdisjoint(named)
+
+
 def _plain(text: str) -> str:
     """Return a date with dashes, and without the words that some exports add."""
+    text = _DASHES.sub(r"\1 \2:\3:\4", text)
     text = re.sub(r"^(\d{4})[./](\d{1,2})[./](\d{1,2})", r"\1-\2-\3", text)
     text = re.sub(r"\s*(?:GMT|UTC)\s*([+-]\d{4})?$", r" \1", text).strip()
     # CryptoDataDownload's older files: "2018-01-01 01-PM".

@@ -60,6 +60,18 @@ LAYOUTS = {
     "date and time apart": with_times(
         [f"{each:%Y.%m.%d},{each:%H:%M}" for each in UTC], "Date,Time,Open,High,Low,Close,Volume"
     ),
+    "date and 12-hour clock apart": with_times(
+        [f"{each:%Y%m%d},{each:%I:%M %p}" for each in UTC], "Date,Time,Open,High,Low,Close,Volume"
+    ),
+    "date and clock with an offset apart": with_times(
+        [f"{each:%b %d %Y},{each:%H:%M:%S}+00:00" for each in UTC],
+        "Date,Time,Open,High,Low,Close,Volume",
+    ),
+    "dashes throughout": with_times([f"{each:%Y-%m-%d-%H-%M-%S}" for each in UTC]),
+    "words of a month": with_times([f"{each:%d-%b-%y %H:%M}" for each in UTC]),
+    "two files put behind each other": with_times(list(SECONDS)).replace(
+        "\n1735689780", f"\n\ufeff{HEAD}\n1735689780"
+    ),
     "Finam": with_times(
         [f"{each:%Y%m%d},{each:%H%M%S}" for each in UTC],
         "<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>",
