@@ -66,7 +66,7 @@ def read_parquet(path: Path) -> list[TickLog]:
     dead: dict[int, int] = {}
     problems: list[str] = []
     for file in data_files(path, PARQUET, "ticks"):
-        for number, table, places in _by_partition(_read(file)):
+        for number, table, places in _by_partition(file, _read(file)):
             known = symbols.setdefault(number, SymbolTable())
             batch, has_offsets, unusable = _batch(file, table, number, known)
             problems += [
@@ -125,19 +125,24 @@ def _read(file: DataFile) -> pa.Table:
     return table.rename_columns([renamed.get(name, name) for name in table.column_names])
 
 
-def _by_partition(table: pa.Table) -> list[tuple[int, pa.Table, Int64]]:
+def _by_partition(file: DataFile, table: pa.Table) -> list[tuple[int, pa.Table, Int64]]:
     rows = np.arange(len(table), dtype=np.int64)
     if "partition" not in table.column_names:
         return [(0, table, rows)]
-    column = table.column("partition")
-    numbers = sorted(pc.unique(column).to_pylist())
+    partition = _ints(file, table, "partition", -1)
+    numbers, first = np.unique(partition, return_index=True)
+    if len(numbers) and numbers[0] < 0:
+        at = int(first[0])
+        raise _bad_value(
+            file, "partition", at, table.column("partition")[at].as_py(), "no partition"
+        )
     if len(numbers) == 1:
         return [(int(numbers[0]), table, rows)]
-    found = []
-    for number in numbers:
-        mask = pc.equal(column, number)
-        found.append((int(number), table.filter(mask), rows[mask.to_numpy()]))
-    return found
+    return [
+        (int(number), table.filter(pa.array(mine)), rows[mine])
+        for number in numbers
+        for mine in [partition == number]
+    ]
 
 
 @dataclass(slots=True)
@@ -153,9 +158,9 @@ def _batch(
 ) -> tuple[TickBatch, bool, _Unusable]:
     count = len(table)
     try:
-        offsets = _ints(table, "offset", -1)
+        offsets = _ints(file, table, "offset", -1)
         has_offsets = "offset" in table.column_names and bool((offsets >= 0).all())
-        trade_id = _ints(table, "trade_id", NO_TRADE_ID)
+        trade_id = _trade_ids(file, table)
         batch = TickBatch(
             partition=number,
             offset=offsets if has_offsets else np.arange(count, dtype=np.int64),
@@ -164,9 +169,9 @@ def _batch(
             side=_sides(file, table),
             # A venue's 0 stands for no id.
             trade_id=np.where(trade_id == 0, NO_TRADE_ID, trade_id),
-            gap=_ints(table, "gap", 0).astype(np.bool_),
+            gap=_gaps(file, table),
             ticks=[],
-            **{name: _floats(table, name) for name in ("price", *_FLOATS)},
+            **_prices_and_sizes(file, table),
         )
         received_ns = _times(file, table, "ts_recv_ns", -1)
     except (pa.ArrowException, ValueError, TypeError) as error:
@@ -178,17 +183,11 @@ def _batch(
 
 def _valid(batch: TickBatch, received_ns: Int64, named: Bool) -> tuple[Bool, _Unusable]:
     """Apply the rules of ``flows.codec.validity`` to columns."""
-    price, bid, ask, ts_ns = batch.price, batch.bid, batch.ask, batch.ts_event_ns
+    price, ts_ns = batch.price, batch.ts_event_ns
     credible_ns = latest_credible_ns(received_ns, np.full(len(batch), -1))
     rules = {
         "symbol is missing": ~named,
         "price is not a positive, finite number": ~((price > 0) & (price < np.inf)),
-        "bid is not positive": (bid <= 0) | (bid == np.inf),
-        "ask is not positive": (ask <= 0) | (ask == np.inf),
-        "bid is above ask": bid > ask,
-        "size is negative": batch.size < 0,
-        "bid_size is negative": batch.bid_size < 0,
-        "ask_size is negative": batch.ask_size < 0,
         "ts_event_ns is no time after 2008": (ts_ns < EARLIEST_NS) | (ts_ns > LATEST_NS),
         "ts_event_ns is ahead of ts_recv_ns": ts_ns > credible_ns,
     }
@@ -209,19 +208,74 @@ def _column(table: pa.Table, name: str) -> Any:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _floats(table: pa.Table, name: str) -> Float64:
+def _cast(file: DataFile, column: Any, name: str, kind: pa.DataType, what: str) -> Any:
+    """Return a column as another type; the first value that cannot be that is named."""
+    try:
+        return column.cast(kind)
+    except pa.ArrowException:
+        for row, value in enumerate(column):
+            try:
+                value.cast(kind)
+            except pa.ArrowException:
+                raise _bad_value(file, name, row, value.as_py(), what) from None
+        raise
+
+
+def _is_text(column: Any) -> bool:
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+
+
+def _bad_value(file: DataFile, name: str, row: int, value: object, what: str) -> TrainingError:
+    return TrainingError(f"{file.path}, row {row + 1}: {name} is {value!r}, {what}")
+
+
+def _floats(file: DataFile, table: pa.Table, name: str) -> Float64:
     column = _column(table, name)
     if column is None:
         return np.full(len(table), np.nan)
-    return np.array(column.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+    numbers = _cast(file, column, name, pa.float64(), "not a number")
+    return np.array(numbers.to_numpy(zero_copy_only=False), np.float64)
 
 
-def _ints(table: pa.Table, name: str, otherwise: int) -> Int64:
+def _prices_and_sizes(file: DataFile, table: pa.Table) -> dict[str, Float64]:
+    """Return prices, sizes and quotes; a quote or size that is none, such as 0, is unknown.
+
+    As where a venue's messages are read: the trade lives without it.
+    """
+    made = {name: _floats(file, table, name) for name in ("price", *_FLOATS)}
+    for name in _FLOATS:
+        made[name][~((made[name] > 0) & np.isfinite(made[name]))] = np.nan
+    for sides in (("bid", "bid_size"), ("ask", "ask_size")):
+        made[sides[1]][np.isnan(made[sides[0]])] = np.nan
+    crossed = made["bid"] > made["ask"]
+    for name in _FLOATS[1:]:
+        made[name][crossed] = np.nan
+    return made
+
+
+def _ints(file: DataFile, table: pa.Table, name: str, otherwise: int) -> Int64:
     column = _column(table, name)
     if column is None:
         return np.full(len(table), otherwise, np.int64)
-    filled = column.cast(pa.int64()).fill_null(otherwise)
+    filled = _cast(file, column, name, pa.int64(), "not a whole number").fill_null(otherwise)
     return np.array(filled.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _trade_ids(file: DataFile, table: pa.Table) -> Int64:
+    """Return ids; a venue's ids that are no numbers order nothing and are unknown."""
+    column = _column(table, "trade_id")
+    words = column is not None and _is_text(column) and column.drop_null()
+    if words and not pc.any(pc.match_substring_regex(words, r"^\s*[+-]?\d+\s*$")).as_py():
+        return np.full(len(table), NO_TRADE_ID, np.int64)
+    return _ints(file, table, "trade_id", NO_TRADE_ID)
+
+
+def _gaps(file: DataFile, table: pa.Table) -> Bool:
+    column = _column(table, "gap")
+    if column is None or not _is_text(column):
+        return _ints(file, table, "gap", 0).astype(np.bool_)
+    words = _cast(file, pc.utf8_lower(column), "gap", pa.bool_(), "neither true nor false")
+    return np.array(words.fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _times(file: DataFile, table: pa.Table, name: str, otherwise: int) -> Int64:

@@ -74,6 +74,8 @@ COLUMNS = {
     "side unknown": ("side", pa.array([None, "buy"] * 5), 0),
     "gap as number": ("gap", pa.array([1] + [0] * 9), True),
     "ids of zero": ("trade_id", pa.array([0] * 10), -1),
+    "ids that are no numbers": ("trade_id", pa.array(["2b-1c"] * 10), -1),
+    "gap as a word": ("gap", pa.array(["True"] + ["false"] * 9), True),
     "ids as text": ("trade_id", pa.array([str(5 + k) for k in range(10)]), 5),
     "dictionary-encoded": ("symbol", pa.array(["BTC-USD"] * 10).dictionary_encode(), None),
 }
@@ -87,6 +89,34 @@ def test_columns_of_other_types_are_read(case: str, tmp_path: Path) -> None:
     assert log.names == ["binance:BTC-USD"]
     if first is not None:
         assert getattr(log.batch, name)[0] == first
+
+
+@pytest.mark.parametrize("nothing", [0.0, -1.0, float("nan"), float("inf"), None])
+@pytest.mark.parametrize("name", ["bid", "ask", "size"])
+def test_a_quote_or_size_that_is_none_leaves_the_trade(
+    name: str, nothing: float | None, tmp_path: Path
+) -> None:
+    (log,) = read_parquet(
+        write(
+            tmp_path / "a.parquet",
+            ticks(bid=[99.0] * 10, ask=[300.0] * 10, bid_size=[1.0] * 10, ask_size=[1.0] * 10)
+            | {name: [nothing, 99.5] * 5},
+        )
+    )
+    assert (len(log), log.dead) == (10, 0)
+    assert np.isnan(getattr(log.batch, name)[::2]).all()
+    assert (getattr(log.batch, name)[1::2] == 99.5).all()
+    if name != "size":
+        assert np.isnan(getattr(log.batch, f"{name}_size")).tolist() == [True, False] * 5
+
+
+def test_a_crossed_quote_leaves_the_trade(tmp_path: Path) -> None:
+    (log,) = read_parquet(
+        write(tmp_path / "a.parquet", ticks(bid=[99.0, 102.0] * 5, ask=[101.0] * 10))
+    )
+    assert (len(log), log.dead) == (10, 0)
+    assert np.isnan(log.batch.bid).tolist() == [False, True] * 5
+    assert np.isnan(log.batch.ask).tolist() == [False, True] * 5
 
 
 def test_usual_names_of_columns_are_known(tmp_path: Path) -> None:
@@ -167,7 +197,14 @@ REFUSED = {
     "no price": (ticks(price=[-1.0] * 10), r"a\.parquet, row 1: price is not a positive"),
     "old times": (ticks(ts_event_ns=[7] * 10), r"row 1: ts_event_ns is no time after 2008"),
     "side": (ticks(side=["buy", "hold"] * 5), r"row 2: side is 'hold'; known are buy and sell"),
-    "text": (ticks(price=["a lot"] * 10), r"no usable ticks: .*a lot"),
+    "text": (ticks(price=["1", "a lot"] * 5), r"row 2: price is 'a lot', not a number"),
+    "fraction of an id": (ticks(trade_id=[1.5] * 10), r"row 1: trade_id is 1\.5, not a whole"),
+    "gap": (ticks(gap=["true", "maybe"] * 5), r"row 2: gap is 'maybe', neither true nor false"),
+    "no partition": (ticks(partition=[None, 1] * 5), r"row 1: partition is None, no partition"),
+    "words of a partition": (
+        ticks(partition=["p0"] * 10),
+        r"row 1: partition is 'p0', not a whole",
+    ),
     "symbol": (ticks(symbol=[None] * 10), r"row 1: symbol is missing"),
 }
 

@@ -105,8 +105,9 @@ def test_bad_parquet_rows_are_counted_and_left_out(recording, tmp_path, settings
     bid = log.batch.bid.copy()
     bid[7] = log.batch.ask[7] + 1
     (copy,) = read_parquet(as_parquet(log, tmp_path / "bad", price=price, bid=bid))
-    assert copy.dead == 3
-    assert len(copy) == 397
+    assert copy.dead == 2
+    assert len(copy) == 398
+    assert np.isnan(copy.batch.bid).sum() == np.isnan(log.batch.bid).sum() + 1
 
 
 def test_what_a_parquet_does_not_say_is_unknown(recording, tmp_path, settings):
