@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from flows.errors import TrainingError
+from training import environments
 from training.feature_store.definitions import REDIS_VARIABLE
 
 PINS = Path(__file__).with_name("requirements.txt")
@@ -25,11 +25,7 @@ def install(folder: Path) -> None:
     TrainingError
         pip fails.
     """
-    venv.create(folder, with_pip=True, clear=True)
-    command = [_inside(folder, "python"), "-m", "pip", "install", "--quiet", "-r", str(PINS)]
-    if subprocess.run(command, check=False).returncode:  # noqa: S603
-        message = f"Feast could not be installed into {folder}; pip's own words are above"
-        raise TrainingError(message)
+    environments.install(folder, PINS, "Feast")
 
 
 def find(folder: Path) -> str:
@@ -40,7 +36,7 @@ def find(folder: Path) -> str:
     TrainingError
         There is none.
     """
-    known = _inside(folder, "feast")
+    known = environments.inside(folder, "feast")
     found = known if Path(known).exists() else shutil.which("feast")
     if found is None:
         message = (
@@ -89,8 +85,3 @@ def redis_address(url: str) -> str:
         "ssl": "true" if parts.scheme == "rediss" else "",
     }
     return ",".join([*made, *(f"{name}={value}" for name, value in named.items() if value)])
-
-
-def _inside(folder: Path, command: str) -> str:
-    windows = sys.platform == "win32"
-    return str(folder.absolute() / ("Scripts" if windows else "bin") / command)

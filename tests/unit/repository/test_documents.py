@@ -14,6 +14,7 @@ from tests.support.api import DEAD_REDIS
 PRIVATE = {
     "flows.local.reaper",  # started by the launcher alone
     "flows.local.parent_death",
+    "training.data_quality.evidently_report",  # runs in Evidently's environment
     "tests.bench.api_load",  # started by the api benchmark
     "tests.bench.passthrough",  # a contestant of the throughput benchmark
     "tests.support.api",

@@ -12,7 +12,10 @@ from tests.support import docs
 _MODULE = r"(?:flows|training|serving|schemas|tests)(?:\.[a-z_]+)*"
 COMMAND = re.compile(rf"python -m ({_MODULE})(?: ([a-z][a-z-]+)\b)?")
 # Where a word after the module names a command of its own, and not an argument.
-GROUPS = ("flows.redrive", "flows.store", "training.models", "training.feast", "tests.bench")
+GROUPS = (
+    *("flows.redrive", "flows.store", "training.models", "training.feast", "training.drift"),
+    "tests.bench",
+)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
