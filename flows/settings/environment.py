@@ -12,6 +12,26 @@ PREFIX = "VOLTICK_"
 FOREIGN_PREFIX = "VOLTICK_TEST_"
 # Other programs may have variables of these names in lower case.
 _COMMON = ("MODEL_VARIANT", "MODEL_VERSION")
+_BROKERS, _REDIS = "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"
+OTHER_NAMES = {
+    **dict.fromkeys(
+        (
+            *("KAFKA_BOOTSTRAP_SERVER", "KAFKA_BOOTSTRAP", "KAFKA_BROKERS", "KAFKA_BROKER"),
+            *("KAFKA_BROKER_LIST", "KAFKA_BROKER_URL", "KAFKA_SERVERS", "KAFKA_URL"),
+            *("KAFKA_HOSTS", "BOOTSTRAP_SERVERS"),
+        ),
+        _BROKERS,
+    ),
+    **dict.fromkeys(
+        ("REDIS_URI", "REDIS_ADDR", "REDIS_ADDRESS", "REDIS_DSN", "VALKEY_URL"), _REDIS
+    ),
+    "KAFKA_SASL_MECHANISMS": "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_USER": "KAFKA_SASL_USERNAME",
+    "KAFKA_USERNAME": "KAFKA_SASL_USERNAME",
+    "KAFKA_PASSWORD": "KAFKA_SASL_PASSWORD",
+}
+"""What other programs call a setting: passed over, it would start a broker that nobody wants."""
+
 _FILE_SUFFIX = "_FILE"
 _QUOTES = ("'", '"')
 _AROUND_A_NAME = re.compile(r"^\W*(env:)?|\W*$", re.IGNORECASE)
@@ -110,6 +130,8 @@ def protected_text(value: str) -> str:
 def refuse_unknown(names: Collection[str], known: Collection[str]) -> None:
     """Refuse variables that look like settings and are none.
 
+    Another program's name of a setting is passed over where the setting is there, too.
+
     Raises
     ------
     ConfigurationError
@@ -123,6 +145,10 @@ def refuse_unknown(names: Collection[str], known: Collection[str]) -> None:
             message = f"{name!r} is not read; write {upper}"
             if name.upper() == upper:
                 message = f"{name} is not read; write {upper} in capitals"
+            raise ConfigurationError(message)
+        meant = OTHER_NAMES.get(upper)
+        if meant is not None and meant not in names:
+            message = f"{name} is not read; write {meant}, or remove it"
             raise ConfigurationError(message)
         if upper.startswith(PREFIX):
             near = difflib.get_close_matches(upper, known, n=1)

@@ -9,6 +9,7 @@ from flows.errors import ConfigurationError
 from flows.host.locks import has_file_locks
 from flows.settings.dotenv_file import read_dotenv
 from flows.settings.environment import (
+    OTHER_NAMES,
     PREFIX,
     plain_text,
     refuse_unknown,
@@ -43,7 +44,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     stored: Mapping[str, str] = {}
     if env is None:
         env = os.environ
-        ours = re.compile(f"{'|'.join(sorted(known))}|{PREFIX}.*", re.IGNORECASE)
+        names = "|".join(sorted(known | OTHER_NAMES.keys()))
+        ours = re.compile(f"{names}|{PREFIX}.*", re.IGNORECASE)
         stored = read_dotenv(Path(".env"), ours)
     # A file's values are without quotes already, and a value there may begin and end with some.
     given = without_service_links(env, known)

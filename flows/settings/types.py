@@ -28,6 +28,8 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _NAME = re.compile(r"[\w./:@*+&=~^!%-]+")
 _TARGET = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MODEL_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}@\d{8}T\d{6}Z-[0-9a-f]{8}")
+# One slash is easily lost; a single letter in front is a drive.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|.*://")
 _QUOTED_LIST = re.compile(r"""(["'])[^"']*\1(\s*,\s*(["'])[^"']*\3)+""")
 
 
@@ -57,10 +59,13 @@ def _split(value: str) -> tuple[str, ...]:
 
 
 def _names(value: object) -> object:
-    """Split a list of names, which may be written as JSON or YAML do, in brackets."""
+    """Split a list of names: with commas, in brackets as JSON has it, in lines as YAML has it."""
     if not isinstance(value, str):
         return value
     text = value.strip()
+    lines = [line.strip() for line in text.splitlines()]
+    if text and all(line.startswith("- ") for line in lines):
+        text = ",".join(line[2:] for line in lines)
     names = _split(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
     wrong = next((name for name in names if not _NAME.fullmatch(name)), None)
     if wrong is not None:
@@ -164,7 +169,7 @@ def _folder(value: object) -> object:
     if not value:
         message = "name a folder; the working folder is written as ."
         raise ValueError(message)
-    if "://" in value:
+    if _URL.match(value):
         message = "it is the path of a folder, not a URL"
         raise ValueError(message)
     if not value.isprintable():
@@ -187,7 +192,7 @@ def _archive_place(value: object) -> object:
             message = "an address in S3 is s3://BUCKET or s3://BUCKET/PREFIX"
             raise ValueError(message)
         return text.rstrip("/")
-    if "://" in text:
+    if _URL.match(text):
         message = "it is the path of a folder, or s3://BUCKET/PREFIX"
         raise ValueError(message)
     return str(_folder(text))

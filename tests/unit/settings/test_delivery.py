@@ -101,6 +101,7 @@ MEANT = [
     ("VOLTICK_SYMBOLS", '["BTC-USD", "SOL-USD"]', "symbols", ("BTC-USD", "SOL-USD")),
     ("VOLTICK_SYMBOLS", "['BTC-USD','SOL-USD']", "symbols", ("BTC-USD", "SOL-USD")),
     ("VOLTICK_SYMBOLS", "[BTC-USD, SOL-USD]", "symbols", ("BTC-USD", "SOL-USD")),
+    ("VOLTICK_SYMBOLS", "- BTC-USD\n- SOL-USD\n", "symbols", ("BTC-USD", "SOL-USD")),
     ("VOLTICK_SYMBOLS", "BTC-USD SOL-USD", "symbols", ("BTC-USD", "SOL-USD")),
     ("VOLTICK_SYMBOLS", "BTC-USD,\n  SOL-USD\n", "symbols", ("BTC-USD", "SOL-USD")),
     ("VOLTICK_SYMBOLS", "btc-usd", "symbols", ("BTC-USD",)),
@@ -138,6 +139,8 @@ REFUSED = [
     ("VOLTICK_SYMBOLS", "BTC-USD # best", "commas between"),
     ("VOLTICK_TARGETS", "", "at least one"),
     ("VOLTICK_MODEL_STORE", "s3://bucket/models", "folder, not a URL"),
+    ("VOLTICK_MODEL_STORE", "file:/data/models", "folder, not a URL"),
+    ("VOLTICK_ARCHIVE", "s3:/bucket/ticks", "s3://BUCKET/PREFIX"),
     ("KAFKA_BOOTSTRAP_SERVERS", "PLAINTEXT://kafka:9092", "host:port"),
     ("KAFKA_BOOTSTRAP_SERVERS", "tcp://10.96.1.3:9092", "without what ends in ://"),
     ("KAFKA_BOOTSTRAP_SERVERS", "${BROKERS}", "nothing has put a value"),
@@ -311,6 +314,40 @@ def test_a_setting_in_lower_case_is_not_passed_over(name: str) -> None:
 )
 def test_a_setting_whose_name_came_with_something_is_not_passed_over(name: str) -> None:
     assert "is not read; write VOLTICK_API_PORT" in refused({name: "9000"})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVER", "KAFKA_BOOTSTRAP_SERVERS"),
+        ("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"),
+        ("kafka_url", "KAFKA_BOOTSTRAP_SERVERS"),
+        ("KAFKA_SASL_MECHANISMS", "KAFKA_SASL_MECHANISM"),
+        ("REDIS_URI", "REDIS_URL"),
+    ],
+)
+def test_another_programs_name_is_refused_where_the_setting_is_not_there(
+    name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passed over, it would let an all-in-one run begin with made-up data."""
+    assert refused({name: "hunter2"}) == f"{name} is not read; write {meant}, or remove it"
+    value = "redis://cache/0" if meant == "REDIS_URL" else "x:1"
+    assert load_settings({name: "hunter2", meant: value}) == load_settings({meant: value})
+    (tmp_path / ".env").write_text(f"{name}=hunter2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(meant, raising=False)
+    with pytest.raises(ConfigurationError, match=f"write {meant}"):
+        load_settings()
+
+
+def test_variables_of_kafkas_own_programs_are_none_of_our_business() -> None:
+    own = {
+        "KAFKA_OPTS": "-X",
+        "KAFKA_HEAP_OPTS": "-X",
+        "KAFKA_LOG_DIRS": "/x",
+        "REDIS_VERSION": "8",
+    }
+    assert load_settings(own) == Settings()
 
 
 def test_a_value_that_is_not_utf8_is_refused() -> None:
