@@ -97,6 +97,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         topics.TICKS_RAW,
         metrics,
         publish_features=settings.publish_features,
+        packed_features=settings.features_format == "base64",
         dead_letter_bytes=message_limit(
             settings.kafka_config(), topics.DEAD_LETTERS, DEAD_LETTER_BYTES
         ),

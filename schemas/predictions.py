@@ -1,5 +1,8 @@
 """What the pipeline says about a tick, and what became of it."""
 
+import math
+import struct
+
 import msgspec
 
 from schemas.ticks import Count32, Count64, Int64
@@ -63,9 +66,22 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class FeatureRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One message on ``ticks.features``: ``values`` in the order of ``schemas.features.FEATURES``.
+    """One message on ``ticks.features``: values in the order of ``schemas.features.FEATURES``.
 
-    Values are float32, an undefined one is null.
+    Values are float32, written in one of two forms. Decoding turns the second into the first.
+
+    Attributes
+    ----------
+    values
+        Numbers, null for an undefined one; empty where they are in ``values_f32``.
+    values_f32
+        Base64 of the values as little-endian float32, NaN for an undefined one; null or left out
+        where they are in ``values``.
+
+    Raises
+    ------
+    ValueError
+        ``values_f32`` is no whole number of float32.
     """
 
     symbol: str
@@ -74,8 +90,23 @@ class FeatureRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     feature_set: Count32
     warm: bool
     values: list[float | None]
+    values_f32: bytes | None = None
     partition: Count32
     offset: Count64
+
+    def __post_init__(self) -> None:
+        """Unpack ``values_f32``."""
+        packed = self.values_f32
+        if packed is None:
+            return
+        if not self.values:
+            if len(packed) % 4:
+                message = f"values_f32 has {len(packed)} bytes, no multiple of 4"
+                raise ValueError(message)
+            found = struct.unpack(f"<{len(packed) // 4}f", packed)
+            values = [value if math.isfinite(value) else None for value in found]
+            msgspec.structs.force_setattr(self, "values", values)
+        msgspec.structs.force_setattr(self, "values_f32", None)
 
 
 class OutcomeScore(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -34,6 +34,7 @@ HALF_BITS, LOW_HALF = np.uint64(32), np.uint64(2**32 - 1)
 
 ASCII_ZEROS = np.uint64(0x3030303030303030)
 PER_HUNDRED, HUNDREDS = np.uint64(10486), np.uint64(0x0000007F0000007F)
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 PER_TEN, TENS = np.uint64(103), np.uint64(0x000F000F000F000F)
 
 
@@ -51,12 +52,15 @@ class NumberTables(NamedTuple):
         uint8, shape (200,): the digits of 00 to 99.
     scales
         uint64, shape (256, 3), by the exponent's bits of a float32: see ``_scale``.
+    alphabet
+        uint8, shape (64,): of base64 (RFC 4648, section 4).
     """
 
     powers: UInt64
     tens: UInt64
     pairs: UInt8
     scales: UInt64
+    alphabet: UInt8
 
 
 @cache
@@ -69,6 +73,7 @@ def number_tables() -> NumberTables:
         np.array([10**n for n in range(20)], np.uint64),
         np.frombuffer(pairs, np.uint8).copy(),
         np.array([_scale(biased - 150) for biased in range(256)], np.uint64),
+        np.frombuffer(_ALPHABET, np.uint8).copy(),
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from flows.codec.batch import GAP, LATE, NO_TRADE_ID, RESTART, WARM, TickBatch
-from flows.codec.message_parts import Chosen, Floats, Integers, Part, Vectors, rendered
+from flows.codec.message_parts import Chosen, Floats, Integers, Packed, Part, Vectors, rendered
 from flows.codec.rows import FeatureRows, TargetScores
 from flows.codec.symbols import SymbolTable
 from flows.numeric.arrays import Bool, Int64, UInt8
@@ -114,17 +114,31 @@ def feature_rows(
     rows: Int64,
     text: SymbolText,
     render: Render = rendered,
+    *,
+    packed: bool = False,
 ) -> Messages:
-    """Encode the feature vector of each of these rows, float32; an undefined value is null."""
+    """Encode the feature vector of each of these rows, float32.
+
+    Parameters
+    ----------
+    packed
+        Write the values as ``values_f32``, with NaN for an undefined one, and ``values`` empty.
+    """
     warm = (features.flags[rows] & WARM).astype(np.bool_)
     head = b',"feature_set":%d,"warm":' % FEATURE_SET
+    values = features.values[rows]
+    name, vectors, end = (
+        (b',"values":[],"values_f32":"', Packed(values), b'"')
+        if packed
+        else (b',"values":[', Vectors(values), b"]")
+    )
     parts: list[Part] = [
         Chosen(text.heads, batch.symbol_id[rows].tolist()),
         Integers(batch.ts_event_ns[rows]),
         head,
-        Chosen([b'false,"values":[', b'true,"values":['], warm.astype(np.int64).tolist()),
-        Vectors(features.values[rows]),
-        b'],"partition":%d,"offset":' % batch.partition,
+        Chosen([b"false" + name, b"true" + name], warm.astype(np.int64).tolist()),
+        vectors,
+        end + b',"partition":%d,"offset":' % batch.partition,
         Integers(batch.offset[rows]),
         b"}",
     ]

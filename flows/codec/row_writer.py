@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from flows.codec import digits, float_text
+from flows.codec import base64_text, digits, float_text
+from flows.codec.base64_text import put_base64, text_length
 from flows.codec.digits import (
     MOST_FLOAT32,
     MOST_FLOAT64,
@@ -22,11 +23,11 @@ from flows.codec.digits import (
     put_null,
 )
 from flows.codec.float_text import put_float32, put_float64
-from flows.codec.message_parts import Chosen, Floats, Integers, Part, Vectors, rendered
+from flows.codec.message_parts import Chosen, Floats, Integers, Packed, Part, Vectors, rendered
 from flows.numeric.arrays import Float32, Float64, Int64, UInt8, UInt32, UInt64
 from flows.numeric.compiled import Kernel, inlined
 
-TEXT, CHOSEN, INTEGER, INTEGER_OR_NULL, FLOAT, VECTOR = range(6)
+TEXT, CHOSEN, INTEGER, INTEGER_OR_NULL, FLOAT, VECTOR, PACKED = range(7)
 
 FEW_ROWS = 64
 """Fewer rows are done sooner without the compiled code, whose call alone costs some 30 µs."""
@@ -66,7 +67,7 @@ class Rows(NamedTuple):
     floats, bits
         float64 and uint64, shape (columns, n): values, and the same bits.
     vectors
-        uint32, shape (n, width): the bits of float32 values.
+        uint32, shape (n, width): the bits of float32 values; one such part in a message.
     """
 
     chosen: Int64
@@ -119,6 +120,10 @@ def write(steps: Steps, rows: Rows, tables: NumberTables, out: Written, first: i
                     data[np.uint64(at)] = 44
                     at += 1
                 at -= 1 if width > 0 else 0
+            elif kind == PACKED:
+                if room - at < text_length(width):
+                    return row
+                at = put_base64(data, at, vectors, row, tables.alphabet)
             elif room - at < MOST_FLOAT64:
                 return row
             elif kind == FLOAT:
@@ -135,7 +140,9 @@ def write(steps: Steps, rows: Rows, tables: NumberTables, out: Written, first: i
 def row_writer_kernel() -> Kernel[Write]:
     """Return the kernel that ``write`` is."""
     here = sys.modules[__name__]
-    return Kernel(f"{__name__}:row_writer_kernel", write, _example, (digits, float_text, here))
+    return Kernel(
+        f"{__name__}:row_writer_kernel", write, _example, (base64_text, digits, float_text, here)
+    )
 
 
 def _example() -> tuple[Steps, Rows, NumberTables, Written, int]:
@@ -210,8 +217,8 @@ def _program(parts: Sequence[Part], count: int) -> tuple[Steps, Rows]:
             case Floats():
                 steps.append((FLOAT, len(floats), 0))
                 floats.append(part.values)
-            case Vectors():
-                steps.append((VECTOR, 0, 0))
+            case Vectors() | Packed():
+                steps.append((VECTOR if isinstance(part, Vectors) else PACKED, 0, 0))
                 vectors = _bits(part.values, count)
     stacked = _stacked(floats, np.float64, count)
     starts = np.zeros(len(texts) + 1, np.int64)

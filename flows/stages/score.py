@@ -210,6 +210,8 @@ class EncodeStep:
         Where the batches come from, for dead letters.
     publish_features
         Also write the feature rows.
+    packed_features
+        Write their values as base64 of float32 instead of as numbers.
     dead_letter_bytes
         Largest message that ``dead.letters`` takes; None for any.
     note_dead
@@ -225,6 +227,7 @@ class EncodeStep:
         metrics: PipelineMetrics,
         *,
         publish_features: bool,
+        packed_features: bool = False,
         dead_letter_bytes: int | None = None,
         note_dead: Callable[[Mapping[str, int]], None] = lambda _counts: None,
         write: Callable[[], Write | None] = lambda: None,
@@ -233,6 +236,7 @@ class EncodeStep:
         self._topic = topic
         self._metrics = metrics
         self._publish_features = publish_features
+        self._packed_features = packed_features
         self._dead_letter_bytes = dead_letter_bytes
         self._write = write
         self._texts: dict[tuple[int, int], SymbolText] = {}
@@ -288,7 +292,9 @@ class EncodeStep:
         output.add_passed(messages, ticks, scored.ts_scored_ns, text)
         self._metrics.predictions.inc(len(messages.values))
         if self._publish_features:
-            rows = feature_rows(ticks, features, scored.rows, text, render)
+            rows = feature_rows(
+                ticks, features, scored.rows, text, render, packed=self._packed_features
+            )
             output.add(topics.TICKS_FEATURES, rows, ticks, text)
         dead = decoded.dead
         if unscorable:

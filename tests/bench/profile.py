@@ -29,6 +29,7 @@ from tests.bench.load import fill, simulated_messages
 from tests.bench.models import set_champion
 from tests.bench.servers import TARGET, servers
 from tests.bench.transport import consume, produce
+from tests.bench.written import Written
 
 BATCH = 4096
 # Of the ticks, not counted: caches and windows are still filling.
@@ -51,7 +52,7 @@ def run(
         "rounds": rounds,
         "symbols": symbols,
     }
-    outputs: dict[bool, list[OutputBatch]] = {}
+    outputs: dict[Written, list[OutputBatch]] = {}
     for model in models:
         with tempfile.TemporaryDirectory(prefix="voltick-bench-") as name:
             store = ModelStore(set_champion(model, Path(name) / "store"))
@@ -61,14 +62,13 @@ def run(
             place.topics(*topics.ALL)
             fill(place.config, simulated_messages(tick_count, symbols))
             found = {"consume": consume(place.config, tick_count)}
-            for with_features, written in outputs.items():
-                found[_named("produce", with_features)] = produce(
-                    place.config, written, with_features=with_features
-                )
+            for written, batches_out in outputs.items():
+                name = written.named("produce")
+                found[name] = produce(place.config, batches_out, f"bench-{name}")
             found["total_us"] = {
-                _named(model, with_features): total_us(result[model], found, with_features)
+                written.named(model): total_us(result[model], found, written)
                 for model in models
-                for with_features in outputs
+                for written in outputs
             }
             result[kind] = found
     gc.unfreeze()
@@ -92,36 +92,32 @@ def raw_batches(tick_count: int, symbols: int) -> list[RawBatch]:
     ]
 
 
-def total_us(steps: dict[str, float], broker: dict[str, Any], with_features: bool) -> float:
+def total_us(steps: dict[str, float], broker: dict[str, Any], written: Written) -> float:
     """Return what a tick costs the flow's Python threads in all, microseconds."""
-    encode = steps[_named("encode", with_features)]
+    encode = steps[written.named("encode")]
     inner = steps["decode"] + steps["features"] + steps["score"] + encode
-    rim = broker["consume"]["thread_us"], broker[_named("produce", with_features)]["thread_us"]
+    rim = broker["consume"]["thread_us"], broker[written.named("produce")]["thread_us"]
     return round(inner + sum(rim), 3)
-
-
-def _named(name: str, with_features: bool) -> str:
-    return f"{name}_features" if with_features else name
 
 
 def _model(
     store: ModelStore, batches: list[RawBatch], rounds: int
-) -> tuple[dict[str, float], dict[bool, list[OutputBatch]]]:
+) -> tuple[dict[str, float], dict[Written, list[OutputBatch]]]:
     """Return µs per tick by step, and what the last round would have written."""
     best: dict[str, float] = defaultdict(lambda: float("inf"))
-    outputs: dict[bool, list[OutputBatch]] = {}
+    outputs: dict[Written, list[OutputBatch]] = {}
     for _ in range(rounds):
-        for with_features in (False, True):
+        for written in Written:
             clock = StepClock(int(WARMING * len(batches)))
-            outputs[with_features] = _walk(store, batches, clock, with_features)
+            outputs[written] = _walk(store, batches, clock, written)
             for name, figure in clock.us_per_tick().items():
-                key = _named(name, with_features and name == "encode")
+                key = written.named(name) if name == "encode" else name
                 best[key] = min(best[key], figure)
     return {name: round(figure, 4) for name, figure in best.items()}, outputs
 
 
 def _walk(
-    store: ModelStore, batches: list[RawBatch], clock: "StepClock", with_features: bool
+    store: ModelStore, batches: list[RawBatch], clock: "StepClock", written: Written
 ) -> list[OutputBatch]:
     metrics = PipelineMetrics()
     parse = tick_parser_kernel().compile
@@ -129,17 +125,21 @@ def _walk(
     features = FeatureStep(metrics)
     score = ScoreStep(Scorer(store, [TARGET]), metrics)
     encode = EncodeStep(
-        topics.TICKS_RAW, metrics, publish_features=with_features, write=row_writer_kernel().compile
+        topics.TICKS_RAW,
+        metrics,
+        publish_features=written.publishes_features,
+        packed_features=written.is_packed,
+        write=row_writer_kernel().compile,
     )
-    written = []
+    outputs = []
     for raw in batches:
         decoded = clock.timed("decode", lambda raw=raw: decode(raw))
         featured = clock.timed("features", lambda decoded=decoded: features(decoded))
         scored = clock.timed("score", lambda featured=featured: score(featured))
         _, output = clock.timed("encode", lambda scored=scored: encode(scored))
         clock.batch_done(len(raw.values))
-        written.append(output)
-    return written
+        outputs.append(output)
+    return outputs
 
 
 class StepClock:

@@ -21,6 +21,7 @@ from tests.bench.load import fill, simulated_messages
 from tests.bench.models import set_champion
 from tests.bench.percentiles import ratio
 from tests.bench.servers import Servers, servers
+from tests.bench.written import Written
 from tests.proof.progress import Progress
 from tests.support.polling import pause
 
@@ -55,9 +56,9 @@ def _on_broker(place: Servers, tick_count: int, rounds: int, models: list[str]) 
     for number in range(rounds):
         rates.setdefault("passthrough", []).append(_passthrough(place, tick_count))
         for model, store in stores.items():
-            for with_features in (False, True):
-                name = f"{model}{'_features' if with_features else ''}"
-                rate = _flow(place, store, f"bench-{name}-{number}", tick_count, with_features)
+            for written in Written:
+                name = written.named(model)
+                rate = _flow(place, store, f"bench-{name}-{number}", tick_count, written)
                 rates.setdefault(name, []).append(rate)
                 _say(f"round {number + 1}: {name} {rate.ticks_per_s:,.0f} ticks/s")
     limit = statistics.median(rate.ticks_per_s for rate in rates["passthrough"])
@@ -86,15 +87,15 @@ def _passthrough(place: Servers, count: int) -> Rate:
     return rate
 
 
-def _flow(place: Servers, store: Path, group: str, tick_count: int, with_features: bool) -> Rate:
+def _flow(place: Servers, store: Path, group: str, tick_count: int, written: Written) -> Rate:
     """Run the flow over the whole topic and time it between its first and last commit."""
     progress = Progress(place.config, group, 1)
-    features = {
-        "VOLTICK_PUBLISH_FEATURES": str(int(with_features)),
+    settings = {
+        **written.settings,
         "VOLTICK_START": "beginning",  # although another contestant's group has written
     }
     deadline = time.monotonic() + FINISH_LIMIT_S
-    with place.flow(store, group, group, **features) as process:
+    with place.flow(store, group, group, **settings) as process:
         watched = psutil.Process(process.pid)
         first: tuple[float, float, int] | None = None
         while True:

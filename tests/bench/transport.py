@@ -81,13 +81,12 @@ def consume(config: Mapping[str, str], tick_count: int) -> dict[str, float]:
 
 
 def produce(
-    config: Mapping[str, str], outputs: Sequence[OutputBatch], *, with_features: bool
+    config: Mapping[str, str], outputs: Sequence[OutputBatch], group: str
 ) -> dict[str, Any]:
     """Write batches in transactions as the sink cuts them under backlog; microseconds per tick.
 
     A commit's wall time is given too: the sink's thread waits for it while the flow goes on.
     """
-    group = f"bench-profile-{with_features}"
     writer = TransactionalWriter(
         Target({**config, **_QUIET}, group, topics.TICKS_RAW, 0, TRANSACTION_TIMEOUT_MS)
     )

@@ -36,7 +36,8 @@ def test_a_healthy_run_is_clean_and_what_is_corrupted_is_found(
     ticks = [tick(number) for number in range(COUNT)]
     broken = Outgoing(0, b"BTC-USD", b"not json", ticks[-1].timestamp_ms)
     fill(config, [*ticks, broken, ticks[-1]])
-    with pipeline(embedded_broker, group, tmp_path) as process:
+    packed = {"VOLTICK_FEATURES_FORMAT": "base64"}
+    with pipeline(embedded_broker, group, tmp_path, **packed) as process:
         wait_committed(embedded_broker, group, COUNT + 2)
         process.terminate()
         assert process.wait_exit(60) == 0, process.tail()
@@ -57,9 +58,11 @@ def test_a_healthy_run_is_clean_and_what_is_corrupted_is_found(
     assert model["scores"] == COUNT
     assert model["worst"] <= 1e-6
 
-    # Somebody else writes to the topics: a prediction twice, a row for a tick that has none.
+    # Somebody else writes to the topics: a prediction twice, a row for a tick that has none,
+    # in the other form.
     last = read_topic(config, topics.PREDICTIONS)[-1]
     row = read_topic(config, topics.TICKS_FEATURES)[-1]
+    assert b'"values_f32":"' in row.value
     twice = msgspec.json.decode(last.value, type=Prediction)
     stray = msgspec.structs.replace(msgspec.json.decode(row.value, type=FeatureRow), offset=0)
     foreign = msgspec.structs.replace(stray, values=[None] * len(stray.values))

@@ -90,6 +90,9 @@ _TYPES: dict[str, pa.DataType] = {
     "values": pa.list_(pa.float32()),
 }
 
+_SECOND_FORMS = frozenset({"values_f32"})
+"""Fields that decoding has turned into another one."""
+
 
 def _columns(
     message: type[msgspec.Struct], **special: tuple[pa.DataType, Callable[[Any], Any]]
@@ -97,6 +100,7 @@ def _columns(
     return {
         name: special.get(name) or (_TYPES[name], attrgetter(name))
         for name in message.__struct_fields__
+        if name not in _SECOND_FORMS
     }
 
 

@@ -2,7 +2,10 @@
 
 from itertools import count
 
+import pytest
+
 from tests.bench.profile import StepClock, raw_batches, total_us
+from tests.bench.written import Written
 
 
 def test_steps_are_charged_by_tick_and_warming_batches_are_not() -> None:
@@ -22,12 +25,28 @@ def test_batches_cover_every_offset_once() -> None:
     assert batches[-1].next_offset == 10_000
 
 
-def test_total_takes_the_variant_that_was_asked_for() -> None:
-    steps = {"decode": 1.0, "features": 2.0, "score": 3.0, "encode": 4.0, "encode_features": 10.0}
+@pytest.mark.parametrize(
+    ("written", "total"),
+    [
+        (Written.PREDICTIONS, 10.75),
+        (Written.FEATURES, 17.5),
+        (Written.FEATURES_BASE64, 12.0),
+    ],
+    ids=lambda value: value.named("flow") if isinstance(value, Written) else "",
+)
+def test_total_takes_the_variant_that_was_asked_for(written: Written, total: float) -> None:
+    steps = {
+        "decode": 1.0,
+        "features": 2.0,
+        "score": 3.0,
+        "encode": 4.0,
+        "encode_features": 10.0,
+        "encode_features_base64": 5.0,
+    }
     broker = {
         "consume": {"thread_us": 0.5},
         "produce": {"thread_us": 0.25},
         "produce_features": {"thread_us": 1.0},
+        "produce_features_base64": {"thread_us": 0.5},
     }
-    assert total_us(steps, broker, with_features=False) == 10.75
-    assert total_us(steps, broker, with_features=True) == 17.5
+    assert total_us(steps, broker, written) == total

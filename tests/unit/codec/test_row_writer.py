@@ -1,5 +1,7 @@
 """The compiled writer gives the bytes that orjson and msgspec give."""
 
+import base64
+
 import numpy as np
 import orjson
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from flows.codec import row_writer
-from flows.codec.message_parts import Chosen, Floats, Integers, Part, Vectors, rendered
+from flows.codec.message_parts import Chosen, Floats, Integers, Packed, Part, Vectors, rendered
 from flows.codec.row_writer import RowWriter, row_writer_kernel
 from tests.proof.numbers import DOUBLES, differing, float32_of, selected_bits
 
@@ -47,7 +49,8 @@ def tables(draw: st.DrawFn) -> tuple[list[Part], int]:
     if draw(st.booleans()):
         width = draw(st.integers(1, 5))
         values = draw(arrays.arrays(np.float32, (count, width), elements=st.floats(width=32)))
-        parts.insert(draw(st.integers(0, len(parts))), Vectors(values))
+        form = draw(st.sampled_from([Vectors, Packed]))
+        parts.insert(draw(st.integers(0, len(parts))), form(values))
     return parts or [b"x"], count
 
 
@@ -106,8 +109,17 @@ def test_a_difference_is_told(monkeypatch):
         (Integers(np.zeros(1, np.int64)), ValueError),
         (Floats(np.zeros(2)), ValueError),
         (Vectors(np.zeros((2, 4), np.float32)), ValueError),
+        (Packed(np.zeros((2, 4), np.float32)), ValueError),
     ],
-    ids=["no such text", "negative", "few texts", "few integers", "few floats", "few vectors"],
+    ids=[
+        "no such text",
+        "negative",
+        "few texts",
+        "few integers",
+        "few floats",
+        "few vectors",
+        "few packed",
+    ],
 )
 def test_parts_that_do_not_fit_are_refused(writer, part, error):
     with pytest.raises(error):
@@ -117,3 +129,20 @@ def test_parts_that_do_not_fit_are_refused(writer, part, error):
 def test_without_compiled_code_the_messages_are_the_same():
     parts = [b'{"a":', Integers(np.arange(5)), b"}"]
     assert RowWriter()(parts, 5) == rendered(parts, 5) == [b'{"a":%d}' % n for n in range(5)]
+
+
+@given(arrays.arrays(np.uint32, (3, 7)), st.integers(0, 7))
+def test_packed_vectors_are_base64_of_their_little_endian_bytes(writer, bits, width):
+    values = np.ascontiguousarray(bits[:, :width]).view(np.float32)
+    messages = writer([Packed(values)], 3)
+    expected = [b"".join(int(word).to_bytes(4, "little") for word in row[:width]) for row in bits]
+    assert [base64.b64decode(message, validate=True) for message in messages] == expected
+    assert messages == rendered([Packed(values)], 3)
+
+
+@pytest.mark.parametrize("width", range(8))
+def test_uncompiled_code_packs_the_same_bytes(width):
+    values = np.random.default_rng(3).normal(size=(4, width)).astype(np.float32)
+    uncompiled = RowWriter(lambda: row_writer_kernel().uncompiled)
+    parts = [b"[", Packed(values), b"]"]
+    assert uncompiled(parts, 4) == rendered(parts, 4)
