@@ -32,6 +32,7 @@ _BLOCK_BYTES = 1 << 20
 _SALVAGE_BYTES = 16
 _HEADER_BYTES = 1 << 16
 _LINE_BYTES = 1 << 26
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # in front of what an editor has saved
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
@@ -111,7 +112,7 @@ class CaptureReader:
 
     def _parse_header(self, line: bytes) -> Header:
         try:
-            header = msgspec.json.decode(line, type=Header)
+            header = msgspec.json.decode(line.removeprefix(_BYTE_ORDER_MARK), type=Header)
         except UNREADABLE:
             header = None
         if header is None or header.format != FORMAT:

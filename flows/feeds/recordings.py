@@ -1,10 +1,12 @@
 """Read a folder of recordings as one.
 
-Files are read in the order of their names. One that goes on with the file before it
+Files are read in the order of the numbers in their names, runs of a recorder in the order of their
+first frames' times where all have some. A file that goes on with the file before it
 (``Header.continues``) belongs to the same connection; if the end of that file, or a file between,
 is missing, the frame after the hole carries ``after_loss``. Any other file begins a new connection.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -59,47 +61,78 @@ def first_received_ns(source: Path) -> int:
     """
     recording = open_recording(source)
     try:
-        for block in recording.blocks():
-            for frame in block:
-                if frame.ts_recv_ns is not None:
-                    return frame.ts_recv_ns
+        found = _first_time_ns(recording)
     finally:
         recording.close()
-    message = f"no frame of {source} says when it was received"
-    raise CaptureError(message)
+    if found is None:
+        message = f"no frame of {source} says when it was received"
+        raise CaptureError(message)
+    return found
+
+
+def _first_time_ns(recording: Recording) -> int | None:
+    frames = (frame for block in recording.blocks() for frame in block)
+    return next((each.ts_recv_ns for each in frames if each.ts_recv_ns is not None), None)
 
 
 def recordings_in(folder: Path) -> list[Path]:
-    """Return the recordings of a folder, by name.
+    """Return the recordings of a folder, in order.
 
     Raises
     ------
     CaptureError
-        It holds none.
+        It holds none, or none that can be read.
     """
-    files = sorted(path for path in folder.glob(_NAMES) if path.is_file())
+    files = sorted((path for path in folder.glob(_NAMES) if path.is_file()), key=natural)
     if not files:
         message = f"the folder {folder} holds no recording ({_NAMES})"
         raise CaptureError(message)
-    return files
+    runs = in_runs(files)
+    times = []
+    for run in runs:
+        with CaptureReader(run[0]) as reader:
+            times.append(_first_time_ns(reader))
+    known = [each for each in times if each is not None]
+    if len(known) == len(times):
+        runs = [run for _, run in sorted(zip(known, runs, strict=True), key=lambda each: each[0])]
+    return [file for run in runs for file in run]
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Return a key that sorts by the numbers in a name: ``file-2`` before ``file-10``."""
+    parts = re.split(r"([0-9]+)", path.name)
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
 
 
 def in_runs(files: Iterable[Path]) -> list[list[Path]]:
     """Return the files in groups, each of which is one run of a recorder.
 
-    A file that cannot be read is a group of its own, so that whoever reads it says why.
+    A file whose header cannot be read (its recorder was killed as it began) is left out with a
+    warning.
+
+    Raises
+    ------
+    CaptureError
+        None of some files can be read; it says why of the first.
     """
     runs: list[list[Path]] = []
+    problems: list[str] = []
     for file in files:
         try:
             with CaptureReader(file) as reader:
                 continues = reader.header.continues
-        except CaptureError:
-            continues = ""
+        except CaptureError as error:
+            problems.append(str(error))
+            structlog.get_logger().warning(
+                "a recording is left out", path=str(file), cause=str(error)
+            )
+            continue
         if continues and runs and runs[-1][-1].name == continues:
             runs[-1].append(file)
         else:
             runs.append([file])
+    if problems and not runs:
+        raise CaptureError(problems[0])
     return runs
 
 
@@ -109,34 +142,23 @@ class RecordingSet:
     Parameters
     ----------
     files
-        In order; one whose header cannot be read (its recorder was killed as it began) is left out
-        with a warning.
+        In order.
     name
         For errors.
 
     Raises
     ------
     CaptureError
-        No file can be read, or they are of several venues.
+        A file cannot be read, or they are of several venues.
     """
 
     def __init__(self, files: Sequence[Path], name: str) -> None:
-        self._files: list[Path] = []
+        self._files = files
         self._reader: CaptureReader | None = None
         headers: list[Header] = []
         for file in files:
-            try:
-                with CaptureReader(file) as reader:
-                    headers.append(reader.header)
-            except CaptureError as error:
-                structlog.get_logger().warning(
-                    "a recording is left out", path=str(file), cause=str(error)
-                )
-            else:
-                self._files.append(file)
-        if not headers:
-            message = f"no recording of {name} can be read"
-            raise CaptureError(message)
+            with CaptureReader(file) as reader:
+                headers.append(reader.header)
         venues = sorted({header.venue for header in headers})
         if len(venues) > 1:
             message = (

@@ -63,6 +63,12 @@ def test_a_last_line_without_an_end_and_blank_lines_are_fine(tmp_path: Path) -> 
     assert read(path) == FRAMES
 
 
+def test_what_an_editor_has_saved_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.ndjson", FRAMES)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read(path) == FRAMES
+
+
 def test_a_recording_without_frames_is_empty(tmp_path: Path) -> None:
     assert read(write(tmp_path / "x.gz", [])) == []
 

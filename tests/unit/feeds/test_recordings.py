@@ -125,6 +125,31 @@ def test_a_file_without_a_header_is_left_out_and_said(tmp_path: Path) -> None:
     assert [entry["event"] for entry in logs] == ["a recording is left out"]
 
 
+@pytest.mark.parametrize(
+    "names", [("btc-2", "btc-10"), ("evening", "all-night")], ids=["numbers", "times"]
+)
+def test_files_are_read_by_their_numbers_and_times(names: tuple[str, str], tmp_path: Path) -> None:
+    for number, name in enumerate(names):
+        writer = CaptureWriter(tmp_path / f"{name}.frames.ndjson", HEADER)
+        writer.write(trade(1 + number))
+        writer.close()
+    assert marks(tmp_path)[0] == [1, 2]
+
+
+def test_files_without_times_are_read_by_their_numbers(tmp_path: Path) -> None:
+    for number in (10, 2):
+        writer = CaptureWriter(tmp_path / f"btc-{number}.frames.ndjson", HEADER)
+        writer.write(Frame(None, trade(number).text))
+        writer.close()
+    assert marks(tmp_path)[0] == [2, 10]
+
+
+def test_a_folder_of_files_without_headers_is_refused_with_the_cause(tmp_path: Path) -> None:
+    (tmp_path / "a.frames.ndjson.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(CaptureError, match=r"a\.frames\.ndjson\.gz: the compressed data end"):
+        open_recording(tmp_path)
+
+
 def test_a_folder_of_nothing_or_of_several_venues_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="holds no recording"):
         open_recording(tmp_path)

@@ -162,6 +162,18 @@ def test_a_folder_of_recordings_is_read_in_order_of_their_numbers(tmp_path, sett
     assert [len(log) for log in read_sources([str(tmp_path)], settings)] == [2, 10]
 
 
+def test_a_file_that_its_recorder_could_not_begin_stops_no_other(recording, tmp_path, settings):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.frames.ndjson.gz").write_bytes(b"\x1f\x8b")
+    (folder / "b.frames.ndjson.gz").write_bytes(recording.read_bytes())
+    (log,) = read_sources([str(folder)], settings)
+    assert len(log) == 400
+    (folder / "b.frames.ndjson.gz").unlink()
+    with pytest.raises(CaptureError, match=r"a\.frames\.ndjson\.gz: the compressed data end"):
+        read_sources([str(folder)], settings)
+
+
 def test_a_recording_without_ticks_has_too_few(tmp_path, settings):
     path = write_capture(tmp_path / "empty.frames.ndjson.gz", ['{"type":"subscriptions"}'])
     with pytest.raises(TrainingError, match="too few ticks"):
