@@ -26,6 +26,7 @@ from flows.monitoring.dead_letters import DeadLetterWatch, Publish
 from flows.monitoring.live_batches import LiveBatches
 from flows.monitoring.metrics import PipelineMetrics
 from flows.monitoring.serving_info import ServingInfo
+from flows.monitoring.tracing import BatchTraces, open_traces
 from flows.numeric.background import BackgroundKernel
 from flows.numeric.time import NS_PER_MS, NS_PER_S
 from flows.runtime.exactly_once import Endpoints, launch
@@ -37,6 +38,7 @@ from flows.scoring.scorer import Scorer, TargetStatus
 from flows.scoring.serving_models import serves_simulated
 from flows.settings import Settings
 from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.steps import Steps
 from schemas import topics
 
 WRITTEN = (topics.TICKS_RAW, topics.PREDICTIONS, topics.TICKS_FEATURES, topics.DEAD_LETTERS)
@@ -77,9 +79,10 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     latest = _latest(settings, endpoints, metrics.stages.observe_redis)
 
     live = LiveBatches(settings.live_from_ns)
+    traces = open_traces(topics.TICKS_RAW) if settings.traces else None
 
     def on_commit(commit: Commit) -> None:
-        _observe(metrics, commit, live)
+        _observe(metrics, commit, live, traces)
         if latest is not None:
             for batch in commit.batches:
                 latest.put(batch.latest, passed=batch.passed)
@@ -104,12 +107,16 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         note_dead=DeadLetterWatch(_dead_letter_rates(settings)).note,
         write=writer.compiled_form,
     )
+    score = ScoreStep(scorer, metrics)
+    steps = Steps(decode, features, score, encode)
+    if traces is not None:
+        steps = steps.traced(traces)
     dataflow = Dataflow("voltick_pipeline")
     raw = op.input("ticks", dataflow, source)
-    decoded = op.map("decode", raw, end_on_error(decode))
-    featured = op.map("features", decoded, end_on_error(features))
-    scored = op.map("score", featured, end_on_error(ScoreStep(scorer, metrics)))
-    encoded = op.map("encode", scored, end_on_error(encode))
+    decoded = op.map("decode", raw, end_on_error(steps.decode))
+    featured = op.map("features", decoded, end_on_error(steps.features))
+    scored = op.map("score", featured, end_on_error(steps.score))
+    encoded = op.map("encode", scored, end_on_error(steps.encode))
     op.output("write", encoded, sink)
     endpoints.watch()
     structlog.get_logger().info(
@@ -200,15 +207,19 @@ def _dead_letter_rates(settings: Settings) -> Publish:
     return writer.put
 
 
-def _observe(metrics: PipelineMetrics, commit: Commit, live: LiveBatches) -> None:
+def _observe(
+    metrics: PipelineMetrics, commit: Commit, live: LiveBatches, traces: BatchTraces | None
+) -> None:
     metrics.commit_seconds.observe(commit.seconds)
     metrics.partitions.show(metrics.committed, commit.partition, commit.batches[-1].next_offset)
     now_ns = time.time_ns()
     held = [batch for batch in commit.batches if live.holds(batch)]
+    ids = [] if traces is None else [traces.end(each, commit.seconds, now_ns) for each in held]
     for batch in held:
         metrics.stages.observe_commit(batch, now_ns)
     if held and held[0].oldest_ms is not None:
         oldest_ns = held[0].oldest_ms * NS_PER_MS
-        metrics.latency_seconds.observe(max((now_ns - oldest_ns) / NS_PER_S, 0.0))
+        exemplar = {"trace_id": ids[0]} if ids and ids[0] is not None else None
+        metrics.latency_seconds.observe(max((now_ns - oldest_ns) / NS_PER_S, 0.0), exemplar)
     for batch in commit.batches:
         metrics.freshness.note(batch.latest)

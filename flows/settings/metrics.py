@@ -54,3 +54,10 @@ class MetricsSettings(BaseModel):
         description="Port on `VOLTICK_METRICS_HOST` where `training.retrain --every` answers"
         " Prometheus; 0 for none.",
     )
+    traces: bool = Field(
+        False,
+        alias="VOLTICK_TRACES",
+        description="Whether the pipeline sends a trace of each batch by OTLP (extra `otel`), and"
+        " its latency histogram names them as exemplars. The standard `OTEL_` variables of the"
+        " environment say where to and how many.",
+    )
