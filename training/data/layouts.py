@@ -1,8 +1,8 @@
 """Layouts of bar files: which column is the opening time, which the close, which the market.
 
 Read as they are: the names of common exports in any case (Binance, TradingView, CryptoDataDownload,
-Kaggle, Yahoo, Investing.com, MetaTrader, Alpha Vantage), and files without a header as Binance and
-Kraken deliver them.
+Kaggle, Yahoo, Investing.com, MetaTrader, Alpha Vantage, CoinMarketCap, Polygon, Bybit), and files
+without a header as Binance and Kraken deliver them.
 """
 
 import re
@@ -16,20 +16,23 @@ from training.data.tables import Table
 
 # In order of preference: an epoch says more than a date.
 TIMES = (
-    *("ts_open_ns", "open_time", "opentime", "kline_open_time", "unix", "unix_timestamp"),
+    *("ts_open_ns", "open_time", "opentime", "timeopen", "kline_open_time", "unix"),
+    *("unix_timestamp", "window_start", "candle_begin_time"),
     *("unix_time", "epoch", "timestamp", "timestamp_ms", "time_period_start", "period_start"),
-    *("bar_time", "open_timestamp", "start_time", "start", "datetime", "date_time", "time"),
+    *("bar_time", "open_timestamp", "start_time", "starttime", "start_at", "start", "mts"),
+    *("ts_event", "datetime", "date_time", "time"),
     *("gmt_time", "local_time", "utc_time", "time_utc", "timestamp_utc", "date_utc", "date"),
     *("ts", "t", "index", "level_0"),
 )
-OPENS = ("open", "open_price", "o", "price_open", "opening_price")
-HIGHS = ("high", "high_price", "h", "price_high", "max", "highest")
-LOWS = ("low", "low_price", "l", "price_low", "min", "lowest")
+OPENS = ("open", "open_price", "o", "price_open", "openprice", "opening_price")
+HIGHS = ("high", "high_price", "h", "price_high", "highprice", "max", "highest")
+LOWS = ("low", "low_price", "l", "price_low", "lowprice", "min", "lowest")
 CLOSES = (
     "close",
     "close_price",
     "c",
     "price_close",
+    "closeprice",
     "closing_price",
     "price",
     "last",
@@ -40,8 +43,10 @@ MARKETS = (
     *("symbol", "ticker", "pair", "market", "product_id", "instrument", "instrument_id", "coin"),
     *("trading_pair", "tradingpair", "currency_pair", "instrument_name", "contract", "security"),
     *("sym", "ric", "isin", "figi", "symbol_id", "market_id", "asset_id", "coin_id", "asset"),
-    *("crypto", "crypto_name", "coin_name", "name"),
+    *("crypto", "crypto_name", "coin_name"),
 )
+# Of a market, where it is a word.
+_NAME = "name"
 VENUES = ("venue", "exchange")
 
 _CLOCK = re.compile(
@@ -115,6 +120,8 @@ def _named(table: Table) -> Layout:
     if plain_name(time) == "time" and "date" in names and _is_clock(table.frame[time]):
         time, clock = names["date"], time
     market = first(MARKETS)
+    if market is None and _NAME in names and _are_words(table.frame[names[_NAME]]):
+        market = names[_NAME]
     return Layout(
         time=time,
         clock=clock,
@@ -138,6 +145,10 @@ def _named_volume(names: dict[str, str], table: Table, market: str | None) -> st
         if base is not None:
             return found[base]
     return next(iter(found.values()), None)
+
+
+def _are_words(values: "pd.Series[str]") -> bool:
+    return bool(values.dropna().astype(str).str.contains(r"[^\W\d_]").all())
 
 
 def _is_clock(values: "pd.Series[str]") -> bool:

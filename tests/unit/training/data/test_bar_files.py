@@ -118,6 +118,18 @@ LAYOUTS = {
         [f"{each:%Y-%m-%d %H:%M:%S}" for each in UTC],
         "timestamp,1. open,2. high,3. low,4. close,5. volume",
     ),
+    "CoinMarketCap": with_times(
+        [f"{each:%Y-%m-%dT%H:%M:%S.000Z},2781,{each:%Y-%m-%dT%H:%M:59.999Z}" for each in UTC],
+        "timeOpen,name,timestamp,open,high,low,close,volume",
+    ).replace(",", ";"),
+    "Polygon": with_times(
+        [f"X:BTCUSD,{each * NS}" for each in SECONDS],
+        "ticker,window_start,open,high,low,close,volume",
+    ),
+    "Bybit": with_times(
+        [each * 1_000 for each in SECONDS],
+        "startTime,openPrice,highPrice,lowPrice,closePrice,volume",
+    ),
     "names in capitals, blanks, blank lines": with_times(
         list(SECONDS), "\n\n Timestamp , OPEN,High , LOW,Close, Volume"
     ).replace("\n1735689720", "\n\n1735689720"),
