@@ -17,7 +17,8 @@ KINDS = (
     "gap marked falsely",
     "out of order",
     "dead letters",
-    "refused symbol",
+    "counts",
+    "exit code",
 )
 """How a result can be wrong."""
 

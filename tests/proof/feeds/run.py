@@ -1,7 +1,7 @@
 """Run one seed: a venue that misbehaves, and the client pointed at it by its setting."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,7 +21,7 @@ from tests.proof.feeds.plan import SHORT_SILENCE_S, Plan
 from tests.proof.feeds.session import Session
 
 DEADLINE_S = 60.0
-_ATTEMPTS = 3
+ATTEMPTS = 3
 _IDLE_S = 0.005
 _LONG_SILENCE_S = 8.0
 
@@ -47,7 +47,7 @@ class Outcome:
 
 def run_calmly(plan: Plan) -> Outcome:
     """Run a plan; again, if a busy machine has disturbed it."""
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         outcome = run(plan)
         if not outcome.disturbed:
             break
@@ -80,7 +80,7 @@ def run(
         try:
             processor = (make_processor or _patient)(feed)
             end_s = time.monotonic() + deadline_s
-            while not _done(session, ticks) and time.monotonic() < end_s:
+            while not is_done(session, ticks) and time.monotonic() < end_s:
                 frames = feed.poll(1_000)
                 if frames:
                     take(processor.process(frames))
@@ -88,9 +88,15 @@ def run(
                     time.sleep(_IDLE_S)
         finally:
             feed.close()
-        wanted = wants(session.log)
-        outcome = Outcome(plan, ticks, dead, wanted, check(ticks, dead, wanted))
-        outcome.disturbed = session.disturbed or session.connections > len(plan.connections)
+        return judge(session, ticks, dead)
+
+
+def judge(session: Session, ticks: list[Tick], dead: list[DeadLetter]) -> Outcome:
+    """Hold ticks and dead letters against what the venue of a session has sent."""
+    wanted = wants(session.log)
+    outcome = Outcome(session.plan, ticks, dead, wanted, check(ticks, dead, wanted))
+    too_many = session.connections > len(session.plan.connections)
+    outcome.disturbed = session.disturbed or too_many
     return outcome
 
 
@@ -117,7 +123,8 @@ def _open(plan: Plan, url: str) -> Feed:
     return open_feed()
 
 
-def _done(session: Session, ticks: list[Tick]) -> bool:
+def is_done(session: Session, ticks: Sequence[Tick]) -> bool:
+    """Return whether the last trade of every symbol has become a tick."""
     if not session.finished.is_set():
         return False
     last = dict(session.newest)
