@@ -5,8 +5,8 @@ Which channel gives a product's ticks
     the newest ``ticker``, which is control then. Otherwise ``ticker``. The acknowledgement says so,
     or a ``match`` itself; a new connection is asked anew. Until either has come, ``ticker`` gives
     the ticks; a trade that both channels name is one tick, by its id. Where the connection is known
-    to have asked for ``matches``, the ticks of ``ticker`` wait for the acknowledgement instead,
-    :data:`UNDECIDED_NS` at most, since data can come before it.
+    to have asked for ``matches``, the ticks of ``ticker`` wait for an acknowledgement that names
+    their product, :data:`UNDECIDED_NS` at most, since data can come before it.
 ``last_match``
     is the newest trade from before the subscription. It is a tick only if it is new, which is so
     after a reconnect during which the product traded. A second subscription on the same connection
@@ -35,18 +35,16 @@ from flows.feeds.coinbase_exchange.messages import (
     Subscriptions,
     Ticker,
 )
+from flows.feeds.coinbase_exchange.undecided import Undecided
 from flows.feeds.lenient import decode_leniently
 from flows.feeds.quotes import NO_QUOTE, NewestQuotes, Quote, positive_or_none, stated_quote
 from flows.feeds.timestamps import IsoTime
-from flows.numeric.time import NS_PER_S
 from schemas.decoding import UNREADABLE
 from schemas.feeds import Venue
 from schemas.ticks import Side, Tick
 
 VENUE = Venue.COINBASE_EXCHANGE.value
 MATCHES_CHANNEL = "matches"
-UNDECIDED_NS = 2 * NS_PER_S
-_UNDECIDED = 1_000
 
 _TAKER: dict[str, Side] = {"buy": 1, "sell": -1}
 _TAKER_OF_MAKER: dict[str, Side] = {"buy": -1, "sell": 1}
@@ -76,9 +74,7 @@ class ExchangeParser:
         self._acknowledged: set[str] = set()
         self._quotes = NewestQuotes()
         self._traded = False
-        self._asks = self._waits = asks_for_matches
-        self._undecided: list[Tick] = []
-        self._undecided_from_ns: int | None = None
+        self._undecided = Undecided() if asks_for_matches else None
         self._control = ParsedFrame()
 
     def parse(self, frame: Frame) -> ParsedFrame:
@@ -87,8 +83,8 @@ class ExchangeParser:
             self._matched.clear()
             self._flowing.clear()
             self._acknowledged.clear()
-            self._waits = self._asks
-            self._undecided, self._undecided_from_ns = [], None
+            if self._undecided is not None:
+                self._undecided = Undecided()
         if frame.fresh or frame.after_loss:
             self._quotes.clear()
         parsed = self._parse(frame)
@@ -129,23 +125,10 @@ class ExchangeParser:
             return self._control
         side = _TAKER.get(message.side, 0)
         parsed = self._tick(frame, message, message.last_size, side, quote or NO_QUOTE)
-        return self._decided(frame, parsed) if self._waits else parsed
-
-    def _decided(self, frame: Frame, parsed: ParsedFrame) -> ParsedFrame:
-        """Let the ticks of ``ticker`` wait until it is known whether they are ticks."""
-        self._undecided += parsed.ticks
-        now_ns = frame.ts_recv_ns or 0
-        if self._undecided_from_ns is None:
-            self._undecided_from_ns = now_ns
-        if now_ns - self._undecided_from_ns > UNDECIDED_NS or len(self._undecided) > _UNDECIDED:
-            self._waits = False
-            return ParsedFrame(self._take_undecided(), parsed.dead)
-        return ParsedFrame(dead=parsed.dead)
-
-    def _take_undecided(self) -> list[Tick]:
-        ticks = [tick for tick in self._undecided if tick.symbol not in self._matched]
-        self._undecided = []
-        return ticks
+        if self._undecided is not None:
+            now_ns = frame.ts_recv_ns or 0
+            parsed.ticks = self._undecided.pass_on(message.product_id, parsed.ticks, now_ns)
+        return parsed
 
     def _match(self, frame: Frame, message: Match | LastMatch) -> ParsedFrame:
         self._matched.add(message.product_id)
@@ -219,9 +202,9 @@ class ExchangeParser:
         else:
             self._matched = set(matched)  # shorter than before: of another connection
         self._acknowledged = matched
-        if self._waits:
-            self._waits = False
-            return ParsedFrame(self._take_undecided())
+        if self._undecided is not None:
+            named = {product for channel in channels for product in channel.product_ids}
+            return ParsedFrame(self._undecided.decide(named, self._matched))
         if self._marked or not self._traded:
             return self._control
         return ParsedFrame(reconnected=True)

@@ -259,9 +259,20 @@ def test_data_before_the_acknowledgement_wait_for_what_it_says() -> None:
     assert [tick.symbol for tick in ticks(again, ack())] == ["ETH-USD"]
 
 
+def test_an_acknowledgement_decides_for_the_products_that_it_names() -> None:
+    """Where products are asked for one by one, the first is acknowledged before the next begins."""
+    eth = {"product_id": "ETH-USD"}
+    first = {"type": "subscriptions", "channels": [{"name": "matches", "product_ids": ["BTC-USD"]}]}
+    parser = ExchangeParser(asks_for_matches=True)
+    assert ticks(parser, first, {**TICKER, **eth}) == []
+    assert ticks(parser, {**MATCH, **eth, "type": "last_match"}) == []
+    both = ticks(parser, ack("BTC-USD", "ETH-USD"), {**TICKER, **eth}, {**MATCH, **eth})
+    assert [tick.trade_id for tick in both] == [10]
+
+
 def test_a_venue_that_never_acknowledges_is_not_waited_for() -> None:
     parser = ExchangeParser(asks_for_matches=True)
-    assert parser.parse(frame(TICKER, 10**9)).ticks == ()
+    assert not parser.parse(frame(TICKER, 10**9)).ticks
     late = frame({**TICKER, "trade_id": 10}, 4 * 10**9)
     assert [tick.trade_id for tick in parser.parse(late).ticks] == [9, 10]
 

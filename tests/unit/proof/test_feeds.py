@@ -34,6 +34,15 @@ def test_every_tick_mark_and_dead_letter_of_fifty_venues_that_fail_is_right(feed
     assert happened >= {*MESSAGE_FAULTS, *ENDS, "handshake refused", "product refused"}
 
 
+def test_products_that_are_asked_for_one_by_one_begin_with_their_first_match() -> None:
+    course = plan("coinbase-exchange", 302, BURST)
+    manners = course.connections[0].manners
+    assert manners.data_first
+    assert manners.refuses_all
+    assert not manners.names_refused
+    assert run_calmly(course).defects == []
+
+
 def plan_with(feed: str, *faults: str) -> Plan:
     """Return a plan whose connections are cut, with these faults of its messages."""
     for seed in range(10_000):
