@@ -25,8 +25,8 @@ from flows.bars.store import BarStore, Market
 from flows.bars.summary import as_json, as_tables
 from flows.bars.venue import BarVenue
 from flows.bars.venues import VenueName, open_venue
-from flows.connectors.parquet.places import is_remote
-from flows.errors import ConfigurationError, VoltickError
+from flows.errors import ConfigurationError
+from flows.host.command import on_this_machine, run_command
 from flows.settings import load_settings
 from flows.store.selection import Selection
 
@@ -57,13 +57,16 @@ def run(
         str | None, typer.Option("--to", help="End, not part of it; now if unset.")
     ] = None,
     archive: Annotated[
-        Path | None, typer.Option(help="Folder of the archive; VOLTICK_ARCHIVE if unset.")
+        str | None, typer.Option(help="Folder, or s3://BUCKET/PREFIX; VOLTICK_ARCHIVE if unset.")
     ] = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask for stored bars again, and take over changes.")
     ] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Then draw these markets: a PDF, and a PNG of each page.")
+        Path | None,
+        typer.Option(
+            callback=on_this_machine, help="Then draw these markets: a PDF, and a PNG of each page."
+        ),
     ] = None,
     as_object: Annotated[bool, typer.Option("--json", help="Tell one JSON object.")] = False,
 ) -> None:
@@ -74,15 +77,19 @@ def run(
     """
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
-    folder = _folder(archive, settings.archive)
-    store = BarStore(folder)
+    place = settings.archive if archive is None else archive
+    store = BarStore(place)
     names = symbols.split(",") if symbols is not None else list(settings.symbols)
     with closing(open_venue(venue, settings)) as opened:
         markets = _markets(opened, names, interval)
         now_ns = time.time_ns()
         asked = span_of(start, end, last, now_ns, INTERVALS_S[interval])
         span = final_span(opened, markets[0], asked, now_ns)
-        results = _backfill_all(opened, markets, span, store, refresh=refresh)
+        try:
+            results = _backfill_all(opened, markets, span, store, refresh=refresh)
+        except KeyboardInterrupt:
+            sys.stderr.write("voltick: interrupted; what came so far is stored\n")
+            raise typer.Exit(_INTERRUPTED) from None
     if as_object:
         sys.stdout.write(msgspec.json.encode(as_json(results)).decode() + "\n")
     else:
@@ -94,23 +101,9 @@ def run(
         # Drawing takes a second to import, and asking a venue needs none of it.
         from flows.store.report import write_report
 
-        write_report(folder, report, Selection((markets[0].venue,), tuple(stored)))
+        write_report(place, report, Selection((markets[0].venue,), tuple(stored)))
     if any(result.error for result in results):
         raise typer.Exit(FAILED)
-
-
-def _folder(named: Path | None, archive: str) -> Path:
-    """Return the folder that bars go to.
-
-    Raises
-    ------
-    ConfigurationError
-        The archive lies in a bucket.
-    """
-    if named is None and is_remote(archive):
-        message = f"bars are kept in a folder, not at {archive}; name one with --archive"
-        raise ConfigurationError(message)
-    return Path(archive) if named is None else named
 
 
 def _markets(venue: BarVenue, names: list[str], interval: str) -> list[Market]:
@@ -160,17 +153,5 @@ def _backfill_all(
     return results
 
 
-def main() -> None:
-    """Run the command line; an error that the operator can act on is one line."""
-    try:
-        app()
-    except VoltickError as error:
-        sys.stderr.write(f"voltick: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("voltick: interrupted; what came so far is stored\n")
-        sys.exit(_INTERRUPTED)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

@@ -29,7 +29,7 @@ from flows.connectors.kafka.client import (
 )
 from flows.connectors.kafka.reader import read_topic
 from flows.errors import BrokerError, ConfigurationError
-from flows.host.command import run_command
+from flows.host.command import on_this_machine, run_command
 from flows.logs import configure
 from flows.numeric.time import NS_PER_S
 from flows.settings import Settings, load_settings
@@ -69,7 +69,9 @@ app = typer.Typer(
 
 @app.command(epilog="Example: python -m flows.redrive export --out dead.ndjson --reason bad_price")
 def export(
-    out: Annotated[Path, typer.Option(help="File to write, one JSON object a line.")],
+    out: Annotated[
+        Path, typer.Option(callback=on_this_machine, help="File to write, one JSON object a line.")
+    ],
     reason: Annotated[list[Reason] | None, typer.Option(help="Only these reasons.")] = None,
 ) -> None:
     """Write the dead letters that came from ticks.raw and have not been put back to a file."""
@@ -93,7 +95,7 @@ def export(
 
 @app.command(epilog="Example: python -m flows.redrive put mended.ndjson")
 def put(
-    file: Annotated[Path, typer.Argument(help="The mended file.")],
+    file: Annotated[Path, typer.Argument(callback=on_this_machine, help="The mended file.")],
     *,
     accept_restart: Annotated[
         bool,

@@ -12,7 +12,8 @@ import typer
 
 from flows import logs
 from flows.connectors.kafka.admin import ensure_topics
-from flows.errors import BrokerError, ConfigurationError, VoltickError
+from flows.errors import BrokerError, ConfigurationError
+from flows.host.command import run_command
 from flows.settings import Settings, load_settings
 from schemas import topics
 
@@ -57,14 +58,5 @@ def _created(settings: Settings, wait_s: float) -> int:
             time.sleep(_PAUSE_S)
 
 
-def main() -> None:
-    """Run the command line; an error the operator can act on is one line."""
-    try:
-        app()
-    except VoltickError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

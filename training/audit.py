@@ -20,6 +20,7 @@ from flows import logs
 from flows.codec.batch import RawBatch
 from flows.connectors.kafka.reader import committed_offsets, read_topic
 from flows.errors import TrainingError
+from flows.host.command import on_this_machine
 from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
@@ -48,7 +49,9 @@ def audit(
     ] = None,
     until: Annotated[str | None, typer.Option(help="End likewise.")] = None,
     group: Annotated[str | None, typer.Option(help="VOLTICK_GROUP by default.")] = None,
-    store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, help="VOLTICK_MODEL_STORE by default.")
+    ] = None,
 ) -> None:
     """Compare what was served with what the log gives; end with one line of JSON.
 

@@ -15,6 +15,7 @@ import typer
 
 from flows import logs
 from flows.errors import TrainingError
+from flows.host.command import on_this_machine
 from flows.numeric.arrays import Float64
 from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore
@@ -98,9 +99,11 @@ def price_errors(
 @app.command(epilog=EXAMPLE)
 def candles(
     source: Annotated[
-        list[Path],
+        list[str],
         typer.Option(
-            "--from", help="CSV or Parquet of bars, a folder of them, or an archive; repeatable."
+            "--from",
+            help="CSV or Parquet of bars, a folder of them, or an archive (a folder, or"
+            " s3://BUCKET/PREFIX); repeatable.",
         ),
     ],
     interval: Annotated[
@@ -114,8 +117,12 @@ def candles(
     ),
     folds: Annotated[int, typer.Option(min=1, max=20, help="Most walk-forward folds.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    report: Annotated[Path | None, typer.Option(help="Also write all reports here.")] = None,
-    store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, help="Also write all reports here.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, help="VOLTICK_MODEL_STORE by default.")
+    ] = None,
 ) -> None:
     """Train on bars and end with one line of JSON; errors are of the next close's price."""
     settings = load_settings()

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows import logs
+from flows.host.command import on_this_machine
 from flows.settings import load_settings
 from schemas.models import TargetSpec
 from training.console import command, progress, say
@@ -62,7 +63,9 @@ def explore(
     source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
     percentile: Annotated[float, typer.Option(min=1, max=99.9, help="Sets the level.")] = 90.0,
     horizon_s: Annotated[int, typer.Option(min=1, help="How far ahead, seconds.")] = 60,
-    report: Annotated[Path | None, typer.Option(help="Also write a page with plots.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, help="Also write a page with plots.")
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Earliest tick, ISO time.")] = None,
     until: Annotated[str | None, typer.Option(help="End of the ticks, ISO time.")] = None,
 ) -> None:

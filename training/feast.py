@@ -9,6 +9,7 @@ import typer
 
 from flows import logs
 from flows.errors import TrainingError
+from flows.host.command import on_this_machine
 from flows.numeric.time import NS_PER_S
 from flows.settings import Settings, load_settings
 from schemas.features import FEATURE_SET
@@ -17,8 +18,12 @@ from training.data.sources import parse_time
 from training.feature_store import definitions, environment
 from training.feature_store.data import export_rows
 
-Repository = Annotated[Path, typer.Option(help="Folder of the Feast repository.")]
-Environment = Annotated[Path, typer.Option(help="Virtual environment that holds Feast.")]
+Repository = Annotated[
+    Path, typer.Option(callback=on_this_machine, help="Folder of the Feast repository.")
+]
+Environment = Annotated[
+    Path, typer.Option(callback=on_this_machine, help="Virtual environment that holds Feast.")
+]
 
 REPOSITORY = Path(".voltick/feast/repository")
 ENVIRONMENT = Path(".voltick/feast/environment")
@@ -39,7 +44,9 @@ def install(into: Environment = ENVIRONMENT) -> None:
 
 @app.command(epilog="Example: python -m training.feast generate --from ticks")
 def generate(
-    source: Annotated[str, typer.Option("--from", help="Folder of the archive.")],
+    source: Annotated[
+        str, typer.Option("--from", help="Archive: a folder, or s3://BUCKET/PREFIX.")
+    ],
     repository: Repository = REPOSITORY,
 ) -> None:
     """Write the repository: definitions from the contract, rows from the archive."""

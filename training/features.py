@@ -8,6 +8,7 @@ import typer
 
 from flows import logs
 from flows.errors import TrainingError
+from flows.host.command import on_this_machine
 from flows.settings import load_settings
 from schemas.features import FEATURE_SET
 from training.console import command, progress, say
@@ -21,7 +22,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command(epilog=EXAMPLE)
 def features(
     source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
-    out: Annotated[Path, typer.Option(help="Folder; one file per log.")],
+    out: Annotated[Path, typer.Option(callback=on_this_machine, help="Folder; one file per log.")],
     labels: Annotated[
         bool, typer.Option("--labels", help="Also what became of each tick, null where unknown.")
     ] = False,

@@ -10,6 +10,7 @@ import typer
 
 from flows import logs
 from flows.errors import ModelRejectedError, TrainingError
+from flows.host.command import on_this_machine
 from flows.numeric.arrays import Float32, Float64
 from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.promotion import prove
@@ -56,8 +57,12 @@ def score_table(log: TickLog, table: FeatureTable, model: OnnxModel) -> pa.Table
 def infer(
     source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
     model: Annotated[str, typer.Option(help="NAME@VERSION of the store.")],
-    out: Annotated[Path, typer.Option(help="Parquet file with a score per tick.")],
-    store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
+    out: Annotated[
+        Path, typer.Option(callback=on_this_machine, help="Parquet file with a score per tick.")
+    ],
+    store: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, help="VOLTICK_MODEL_STORE by default.")
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Earliest tick, ISO time.")] = None,
     until: Annotated[str | None, typer.Option(help="End of the ticks, ISO time.")] = None,
 ) -> None:

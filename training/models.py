@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from flows.errors import ConfigurationError
+from flows.host.command import on_this_machine
 from flows.scoring import promotion
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
@@ -34,7 +35,11 @@ app = typer.Typer(
 
 StoreOption = Annotated[
     Path | None,
-    typer.Option("--store", help="Folder of the model store; VOLTICK_MODEL_STORE by default."),
+    typer.Option(
+        "--store",
+        callback=on_this_machine,
+        help="Folder of the model store; VOLTICK_MODEL_STORE by default.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 RefArgument = Annotated[str, typer.Argument(metavar="NAME@VERSION")]
@@ -165,7 +170,8 @@ def prune(
 def import_model(
     source: Annotated[str, typer.Argument(metavar="FILE.onnx|mlflow:NAME/VERSION_OR_ALIAS")],
     manifest: Annotated[
-        Path | None, typer.Option(help="JSON file with the model's manifest.")
+        Path | None,
+        typer.Option(callback=on_this_machine, help="JSON file with the model's manifest."),
     ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,

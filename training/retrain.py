@@ -13,6 +13,7 @@ import typer
 
 from flows import logs
 from flows.errors import TrainingError
+from flows.host.command import on_this_machine
 from flows.host.signals import stop_on_first_signal
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
@@ -70,7 +71,8 @@ def retrain(
         list[str],
         typer.Option(
             "--from",
-            help="Recording, folder of Parquet ticks, kafka:ticks.raw or simulate:2h; repeatable.",
+            help="Recording, folder of Parquet ticks, archive (a folder, or s3://BUCKET/PREFIX),"
+            " kafka:ticks.raw or simulate:2h; repeatable.",
         ),
     ],
     target: Annotated[Target, typer.Option(help="What to predict.")] = Target.VOLATILITY_SPIKE,
@@ -134,18 +136,24 @@ def retrain(
         int, typer.Option(min=1, help="With --every: newest versions of each model that stay.")
     ] = 20,
     history: Annotated[
-        Path | None, typer.Option(help="Metrics history; in the store's folder by default.")
+        Path | None,
+        typer.Option(
+            callback=on_this_machine, help="Metrics history; in the store's folder by default."
+        ),
     ] = None,
     reset: Annotated[
         bool, typer.Option("--reset", help="Clear the metrics history first.")
     ] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Also write all reports into this folder.")
+        Path | None,
+        typer.Option(callback=on_this_machine, help="Also write all reports into this folder."),
     ] = None,
     mlflow: Annotated[
         str | None, typer.Option(help="Also log the run to this MLflow server.")
     ] = None,
-    store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, help="VOLTICK_MODEL_STORE by default.")
+    ] = None,
 ) -> None:
     """Train the variants of one target and end with one line of JSON.
 

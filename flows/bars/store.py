@@ -1,17 +1,17 @@
-"""Bars in the archive's folder, one Parquet file a day: each bar once, whatever writes and dies.
+"""Bars in the archive, one Parquet file a day: each bar once, whatever writes and dies.
 
-    FOLDER/backfill/venue=binance/symbol=BTC-USDT/interval=1m/2026-02-01.parquet
+    backfill/venue=binance/symbol=BTC-USDT/interval=1m/2026-02-01.parquet
 
 Delivery: exactly once by opening time. A write reads the day, merges and replaces the file in one
-step, while it holds the market's lock; so a kill leaves the old day or the new one, and of several
-writers none undoes another's work. A lock goes with its process. Blocking: for the disk, and while
-another process merges a page into the same market.
+step; so a kill leaves the old day or the new one. Of several writers none undoes another's work: in
+a folder the market's lock lets one write at a time, and goes with its process; in a bucket a day is
+replaced only if it is still the one that was read, and merged anew otherwise. Blocking: for the
+storage, and while another process merges a page into the same market.
 """
 
 import io
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -23,13 +23,14 @@ import pyarrow.parquet as pq
 
 from flows.bars.bar import Bar
 from flows.bars.span import INTERVALS_S, Span, day_of, days
-from flows.errors import ArchiveError
-from flows.host.locks import lock_file
+from flows.connectors.parquet.layout import BACKFILL, SUFFIX
+from flows.connectors.parquet.places import open_storage
+from flows.errors import ArchiveError, FencedError
 from flows.numeric.arrays import Int64
 
-FOLDER = "backfill"
+_ATTEMPTS = 100
+"""To replace a day that another writer replaces, too: each that fails is one of its successes."""
 
-_SUFFIX = ".parquet"
 _TIME = "ts_open_ns"
 _PRICES = ("open", "high", "low", "close")
 SCHEMA = pa.schema(
@@ -70,11 +71,15 @@ class Market:
         """Length of a bar."""
         return INTERVALS_S[self.interval]
 
-    def folder(self) -> Path:
+    def folder(self) -> str:
         """Return the market's folder, below the archive's."""
         parts = {"venue": self.venue, "symbol": self.symbol, "interval": self.interval}
         named = [f"{name}={quote(value, safe='')}" for name, value in parts.items()]
-        return Path(FOLDER, *named)
+        return "/".join([BACKFILL, *named])
+
+    def file(self, day: str) -> str:
+        """Return the file of a UTC day, below the archive's folder."""
+        return f"{self.folder()}/{day}{SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +91,21 @@ class Merged:
 
 
 class BarStore:
-    """The bars below an archive's folder.
+    """The bars of an archive.
 
     Parameters
     ----------
-    folder
-        The archive's; it is made where it does not exist.
+    place
+        The archive's folder, which is made where it does not exist, or ``s3://BUCKET/PREFIX``.
+
+    Raises
+    ------
+    ArchiveError
+        It lies in a bucket, and the client library is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, place: str | Path) -> None:
+        self._storage = open_storage(place)
 
     def times(self, market: Market, span: Span) -> Int64:
         """Return the opening times that are stored of a span, int64, shape (n,), rising.
@@ -105,8 +115,7 @@ class BarStore:
         ArchiveError
             A file is damaged or cannot be read.
         """
-        folder = self._folder / market.folder()
-        found = [_read(folder / f"{day}{_SUFFIX}", [_TIME]) for day in days(span)]
+        found = [self._read(market.file(day), [_TIME]) for day in days(span)]
         columns = [each[_TIME].to_numpy() for each in found if each is not None]
         times = np.concatenate(columns) if columns else np.empty(0, np.int64)
         return np.asarray(times[(times >= span.from_ns) & (times < span.to_ns)], np.int64)
@@ -119,9 +128,8 @@ class BarStore:
         ArchiveError
             See :meth:`times`.
         """
-        folder = self._folder / market.folder()
-        files = [file for file in sorted(folder.glob(f"*{_SUFFIX}")) if file.name[0] != "."]
-        return sum(_count(file) for file in files)
+        files = [path for path, _ in self._storage.files(f"{market.folder()}/")]
+        return sum(self._count(path) for path in files if path.endswith(SUFFIX))
 
     def read(self, market: Market, day: str) -> list[Bar]:
         """Return the bars of a UTC day by rising time.
@@ -131,8 +139,7 @@ class BarStore:
         ArchiveError
             See :meth:`times`.
         """
-        table = _read(self._folder / market.folder() / f"{day}{_SUFFIX}", list(_FIELDS))
-        return [] if table is None else [Bar(**row) for row in table.to_pylist()]
+        return _bars(self._read(market.file(day), list(_FIELDS)))
 
     def merge(self, market: Market, bars: Iterable[Bar]) -> Merged:
         """Store bars; one of a time that is stored already takes its place where it differs.
@@ -140,34 +147,70 @@ class BarStore:
         Raises
         ------
         ArchiveError
-            A file is damaged, or the folder cannot be read or written.
+            A file is damaged, or the archive cannot be read or written.
         """
         by_day: dict[str, list[Bar]] = {}
         for bar in bars:
             by_day.setdefault(day_of(bar.ts_open_ns), []).append(bar)
         if not by_day:
             return Merged(0, 0)
-        folder = self._folder / market.folder()
-        new = revised = 0
+        with closing(self._storage.take_turn(f"{market.folder()}/.lock")):
+            merged = [self._merge_day(market, *each) for each in sorted(by_day.items())]
+        return Merged(sum(each.new for each in merged), sum(each.revised for each in merged))
+
+    def _merge_day(self, market: Market, day: str, fresh: list[Bar]) -> Merged:
+        """Merge into a day; again, with what another writer has made of it meanwhile."""
+        path = market.file(day)
+        for attempt in range(_ATTEMPTS):
+            found = self._storage.read_version(path)
+            content, version = (None, None) if found is None else found
+            table = self._table(path, content, list(_FIELDS))
+            known = {bar.ts_open_ns: bar for bar in _bars(table)}
+            added = sum(bar.ts_open_ns not in known for bar in fresh)
+            changed = sum(known.get(bar.ts_open_ns, bar) != bar for bar in fresh)
+            if not added and not changed:
+                return Merged(0, 0)
+            known.update((bar.ts_open_ns, bar) for bar in fresh)
+            try:
+                self._storage.swap(path, _encoded(_table(market, known)), version)
+            except FencedError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            return Merged(added, changed)
+        raise AssertionError  # the last attempt returns or raises
+
+    def _read(self, path: str, columns: list[str]) -> pa.Table | None:
+        """Return columns of a day; None where nothing of it is stored."""
+        return self._table(path, self._storage.read(path), columns)
+
+    def _table(self, path: str, content: bytes | None, columns: list[str]) -> pa.Table | None:
+        if content is None:
+            return None
         try:
-            made = _make_folders(folder)
-            with _locked(folder / ".lock"):
-                for day, fresh in sorted(by_day.items()):
-                    known = {bar.ts_open_ns: bar for bar in self.read(market, day)}
-                    added = sum(bar.ts_open_ns not in known for bar in fresh)
-                    changed = sum(known.get(bar.ts_open_ns, bar) != bar for bar in fresh)
-                    if added or changed:
-                        known.update((bar.ts_open_ns, bar) for bar in fresh)
-                        _write(folder / f"{day}{_SUFFIX}", _table(market, known))
-                    new, revised = new + added, revised + changed
-            _sync(made)
-        except OSError as error:
-            message = (
-                f"the archive {self._folder} cannot be written: {error.strerror or error}"
-                f" ({error.filename or folder}); what came before is stored, run it again"
-            )
-            raise ArchiveError(message) from None
-        return Merged(new, revised)
+            # Not pq.read_table: it would add columns for folders named key=value.
+            return pq.ParquetFile(io.BytesIO(content)).read(columns)
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(path, error) from None
+
+    def _count(self, path: str) -> int:
+        content = self._storage.read(path)
+        if content is None:  # removed meanwhile
+            return 0
+        try:
+            return int(pq.read_metadata(io.BytesIO(content)).num_rows)
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(path, error) from None
+
+    def _damaged(self, path: str, error: Exception) -> ArchiveError:
+        return ArchiveError(
+            f"{self._storage.url(path)} cannot be read: {error}; restore it, or remove it and let"
+            " flows.backfill ask again"
+        )
+
+
+def _bars(table: pa.Table | None) -> list[Bar]:
+    return [] if table is None else [Bar(**row) for row in table.to_pylist()]
 
 
 def _table(market: Market, bars: dict[int, Bar]) -> pa.Table:
@@ -181,64 +224,7 @@ def _table(market: Market, bars: dict[int, Bar]) -> pa.Table:
     return pa.table([pa.array(columns[each.name], each.type) for each in SCHEMA], schema=SCHEMA)
 
 
-def _read(file: Path, columns: list[str]) -> pa.Table | None:
-    """Return columns of a day; None where nothing of it is stored."""
-    try:
-        content = file.read_bytes()
-        # Not pq.read_table: it would add columns for folders named key=value.
-        return pq.ParquetFile(io.BytesIO(content)).read(columns)
-    except FileNotFoundError:
-        return None
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(file, error) from None
-
-
-def _count(file: Path) -> int:
-    try:
-        return int(pq.read_metadata(file).num_rows)
-    except FileNotFoundError:  # removed meanwhile
-        return 0
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(file, error) from None
-
-
-def _damaged(file: Path, error: Exception) -> ArchiveError:
-    cause = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return ArchiveError(
-        f"{file} cannot be read: {cause}; restore it, or remove it and let flows.backfill ask again"
-    )
-
-
-def _write(file: Path, table: pa.Table) -> None:
-    """Replace a file: after a kill it holds the old or the new, and what a kill left is reused."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    with temporary.open("wb") as out:
-        pq.write_table(table, out, compression="zstd")
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(file)
-    _sync([file.parent])
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder; return the parents of what was made, whose entries have to be durable."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return [each.parent for each in missing]
-
-
-def _sync(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a file's lock; wait for it where another process has it."""
-    with path.open("ab") as file:
-        lock_file(file)
-        yield
+def _encoded(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()

@@ -15,6 +15,7 @@ from flows.connectors.parquet.merging import ROWS, merge_topic
 from flows.connectors.parquet.places import open_storage
 from flows.connectors.parquet.storage import Storage
 from flows.errors import ArchiveError, ConfigurationError
+from flows.host.command import on_this_machine
 from flows.logs import configure
 from flows.settings import load_settings
 from flows.store.console import print_summary
@@ -60,7 +61,9 @@ def query(
     form: Annotated[
         Format | None, typer.Option("--format", help="By --out's suffix if unset, else a table.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, help="File to write instead of stdout.")
+    ] = None,
     rows: Annotated[int, typer.Option(min=0, help="Most rows of a table; 0 for all.")] = 100,
 ) -> None:
     """Run one SELECT; it can read the archive's tables and nothing else.
@@ -83,9 +86,9 @@ def query(
 def report(
     context: typer.Context,
     archive: ArchiveOption = None,
-    out: Annotated[Path, typer.Option(help="The PDF; each page is a PNG beside it.")] = Path(
-        "voltick-report.pdf"
-    ),
+    out: Annotated[
+        Path, typer.Option(callback=on_this_machine, help="The PDF; each page is a PNG beside it.")
+    ] = Path("voltick-report.pdf"),
     symbols: Annotated[str | None, typer.Option(help="Only these, comma-separated.")] = None,
     venues: Annotated[str | None, typer.Option(help="Only these, comma-separated.")] = None,
     since: Annotated[str | None, typer.Option(help="From this ISO time on, UTC.")] = None,

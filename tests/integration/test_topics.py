@@ -24,7 +24,7 @@ def test_a_broker_that_does_not_come_up_is_one_line(tmp_path: Path) -> None:
     env = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}"}
     done = run(["-m", "flows.topics", "--wait", "1"], tmp_path, env)
     assert done.returncode == 2
-    assert re.fullmatch(r"error: [^\n]*127\.0\.0\.1[^\n]*\n", done.stderr.splitlines(True)[-1])
+    assert re.fullmatch(r"voltick: [^\n]*127\.0\.0\.1[^\n]*\n", done.stderr.splitlines(True)[-1])
 
 
 def test_without_a_broker_there_is_nothing_to_create(tmp_path: Path) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from flows.bars.span import INTERVALS_S
-from flows.bars.store import FOLDER
 from flows.connectors.parquet.catalog import archived_files
-from flows.connectors.parquet.layout import topic_folder
+from flows.connectors.parquet.layout import BACKFILL, topic_folder
 from flows.connectors.parquet.storage import LocalStorage
 from flows.errors import TrainingError
 from schemas import topics
@@ -32,8 +31,8 @@ def bar_files(path: Path) -> list[DataFile]:
     ArchiveError
         The archive's state is damaged.
     """
-    if (path / FOLDER).is_dir():
-        return data_files(path / FOLDER, PARQUET, "bars")
+    if (path / BACKFILL).is_dir():
+        return data_files(path / BACKFILL, PARQUET, "bars")
     if (path / topic_folder(topics.CANDLES)).is_dir():
         storage = LocalStorage(path)
         found = archived_files(storage, topics.CANDLES)

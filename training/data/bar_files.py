@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from flows.connectors.parquet.places import local_copy
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float64, Int64
 from training.data import tables
@@ -23,11 +24,13 @@ from training.data.times import join_date_and_time
 _COLUMNS = (*PRICES, "volume")
 
 
-def read_bars(paths: Sequence[Path], interval_s: int | None = None) -> list[Bars]:
+def read_bars(places: Sequence[str | Path], interval_s: int | None = None) -> list[Bars]:
     """Read CSV or Parquet, plain or compressed, files, folders or archives.
 
     Parameters
     ----------
+    places
+        Paths; an archive may also be ``s3://BUCKET/PREFIX``.
     interval_s
         Of files that tell their rows' intervals only these are read.
 
@@ -40,7 +43,10 @@ def read_bars(paths: Sequence[Path], interval_s: int | None = None) -> list[Bars
     TrainingError
         A file is no table of bars, a value is unusable, files contradict each other, or there are
         too few bars. It names file, line and column.
+    ArchiveError
+        An archive cannot be read.
     """
+    paths = [local_copy(place) for place in places]
     parts: dict[str, list[Part]] = defaultdict(list)
     for path in paths:
         for file in bar_files(path):
@@ -48,7 +54,7 @@ def read_bars(paths: Sequence[Path], interval_s: int | None = None) -> list[Bars
             for part in _parts(path, table) if table is not None else ():
                 parts[part.market].append(part)
     if not parts:
-        msg = f"no bars of {interval_s} s in {', '.join(map(str, paths))}"
+        msg = f"no bars of {interval_s} s in {', '.join(map(str, places))}"
         raise TrainingError(msg)
     series = [to_series(market, parts[market]) for market in sorted(parts)]
     for one in series[1:]:

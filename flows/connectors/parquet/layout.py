@@ -5,6 +5,8 @@
     state/ticks.raw/00000.json                   the next offset of a partition, and what counts
     state/ticks.raw/00000.writing.000007.json    files of a run of offsets that is being written
     state/ticks.raw/00000.lock                   held by the process that writes the partition
+    backfill/venue=binance/symbol=BTC-USDT/interval=1m/2026-02-01.parquet
+                                                 bars of a day, which flows.bars.store replaces
 
 All paths are below the archive's folder, with ``/`` between their parts. A file is named by its
 partition, the epoch of its writer (each start is one), and the first and the next offset of the run
@@ -21,6 +23,8 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 SUFFIX = ".parquet"
+BACKFILL = "backfill"
+"""Folder of backfilled bars."""
 
 _RUN = re.compile(
     r"(?P<partition>\d+)-(?P<epoch>\d+)-(?P<first>\d+)-(?P<following>\d+)"

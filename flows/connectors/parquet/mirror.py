@@ -9,7 +9,11 @@ from flows.connectors.parquet.catalog import archived_files, unreadable_files
 from flows.connectors.parquet.layout import parse_run
 from flows.connectors.parquet.storage import LocalStorage, Storage
 from flows.errors import ArchiveError
+from schemas.decoding import UNREADABLE
 from schemas.topics import ARCHIVED
+
+_VERSIONS = f"{layout.BACKFILL}/.versions.json"
+"""Of a copy: hidden, so that it is no file of the archive."""
 
 
 def mirror(source: Storage, folder: Path) -> None:
@@ -44,6 +48,38 @@ def mirror(source: Storage, folder: Path) -> None:
         for path in set(there) - set(wanted):
             if parse_run(path.rpartition("/")[2]) is not None:
                 target.delete(path)
+    _mirror_bars(source, target)
+
+
+def _mirror_bars(source: Storage, target: Storage) -> None:
+    """Fetch the days that are new or were replaced; each counts by itself."""
+    known = _known_versions(target)
+    top = f"{layout.BACKFILL}/"
+    there = {path for path, _ in target.files(top) if path.endswith(layout.SUFFIX)}
+    versions = {
+        path: version for path, version in source.versions(top) if path.endswith(layout.SUFFIX)
+    }
+    for path in there - set(versions):
+        target.delete(path)
+    stale = [
+        path
+        for path, version in versions.items()
+        if path not in there or known.get(path) != version
+    ]
+    for path in stale:
+        target.put(path, _content(source, path))
+    if known != versions:
+        # Last: a copy that is cut short fetches again what is not listed here.
+        target.put(_VERSIONS, msgspec.json.encode(versions))
+
+
+def _known_versions(target: Storage) -> dict[str, str]:
+    """Return the versions of the copies; none where nothing usable is noted."""
+    noted = target.read(_VERSIONS)
+    try:
+        return {} if noted is None else msgspec.json.decode(noted, type=dict[str, str])
+    except UNREADABLE:
+        return {}
 
 
 def _content(source: Storage, path: str) -> bytes:

@@ -58,6 +58,11 @@ class S3Storage:
         del path, what
         return _NothingHeld()
 
+    def take_turn(self, path: str) -> Held:
+        """Return at once: a bucket has no locks; of two writers :meth:`swap` refuses one."""
+        del path
+        return _NothingHeld()
+
     def put(self, path: str, content: bytes | memoryview) -> None:
         """Write an object; S3 shows all of it or nothing."""
         try:
@@ -92,6 +97,22 @@ class S3Storage:
 
     def files(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield objects by path, in order of their names."""
+        for path, found in self._list(prefix):
+            yield path, found["Size"]
+
+    def versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield objects by path with their ETags."""
+        for path, found in self._list(prefix):
+            yield path, str(found["ETag"])
+
+    def delete(self, path: str) -> None:
+        """Remove an object, if it is there."""
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=self._root + path)
+        except self._errors as error:
+            raise self._refused(_WRITTEN, error) from None
+
+    def _list(self, prefix: str) -> Iterator[tuple[str, Any]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._root + prefix
         )
@@ -100,16 +121,9 @@ class S3Storage:
                 for each in page.get("Contents", ()):
                     path = each["Key"].removeprefix(self._root)
                     if path and not path.endswith("/"):  # what consoles make of a folder
-                        yield path, each["Size"]
+                        yield path, each
         except self._errors as error:
             raise self._refused(_READ, error) from None
-
-    def delete(self, path: str) -> None:
-        """Remove an object, if it is there."""
-        try:
-            self._client.delete_object(Bucket=self._bucket, Key=self._root + path)
-        except self._errors as error:
-            raise self._refused(_WRITTEN, error) from None
 
     def _put(self, path: str, content: bytes | memoryview, **condition: str) -> str:
         answer = self._client.put_object(

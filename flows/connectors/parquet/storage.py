@@ -40,6 +40,9 @@ class Storage(Protocol):
     def hold(self, path: str, what: str) -> Held:
         """Own what a path stands for until the process ends; ``what`` is for the message."""
 
+    def take_turn(self, path: str) -> Held:
+        """Own what a path stands for until it is given back; wait while another process does."""
+
     def put(self, path: str, content: bytes | memoryview) -> None:
         """Write a file, durable and whole."""
 
@@ -60,6 +63,9 @@ class Storage(Protocol):
 
     def files(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield paths that begin with a prefix, and their sizes in bytes."""
+
+    def versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield paths that begin with a prefix, each with what changes when its content does."""
 
     def delete(self, path: str) -> None:
         """Remove a file, if it is there."""
@@ -83,12 +89,7 @@ class LocalStorage:
 
     def hold(self, path: str, what: str) -> Held:
         """Lock a file; the lock goes with the process, however it ends."""
-        target = self._folder / path
-        try:
-            self._make_folders(target.parent)
-            lock: IO[bytes] = target.open("ab")
-        except OSError as error:
-            raise self._refused(_WRITTEN, error) from None
+        lock = self._open_lock(path)
         try:
             lock_file(lock, wait=False)
         except OSError as error:
@@ -100,6 +101,16 @@ class LocalStorage:
                 " own VOLTICK_ARCHIVE"
             )
             raise ArchiveError(message) from None
+        return lock
+
+    def take_turn(self, path: str) -> Held:
+        """Lock a file, once nobody else does; the lock goes with the process, however it ends."""
+        lock = self._open_lock(path)
+        try:
+            lock_file(lock)
+        except OSError as error:
+            lock.close()
+            raise self._refused(_LOCKED, error) from None
         return lock
 
     def put(self, path: str, content: bytes | memoryview) -> None:
@@ -156,6 +167,13 @@ class LocalStorage:
         except OSError as error:
             raise self._refused(_READ, error) from None
 
+    def versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield files by path with when and as what they were last replaced."""
+        for path, size in self.files(prefix):
+            with suppress(FileNotFoundError):
+                found = (self._folder / path).stat()
+                yield path, f"{found.st_ino}-{found.st_mtime_ns}-{size}"
+
     def delete(self, path: str) -> None:
         """Remove a file and what a kill left of writing it."""
         target = self._folder / path
@@ -164,6 +182,14 @@ class LocalStorage:
             target.unlink(missing_ok=True)
         except NotADirectoryError:
             return
+        except OSError as error:
+            raise self._refused(_WRITTEN, error) from None
+
+    def _open_lock(self, path: str) -> IO[bytes]:
+        target = self._folder / path
+        try:
+            self._make_folders(target.parent)
+            return target.open("ab")
         except OSError as error:
             raise self._refused(_WRITTEN, error) from None
 

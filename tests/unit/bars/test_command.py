@@ -15,6 +15,7 @@ import pytest
 from flows.bars.store import BarStore, Market
 from tests.support import bar_servers
 from tests.support.docs import ROOT
+from tests.support.processes import Process
 from tests.support.rest_server import Reply, Request, RestServer
 
 FIRST_MS = 1_769_904_000_000  # 2026-02-01
@@ -95,6 +96,30 @@ def test_a_killed_run_leaves_nothing_torn_and_two_at_once_finish_it(tmp_path: Pa
         {"from": "2026-02-01T00:10:00Z", "to": "2026-02-01T00:12:00Z", "bars": 2}
     ]
     assert content(tmp_path / "killed") == content(tmp_path / "clean")
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_what_is_kept(tmp_path: Path) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+    honest = bar_servers.binance(KNOWN)
+
+    def slow(request: Request) -> Reply:
+        if len(server.requests) == 3:
+            reached.set()
+            go_on.wait(LIMIT_S)
+        return honest(request)
+
+    options = ("--venue", "binance", "--symbols", "BTC-USDT", "--archive", "kept", *SPAN)
+    with RestServer(slow) as server:
+        settings = {"VOLTICK_BINANCE_REST_URL": server.url}
+        with Process(["-m", "flows.backfill", *options], tmp_path, settings) as process:
+            assert reached.wait(LIMIT_S)
+            process.interrupt()
+            code = process.wait_exit(LIMIT_S)
+            go_on.set()
+    assert code == 130
+    assert process.stderr == "voltick: interrupted; what came so far is stored\n"
+    assert BarStore(tmp_path / "kept").count(Market("binance", "BTC-USDT", "1m")) > 0
 
 
 @pytest.mark.slow
