@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from flows.feeds.base import Feed
+from flows.feeds.base import Feed, Frame
 from flows.feeds.plan import url_variable
 from flows.feeds.processor import FrameProcessor, Messages
 from flows.feeds.protocol import Limits
@@ -23,6 +23,7 @@ from tests.proof.feeds.session import Session
 DEADLINE_S = 60.0
 ATTEMPTS = 3
 _IDLE_S = 0.005
+_HOLD_NS = NS_PER_S
 _LONG_SILENCE_S = 8.0
 
 
@@ -33,8 +34,9 @@ class Outcome:
     Attributes
     ----------
     disturbed
-        The client has connected more often than planned, so that messages may have been sent to
-        nobody: a machine that is too busy. Such a run says nothing.
+        The client has connected more often than planned or left early, so that messages may have
+        been sent to nobody, or it stood still for longer than a trade waits for those before it: a
+        machine that is too busy. Such a run says nothing.
     """
 
     plan: Plan
@@ -75,6 +77,7 @@ def run(
         ticks.extend(msgspec.json.decode(value, type=Tick) for _, value in messages.ticks)
         dead.extend(msgspec.json.decode(value, type=DeadLetter) for _, value in messages.dead)
 
+    pauses = _Pauses()
     with Session(plan) as session:
         feed = _open(plan, session.url)
         try:
@@ -82,13 +85,18 @@ def run(
             end_s = time.monotonic() + deadline_s
             while not is_done(session, ticks) and time.monotonic() < end_s:
                 frames = feed.poll(1_000)
+                pauses.note(frames)
                 if frames:
                     take(processor.process(frames))
                 else:
                     time.sleep(_IDLE_S)
         finally:
             feed.close()
-        return judge(session, ticks, dead)
+        outcome = judge(session, ticks, dead)
+        # Only trades that overtook each other can arrive too far apart.
+        is_late = pauses.too_long and "reorder" in plan.faults
+        outcome.disturbed |= is_late and bool(outcome.defects)
+        return outcome
 
 
 def judge(session: Session, ticks: list[Tick], dead: list[DeadLetter]) -> Outcome:
@@ -100,9 +108,31 @@ def judge(session: Session, ticks: list[Tick], dead: list[DeadLetter]) -> Outcom
     return outcome
 
 
+class _Pauses:
+    """Notice that the client has read nothing for longer than a trade waits for others.
+
+    Attributes
+    ----------
+    too_long
+        Whether it has, within a connection: while it subscribes, or because the machine is busy.
+    """
+
+    def __init__(self) -> None:
+        self.too_long = False
+        self._last_ns: int | None = None
+
+    def note(self, frames: Sequence[Frame]) -> None:
+        """Take in frames, in order."""
+        for frame in frames:
+            now_ns = frame.ts_recv_ns
+            if self._last_ns is not None and now_ns is not None and not frame.fresh:
+                self.too_long |= now_ns - self._last_ns > _HOLD_NS
+            self._last_ns = now_ns
+
+
 def _patient(feed: Feed) -> FrameProcessor:
     """Return a processor that a busy machine does not take for a venue that loses trades."""
-    return FrameProcessor(feed.parser(), live=True, hold_ns=NS_PER_S)
+    return FrameProcessor(feed.parser(), live=True, hold_ns=_HOLD_NS)
 
 
 def _open(plan: Plan, url: str) -> Feed:

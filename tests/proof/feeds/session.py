@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import Self
 
+from websockets.exceptions import ConnectionClosed
+
 from tests.proof.feeds.plan import SHORT_SILENCE_S, SILENT_ENDS, Connection, Plan
 from tests.support.captures import FRAMES, SUFFIX
 from tests.support.venues.dialects.base import Dialect, Entry, damaged
@@ -75,6 +77,14 @@ class Session:
         self._server.__exit__(*exc)
 
     def _serve(self, number: int, connection: VenueConnection) -> None:
+        try:
+            self._follow(number, connection)
+        except (ConnectionClosed, OSError):
+            # Nothing in a plan makes a client leave before its connection's end.
+            self.disturbed |= not self.finished.is_set()
+            raise
+
+    def _follow(self, number: int, connection: VenueConnection) -> None:
         part = self.plan.connections[number]
         rng = self.plan.rng(f"connection {number}")
         wire: list[Entry] = []
