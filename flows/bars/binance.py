@@ -15,7 +15,7 @@ from flows.bars.bar import Bar, Page
 from flows.bars.span import INTERVALS_S, Span
 from flows.bars.venue import RowError, opening_ns, optional, read_rows, required, whole
 from flows.feeds.binance.client import pair_of
-from flows.feeds.http import Limits, RestClient
+from flows.feeds.retrying import Limits, RestClient
 from flows.numeric.time import NS_PER_MS, NS_PER_S
 
 NAME: Final = "binance"

@@ -14,7 +14,7 @@ from flows.bars.bar import Bar, Page
 from flows.bars.span import INTERVALS_S, Span
 from flows.bars.venue import opening_ns, optional, read_rows, required
 from flows.errors import FeedError
-from flows.feeds.http import Limits, RestClient
+from flows.feeds.retrying import Limits, RestClient
 from flows.numeric.time import NS_PER_S, text_of
 
 NAME: Final = "coinbase"

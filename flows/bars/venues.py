@@ -7,7 +7,7 @@ from typing import Protocol
 
 from flows.bars import binance, coinbase
 from flows.bars.venue import BarVenue
-from flows.feeds.http import RestClient
+from flows.feeds.retrying import RestClient
 
 
 class Addresses(Protocol):

@@ -19,7 +19,7 @@ from tenacity.wait import wait_random_exponential
 from flows.bars.bar import Bar, Page, problem_of
 from flows.bars.span import INTERVALS_S, Span
 from flows.errors import ConfigurationError, FeedError, VenueError
-from flows.feeds.http import Clock, Limits, Sleep
+from flows.feeds.retrying import Clock, Limits, Sleep
 from flows.numeric.time import NS_PER_S, text_of
 
 NAME: Final = "yahoo"

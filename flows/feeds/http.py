@@ -1,242 +1,111 @@
-"""Ask a venue's REST server: at the venue's pace, and again where the fault passes by itself.
-
-Blocking: until the answer is there, or the attempts are used up. A refusal that no later attempt
-would change (an unknown symbol, a wrong parameter) is told at once, in the venue's words.
-"""
+"""A kept HTTP client whose answers are bounded in time and size. Blocking."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING
 
-import httpx
-import msgspec
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_random_exponential
+if TYPE_CHECKING:
+    import httpx
 
-from flows.errors import VenueError
-from flows.feeds.retry_after import http_date_ns, retry_after_s
-from flows.numeric.time import NS_PER_S
-from schemas.decoding import UNREADABLE
+CONNECT_S = 5.0
+READ_S = 5.0
+WHOLE_S = 10.0
+"""Seconds for connecting, for each part of an answer, and for a whole answer."""
 
-TOO_MANY_REQUESTS = 429
-BANNED = 418
-"""Binance: the address has gone on asking after a 429."""
+MAX_BODY_BYTES = 16 * 1024 * 1024
+_MAX_REDIRECTS = 3
+_CONNECTIONS = 8
 
-_PASSING = frozenset({408, 425, TOO_MANY_REQUESTS, BANNED, 500, 502, 503, 504, 520, 522, 524})
-_OK = 200
-_MOST_BYTES = 16 * 1024 * 1024
-_MOST_WORDS = 200
-# Where venues put their words: Coinbase, Binance, and what proxies and Yahoo answer.
-_WORD_FIELDS = ("message", "msg", "error", "description")
 
-Clock = Callable[[], float]
-Sleep = Callable[[float], None]
+class NoAnswerError(Exception):
+    """A venue did not answer, or not to the end; the message says why."""
+
+
+class TooLongError(NoAnswerError):
+    """An answer has more than :data:`MAX_BODY_BYTES`; another attempt would bring no other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How a server is asked.
+class Reply:
+    """An answer as it came; header names are in lower case."""
 
-    Attributes
-    ----------
-    attempts
-        Most requests for one answer.
-    timeout_s
-        Longest wait for the connection, for the next bytes, and for the whole answer.
-    first_wait_s, longest_wait_s
-        The wait before another attempt is drawn from [0, first_wait_s * 2**n], at most the longest.
-    longest_retry_after_s
-        A server that asks for a longer pause than this ends the request.
-    interval_s
-        Least distance between the beginnings of two requests.
-    """
-
-    attempts: int = 6
-    timeout_s: float = 15.0
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 30.0
-    longest_retry_after_s: float = 300.0
-    interval_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server has said.
-
-    Attributes
-    ----------
-    headers
-        Names in small letters.
-    """
-
-    body: bytes
+    status: int
+    reason: str
     headers: Mapping[str, str]
-
-    def date_s(self) -> float | None:
-        """Return the server's clock, seconds since the UNIX epoch; None where it does not tell."""
-        date_ns = http_date_ns(self.headers.get("date"))
-        return None if date_ns is None else date_ns / NS_PER_S
+    body: bytes
 
 
-class _PassingError(VenueError):
-    """A fault that a later attempt may not meet."""
+class HttpClient:
+    """GET requests over kept connections. Safe for use by several threads.
 
-    retry_after_s: float = 0.0
-
-
-class RestClient:
-    """GET requests to one server. Used by one thread alone.
+    A proxy that the environment names (``HTTPS_PROXY``) is used; a few redirects are followed.
 
     Parameters
     ----------
-    venue
-        For messages.
     url
-        Address of the server, with or without a path.
+        Address of the venue; may have a path, before that of each request.
+    read_s, whole_s
+        Limits for each part of an answer, and for the whole of it.
     transport
         Takes the place of the network.
-    sleep, clock, now_s
-        Pauses in seconds; monotonic seconds; seconds since the UNIX epoch.
+    clock
+        Monotonic seconds.
     """
 
     def __init__(
         self,
-        venue: str,
         url: str,
-        limits: Limits | None = None,
+        read_s: float = READ_S,
+        whole_s: float = WHOLE_S,
         *,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Sleep = time.sleep,
-        clock: Clock = time.monotonic,
-        now_s: Clock = time.time,
+        transport: "httpx.BaseTransport | None" = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.venue = venue
-        self.url = url.rstrip("/")
-        self.requests = 0
-        """Requests that were sent."""
-        self._limits = limits or Limits()
-        self._sleep = sleep
+        import httpx  # not above: only who asks a venue pays for loading it
+
+        self._errors = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
+        self._url = url.rstrip("/")
+        self._whole_s = whole_s
         self._clock = clock
-        self._now_s = now_s
-        self._next_s = clock()
         self._client = httpx.Client(
-            timeout=self._limits.timeout_s,
-            headers={"Accept": "application/json", "User-Agent": "voltick"},
+            timeout=httpx.Timeout(read_s, connect=CONNECT_S),
+            limits=httpx.Limits(
+                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS
+            ),
+            follow_redirects=True,
+            max_redirects=_MAX_REDIRECTS,
+            headers={"accept": "application/json", "user-agent": "voltick"},
             transport=transport,
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections; may be called twice."""
-        self._client.close()
-
-    def pause(self, seconds: float) -> None:
-        """Send no request before so many seconds have passed."""
-        self._next_s = max(self._next_s, self._clock() + seconds)
-
-    def get(self, path: str, params: Mapping[str, str | int]) -> Answer:
-        """Return the server's answer to a request.
-
-        Parameters
-        ----------
-        path
-            Below the server's address, with a leading slash.
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Reply:
+        """Return the answer to one request, whatever its status.
 
         Raises
         ------
-        VenueError
-            The server refuses the request, or no attempt got an answer; it names the venue and its
-            words.
+        NoAnswerError
+            There is none within the limits of time and size, or it is cut off.
         """
-        retrying = Retrying(
-            retry=retry_if_exception_type(_PassingError),
-            stop=stop_after_attempt(self._limits.attempts),
-            wait=self._wait_s,
-            sleep=self._sleep,
-            reraise=True,
-        )
+        end_s = self._clock() + self._whole_s
+        url = self._url + path
         try:
-            return retrying(self._ask, path, params)
-        except _PassingError as error:
-            message = f"{error}; given up after {self._limits.attempts} attempts"
-            raise VenueError(message, error.status) from None
+            with self._client.stream("GET", url, params=params) as response:
+                body = bytearray()
+                for part in response.iter_bytes():
+                    body += part
+                    if len(body) > MAX_BODY_BYTES:
+                        message = f"an answer of more than {MAX_BODY_BYTES >> 20} MiB"
+                        raise TooLongError(message)
+                    if self._clock() > end_s:
+                        message = f"an answer that took more than {self._whole_s:g} s"
+                        raise NoAnswerError(message)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status_code, response.reason_phrase, headers, bytes(body))
+        except self._errors as error:
+            message = f"{type(error).__name__}: {error}"
+            raise NoAnswerError(message) from None
 
-    def _ask(self, path: str, params: Mapping[str, str | int]) -> Answer:
-        wait_s = self._next_s - self._clock()
-        if wait_s > 0:
-            self._sleep(wait_s)
-        began_s = self._clock()
-        self._next_s = began_s + self._limits.interval_s
-        self.requests += 1
-        try:
-            with self._client.stream("GET", self.url + path, params=dict(params)) as response:
-                body = self._body(response, began_s + self._limits.timeout_s)
-        except httpx.HTTPError as error:
-            cause = str(error) or type(error).__name__
-            message = f"{self.venue} does not answer at {self.url}: {cause}"
-            raise _PassingError(message) from None
-        if response.status_code == _OK:
-            return Answer(body, dict(response.headers))
-        raise self._refusal(response, body)
-
-    def _body(self, response: httpx.Response, end_s: float) -> bytes:
-        """Read the body; the client's own time-out starts anew with every byte."""
-        made = bytearray()
-        for chunk in response.iter_bytes():
-            made += chunk
-            if len(made) > _MOST_BYTES:
-                message = f"{self.venue} answers with more than {_MOST_BYTES >> 20} MiB"
-                raise VenueError(message, response.status_code)
-            if self._clock() > end_s:
-                message = f"{self.venue} did not finish its answer in {self._limits.timeout_s:g} s"
-                raise _PassingError(message, response.status_code)
-        return bytes(made)
-
-    def _refusal(self, response: httpx.Response, body: bytes) -> VenueError:
-        status = response.status_code
-        message = f"{self.venue} answers {status}: {words_of(body) or response.reason_phrase}"
-        if status not in _PASSING:
-            return VenueError(message, status)
-        now_ns = round(self._now_s() * NS_PER_S)
-        pause_s = retry_after_s(response.headers.get("retry-after"), now_ns) or 0.0
-        if pause_s > self._limits.longest_retry_after_s:
-            return VenueError(f"{message}; it asks for a pause of {pause_s:.0f} s", status)
-        error = _PassingError(message, status)
-        error.retry_after_s = pause_s
-        return error
-
-    def _wait_s(self, state: RetryCallState) -> float:
-        """Return a drawn wait, after what the server has asked for."""
-        drawn_s = wait_random_exponential(
-            multiplier=self._limits.first_wait_s, max=self._limits.longest_wait_s
-        )(state)
-        error = state.outcome.exception() if state.outcome is not None else None
-        return drawn_s + (error.retry_after_s if isinstance(error, _PassingError) else 0.0)
-
-
-def words_of(body: bytes) -> str:
-    """Return what a server's error says, in one short line; empty where it says nothing."""
-    found = _words(body)
-    text = found if found is not None else body.decode("utf-8", "replace")
-    return " ".join(text.split())[:_MOST_WORDS]
-
-
-def _words(body: bytes) -> str | None:
-    try:
-        said: Any = msgspec.json.decode(body)
-    except UNREADABLE:
-        return None
-    while isinstance(said, dict):
-        inner = next((said[name] for name in _WORD_FIELDS if said.get(name)), None)
-        if inner is None and len(said) == 1:
-            [inner] = said.values()  # Yahoo: {"chart": {"error": {...}}}
-        if inner is None:
-            return None
-        said = inner
-    return said if isinstance(said, str) else None
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()

@@ -12,7 +12,7 @@ from flows.feeds.binance.messages import TradeId
 from flows.feeds.binance.parse import VENUE, taker_of
 from flows.feeds.lenient import decode_leniently
 from flows.feeds.quotes import Quote, stated_quote
-from flows.feeds.rest.dialect import Request, StoredTrade, Unreadable, unusable_trade
+from flows.feeds.rest.dialect import Request, StoredTrade, Unreadable, read_list, unusable_trade
 from flows.feeds.timestamps import epoch_to_ns
 from schemas.decoding import UNREADABLE
 
@@ -61,7 +61,6 @@ class BinanceRest:
     page = 1_000
 
     def __init__(self) -> None:
-        self._decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
     def newest(self, symbol: str, known_id: int | None, limit: int) -> Request:  # noqa: ARG002
@@ -89,18 +88,7 @@ class BinanceRest:
 
     def read_trades(self, body: bytes | msgspec.Raw) -> tuple[list[StoredTrade], list[Unreadable]]:
         """Return the trades of an answer, oldest first, and its unusable parts."""
-        try:
-            parts = self._decode_list(body)
-        except UNREADABLE as error:
-            raise Unreadable(str(error)) from None
-        trades, unusable = [], []
-        for part in parts:
-            try:
-                trades.append(_stored(part))
-            except Unreadable as error:
-                unusable.append(error)
-        trades.sort(key=lambda trade: trade.trade_id)
-        return trades, unusable
+        return read_list(body, _stored)
 
     def read_last(self, body: bytes | msgspec.Raw) -> StoredTrade:
         """Return the trade of an answer that is one."""

@@ -11,7 +11,7 @@ from flows.feeds.coinbase_exchange.messages import TradeId
 from flows.feeds.coinbase_exchange.parse import VENUE
 from flows.feeds.lenient import decode_leniently
 from flows.feeds.quotes import Quote, stated_quote
-from flows.feeds.rest.dialect import Request, StoredTrade, Unreadable, unusable_trade
+from flows.feeds.rest.dialect import Request, StoredTrade, Unreadable, read_list, unusable_trade
 from flows.feeds.timestamps import IsoTime
 from schemas.decoding import UNREADABLE
 from schemas.ticks import Side
@@ -57,7 +57,6 @@ class ExchangeRest:
 
     def __init__(self) -> None:
         self._time = IsoTime()
-        self._decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
     def newest(self, symbol: str, known_id: int | None, limit: int) -> Request:
@@ -80,18 +79,7 @@ class ExchangeRest:
 
     def read_trades(self, body: bytes | msgspec.Raw) -> tuple[list[StoredTrade], list[Unreadable]]:
         """Return the trades of an answer, oldest first, and its unusable parts."""
-        try:
-            parts = self._decode_list(body)
-        except UNREADABLE as error:
-            raise Unreadable(str(error)) from None
-        trades, unusable = [], []
-        for part in parts:
-            try:
-                trades.append(self._trade(part, _TAKER_OF_MAKER))
-            except Unreadable as error:
-                unusable.append(error)
-        trades.sort(key=lambda trade: trade.trade_id)
-        return trades, unusable
+        return read_list(body, lambda part: self._trade(part, _TAKER_OF_MAKER))
 
     def read_last(self, body: bytes | msgspec.Raw) -> StoredTrade:
         """Return the newest trade."""

@@ -1,5 +1,6 @@
 """How a venue is asked over HTTP, and how its answers are read; no I/O."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -129,11 +130,43 @@ class Dialect(Protocol):
         ...
 
 
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
 class _Named(msgspec.Struct, gc=False, frozen=True):
     """The id of a trade, by either venue's name."""
 
     trade_id: Count64 | None = None
     id: Count64 | None = None
+
+
+def read_list(
+    body: bytes | msgspec.Raw, read_one: Callable[[msgspec.Raw], StoredTrade]
+) -> tuple[list[StoredTrade], list[Unreadable]]:
+    """Return the trades of a list, oldest first, and its unusable parts.
+
+    Parameters
+    ----------
+    read_one
+        Reads a part, or raises :class:`Unreadable`.
+
+    Raises
+    ------
+    Unreadable
+        It is no list.
+    """
+    try:
+        parts = _decode_list(body)
+    except UNREADABLE as error:
+        raise Unreadable(str(error)) from None
+    trades, unusable = [], []
+    for part in parts:
+        try:
+            trades.append(read_one(part))
+        except Unreadable as error:
+            unusable.append(error)
+    trades.sort(key=lambda trade: trade.trade_id)
+    return trades, unusable
 
 
 def unusable_trade(error: Exception, part: bytes | msgspec.Raw) -> Unreadable:

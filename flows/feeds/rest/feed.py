@@ -21,10 +21,10 @@ import structlog
 
 from flows.errors import FeedError
 from flows.feeds.base import Frame, Parser
+from flows.feeds.http import HttpClient, NoAnswerError, Reply
 from flows.feeds.rest import budget
 from flows.feeds.rest.budget import Budget
 from flows.feeds.rest.dialect import Dialect, Request
-from flows.feeds.rest.http import HttpClient, NoAnswerError, Reply
 from flows.feeds.rest.market import Fetched, Market, PollError, RefusedError
 from flows.feeds.rest.messages import Answer
 from flows.feeds.rest.parse import RestParser
@@ -43,7 +43,7 @@ _MINUTE_S = 60.0
 
 
 class Client(Protocol):
-    """What asks the venue; see :class:`flows.feeds.rest.http.HttpClient`."""
+    """What asks the venue; see :class:`flows.feeds.http.HttpClient`."""
 
     def get(self, path: str) -> Reply:  # noqa: D102
         ...

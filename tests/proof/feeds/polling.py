@@ -22,9 +22,9 @@ import typer
 
 from flows.feeds.binance.rest import BinanceRest
 from flows.feeds.coinbase_exchange.rest import ExchangeRest
+from flows.feeds.http import HttpClient
 from flows.feeds.processor import FrameProcessor, Messages
 from flows.feeds.rest.feed import RestFeed
-from flows.feeds.rest.http import HttpClient
 from schemas.ticks import Tick
 from tests.support.polling import pause, until
 from tests.support.rest_venues import Binance, Coinbase, Fault, RestVenue

@@ -15,7 +15,7 @@ from flows.bars.span import Span
 from flows.bars.store import BarStore, Market
 from flows.bars.venue import BarVenue
 from flows.errors import ConfigurationError
-from flows.feeds.http import Limits, RestClient
+from flows.feeds.retrying import Limits, RestClient
 from flows.numeric.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 from tests.support import bar_servers
 from tests.support.bar_servers import TrueBar

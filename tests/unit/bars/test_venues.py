@@ -9,7 +9,7 @@ from flows.bars.coinbase import CoinbaseBars, read_candles
 from flows.bars.span import Span
 from flows.bars.yahoo import read_frame
 from flows.errors import FeedError, VenueError
-from flows.feeds.http import Limits, RestClient
+from flows.feeds.retrying import Limits, RestClient
 from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from tests.support.rest_server import Reply, RestServer
 

@@ -13,7 +13,7 @@ from flows.bars.bar import Bar
 from flows.bars.span import Span
 from flows.bars.yahoo import YahooBars
 from flows.errors import ConfigurationError, VenueError
-from flows.feeds.http import Limits
+from flows.feeds.retrying import Limits
 from flows.numeric.time import NS_PER_MINUTE, NS_PER_MS
 from tests.support import bar_servers
 from tests.support.rest_server import Reply, RestServer

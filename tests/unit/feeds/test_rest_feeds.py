@@ -15,7 +15,7 @@ from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import ReplayFeed
 from flows.feeds.rest import budget
 from flows.feeds.rest import feed as rest_feed
-from flows.feeds.rest import http as rest_http
+from flows.feeds import http as rest_http
 from flows.feeds.rest import market as rest_market
 from flows.feeds.rest.feed import RestFeed
 from flows.feeds.rest.registry import open_binance_rest, open_coinbase_rest

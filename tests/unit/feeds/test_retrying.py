@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flows.errors import VenueError
-from flows.feeds.http import Limits, RestClient, words_of
+from flows.feeds.retrying import Limits, RestClient, words_of
 from tests.support.rest_server import Reply, Request, RestServer
 
 NOW_S = 1_760_000_000.0
@@ -101,6 +101,23 @@ def test_a_refusal_is_not_asked_again_and_has_the_venues_words(
         asking.get("/", {})
     assert it.value.status == 400
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_followed_with_its_query(
+    server: RestServer, time: FakeTime, status: int
+) -> None:
+    moved = Reply(b"", status, {"Location": f"{server.url}/v4/klines?symbol=BTCUSDT"})
+    server.answer = in_turn(moved, Reply(b"[1]"))
+    with client(server, time) as asking:
+        assert asking.get("/api/v3/klines", {"symbol": "BTCUSDT"}).body == b"[1]"
+    assert server.requests[1] == Request("/v4/klines", {"symbol": "BTCUSDT"})
+
+
+def test_redirects_in_a_circle_end(server: RestServer, time: FakeTime) -> None:
+    server.answer = in_turn(Reply(b"", 302, {"Location": f"{server.url}/again"}))
+    with client(server, time, attempts=2) as asking, pytest.raises(VenueError, match="redirect"):
+        asking.get("/", {})
 
 
 def test_attempts_are_limited(server: RestServer, time: FakeTime) -> None:
