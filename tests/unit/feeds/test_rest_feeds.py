@@ -10,12 +10,12 @@ import pytest
 import structlog
 
 from flows.errors import FeedError
+from flows.feeds import http as rest_http
 from flows.feeds.capture import FORMAT, CaptureWriter, Header
 from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import ReplayFeed
 from flows.feeds.rest import budget
 from flows.feeds.rest import feed as rest_feed
-from flows.feeds import http as rest_http
 from flows.feeds.rest import market as rest_market
 from flows.feeds.rest.feed import RestFeed
 from flows.feeds.rest.registry import open_binance_rest, open_coinbase_rest
