@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -26,10 +26,12 @@ from training.experiments.continuous import Due, run_continuously
 from training.experiments.experiment import ExperimentOptions, ExperimentResult
 from training.experiments.pipeline import PipelineRequest, run_pipeline
 from training.experiments.trainer_metrics import TrainerMetrics
-from training.experiments.triggers import Cause, Triggers
 from training.mlflow_link.tracking import track
 from training.reporting.history import MetricsHistory
 from training.reporting.report import write_reports
+
+if TYPE_CHECKING:
+    from training.experiments.triggers import Cause
 
 DEFAULT_MODELS = {
     "classification": "anchored,logreg,gbt,gbt_tuned,rf",
@@ -278,10 +280,13 @@ def _due(
     if settings.redis_url is None:
         msg = "--on-drift reads drift and live quality from Redis: set REDIS_URL"
         raise TrainingError(msg)
+    # Here, not above: a training without --on-drift does not wait for the client's import.
+    from training.experiments.triggers import Triggers
+
     url = settings.redis_url.get_secret_value()
     triggers = Triggers(store, target, url, parse_duration(cooldown))
 
-    def look() -> list[Cause]:
+    def look() -> "list[Cause]":
         causes = triggers.look()
         for cause in causes:
             metrics.triggers.labels(target, cause.kind).inc()

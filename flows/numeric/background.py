@@ -106,7 +106,7 @@ class BackgroundKernel(Generic[Run]):
                     " uncompiled, more slowly",
                     kernel=self._kernel.name,
                 )
-                if self._kernel.cache_path is not None:
+                if self._kernel.has_cache:
                     compile_in_child(self._kernel.name)
                 run = self._kernel.compile()
                 log.info("compiled", kernel=self._kernel.name)

@@ -53,6 +53,21 @@ def cached_function(
     return found
 
 
+def is_surely_absent(function: Callable[..., Any]) -> bool:
+    """Return whether the cache certainly lacks a function; False also where numba must be asked.
+
+    Importing numba takes half a second, which a first start is spared. Of the folders that can be
+    written numba takes the first: the one that ``NUMBA_CACHE_DIR`` names, or ``__pycache__`` beside
+    the source.
+    """
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    folder = Path(named or Path(function.__code__.co_filename).parent / "__pycache__")
+    made = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(made, os.W_OK):
+        return False
+    return not any(folder.rglob(f"*.{function.__qualname__}-*.nbi"))
+
+
 def is_cached(dispatcher: Any, signature: tuple[Any, ...]) -> bool:
     """Return whether the cache of a dispatcher holds its code; empty a damaged one."""
     # The one way to ask the cache without compiling what it lacks.

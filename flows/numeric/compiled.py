@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import structlog
 
-from flows.numeric.cache import cached_function, exclusive, is_cached
+from flows.numeric.cache import cached_function, exclusive, is_cached, is_surely_absent
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 Run = TypeVar("Run", bound=Callable[..., int])
@@ -98,8 +98,15 @@ class Kernel(Generic[Run]):
         path = self._dispatcher.stats.cache_path
         return None if path is None else Path(path)
 
+    @property
+    def has_cache(self) -> bool:
+        """Whether the compiled form can be kept for other processes."""
+        return self._is_surely_absent() or self.cache_path is not None
+
     def load(self) -> Run | None:
         """Return the compiled form if this process has it, or the cache; None otherwise."""
+        if self._is_surely_absent():
+            return None
         return self.compile() if self._is_compiled() else None
 
     def form_for(self, rows: int) -> Run:
@@ -126,6 +133,10 @@ class Kernel(Generic[Run]):
                         "the compiled code could not be cached", kernel=self.name, cause=str(error)
                     )
         return cast(Run, dispatcher)
+
+    def _is_surely_absent(self) -> bool:
+        """Tell without numba, as far as that is possible, that there is no compiled form yet."""
+        return "_dispatcher" not in vars(self) and is_surely_absent(self._stamped)
 
     def _is_compiled(self) -> bool:
         dispatcher = self._dispatcher

@@ -204,6 +204,8 @@ def _fresh(folder: Path, tree: Path) -> dict[str, str]:
         "MPLCONFIGDIR": str(home / "matplotlib"),
         "TMPDIR": str(temporary),
         "PYTHONPATH": str(tree),
+        # Python keeps what it has read of the sources, unless whoever measures has it off.
+        "PYTHONDONTWRITEBYTECODE": "",
     }
 
 

@@ -3,20 +3,22 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 
 from flows.errors import LeakError, VoltickError
 from schemas.training import TrainingResult
-from training.experiments.triggers import Cause
 from training.reporting.history import MetricsHistory
+
+if TYPE_CHECKING:
+    from training.experiments.triggers import Cause
 
 Run = Callable[[], tuple[TrainingResult, list[str]]]
 """Trains once; returns the result and the gate's reasons."""
 
-Due = Callable[[], Sequence[Cause]]
+Due = Callable[[], "Sequence[Cause]"]
 """Called before each run; returns why to train, nothing for not at all."""
 
 Observe = Callable[[TrainingResult | Exception, float], None]

@@ -28,6 +28,10 @@ LagObserver = Callable[[int, int | None], None]
 # commit takes some milliseconds, and many tiny batches would only cost time of their own.
 PACING_S = 0.003
 
+# The first result of a start does not wait until a whole batch is computed, by kernels that may not
+# be compiled yet.
+FIRST_BATCH = 256
+
 _OUT_OF_LOG = {
     KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 (librdkafka's names of its own error codes)
     KafkaError.OFFSET_OUT_OF_RANGE,
@@ -51,7 +55,7 @@ class CommittedSource(FixedPartitionedSource[RawBatch, None]):
     starts
         One per partition, from :func:`flows.connectors.kafka.planning.plan_all`.
     batch_size
-        Most messages in a batch.
+        Most messages in a batch; the first of a partition has at most ``FIRST_BATCH``.
     stop
         When set, every partition ends after its current batch, and with them the dataflow.
     observe_lag
@@ -160,7 +164,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
             raise StopIteration
         if self._said_caught_up and self._is_too_soon():
             return []
-        messages: list[Any] = self._consumer.consume(self._batch_size, 0)
+        messages: list[Any] = self._consumer.consume(self._most(), 0)
         self._awake = None if messages or not self._rest else datetime.now(UTC) + self._rest
         if not messages:
             return []
@@ -199,6 +203,11 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         self._consumer.close()
         if self._observe_lag is not None:
             self._observe_lag(self._start.partition, None)
+
+    def _most(self) -> int:
+        """Return how many messages the next batch may have."""
+        is_first = self._next_offset == self._start.read_from
+        return min(self._batch_size, FIRST_BATCH) if is_first else self._batch_size
 
     def _is_too_soon(self) -> bool:
         """Tell whether a batch now would only wait for the commit of the one before."""

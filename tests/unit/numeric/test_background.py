@@ -109,7 +109,7 @@ def test_a_child_that_fails_is_replaced(monkeypatch):
 def test_without_a_cache_no_child_is_asked(monkeypatch):
     gate = Gate(monkeypatch)
     kernel = toy_kernel()
-    monkeypatch.setattr(type(kernel), "cache_path", None)
+    monkeypatch.setattr(type(kernel), "has_cache", False)
     running = BackgroundKernel(kernel)
     running.wait()
     assert running.compiled

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from numba.core.caching import CacheImpl, UserProvidedCacheLocator
 
-from flows.numeric import cache
+from flows.numeric import cache, compiled
 from flows.numeric.cache import exclusive, temporary_folder
 from tests.unit.numeric.test_compiled import result
 from tests.unit.numeric.toy import toy_kernel
@@ -19,6 +19,7 @@ def nowhere(monkeypatch):
     """Leave numba no place of its own that it could write to."""
     monkeypatch.setattr("numba.config.CACHE_DIR", "")
     monkeypatch.setattr(CacheImpl, "_locator_classes", [UserProvidedCacheLocator])
+    monkeypatch.setattr(compiled, "is_surely_absent", lambda _function: False)
     cache._say_uncached.cache_clear()
 
 
@@ -43,6 +44,7 @@ def test_a_filled_cache_serves_where_nothing_can_be_written(tmp_path, monkeypatc
     monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))
     toy_kernel().compile()
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
+    monkeypatch.setattr(compiled, "is_surely_absent", lambda _function: False)
     monkeypatch.setattr(cache, "temporary_folder", lambda: None)
     with structlog.testing.capture_logs() as logs:
         loaded = toy_kernel().load()

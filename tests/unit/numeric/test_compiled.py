@@ -12,10 +12,11 @@ import structlog
 from numba.core.caching import IndexDataCacheFile
 
 from flows.features.kernel import feature_kernel
+from flows.numeric.cache import is_surely_absent
 from flows.numeric.compiled import fingerprint
 from flows.targets.realize import label_kernel
 from tests.support.processes import run
-from tests.unit.numeric.toy import Columns, doubled, toy_kernel
+from tests.unit.numeric.toy import Columns, add, doubled, toy_kernel
 
 pytestmark = pytest.mark.usefixtures("cache_folder")
 
@@ -45,6 +46,21 @@ def test_only_what_is_compiled_is_loaded():
     assert loaded.stats.cache_hits
     assert not loaded.stats.cache_misses
     assert result(loaded, [1.0], 1) == 2.0
+
+
+def test_what_was_never_compiled_is_known_without_the_compiler(tmp_path):
+    code = (
+        "from tests.unit.numeric.toy import toy_kernel; import sys;"
+        "kernel = toy_kernel();"
+        "assert kernel.has_cache and kernel.load() is None;"
+        "sys.exit('numba' in sys.modules)"
+    )
+    assert run(["-c", code], tmp_path, {"NUMBA_CACHE_DIR": str(tmp_path / "new")}).returncode == 0
+
+
+def test_in_a_folder_that_is_not_written_to_numba_is_asked(cache_folder, monkeypatch):
+    monkeypatch.setattr("flows.numeric.cache.os.access", lambda *_: False)
+    assert not is_surely_absent(add)
 
 
 @pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])

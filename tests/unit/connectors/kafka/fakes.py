@@ -45,9 +45,11 @@ class FakeConsumer:
         self.answers = list(answers)
         self.high = high
         self.closed = False
+        self.asked: list[int] = []
 
     def consume(self, count: int, timeout: float) -> list[FakeMessage]:
         assert timeout == 0, "a source must not block"
+        self.asked.append(count)
         if not self.answers:
             return []
         answer = self.answers.pop(0)

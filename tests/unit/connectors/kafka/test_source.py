@@ -38,6 +38,15 @@ def test_a_batch_carries_what_was_read():
     assert not batch.caught_up
 
 
+def test_the_first_batch_is_small_and_later_ones_are_whole(monkeypatch):
+    monkeypatch.setattr("flows.connectors.kafka.source.FIRST_BATCH", 2)
+    consumer = FakeConsumer(messages(0, 1), messages(*range(2, 102)))
+    part = reader(consumer)
+    sizes = [len(batch.values) for _ in range(2) for batch in part.next_batch()]
+    assert sizes == [2, 100]
+    assert consumer.asked == [2, 100]
+
+
 def test_nothing_at_hand_is_no_batch():
     assert list(reader(FakeConsumer()).next_batch()) == []
 
