@@ -1,6 +1,7 @@
 """The API's own Prometheus metrics."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,9 +13,20 @@ from prometheus_client import (
     generate_latest,
 )
 
+from flows.numeric.time import NS_PER_S
 from schemas.predictions import Prediction
 
 _LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+_METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}
+)
+
+OTHER: Final = "other"
+"""The label of what is beyond a bound: no client and no feed makes labels without end."""
+
+MAX_SYMBOLS: Final = 200
+"""Symbols with a label of their own."""
 
 
 class ApiMetrics:
@@ -26,7 +38,8 @@ class ApiMetrics:
         PlatformCollector(registry=self.registry)
         self.requests = Counter(
             "voltick_http_requests_total",
-            "Requests by method, route template and status.",
+            "Requests by method, route template and status; a method that HTTP does not know is"
+            f" `{OTHER}`.",
             ("method", "route", "status"),
             registry=self.registry,
         )
@@ -40,7 +53,8 @@ class ApiMetrics:
         self.score_age = Gauge(
             "voltick_score_age_seconds",
             "Time since a symbol's latest score, at the moment of the scrape; negative where it is"
-            " dated ahead of this host's clock.",
+            f" dated ahead of this host's clock. Beyond {MAX_SYMBOLS} symbols, `{OTHER}` is the"
+            " newest of the rest.",
             ("symbol",),
             registry=self.registry,
         )
@@ -87,7 +101,7 @@ class ApiMetrics:
         The metrics of each kind of request are kept at hand: to look one up by its labels takes
         longer than to count.
         """
-        kind = (method, route, status)
+        kind = (method if method in _METHODS else OTHER, route, status)
         found = self._of_request.get(kind)
         if found is None:
             found = self.requests.labels(*kind), self.latency.labels(route)
@@ -97,11 +111,15 @@ class ApiMetrics:
         latency.observe(seconds)
 
     def set_score_ages(self, predictions: Iterable[Prediction], now_ns: int) -> None:
-        """Show the age of each symbol's latest score."""
+        """Show the age of each symbol's latest score, of those beyond the bound the least."""
+        ages_s = {each.symbol: (now_ns - each.ts_scored_ns) / NS_PER_S for each in predictions}
+        symbols = sorted(ages_s)
+        shown_s = {symbol: ages_s[symbol] for symbol in symbols[:MAX_SYMBOLS]}
+        if len(symbols) > MAX_SYMBOLS:
+            shown_s[OTHER] = min(ages_s[symbol] for symbol in symbols[MAX_SYMBOLS:])
         self.score_age.clear()
-        for prediction in predictions:
-            age_s = (now_ns - prediction.ts_scored_ns) / 1e9
-            self.score_age.labels(prediction.symbol).set(age_s)
+        for symbol, age_s in shown_s.items():
+            self.score_age.labels(symbol).set(age_s)
 
     def render(self) -> bytes:
         """Return the registry in Prometheus' text format."""
