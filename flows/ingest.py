@@ -17,6 +17,7 @@ from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.processor import MAX_FRAMES
 from flows.monitoring.dead_letters import DeadLetterWatch
 from flows.monitoring.ingest_metrics import IngestMetrics, health_of
+from flows.runtime.chart_backfill import start_chart_backfill
 from flows.runtime.exactly_once import launch
 from flows.runtime.feeds import feeds_of
 from flows.runtime.metrics import serve_metrics
@@ -73,6 +74,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         "ingest",
         lambda: health_of(opened.figures(), settings.stale_after_s),
     )
+    start_chart_backfill(settings, stop)
     parse = _Parse(opened)
     ending = _Ending(parse)
     dataflow = Dataflow("voltick-ingest")

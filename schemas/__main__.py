@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from schemas.backfill import Backfill
 from schemas.dead_letters import DeadLetter
 from schemas.models import Aliases, ModelManifest
 from schemas.predictions import FeatureRow, Outcome, Prediction
@@ -20,6 +21,7 @@ MESSAGES: dict[str, type[msgspec.Struct]] = {
     "outcome": Outcome,
     "quality_point": QualityPoint,
     "dead_letter": DeadLetter,
+    "backfill": Backfill,
     "model_manifest": ModelManifest,
     "aliases": Aliases,
     "training_result": TrainingResult,

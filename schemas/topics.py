@@ -22,6 +22,7 @@ DRIFT_KEY_PREFIX = "voltick:drift:"
 QUALITY_KEY_PREFIX = "voltick:quality:"
 QUALITY_WINDOWS_KEY_PREFIX = "voltick:quality_windows:"
 LOGS_KEY = "voltick:logs"
+BACKFILL_KEY_PREFIX = "voltick:backfill:"
 STREAM_CHANNEL = "voltick:stream"
 
 
@@ -45,6 +46,11 @@ def past_key(symbol: str) -> str:
     A point has the same id in both.
     """
     return f"{PAST_KEY_PREFIX}{symbol}"
+
+
+def backfill_key(symbol: str) -> str:
+    """Key of the bars that the venue's REST gave for the hour before a symbol's first tick."""
+    return f"{BACKFILL_KEY_PREFIX}{symbol}"
 
 
 def quality_windows_key(target: str) -> str:

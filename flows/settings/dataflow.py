@@ -85,6 +85,13 @@ class DataflowSettings(BaseModel):
         alias="VOLTICK_YAHOO_URL",
         description="Another address for Yahoo's requests.",
     )
+    chart_backfill: bool = Field(
+        True,
+        alias="VOLTICK_CHART_BACKFILL",
+        description="With a live feed, ingest asks the venue's REST for the last hour's minute bars"
+        " at its start and leaves them in Redis for the chart, marked as backfill. A feed at"
+        " another address than the venue's own is left out, unless the REST address is set, too.",
+    )
     poll_interval_s: float = Field(
         1.0,
         alias="VOLTICK_POLL_INTERVAL_S",

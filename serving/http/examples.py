@@ -89,6 +89,17 @@ QUALITY = views.QualityResponse(
         ],
     ),
 )
+BACKFILL = series_views.BackfillResponse(
+    symbol="BTC-USD",
+    venue="coinbase-exchange",
+    interval_s=60,
+    ts_s=[_TS_NS // 60_000_000_000 * 60],
+    open=[64210.0],
+    high=[64231.5],
+    low=[64198.0],
+    close=[64220.5],
+    volume=[3.2],
+)
 SERIES = series_views.SeriesResponse(
     symbol="BTC-USD",
     target="volatility_spike",

@@ -112,3 +112,26 @@ class SeriesResponse(msgspec.Struct, frozen=True, kw_only=True):
     columns: SeriesColumns
     marks: list[Mark]
     swaps: list[Swap]
+
+
+class BackfillResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue's bars of the time before a symbol's first tick, oldest first.
+
+    Attributes
+    ----------
+    venue, interval_s
+        Who gave them, and seconds in one; null where there are none.
+    ts_s
+        Start of each, seconds since the UNIX epoch.
+    """
+
+    symbol: str
+    source: Literal["backfill"] = "backfill"
+    venue: str | None = None
+    interval_s: int | None = None
+    ts_s: list[int] = []
+    open: list[float] = []
+    high: list[float] = []
+    low: list[float] = []
+    close: list[float] = []
+    volume: list[float | None] = []

@@ -119,7 +119,10 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Which code and which models answer."""
+    """Which code and which models answer; ``replay`` where a recording is sent again.
+
+    Only the process that names the feed can know of a recording: an all-in-one run tells its API.
+    """
 
     name: str
     version: str
@@ -130,6 +133,7 @@ class VersionReport(msgspec.Struct, frozen=True, kw_only=True):
     targets: dict[str, ServedModel | None]
     problems: list[str]
     history: History | None = None
+    replay: bool = False
 
 
 class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):

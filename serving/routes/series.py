@@ -5,11 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from flows.numeric.time import NS_PER_S
 from serving.context import Context, context_of
 from serving.http import examples
 from serving.http.documents import answers
 from serving.http.problems import json_response
-from serving.http.series_views import SeriesResponse
+from serving.http.series_views import BackfillResponse, SeriesResponse
 from serving.routes.scores import Symbol, Target, unknown_symbol
 from serving.series.buckets import SPAN_S
 from serving.series.store import Asked
@@ -51,3 +52,28 @@ async def series(
     if found is None:
         raise unknown_symbol(symbol)
     return json_response(found)
+
+
+@router.get("/backfill/{symbol:path}", responses=answers(BackfillResponse, examples.BACKFILL, 503))
+async def backfill(context: Shared, symbol: Symbol) -> Response:
+    """Return the minute bars that the venue's REST gave for the hour before a live feed's start.
+
+    For charts alone: no score, feature or model comes from them. Empty where there are none.
+    """
+    found = await context.scores.backfill(symbol)
+    if found is None:
+        return json_response(BackfillResponse(symbol=symbol))
+    bars = found.bars
+    return json_response(
+        BackfillResponse(
+            symbol=symbol,
+            venue=found.venue,
+            interval_s=found.interval_s,
+            ts_s=[bar.ts_open_ns // NS_PER_S for bar in bars],
+            open=[bar.open for bar in bars],
+            high=[bar.high for bar in bars],
+            low=[bar.low for bar in bars],
+            close=[bar.close for bar in bars],
+            volume=[bar.volume for bar in bars],
+        )
+    )

@@ -73,6 +73,7 @@ async def version_report(context: Shared) -> Response:
         targets=targets,
         problems=[problem.reason for problem in models.problems],
         history=history_of(context.settings),
+        replay=context.settings.replays,
     )
     return json_response(report)
 

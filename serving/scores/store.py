@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from schemas import topics
+from schemas.backfill import Backfill
 from schemas.dead_letters import DeadLetterRate
 from schemas.drift import DriftReport
 from schemas.predictions import Prediction
@@ -21,6 +22,7 @@ MAX_CONNECTIONS = 32
 
 T = TypeVar("T")
 
+_backfill = msgspec.json.Decoder(Backfill).decode
 _prediction = msgspec.json.Decoder(Prediction).decode
 _dead_letter_rate = msgspec.json.Decoder(DeadLetterRate).decode
 _drift_report = msgspec.json.Decoder(DriftReport).decode
@@ -106,6 +108,10 @@ class ScoreStore:
     async def dead_letter_rate(self) -> DeadLetterRate | None:
         """Return the newest rate of dead letters that was more than a few; None for none."""
         return await self._value("dead_letter_rate", topics.DEAD_LETTER_RATE_KEY, _dead_letter_rate)
+
+    async def backfill(self, symbol: str) -> Backfill | None:
+        """Return the bars of the hour before a symbol's first tick; None for none."""
+        return await self._value("backfill", topics.backfill_key(symbol), _backfill)
 
     async def _value(self, place: str, key: str, decode: Callable[[bytes], T]) -> T | None:
         def read() -> Awaitable[Any]:

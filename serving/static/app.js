@@ -50,6 +50,7 @@ async function loadSeries() {
   if (asked.wantedStep() !== asked.step) {
     // The one that is shown stays until the other has something to show.
     const next = new Series(asked.symbol, asked.target, asked.range, asked.wantedStep());
+    next.bars = asked.bars;
     next.take(await get(scorePath("series", next.symbol), {
       target: next.target, seconds: next.range.seconds, step_s: next.step, after: 0,
     }));
@@ -61,10 +62,21 @@ async function loadSeries() {
   return isWhole && asked.complete ? undefined : 50;
 }
 
+async function loadBackfill() {
+  const asked = useSeries();
+  if (!asked) return 300;
+  const bars = await get(scorePath("backfill", asked.symbol));
+  if (asked.symbol !== series?.symbol) return 0;
+  series.precede(bars);
+  dirty = true;
+  return undefined;
+}
+
 function showVersion(report) {
   version = report;
   scores.overall.staleAfterMs = report.stale_after_s * 1000;
   market.showPast(report.history);
+  byId("replayed").hidden = !report.replay;
   setText(byId("version"), `${report.version} · feature set ${report.feature_set}`);
   const names = Object.keys(report.targets);
   fill(byId("target"), names.join(), () => names.map((name) => element("option", { value: name, text: plainWords(name) })));
@@ -178,7 +190,10 @@ byId("market").addEventListener("keydown", (event) => {
 onView((changed) => {
   controls();
   dirty = true;
-  if (changed.has("symbol") || changed.has("range")) reloadSeries();
+  if (changed.has("symbol") || changed.has("range")) {
+    reloadSeries();
+    reloadBackfill();
+  }
   if (changed.has("symbol")) reloadWhy();
   if (changed.has("target") && version && view.target !== target.name) showVersion(version);
   draw();
@@ -196,10 +211,12 @@ const reloadWhy = repeat(loadWhy, 2000);
 const reloadModels = repeat(loadModels, 10000);
 const reloadQuality = repeat(loadQuality, 5000);
 const reloadSeries = repeat(loadSeries, 1000);
+const reloadBackfill = repeat(loadBackfill, 30000);
 function reload() {
   reloadModels();
   reloadQuality();
   reloadSeries();
+  reloadBackfill();
   reloadWhy();
 }
 follow(

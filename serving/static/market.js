@@ -61,6 +61,9 @@ const priceChart = shared("price-chart", {
     if (view.candles) drawCandles(plot);
     drawMarks(plot);
     if (past) vertical(plot, past.until_ns / 1e9, palette.muted, `${past.origin} past until here`, 1);
+    if (series?.backfilled.size) {
+      vertical(plot, series.begin(), palette.muted, `${series.bars.venue} minute bars (backfill) until here`, 1);
+    }
     const [at, value] = last("mid", "close");
     newest(plot, at, value, price(value), palette.price);
   },
@@ -145,7 +148,7 @@ function drawCandles(plot) {
   if (!series) return;
   const seconds = Math.max(series.step * 5, Math.min(view.range.candle, 60 * series.step));
   const { ctx, bbox } = plot;
-  const wide = Math.max(plot.valToPos(seconds, "x", true) - plot.valToPos(0, "x", true), 2);
+  const width = (length) => Math.max(plot.valToPos(length, "x", true) - plot.valToPos(0, "x", true), 2);
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
@@ -153,9 +156,9 @@ function drawCandles(plot) {
   for (const candle of series.candles(seconds)) {
     const [open, high, low, close] = [candle.open, candle.high, candle.low, candle.close]
       .map((value) => plot.valToPos(value, "y", true));
-    const middle = plot.valToPos(candle.start + seconds / 2, "x", true);
+    const middle = plot.valToPos(candle.start + candle.length / 2, "x", true);
     const isUp = candle.close >= candle.open;
-    const body = Math.max(Math.round(wide * 0.66), 1);
+    const body = Math.max(Math.round(width(candle.length) * 0.66), 1);
     ctx.fillStyle = ctx.strokeStyle = isUp ? palette.up : palette.down;
     ctx.lineWidth = Math.max(1, devicePixelRatio);
     ctx.beginPath();
@@ -163,8 +166,7 @@ function drawCandles(plot) {
     ctx.lineTo(middle, low);
     ctx.stroke();
     const height = Math.max(Math.abs(close - open), devicePixelRatio);
-    if (isUp) ctx.fillRect(middle - body / 2, Math.min(open, close), body, height);
-    else ctx.fillRect(middle - body / 2, Math.min(open, close), body, height);
+    ctx.fillRect(middle - body / 2, Math.min(open, close), body, height);
   }
   ctx.restore();
 }

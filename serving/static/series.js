@@ -26,6 +26,7 @@ export class Series {
     this.threshold = null;
     this.kind = null;
     this.newest = null;
+    this.backfilled = new Set();
   }
 
   is(symbol, target, range) {
@@ -48,12 +49,33 @@ export class Series {
     for (const ref of Object.keys(columns.shadow)) this.line(ref);
     columns.ts_s.forEach((second, at) => {
       const row = this.row(second);
+      this.backfilled.delete(second);
       for (const name of SINGLE) this.columns[name][row] = columns[name][at];
       for (const [ref, values] of this.shadow) values[row] = columns.shadow[ref]?.[at] ?? null;
     });
     if (answer.newest_s !== null) this.newest = Math.max(this.newest ?? 0, answer.newest_s);
+    this.precede();
     this.trim();
     return true;
+  }
+
+  /** Have a venue's bars of the time before the first tick drawn in front of what was scored. */
+  precede(bars = this.bars) {
+    this.bars = bars;
+    // Until the log is read to its beginning, what it holds may reach further back.
+    if (!bars?.venue || !this.complete) return;
+    const first = this.begin();
+    bars.ts_s.forEach((second, at) => {
+      if (first === null || second + bars.interval_s > first || this.backfilled.has(second)) return;
+      const row = this.row(second);
+      this.backfilled.add(second);
+      for (const name of ["open", "high", "low", "close"]) this.columns[name][row] = bars[name][at];
+    });
+  }
+
+  /** The first second that is no backfill; null where there is none. */
+  begin() {
+    return this.ts.find((second) => !this.backfilled.has(second)) ?? null;
   }
 
   /** Bring the last step forward by a prediction; the next answer replaces it. */
@@ -109,7 +131,7 @@ export class Series {
     let count = 0;
     while (count < this.ts.length && this.ts[count] < oldest) count += 1;
     if (!count) return;
-    this.ts.splice(0, count);
+    for (const second of this.ts.splice(0, count)) this.backfilled.delete(second);
     for (const name of SINGLE) this.columns[name].splice(0, count);
     for (const values of this.shadow.values()) values.splice(0, count);
   }
@@ -139,7 +161,8 @@ export class Series {
       const start = second - (second % seconds);
       let last = made.at(-1);
       if (!last || last.start !== start) {
-        last = { start, open: open[row] ?? close[row], high: -Infinity, low: Infinity, close: null };
+        const length = this.backfilled.has(second) ? Math.max(seconds, this.bars.interval_s) : seconds;
+        last = { start, length, open: open[row] ?? close[row], high: -Infinity, low: Infinity, close: null };
         made.push(last);
       }
       last.high = Math.max(last.high, high[row] ?? close[row]);

@@ -8,8 +8,11 @@ import httpx
 import msgspec
 import pytest
 
+from flows.connectors.redis.backfill import put_backfill
+from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore
 from schemas import topics
+from schemas.backfill import Backfill, BackfillBar
 from schemas.predictions import TargetScore
 from schemas.quality import ModelQuality, QualityPoint, ReliabilityBin
 from tests.support.api import api, prediction, write
@@ -214,6 +217,32 @@ def test_a_link_keeps_symbol_target_range_and_part(page, tmp_path, valkey, datab
         until(lambda: "from=" in page.evaluate("location.hash"), "the part in the address")
         page.evaluate("unzoom.click()")
         assert "from=" not in page.evaluate("location.hash")
+
+
+def test_a_replay_is_called_one(page, tmp_path, valkey, database):
+    scored(database, "BTC-USD", 0.1, 1)
+    with api(tmp_path, valkey.url, feed="replay:day.ndjson") as address:
+        page.open(address)
+        until(lambda: page.evaluate("window.replayed?.hidden === false"), "the banner")
+        assert page.evaluate("window.simulated.hidden")
+
+
+def test_a_venues_bars_are_drawn_before_the_first_tick_and_marked(page, tmp_path, valkey, database):
+    now_s = int(time.time())
+    minutes = [now_s // 60 * 60 - 60 * number for number in range(30, 1, -1)]
+    bars = [
+        BackfillBar(ts_open_ns=at * NS_PER_S, open=100, high=101, low=99, close=100.5)
+        for at in minutes
+    ]
+    put_backfill(valkey.url, Backfill(symbol="BTC-USD", venue="binance", interval_s=60, bars=bars))
+    for offset in range(30):
+        scored(database, "BTC-USD", 0.1, offset, age_s=30 - offset)
+    with api(tmp_path, valkey.url) as address:
+        page.open(f"{address}/#symbol=BTC-USD&range=3600&style=candles")
+        begin = time.strftime("%H:%M:%S", time.gmtime(minutes[0]))
+        label = "#price-chart"
+        until(lambda: begin in page.attribute(label, "aria-label"), "the bars in the chart")
+        assert complaints(page) == []
 
 
 def test_five_hundred_symbols_make_a_dozen_rows_and_no_stall(page, tmp_path, valkey, database):

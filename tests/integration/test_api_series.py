@@ -5,7 +5,9 @@ import time
 import httpx
 import pytest
 
+from flows.connectors.redis.backfill import put_backfill
 from schemas import topics
+from schemas.backfill import Backfill, BackfillBar
 from schemas.predictions import Outcome, OutcomeScore, Prediction, TargetScore
 from schemas.ticks import Tick
 from tests.support.api import api, error_of, prediction, write
@@ -162,3 +164,28 @@ def test_a_broker_that_is_gone_costs_seconds_and_no_answer(tmp_path, valkey, dat
         begin_s = time.monotonic()
         assert client.get(f"/series/{SYMBOL}").json()["source"] == "redis"
         assert time.monotonic() - begin_s < 20
+
+
+def test_a_venues_bars_of_the_hour_before_are_told_apart_from_what_was_scored(
+    tmp_path, valkey, database
+):
+    minutes = [NOW_S // 60 * 60 - 60 * number for number in (2, 1)]
+    made = [
+        BackfillBar(ts_open_ns=at * NS, open=2.0, high=3.0, low=1.0, close=2.5, volume=None)
+        for at in minutes
+    ]
+    known = Backfill(symbol=SYMBOL, venue="coinbase-exchange", interval_s=60, bars=made)
+    put_backfill(valkey.url, known)
+    with (
+        api(tmp_path, valkey.url) as address,
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
+        answer = client.get(f"/backfill/{SYMBOL}").json()
+        assert (answer["source"], answer["venue"]) == ("backfill", "coinbase-exchange")
+        assert (answer["ts_s"], answer["interval_s"]) == (minutes, 60)
+        assert (answer["high"], answer["volume"]) == ([3.0, 3.0], [None, None])
+        nothing = client.get("/backfill/ETH-USD").json()
+        assert (nothing["venue"], nothing["ts_s"]) == (None, [])
+        database.set(topics.backfill_key(SYMBOL), b"no json")
+        assert client.get(f"/backfill/{SYMBOL}").json()["ts_s"] == []
+        assert client.get(f"/series/{SYMBOL}").status_code == 404

@@ -1,0 +1,68 @@
+"""A recording with a past: what precedes is sent at full speed, and the page says what it shows."""
+
+import json
+import urllib.request
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+
+import pytest
+
+from flows.numeric.time import NS_PER_S
+from tests.support.frames import RECEIVED_NS, START_NS, exchange_ticker, write_capture
+from tests.support.polling import free_ports, until
+from tests.support.processes import Process
+
+# Events are received as they happen: seconds since the day's first.
+FIRST_S = (RECEIVED_NS - START_NS) // NS_PER_S
+PAST_S = 400
+FRAMES = 1_000  # more than play while the test looks
+
+
+def ask(port: int, path: str) -> dict:
+    """Return the API's answer; empty while there is none."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return json.load(answer)
+    except (HTTPError, URLError, ConnectionError, TimeoutError):
+        return {}
+
+
+@pytest.mark.timeout(300)
+def test_the_past_of_a_recording_is_there_at_once_and_is_called_recorded(tmp_path: Path) -> None:
+    frames = [exchange_ticker(FIRST_S + number) for number in range(FRAMES)]
+    recording = write_capture(tmp_path / "day.ndjson.gz", frames)
+    [port] = free_ports(1)
+    settings = {"VOLTICK_API_PORT": str(port), "VOLTICK_MODEL_STORE": str(tmp_path / "models")}
+    paced = ["--speed", "1", "--start-at", str(PAST_S)]
+    command = ["-m", "flows.local", "--feed", f"replay:{recording}", *paced, "--no-train"]
+    with Process(command, tmp_path, settings) as process:
+
+        def newest() -> dict:
+            assert process.running, process.tail()
+            return ask(port, "/scores/BTC-USD")
+
+        def played_s() -> float:
+            return (newest().get("ts_event_ns", 0) - RECEIVED_NS) / NS_PER_S
+
+        until(lambda: played_s() > PAST_S - 10, "the end of the past", 120)
+        assert newest()["warm"]
+        assert newest()["event_age_ms"] > 86_400_000
+        version = ask(port, "/version")
+        assert (version["replay"], version["simulated"]) == (True, False)
+        assert version["history"] == {
+            "origin": "recorded",
+            "from_ns": RECEIVED_NS,
+            "until_ns": RECEIVED_NS + PAST_S * NS_PER_S,
+        }
+
+        def chart() -> list[int]:
+            answer = ask(port, "/series/BTC-USD?seconds=900")
+            return answer["columns"]["ts_s"] if answer.get("complete") else []
+
+        seconds = until(chart, "the whole chart", 60)
+        first_s = RECEIVED_NS // NS_PER_S
+        assert seconds[: PAST_S - 10] == list(range(first_s, first_s + PAST_S - 10))
+        # What follows comes at the pace at which it was recorded.
+        before_s = played_s()
+        until(lambda: played_s() > max(before_s, PAST_S) + 2, "live ticks", 60)
+        assert played_s() < FRAMES - 1
