@@ -3,6 +3,8 @@
 import { timeOfDay } from "./format.js";
 import { palette } from "./palette.js";
 
+const PINCH_MS = 100;
+const LEAST_S = 10;
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 export const RIGHT_WIDTH = 66;
 
@@ -91,6 +93,7 @@ export class TimeChart {
     };
     this.plot = new uPlot(plotOptions, [[], ...series.map(() => [])], host);
     new ResizeObserver(() => this.resize()).observe(host);
+    this.onZoom = onZoom;
     this.touch(host);
   }
 
@@ -108,15 +111,28 @@ export class TimeChart {
     }
   }
 
-  /** A finger on the chart moves the cursor; sideways alone, so that the page still scrolls. */
+  /** A finger moves the cursor, sideways alone, so that the page still scrolls; two fingers zoom. */
   touch(host) {
+    let pinch = null;
     const move = (event) => {
       const area = this.plot.over.getBoundingClientRect();
-      const finger = event.touches[0];
-      this.plot.setCursor({ left: finger.clientX - area.left, top: finger.clientY - area.top });
+      const [left, right] = [...event.touches].map((finger) => finger.clientX - area.left).sort((a, b) => a - b);
+      if (right === undefined) {
+        if (event.touches.length) this.plot.setCursor({ left, top: event.touches[0].clientY - area.top });
+        return;
+      }
+      if (right - left < 10) return;
+      const held = pinch ??= { from: this.plot.posToVal(left, "x"), to: this.plot.posToVal(right, "x"), said: 0 };
+      // What lay under the fingers at first stays under them.
+      const perPixel = (held.to - held.from) / (right - left);
+      if (event.timeStamp - held.said < PINCH_MS || area.width * perPixel < LEAST_S) return;
+      held.said = event.timeStamp;
+      const from = held.from - left * perPixel;
+      this.onZoom?.(from, from + area.width * perPixel);
     };
-    host.addEventListener("touchstart", move, { passive: true });
-    host.addEventListener("touchmove", move, { passive: true });
+    const end = (event) => { if (event.touches.length < 2) pinch = null; };
+    for (const name of ["touchstart", "touchmove"]) host.addEventListener(name, move, { passive: true });
+    for (const name of ["touchend", "touchcancel"]) host.addEventListener(name, end, { passive: true });
   }
 
   show(data, from, to) {

@@ -219,6 +219,43 @@ def test_a_link_keeps_symbol_target_range_and_part(page, tmp_path, valkey, datab
         assert "from=" not in page.evaluate("location.hash")
 
 
+def test_a_phone_reads_zooms_and_pauses_by_touch(page, tmp_path, valkey, database):
+    for offset in range(60):
+        scored(database, "BTC-USD", offset / 100, offset, age_s=60 - offset)
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2}
+    page.call("Emulation.setDeviceMetricsOverride", mobile=True, **phone)
+    page.call("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
+
+    def place(selector: str) -> dict[str, float]:
+        page.evaluate(f"document.querySelector('{selector}').scrollIntoView({{block: 'center'}})")
+        box = f"document.querySelector('{selector}').getBoundingClientRect()"
+        return {each: page.evaluate(f"{box}.{each}") for each in ("x", "y", "width", "height")}
+
+    def touch(kind: str, y: float, *xs: float) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, x in enumerate(xs)]
+        page.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+    with api(tmp_path, valkey.url) as address:
+        page.open(f"{address}/#symbol=BTC-USD&range=300")
+        until(lambda: "score 0.590" in page.text("#score-readout"), "the newest score")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        box = place("#score-chart .u-over")
+        left, y = box["x"], box["y"] + box["height"] / 2
+        touch("touchStart", y, left + box["width"] * 0.3)
+        until(lambda: "score 0.590" not in page.text("#score-readout"), "what is under the finger")
+        touch("touchEnd", y)
+        touch("touchStart", y, left + box["width"] * 0.4, left + box["width"] * 0.6)
+        touch("touchMove", y, left + box["width"] * 0.2, left + box["width"] * 0.8)
+        until(lambda: "from=" in page.evaluate("location.hash"), "the part between two fingers")
+        touch("touchEnd", y)
+        button = place("#pause")
+        y = button["y"] + button["height"] / 2
+        touch("touchStart", y, button["x"] + button["width"] / 2)
+        touch("touchEnd", y)
+        until(lambda: page.text("#pause") == "Resume", "the pause")
+        assert complaints(page) == []
+
+
 def test_a_replay_is_called_one(page, tmp_path, valkey, database):
     scored(database, "BTC-USD", 0.1, 1)
     with api(tmp_path, valkey.url, feed="replay:day.ndjson") as address:
