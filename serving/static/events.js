@@ -19,7 +19,7 @@ export function draw(series) {
   const counts = { hit: 0, false_alarm: 0, miss: 0, pending: 0 };
   for (const mark of series.marks) counts[mark.kind] += 1;
   const marks = series.marks.slice(-MOST).reverse();
-  byId("events-empty").hidden = marks.length > 0;
+  byId("events-empty").hidden = marks.length > 0 || !series.ts.length;
   fill(byId("events-counts"), JSON.stringify(counts), () => Object.entries(counts)
     .filter(([kind, count]) => count || kind !== "pending")
     .map(([kind, count]) => element("span", { className: `count ${kind}`, title: WORDS[kind][2] }, [

@@ -193,8 +193,15 @@ export function vertical(plot, second, colour, label, row = 0) {
     ctx.font = `${10 * unit}px system-ui, sans-serif`;
     const wide = ctx.measureText(label).width;
     const fits = x + wide + 8 * unit < bbox.left + bbox.width;
-    ctx.textAlign = fits ? "left" : "right";
-    ctx.fillText(label, x + (fits ? 4 : -4) * unit, bbox.top + (10 + row * 14) * unit);
+    const left = fits ? x + 4 * unit : x - wide - 4 * unit;
+    const base = bbox.top + (10 + row * 14) * unit;
+    // Lines and marks would run through the words.
+    ctx.globalAlpha = 0.85;
+    ctx.fillStyle = palette.card;
+    ctx.fillRect(left - 2 * unit, base - 9 * unit, wide + 4 * unit, 12 * unit);
+    ctx.globalAlpha = 1;
+    ctx.fillStyle = colour;
+    ctx.fillText(label, left, base);
   }
   ctx.restore();
 }

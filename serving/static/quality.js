@@ -17,7 +17,9 @@ const REGRESSION = [
 
 let state = { points: [], kind: "classification", band: null, refs: [] };
 
-const line = (colour, options = {}) => ({ stroke: colour, width: 1.8, points: { show: false }, spanGaps: true, ...options });
+// The first points make no line yet.
+const points = { show: (_plot, _series, from, to) => to - from < 3, size: 6 };
+const line = (colour, options = {}) => ({ stroke: colour, width: 1.8, points, spanGaps: true, ...options });
 
 const rolling = new TimeChart(byId("rolling-chart"), {
   group: "voltick-quality",
