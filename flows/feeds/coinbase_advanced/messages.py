@@ -31,7 +31,7 @@ class Trade(msgspec.Struct, gc=False, frozen=True):
     time: str
     trade_id: Number | None = None
     size: float | None = None
-    side: str = ""
+    side: str | None = ""
 
 
 class Level(msgspec.Struct, gc=False, frozen=True):

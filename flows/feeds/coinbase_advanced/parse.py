@@ -204,7 +204,7 @@ class AdvancedParser:
                 price=trade.price,
                 ts_recv_ns=frame.ts_recv_ns,
                 size=positive_or_none(trade.size),
-                side=_TAKER_OF_MAKER.get(trade.side, 0),
+                side=_TAKER_OF_MAKER.get(trade.side or "", 0),
                 bid=bid,
                 ask=ask,
                 bid_size=bid_size,

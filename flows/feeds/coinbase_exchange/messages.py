@@ -20,15 +20,15 @@ class Ticker(_Message, frozen=True, tag="ticker"):
     """The newest trade with the quotes after it; ``side`` is the taker's.
 
     A cascade of matches gives one message, so ``trade_id`` skips. Recordings of 2021 have no quoted
-    sizes. An empty side of the book is ``""`` or ``"0"``.
+    sizes. An empty side of the book is ``""`` or ``"0"``. Without time and id it is quotes alone.
     """
 
     product_id: Symbol
     price: float
-    time: str
+    time: str = ""
     trade_id: TradeId | None = None
     sequence: TradeId | None = None
-    side: str = ""
+    side: str | None = ""
     last_size: float | None = None
     best_bid: float | None = None
     best_ask: float | None = None
@@ -44,7 +44,7 @@ class _Match(_Message, frozen=True):
     time: str
     trade_id: TradeId | None = None
     sequence: TradeId | None = None
-    side: str = ""
+    side: str | None = ""
     size: float | None = None
 
 

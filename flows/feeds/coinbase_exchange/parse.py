@@ -121,9 +121,10 @@ class ExchangeParser:
         )
         if quote is not None:
             self._quotes.keep(message.product_id, quote, message.sequence)
-        if message.product_id in self._matched:
+        is_quote = not message.time and not message.trade_id
+        if is_quote or message.product_id in self._matched:
             return self._control
-        side = _TAKER.get(message.side, 0)
+        side = _TAKER.get(message.side or "", 0)
         parsed = self._tick(frame, message, message.last_size, side, quote or NO_QUOTE)
         if self._undecided is not None:
             now_ns = frame.ts_recv_ns or 0
@@ -137,7 +138,7 @@ class ExchangeParser:
         elif self._marked and message.product_id in self._flowing:
             return self._control
         quote = self._quotes.of(message.product_id)
-        side = _TAKER_OF_MAKER.get(message.side, 0)
+        side = _TAKER_OF_MAKER.get(message.side or "", 0)
         parsed = self._tick(frame, message, message.size, side, quote)
         if type(message) is LastMatch and parsed.ticks:
             return ParsedFrame(complete=True, replayed=parsed.ticks[0])

@@ -30,7 +30,7 @@ class _Trade(msgspec.Struct, gc=False, frozen=True):
     price: float
     time: str
     size: float | None = None
-    side: str = ""
+    side: str | None = ""
 
 
 class _Ticker(msgspec.Struct, gc=False, frozen=True):
@@ -110,7 +110,7 @@ class ExchangeRest:
                 ts_event_ns=self._time.ns(trade.time),
                 price=trade.price,
                 size=trade.size,
-                side=takers.get(trade.side, 0),
+                side=takers.get(trade.side or "", 0),
             )
         except (*UNREADABLE, ValueError) as error:
             raise unusable_trade(error, part) from None

@@ -136,6 +136,39 @@ def test_what_is_not_said_is_null_and_the_trade_lives(
     assert tick.price == 10.0
 
 
+@pytest.mark.parametrize(
+    "value", [MISSING, None, "", "UNKNOWN"], ids=["missing", "null", "empty", "word"]
+)
+@pytest.mark.parametrize("source", ["exchange ticker", "exchange match", "advanced trade"])
+def test_a_side_that_is_not_said_leaves_the_trade(source: str, value: object) -> None:
+    venue, make = SOURCES[source]
+    *before, last = make("bid", "9")
+    assert isinstance(last, dict)
+    if source == "advanced trade":
+        (event,) = last["events"]
+        last["events"] = [{"trades": [changed(each, "side", value) for each in event["trades"]]}]
+    else:
+        last = changed(last, "side", value)
+    messages = FrameProcessor(parser_for(venue)).process([frame(each) for each in (*before, last)])
+    assert not messages.dead
+    [tick] = decoded(messages)
+    assert (tick.price, tick.side) == (10.0, 0)
+
+
+def test_a_ticker_before_the_first_trade_is_of_quotes_alone() -> None:
+    """It names neither a trade nor a time; the next trade has its quotes."""
+    [ticker] = exchange_ticker("bid", "9")
+    assert isinstance(ticker, dict)
+    alone = {name: ticker[name] for name in ticker if name not in ("time", "trade_id", "last_size")}
+    match = exchange_match("bid", "9")[-1]
+    messages = FrameProcessor(parser_for(Venue.COINBASE_EXCHANGE)).process(
+        [frame(alone), frame(match)]
+    )
+    assert not messages.dead
+    [tick] = decoded(messages)
+    assert (tick.trade_id, tick.bid, tick.ask) == (5, 9.0, 11.0)
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_quote_that_is_crossed_is_none_and_the_trade_lives(source: str) -> None:
     tick = tick_of(source, "bid", "12" if source != "simulator tick" else 12.0)
