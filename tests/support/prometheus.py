@@ -1,9 +1,10 @@
 """Debian's Prometheus and Alertmanager as context managers for tests."""
 
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,18 @@ def unknown_metrics(text: str) -> set[str]:
 
 
 class Alertmanager(Server):
-    """Alertmanager with the product's configuration."""
+    """Alertmanager as its container starts it, with the receivers of this process's environment."""
 
     def command(self) -> list[str]:
-        """Return what to run."""
+        """Let the name that it has in its image lead to it, and return what to run."""
+        names = self.folder / "bin"
+        names.mkdir(parents=True, exist_ok=True)
+        link = names / "alertmanager"
+        if not link.is_symlink():
+            link.symlink_to(binary(*_ALERTMANAGERS))
         return [
-            binary(*_ALERTMANAGERS),
-            f"--config.file={ROOT / 'docker/alertmanager/alertmanager.yml'}",
+            *("env", f"PATH={names}{os.pathsep}{os.environ['PATH']}", f"TMPDIR={self.folder}"),
+            *("sh", str(ROOT / "docker/alertmanager/start.sh")),
             f"--storage.path={self.folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--cluster.listen-address=",
@@ -74,23 +80,33 @@ class Alertmanager(Server):
 
 
 class Prometheus(Server):
-    """Prometheus with the product's configuration and rules, at other addresses and in a hurry.
+    """Prometheus with the product's configuration and rules, at other addresses.
 
     Parameters
     ----------
     folder
         For its data and its configuration.
     ports
-        Of each job of ``local.yml``; a job without one is left out.
+        Of each job of ``local.yml``, one or several; a job without one is left out.
     alertmanager
         Port of Alertmanager.
+    hurried
+        Whether it asks each second, and alerts wait for nothing; else all is as it is deployed.
     """
 
-    def __init__(self, folder: Path, ports: Mapping[str, int], alertmanager: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ports: Mapping[str, int | Sequence[int]],
+        alertmanager: int,
+        *,
+        hurried: bool = True,
+    ) -> None:
         super().__init__(folder)
         self._config = folder / "prometheus.yml"
         self._ports = ports
         self._alertmanager = alertmanager
+        self._hurries = hurried
 
     def command(self) -> list[str]:
         """Write the configuration and return what to run."""
@@ -124,13 +140,17 @@ class Prometheus(Server):
 
     def _write(self) -> None:
         config = yaml.safe_load((FOLDER / "local.yml").read_text())
-        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        config["rule_files"] = [str(self._hurried(path)) for path in RULES]
+        config["rule_files"] = [str(path) for path in RULES]
+        if self._hurries:
+            config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+            config["rule_files"] = [str(self._hurried(path)) for path in RULES]
         [manager] = config["alerting"]["alertmanagers"][0]["static_configs"]
         manager["targets"] = [f"127.0.0.1:{self._alertmanager}"]
         jobs = [job for job in config["scrape_configs"] if job["job_name"] in self._ports]
         for job in jobs:
-            job["static_configs"] = [{"targets": [f"127.0.0.1:{self._ports[job['job_name']]}"]}]
+            found = self._ports[job["job_name"]]
+            ports = [found] if isinstance(found, int) else found
+            job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
         config["scrape_configs"] = jobs
         self._config.write_text(yaml.safe_dump(config))
 

@@ -203,7 +203,7 @@ def test_nothing_is_reached_that_is_not_named(overlay: str) -> None:
         if any("ipBlock" in to for rule in policy["spec"].get("egress", ()) for to in rule["to"])
     ]
     beside = {"local": [], "production": ["strimzi"]}.get(overlay, ["kafka", "models-in-s3"])
-    assert sorted(reachable) == sorted(["venues", *beside])
+    assert sorted(reachable) == sorted(["alertmanager", "venues", *beside])
 
 
 def test_a_namespace_is_bounded_and_a_small_machine_holds_the_local_one(overlay: str) -> None:
