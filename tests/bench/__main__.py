@@ -99,6 +99,14 @@ def profile(
     _finish(run(ticks, rounds, symbols, models, [] if steps_only else _brokers(broker)))
 
 
+@app.command(epilog="Example: python -m tests.bench client --batches 40")
+def client(batches: Annotated[int, typer.Option(min=1)] = 200) -> None:
+    """Nanoseconds per message of the Kafka client's writing, for the thread that calls it."""
+    from tests.bench.client import run
+
+    _finish(run(batches))
+
+
 @app.command(epilog="Example: python -m tests.bench keeping --ticks 200000")
 def keeping(
     ticks: Annotated[int, typer.Option(min=1_000)] = 400_000,
