@@ -255,18 +255,17 @@ class NewestPredictions:
         return passed, list(taken.values())
 
     def _crowded_out(self) -> list[_Known]:
-        """Forget and return those silent for longest, where a partition has too many symbols."""
+        """Forget and return those silent for longest, where a partition has too many symbols.
+
+        By their places in the log: what an earlier run has left comes after the first new ones.
+        """
         most = self._max_symbols + self._max_symbols // _SLACK
-        over = {
-            partition: count - self._max_symbols
-            for partition, count in self._counts.items()
-            if count > most
-        }
         leaving: list[Place] = []
-        for place in self._known if over else ():
-            if over.get(place[1], 0) > 0:
-                over[place[1]] -= 1
-                leaving.append(place)
+        for partition, count in self._counts.items():
+            if count > most:
+                own = [place for place in self._known if place[1] == partition]
+                own.sort(key=lambda place: self._known[place].entry.offset)
+                leaving += own[: count - self._max_symbols]
         self._counts.subtract(partition for _symbol, partition in leaving)
         return [self._known.pop(place) for place in leaving]
 

@@ -262,6 +262,16 @@ def test_symbols_without_end_leave_the_newest_alone(client, valkey):
     assert message(client) == b"m118"
 
 
+def test_what_an_earlier_run_has_left_crowds_out_nothing_newer(client, valkey):
+    newest = NewestPredictions(5, "log", TTL_S, Clock(), max_symbols=8)
+    with connect(valkey.url) as own:
+        newest.put([entry(100 + number, f"NEW{number}") for number in range(3)])
+        newest.put([entry(number, f"OLD{number}") for number in range(10)], age_s=1.0)
+        newest.write(own)
+    found = {name.decode() for name in client.smembers(topics.SYMBOLS_KEY)}
+    assert found == {"NEW0", "NEW1", "NEW2", *(f"OLD{number}" for number in range(5, 10))}
+
+
 def test_a_symbol_that_another_process_has_written_since_stays(client, valkey):
     newest = NewestPredictions(5, "log", TTL_S, Clock(), max_symbols=1)
     with connect(valkey.url) as own:
