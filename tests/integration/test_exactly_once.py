@@ -1,5 +1,6 @@
 """Exactly once on Apache Kafka: kills and zombies leave nothing missing, twice or different."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,8 @@ def test_older_instances_end_fenced(apache_kafka: ApacheKafka, tmp_path: Path) -
 def test_instance_that_slept_over_its_transaction(
     apache_kafka: ApacheKafka, tmp_path: Path
 ) -> None:
-    plan = small(20, settings={"VOLTICK_TRANSACTION_TIMEOUT_MS": "1500"})
-    prove_spotless(apache_kafka, plan, tmp_path, long_sleep)
+    plan = small(20, settings={"VOLTICK_TRANSACTION_TIMEOUT_MS": "3000"})
+    prove_spotless(apache_kafka, plan, tmp_path, partial(long_sleep, asleep_s=5.0))
 
 
 def test_soak_of_some_seconds_accounts_for_every_prediction(

@@ -80,7 +80,7 @@ CATALOGUE = {
     "kills": Entry(kill_by_plan),
     "zombie": Entry(zombies),
     "second-instance": Entry(second_instance),
-    "long-sleep": Entry(long_sleep, transaction_timeout_ms=1_500),
+    "long-sleep": Entry(long_sleep, transaction_timeout_ms=5_000),
     "rescale": Entry(rescale),
     "lost-worker": Entry(lost_worker),
     "rolling-restart": Entry(rolling_restart),

@@ -59,7 +59,7 @@ def second_instance(cluster: Cluster) -> None:
     assert younger.running, younger.tail()
 
 
-def long_sleep(cluster: Cluster, asleep_s: float = 4.0) -> None:
+def long_sleep(cluster: Cluster, asleep_s: float = 8.0) -> None:
     """Pause the only instance for longer than its transaction may last (by the plan's settings).
 
     Nobody took over, but the broker gave up what was open: it ends, or goes on where it had nothing

@@ -33,6 +33,8 @@ from tests.support.kafka.tools import (
 from tests.support.processes import Process
 
 CATCH_UP_LIMIT_S = 300.0
+# A timeout that a fault has made short says nothing of the run that does the rest.
+_DEFAULTS = {"VOLTICK_TRANSACTION_TIMEOUT_MS": "60000"}
 _AFTER_FAULT = 3_000
 
 
@@ -143,7 +145,7 @@ def prove(
             incarnations.end_all()
         before, is_behind = progress.total(), not progress.reached(_ends(cluster))
         defects: list[Defect] = []
-        with incarnations.start() as last:
+        with incarnations.start(**_DEFAULTS) as last:
             if is_behind:
                 incarnations.watch_until_commit(last, before)
             if _caught_up(cluster, last):
