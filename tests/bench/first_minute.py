@@ -50,7 +50,9 @@ _KERNELS = {"feature_kernel": "feature kernel compiled", "label_kernel": "label 
 def run(seconds: float, rounds: int, *, venv: bool, profile: bool) -> dict[str, Any]:
     """Measure and return everything as one JSON-able object; steps in seconds."""
     result: dict[str, Any] = {"bench": "first-minute", "aims_s": AIMS_S, "runs": []}
-    with _installed(venv=venv) as (python, tree):
+    with _installed(venv=venv) as (python, tree, install_s):
+        if install_s is not None:
+            result["install_s"] = install_s
         for _ in range(rounds):
             result["runs"].append(_start(python, tree, seconds))
         if profile:
@@ -216,8 +218,13 @@ def _remove_caches(tree: Path) -> None:
 
 
 @contextmanager
-def _installed(*, venv: bool) -> Iterator[tuple[Path, Path]]:
-    """Copy the tree; install the copy into a new virtual environment, where that is asked for."""
+def _installed(*, venv: bool) -> Iterator[tuple[Path, Path, float | None]]:
+    """Copy the tree; install the copy into a new virtual environment, where that is asked for.
+
+    Yields
+    ------
+    The interpreter, the copy, and the seconds that the installation took; None without one.
+    """
     with tempfile.TemporaryDirectory(prefix="voltick-fresh-") as name:
         tree = Path(name) / "voltick"
         listed = subprocess.run(
@@ -230,13 +237,15 @@ def _installed(*, venv: bool) -> Iterator[tuple[Path, Path]]:
             if (ROOT / path).is_file():
                 (tree / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / path, tree / path)
-        python = Path(sys.executable)
+        python, install_s = Path(sys.executable), None
         if venv:
+            begin_s = time.monotonic()
             subprocess.run([sys.executable, "-m", "venv", f"{name}/venv"], check=True)
             python = Path(name) / "venv" / "bin" / "python"
             install = [python, "-m", "pip", "install", "--quiet", "-c", tree / "requirements.txt"]
             subprocess.run([*install, "-e", tree], check=True, stdout=sys.stderr)
-        yield python, tree
+            install_s = round(time.monotonic() - begin_s, 1)
+        yield python, tree, install_s
 
 
 def _processor_s(family: Family) -> dict[str, float]:
