@@ -59,6 +59,7 @@ FIRST_VERSION = {
     },
     "quality_point": {"target", "kind", "ts_ns", "from_ns", "models"},
     "dead_letter": {"reason", "detail", "payload"},
+    "backfill": {"symbol", "venue", "interval_s", "bars"},
     "model_manifest": {
         "name",
         "version",
@@ -123,6 +124,12 @@ OLD_MESSAGES = {
         "models": [{"model": "zscore@v", "role": "champion", "count": 3}],
     },
     "dead_letter": {"reason": "not_json", "detail": "no JSON", "payload": "e30="},
+    "backfill": {
+        "symbol": "BTC-USD",
+        "venue": "binance",
+        "interval_s": 60,
+        "bars": [{"ts_open_ns": 0, "open": 1.0, "high": 3.0, "low": 0.5, "close": 2.0}],
+    },
     "model_manifest": {
         "name": "zscore",
         "version": "v",
