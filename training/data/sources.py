@@ -10,8 +10,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
+import structlog
 
 from flows.codec.batch import TickBatch
 from flows.codec.decode import decode
@@ -91,8 +93,36 @@ def _read(name: str, settings: Settings) -> list[TickLog]:
         return [read_capture(path)]
     found = data_files(path, (*PARQUET, RECORDING), "ticks")
     recordings = [file.path for file in found if not file.is_parquet]
-    logs = [read_capture(files) for files in in_runs(recordings)]
-    return logs + (read_parquet(path) if len(recordings) < len(found) else [])
+    logs = read_parquet(path) if len(recordings) < len(found) else []
+    return _read_runs(in_runs(recordings), bool(logs)) + logs
+
+
+def _read_runs(runs: Sequence[Sequence[Path]], has_others: bool = False) -> list[TickLog]:
+    """Read the recordings of a folder; one without a usable tick is left out with a warning.
+
+    Parameters
+    ----------
+    has_others
+        Whether the folder holds other ticks: then no recording needs to hold any.
+
+    Raises
+    ------
+    TrainingError
+        None of them holds a usable tick; it says why of the first.
+    """
+    logs: list[TickLog] = []
+    problems: list[TrainingError] = []
+    for files in runs:
+        try:
+            logs.append(read_capture(files))
+        except TrainingError as error:
+            problems.append(error)
+            structlog.get_logger().warning(
+                "a recording is left out", path=str(files[0]), cause=str(error)
+            )
+    if problems and not logs and not has_others:
+        raise problems[0]
+    return logs
 
 
 def read_kafka(

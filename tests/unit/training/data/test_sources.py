@@ -3,12 +3,15 @@
 import dataclasses
 import gzip
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from flows.errors import CaptureError, TrainingError
+from flows.feeds.base import Frame
+from flows.feeds.capture import FORMAT, Header
 from flows.numeric.time import NS_PER_S
 from flows.settings import load_settings
 from tests.support.frames import exchange_ticker, write_capture
@@ -174,9 +177,33 @@ def test_a_file_that_its_recorder_could_not_begin_stops_no_other(recording, tmp_
         read_sources([str(folder)], settings)
 
 
+def test_a_recording_without_a_tick_stops_no_other(recording, tmp_path, settings):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "b.frames.ndjson.gz").write_bytes(recording.read_bytes())
+    write_capture(folder / "a.frames.ndjson.gz", [])
+    write_capture(folder / "c.frames.ndjson.gz", ['{"type":"subscriptions"}'])
+    (log,) = read_sources([str(folder)], settings)
+    assert len(log) == 400
+    (folder / "b.frames.ndjson.gz").unlink()
+    with pytest.raises(TrainingError, match="too few ticks"):
+        read_sources([str(folder)], settings)
+
+
 def test_a_recording_without_ticks_has_too_few(tmp_path, settings):
     path = write_capture(tmp_path / "empty.frames.ndjson.gz", ['{"type":"subscriptions"}'])
     with pytest.raises(TrainingError, match="too few ticks"):
+        read_sources([str(path)], settings)
+
+
+def test_a_recording_without_a_usable_tick_says_why(tmp_path, settings):
+    clock_ns = 1_600_000_000_000_000_000
+    frames = [exchange_ticker(number) for number in range(3)]
+    path = tmp_path / "behind.frames.ndjson"
+    header = msgspec.json.encode(Header(format=FORMAT, venue="coinbase-exchange"))
+    lines = [msgspec.json.encode(Frame(clock_ns, text)) for text in frames]
+    path.write_bytes(b"\n".join([header, *lines, msgspec.json.encode(Frame(clock_ns, "{"))]))
+    with pytest.raises(TrainingError, match=r"dead letters: future_time 3, broken_frame 1\)"):
         read_sources([str(path)], settings)
 
 
