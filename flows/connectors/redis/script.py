@@ -10,12 +10,14 @@ end
 """
 
 # Tells whether a place in the log is not newer than the latest of its symbol and partition, and
-# which log that latest lies in. Logs are numbered as they come.
+# which log that latest lies in. Logs are numbered as they come; a number that none has, since Redis
+# has lost the numbers or a stranger wrote it, is that of an old one.
 _IS_KNOWN = """
-local function is_known(latest, log, partition, offset)
+local function is_known(latest, logs, log, partition, offset)
   local known_log = tonumber(redis.call('HGET', latest, 'log') or '')
   if known_log ~= log then
-    return known_log ~= nil and known_log > log, known_log
+    local is_newer = known_log ~= nil and known_log > log
+    return is_newer and known_log <= redis.call('HLEN', logs), known_log
   end
   local known = tonumber(redis.call('HGET', latest, 'at:' .. partition) or '')
   return known ~= nil and known >= offset, known_log
@@ -57,7 +59,7 @@ if not log then
   log = redis.call('HLEN', KEYS[5]) + 1
   redis.call('HSET', KEYS[5], ARGV[3], log)
 end
-local known, known_log = is_known(KEYS[1], log, ARGV[1], tonumber(ARGV[2]))
+local known, known_log = is_known(KEYS[1], KEYS[5], log, ARGV[1], tonumber(ARGV[2]))
 if known then
   return 0
 end
@@ -94,7 +96,7 @@ make_room(KEYS[3], 'hash')
 make_room(KEYS[4], 'stream')
 
 local log = tonumber(redis.call('HGET', KEYS[3], ARGV[3]) or '')
-if log and is_known(KEYS[1], log, ARGV[1], tonumber(ARGV[2])) then
+if log and is_known(KEYS[1], KEYS[3], log, ARGV[1], tonumber(ARGV[2])) then
   return 0
 end
 remember(KEYS[2], KEYS[4], ARGV[5], ARGV[7], ARGV[8] == '1', ARGV[4])

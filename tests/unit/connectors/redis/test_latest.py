@@ -262,6 +262,21 @@ def test_symbols_without_end_leave_the_newest_alone(client, valkey):
     assert message(client) == b"m118"
 
 
+@pytest.mark.parametrize("number", [b"2", b"1e400", b"99"], ids=["lost", "infinite", "foreign"])
+def test_a_log_that_has_no_number_is_an_old_one(number: bytes, client):
+    """As where Redis, short of memory, has let go of the numbers."""
+    Process(client, "first").write(entry(5))
+    process = Process(client, "second")
+    process.write(entry(1))
+    client.delete(topics.LOGS_KEY)
+    client.hset(topics.latest_key("BTC-USD"), "log", number)
+    process.write(entry(2))
+    assert message(client) == b"m2"
+    Process(client, "third").write(entry(0))
+    process.write(entry(3))
+    assert message(client) == b"m0"
+
+
 def test_what_an_earlier_run_has_left_crowds_out_nothing_newer(client, valkey):
     newest = NewestPredictions(5, "log", TTL_S, Clock(), max_symbols=8)
     with connect(valkey.url) as own:
