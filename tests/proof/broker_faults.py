@@ -47,9 +47,7 @@ def leader_change(cluster: Cluster) -> None:
     process = cluster.incarnations.start_whole()
     kafka = _nodes_of(cluster)
     for partition in (0, 1):
-        admin = AdminClient(kafka.client_config())
-        found = admin.list_topics(topics.TICKS_RAW, timeout=10).topics[topics.TICKS_RAW]
-        node = kafka.nodes[found.partitions[partition].leader - 1]
+        node = leader_of(kafka, partition)
         cluster.say(f"killing node {node.number}, which leads partition {partition}")
         node.kill()
         if not process.running:
@@ -60,6 +58,13 @@ def leader_change(cluster: Cluster) -> None:
         kafka.wait_ready()
         if not process.running:
             process = cluster.incarnations.start_whole()
+
+
+def leader_of(kafka: ApacheKafka, partition: int) -> ApacheNode:
+    """Return the node that leads a partition of the input."""
+    admin = AdminClient(kafka.client_config())
+    found = admin.list_topics(topics.TICKS_RAW, timeout=10).topics[topics.TICKS_RAW]
+    return kafka.nodes[found.partitions[partition].leader - 1]
 
 
 def slow_network(cluster: Cluster, stalls: int = 3) -> None:

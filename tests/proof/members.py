@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Collection
 from typing import Self
 
+from tests.proof.broker_faults import leader_of
 from tests.proof.cluster import Cluster
 from tests.proof.faults import error_line
 from tests.proof.progress import Progress
@@ -221,7 +222,7 @@ def wrong_clock(group: Group) -> None:
 
 
 def restart_broker(group: Group) -> None:
-    """SIGKILL the broker and start it again on its data, or the leader of a partition if it can."""
+    """SIGKILL the broker, or one of three, and start it again on its data."""
     broker = group.cluster.broker
     assert isinstance(broker, ApacheKafka)
     node = group.random.choice(broker.nodes)
@@ -240,6 +241,17 @@ def restart_broker(group: Group) -> None:
     group.go_on("broker", range(group.cluster.plan.partitions), act)
 
 
+def change_leader(group: Group) -> None:
+    """SIGKILL the node that leads a partition; it comes back once they go on without it."""
+    broker = group.cluster.broker
+    assert isinstance(broker, ApacheKafka)
+    partitions = range(group.cluster.plan.partitions)
+    node = leader_of(broker, group.random.choice(partitions))
+    group.go_on("leader", partitions, node.kill)
+    node.start()
+    broker.wait_ready()
+
+
 EVENTS = {
     kill: 6,
     terminate: 4,
@@ -247,15 +259,17 @@ EVENTS = {
     join: 2,
     wrong_clock: 1,
     restart_broker: 1,
+    change_leader: 1,
 }
-"""What happens to members, and how often of 17 times."""
+"""What happens to members, and how often of 18 times; the last needs three nodes."""
 
 
 def members(cluster: Cluster) -> None:
     """Three members under load, and seeded events that happen to them."""
     with Group(cluster, cluster.plan.seed) as group:
         group.begin(MEMBERS)
-        acts = group.random.choices(list(EVENTS), list(EVENTS.values()), k=cluster.plan.events)
+        events = {each: often for each, often in EVENTS.items() if _possible(each, cluster)}
+        acts = group.random.choices(list(events), list(events.values()), k=cluster.plan.events)
         for number, act in enumerate(acts, 1):
             cluster.say(f"event {number}: {act.__name__}")
             act(group)
@@ -281,6 +295,10 @@ def rescale_members(cluster: Cluster) -> None:
             group.go_on(f"{now} to {count}", (), act)
             _all_run(group)
             cluster.say(f"{count} members")
+
+
+def _possible(act: Callable[[Group], None], cluster: Cluster) -> bool:
+    return act is not change_leader or cluster.broker.replication > 1
 
 
 def _all_run(group: Group) -> None:
