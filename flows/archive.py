@@ -6,33 +6,25 @@ continue is told by the archive's own state, nothing is committed to Kafka.
 
 import threading
 import time
+from collections.abc import Sequence
 
 import structlog
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.codec.batch import RawBatch, partition_key
-from flows.connectors.engine_errors import FailFastSink, FailFastSource
-from flows.connectors.kafka.admin import DescribedTopic, ensure_topics
-from flows.connectors.kafka.source import CommittedSource
-from flows.connectors.kafka.watchdog import Progress, watch
+from flows.connectors.kafka.admin import ensure_topics
+from flows.connectors.kafka.group import figures
 from flows.connectors.parquet.places import open_storage
-from flows.connectors.parquet.planning import Plan, plan_topic
-from flows.connectors.parquet.sink import ArchiveSink
-from flows.connectors.parquet.storage import Storage
+from flows.connectors.parquet.planning import plan_topic
 from flows.connectors.parquet.writer import Flush
 from flows.monitoring.archive_metrics import ArchiveMetrics
+from flows.monitoring.served import Health
+from flows.runtime.archiving import ArchiveEndpoints, Archiving
 from flows.runtime.exactly_once import launch
 from flows.runtime.metrics import serve_metrics
-from flows.runtime.process import StopRequest, calm_collector, end_process
+from flows.runtime.process import calm_collector
 from flows.settings import Settings
-
-STALL_BEYOND_INTERVAL_S = 120.0
-"""How long the storage may be silent, beyond the interval, before the flow ends."""
-
-REST_S = 0.05
-"""Between two looks at a partition without new messages: what waits a minute to be written needs no
-hurry, and there are many partitions."""
 
 
 def flow() -> Dataflow:
@@ -51,25 +43,30 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     VoltickError
         The broker, the log or the archive does not allow it.
     """
-    # Names the clients alone: nothing is committed.
-    group = f"{settings.group}-archive"
+    # Names the clients; nothing is committed.
+    name = f"{settings.group}-archive"
     storage = open_storage(settings.archive)
     metrics = ArchiveMetrics()
-    serve_metrics(metrics, settings, "archive")
+    archived: list[ArchiveEndpoints] = []
+    metrics.ownership.read = lambda: figures([each.share() for each in archived])
+    serve_metrics(metrics, settings, "archive", lambda: _health(archived))
     config = settings.kafka_config()
     names = settings.archive_topics
     partitions = ensure_topics(config, names, settings.partitions, settings.replication_factor)
+    archiving = Archiving(settings, name, storage, stop, lambda flush: _count(metrics, flush))
     dataflow = Dataflow("voltick_archive")
-    for name in names:
+    for topic in names:
         plan = plan_topic(
             config,
-            group,
-            storage,
             name,
+            storage,
+            topic,
             partitions,
             accept_state_loss=settings.accept_state_loss,
         )
-        _archive(dataflow, settings, group, storage, plan, metrics, stop)
+        endpoints = ArchiveEndpoints(archiving, plan, metrics.partitions(topic).observe_lag)
+        _archive(dataflow, endpoints)
+        archived.append(endpoints)
     calm_collector()
     structlog.get_logger().info(
         "archive ready",
@@ -81,55 +78,34 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     return dataflow
 
 
-def _archive(
-    dataflow: Dataflow,
-    settings: Settings,
-    group: str,
-    storage: Storage,
-    plan: Plan,
-    metrics: ArchiveMetrics,
-    stop: threading.Event,
-) -> None:
+def _archive(dataflow: Dataflow, endpoints: ArchiveEndpoints) -> None:
     """Add one topic's source and sink to the dataflow, and watch them."""
-    topic, progress = plan.topic, Progress()
-    source = CommittedSource(
-        settings.kafka_config(),
-        group,
-        topic,
-        plan.starts(),
-        settings.batch_size,
-        stop,
-        metrics.partitions(topic).observe_lag,
-        progress,
-        rest_s=REST_S,
-    )
-    sink = ArchiveSink(
-        storage,
-        topic,
-        plan.beginnings,
-        settings.archive_interval_s,
-        settings.archive_rows,
-        lambda flush: _count(metrics, flush),
-        end_process,
-        progress,
-    )
-    step = topic.replace(".", "-")  # the engine allows no dot
-    raw = op.input(f"read-{step}", dataflow, FailFastSource(source, end_process))
+    step = endpoints.topic.replace(".", "-")  # the engine allows no dot
+    source, sink = endpoints.ends()
+    raw = op.input(f"read-{step}", dataflow, source)
     keyed = op.map(f"key-{step}", raw, _keyed)
-    observed = stop.observe_sink if isinstance(stop, StopRequest) else lambda _change: None
-    op.output(f"write-{step}", keyed, FailFastSink(sink, end_process, observed))
-    watch(
-        settings.kafka_config(),
-        topic,
-        DescribedTopic(len(plan.beginnings), plan.topic_id),
-        progress,
-        STALL_BEYOND_INTERVAL_S + settings.archive_interval_s,
-        end_process,
-    )
+    op.output(f"write-{step}", keyed, sink)
+    endpoints.watch()
 
 
 def _keyed(batch: RawBatch) -> tuple[str, RawBatch]:
     return partition_key(batch.partition), batch
+
+
+def _health(archived: Sequence[ArchiveEndpoints]) -> Health:
+    """Return what this process owns, by topic, and how far behind each partition is."""
+    shares = {each.topic: each.share() for each in archived}
+    owned = {topic: sorted(one.partition for one in each.owned) for topic, each in shares.items()}
+    times_s = [each.since_s for each in shares.values() if each.since_s is not None]
+    lags = {each.topic: dict(each.lag) for each in archived}
+    details = {
+        "assigned": owned,
+        "lag_messages": {
+            topic: {str(one): lags[topic].get(one) for one in each} for topic, each in owned.items()
+        },
+        "rebalance_age_s": min(times_s, default=None),
+    }
+    return Health(bool(shares) and all(each.joined for each in shares.values()), details)
 
 
 def _count(metrics: ArchiveMetrics, flush: Flush) -> None:

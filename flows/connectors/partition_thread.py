@@ -139,6 +139,10 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
     def _is_due(self, item: Item) -> bool:
         """Tell whether to commit now that this item is written."""
 
+    def _at_end(self) -> None:
+        """Give back what the partition holds; called by the thread when it ends."""
+        return
+
     def _put(self, item: Item | None) -> None:
         while True:
             if self._error is not None:
@@ -164,6 +168,8 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
         except BaseException as error:  # whatever ends the thread has to reach the flow
             self._error = error
             self._on_error(error)
+        finally:
+            self._at_end()
 
     def _next(self) -> "Item | Overdue | None":
         """Wait for a batch, at most until what waits is due; None is the end."""

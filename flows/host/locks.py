@@ -9,8 +9,15 @@ def has_file_locks() -> bool:
     return importlib.util.find_spec("fcntl") is not None
 
 
-def lock_file(file: int | IO[bytes], *, wait: bool = True) -> None:
+def lock_file(file: int | IO[bytes], *, wait: bool = True, shared: bool = False) -> None:
     """Lock a file for this process alone; closing it gives the lock back.
+
+    Parameters
+    ----------
+    wait
+        Whether to wait while others hold it.
+    shared
+        Lock it together with others that share it, against those that do not.
 
     Raises
     ------
@@ -21,4 +28,5 @@ def lock_file(file: int | IO[bytes], *, wait: bool = True) -> None:
     """
     import fcntl  # not above: Windows has no such module
 
-    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)

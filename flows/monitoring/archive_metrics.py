@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
+from flows.monitoring.ownership import OwnershipGauges
 from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
 
@@ -39,6 +40,7 @@ class ArchiveMetrics(ServedMetrics):
             _PLACE,
             registry=self.registry,
         )
+        self.ownership = OwnershipGauges(self.registry, "voltick_archive")
 
     def partitions(self, topic: str) -> PartitionGauges:
         """Return what shows a topic's lag by partition."""

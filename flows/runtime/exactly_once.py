@@ -1,8 +1,5 @@
 """What all exactly-once flows share: settings to source and sink (wiring only)."""
 
-import math
-import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +18,7 @@ from flows.connectors.engine_errors import (
     FailFastWorkersSource,
 )
 from flows.connectors.kafka.admin import DescribedTopic, ensure_topics
-from flows.connectors.kafka.group import GroupSink, GroupSource, Places, Share
+from flows.connectors.kafka.group import GroupSink, GroupSource, Places, Share, figures
 from flows.connectors.kafka.lineage import OutputTopic, main_output
 from flows.connectors.kafka.ownership import Owned
 from flows.connectors.kafka.planning import plan_all
@@ -30,7 +27,6 @@ from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
 from flows.errors import VoltickError
 from flows.monitoring.served import Health
-from flows.runtime.cluster import cluster_words
 from flows.runtime.process import (
     StopRequest,
     calm_collector,
@@ -40,7 +36,7 @@ from flows.runtime.process import (
     report,
     stop_on_signals,
 )
-from flows.runtime.shared_out import Shared
+from flows.runtime.shared_out import Shared, shares_out
 from flows.settings import Settings, load_settings
 
 # A transaction may be silent for its time-out before the sink gives up by itself.
@@ -133,7 +129,7 @@ class Endpoints:
     @property
     def shares_out(self) -> bool:
         """Whether the consumer group shares the partitions out."""
-        return self._settings.assignment == "group" and not cluster_words(sys.argv, os.environ)
+        return shares_out(self._settings)
 
     @property
     def rebuild(self) -> int:
@@ -188,10 +184,7 @@ class Endpoints:
 
     def figures(self) -> tuple[int, int, float]:
         """Return how many partitions are owned, how many of them rebuilt, and for how long (s)."""
-        share = self.share()
-        rebuilding = sum(each.rebuilding for each in share.owned)
-        age_s = math.nan if share.since_s is None else share.since_s
-        return len(share.owned), rebuilding, age_s
+        return figures([self.share()])
 
     def health(self) -> Health:
         """Return what this process owns, and how far behind each partition is."""

@@ -1,17 +1,20 @@
 """The endpoints of a flow whose partitions a consumer group shares out (wiring only)."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, TopicPartition
 
 from flows.codec.outputs import OutputBatch
 from flows.connectors.kafka.client import ClientConfig, reader_config
-from flows.connectors.kafka.group import Place, Places
+from flows.connectors.kafka.group import Owning, Place, Places
 from flows.connectors.kafka.lineage import OutputTopic, main_output
 from flows.connectors.kafka.membership import Member, Membership
-from flows.connectors.kafka.ownership import Ownerships
+from flows.connectors.kafka.ownership import Ownerships, Read
 from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.producer import Target
@@ -19,9 +22,77 @@ from flows.connectors.kafka.sink import CommitObserver, PartitionWriter
 from flows.connectors.kafka.source import LagObserver, PartitionReader
 from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
-from flows.connectors.partition_thread import ErrorHandler
+from flows.connectors.partition_thread import ErrorHandler, PartitionThread
+from flows.runtime.cluster import cluster_words
 from flows.runtime.process import end_process
 from flows.settings import Settings
+
+Item = TypeVar("Item", bound=Owning)
+GroupMetadata = Callable[[], object]
+# Starts the thread of a partition's writer, which reports its start, or what ended it.
+TakeAsMember = Callable[
+    [int, GroupMetadata, Callable[[Start], None], ErrorHandler], PartitionThread[Item, Any]
+]
+
+
+def shares_out(settings: Settings) -> bool:
+    """Return whether the consumer group shares the partitions out."""
+    return settings.assignment == "group" and not cluster_words(sys.argv, os.environ)
+
+
+def worker_place(
+    worker: int,
+    settings: Settings,
+    group: str,
+    topic: str,
+    progress: Progress,
+    take: TakeAsMember[Item],
+    read: Read,
+) -> Place[Item]:
+    """Return the membership of a worker and what it owns; nothing is joined yet."""
+
+    def take_as_member(
+        partition: int, on_open: Callable[[Start], None], on_error: ErrorHandler
+    ) -> PartitionThread[Item, Any]:
+        return take(partition, member.metadata, on_open, on_error)
+
+    ownerships: Ownerships[Item] = Ownerships(take_as_member, read, progress, end_process)
+    membership = Membership(
+        settings.group_protocol, settings.session_timeout_ms, settings.instance_id
+    )
+    member = Member(
+        settings.kafka_config(),
+        group,
+        topic,
+        membership.of_worker(worker),
+        ownerships,
+        ownerships.is_turning,
+        end_process,
+    )
+    return Place(member, ownerships)
+
+
+def open_reader(
+    settings: Settings, group: str, topic: str, observe_lag: LagObserver, progress: Progress
+) -> Read:
+    """Return what opens a reader of a partition at a start, for an epoch."""
+    config = settings.kafka_config()
+
+    def read(start: Start, epoch: int) -> PartitionReader:
+        consumer = Consumer(reader_config(config, group))
+        consumer.assign([TopicPartition(topic, start.partition, start.read_from)])
+        return PartitionReader(
+            consumer,
+            topic,
+            start,
+            settings.batch_size,
+            threading.Event(),  # the worker ends, not a partition
+            observe_lag,
+            progress,
+            epoch=epoch,
+        )
+
+    return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +120,20 @@ class Shared:
         return Places(self._place)
 
     def _place(self, worker: int) -> Place[OutputBatch]:
-        def take(
-            partition: int, on_open: Callable[[Start], None], on_error: ErrorHandler
-        ) -> PartitionWriter:
-            return self._writer(partition, member.metadata, on_open, on_error)
-
-        ownerships: Ownerships[OutputBatch] = Ownerships(
-            take, self._reader, self.progress, end_process
-        )
-        settings = self.settings
-        membership = Membership(
-            settings.group_protocol, settings.session_timeout_ms, settings.instance_id
-        )
-        member = Member(
-            self.config,
+        return worker_place(
+            worker,
+            self.settings,
             self.group,
             self.topic,
-            membership.of_worker(worker),
-            ownerships,
-            ownerships.is_turning,
-            end_process,
+            self.progress,
+            self._writer,
+            open_reader(self.settings, self.group, self.topic, self.observe_lag, self.progress),
         )
-        return Place(member, ownerships)
 
     def _writer(
         self,
         partition: int,
-        metadata: Callable[[], object],
+        metadata: GroupMetadata,
         on_open: Callable[[Start], None],
         on_error: ErrorHandler,
     ) -> PartitionWriter:
@@ -112,17 +170,3 @@ class Shared:
             only=[partition],
         )
         return start
-
-    def _reader(self, start: Start, epoch: int) -> PartitionReader:
-        consumer = Consumer(reader_config(self.config, self.group))
-        consumer.assign([TopicPartition(self.topic, start.partition, start.read_from)])
-        return PartitionReader(
-            consumer,
-            self.topic,
-            start,
-            self.settings.batch_size,
-            threading.Event(),  # the worker ends, not a partition
-            self.observe_lag,
-            self.progress,
-            epoch=epoch,
-        )

@@ -1,17 +1,21 @@
 """The running archive flow: each message of each topic once, also under kills."""
 
+import json
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from flows.connectors.parquet import layout
 from schemas import topics
+from tests.proof.archive import MEMBER
 from tests.proof.restarts import survive
 from tests.support import pipeline
 from tests.support.archive import archived_until
 from tests.support.archived_log import ArchivedLog, outputs
 from tests.support.kafka.tools import Outgoing, create_topics, delete_topics
-from tests.support.polling import until
+from tests.support.polling import free_ports, until
+from tests.support.processes import Process
 
 PARTITIONS = pipeline.PARTITIONS
 
@@ -54,6 +58,48 @@ def test_nothing_is_missing_or_twice_after_kills(apache_kafka, group, tmp_path):
     # A small sample of `python -m tests.proof.archive`.
     archive = ArchivedLog(apache_kafka, group, tmp_path)
     survive(archive, kills=4, seed=5)
+    archive.check()
+
+
+@pytest.mark.apache
+@pytest.mark.timeout(240)
+def test_members_of_one_archive_share_it_and_take_over_from_one_that_is_killed(
+    apache_kafka, group, tmp_path
+):
+    archive = ArchivedLog(apache_kafka, group, tmp_path)
+    archive.write_some(0, 400)
+    ports = dict(zip(("first", "second"), free_ports(2), strict=True))
+
+    def member(name: str) -> Process:
+        port = str(ports[name])
+        return archive.flow(name, **MEMBER, VOLTICK_ARCHIVE_METRICS_PORT=port)
+
+    def share(name: str) -> dict[str, list[int]]:
+        """Return which partitions a member owns, by topic; nothing while it does not answer."""
+        try:
+            with urlopen(f"http://127.0.0.1:{ports[name]}/health", timeout=10) as answer:
+                found: dict[str, list[int]] = json.load(answer)["assigned"]
+        except OSError:
+            return {}
+        return found
+
+    def shared() -> bool:
+        return all(
+            sorted(part for name in ports for part in share(name).get(topic, ()))
+            == list(range(PARTITIONS))
+            and all(share(name).get(topic) for name in ports)
+            for topic in topics.ARCHIVED
+        )
+
+    with member("first") as first, member("second") as second:
+        until(shared, "partitions of every topic for both", 90.0, 0.2)
+        archive.write_some(400, 2_000)
+        first.kill()
+        archive.write_some(2_000, 2_400)
+        archive.wait_done(second)
+        assert set(map(tuple, share("second").values())) == {tuple(range(PARTITIONS))}
+        second.terminate()
+        assert second.wait_exit(30) == 0, second.tail()
     archive.check()
 
 

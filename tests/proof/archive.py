@@ -2,7 +2,7 @@
 
 import os
 import random
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from enum import StrEnum
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from tests.support.archived_log import ArchivedLog
 from tests.support.s3 import BUCKET, s3_server
 
 EXAMPLE = "Example: python -m tests.proof.archive --seed 7 --kills 30"
+MEMBER = {"VOLTICK_ASSIGNMENT": "group", "VOLTICK_SESSION_TIMEOUT_MS": "3000"}
 _MERGED_ROWS = 2_000
 
 
@@ -35,11 +36,14 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the kills.")] = 1,
     kills: Annotated[int, typer.Option(min=0, help="How many SIGKILLs.")] = 30,
     place: Annotated[Place, typer.Option(help="Where the archive lies.")] = Place.FOLDER,
+    *,
+    members: Annotated[bool, typer.Option(help="Another member of the group lives on.")] = False,
 ) -> None:
     """Kill flows.archive under load on Apache Kafka; hold every row against its message.
 
-    Small files are merged now and then. Ends with one JSON line; exit code 1 where a message is
-    missing, twice or different, or where a file is left that does not count.
+    With --members two of a consumer group share the archive, and one of them is killed. Small files
+    are merged now and then. Ends with one JSON line; exit code 1 where a message is missing, twice
+    or different, or where a file is left that does not count.
     """
     with ExitStack() as stack:
         where = None
@@ -47,11 +51,16 @@ def main(
             os.environ.update(stack.enter_context(s3_server()).environment)
             where = f"s3://{BUCKET}/archive"
 
+        def kill(flow: ArchivedLog, say: Say) -> None:
+            with flow.killable("lives-on") if members else nullcontext():
+                _kill(flow, say, kills, seed)
+
+        settings = MEMBER if members else {}
         prove(
             "archive",
-            lambda *made: ArchivedLog(*made, place=where),
-            lambda flow, say: _kill(flow, say, kills, seed),
-            {"seed": seed, "kills": kills, "place": place.value},
+            lambda *made: ArchivedLog(*made, place=where, settings=settings),
+            kill,
+            {"seed": seed, "kills": kills, "place": place.value, "members": members},
         )
 
 

@@ -1,6 +1,8 @@
 """Topics, and the archive that ``flows.archive`` makes of them: written, watched, compared."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -28,9 +30,19 @@ class ArchivedLog:
     ----------
     place
         Where the archive lies; in the folder if None.
+    settings
+        More settings of the flow.
     """
 
-    def __init__(self, broker: Broker, group: str, folder: Path, place: str | None = None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        group: str,
+        folder: Path,
+        place: str | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._settings = settings
         self.broker, self.group, self.folder = broker, group, folder
         self.root = place or str(folder / "archive")
         self.counts = {topic: [0] * PARTITIONS for topic in topics.ARCHIVED}
@@ -65,6 +77,7 @@ class ArchivedLog:
             **pipeline.settings(self.broker, self.group, self.folder),
             "VOLTICK_ARCHIVE": self.root,
             "VOLTICK_ARCHIVE_INTERVAL_S": "0.2",
+            **self._settings,
             **more,
         }
         return flow("flows.archive", self.folder, settings, name)

@@ -10,10 +10,12 @@ avoids by reading nothing for it.
 Resumes: at the committed offset. The engine's own recovery is not used.
 """
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
@@ -59,6 +61,16 @@ class Share:
     since_s: float | None
 
 
+def figures(shares: Sequence[Share]) -> tuple[int, int, float]:
+    """Return how many partitions are owned, how many of them rebuilt, and for how long, seconds.
+
+    The last is NaN where no group shares them out.
+    """
+    owned = [each for share in shares for each in share.owned]
+    times_s = [share.since_s for share in shares if share.since_s is not None]
+    return len(owned), sum(each.rebuilding for each in owned), min(times_s, default=math.nan)
+
+
 class Places(Generic[Item]):
     """The places of a process's workers, each made when its worker asks first."""
 
@@ -93,11 +105,14 @@ class GroupSource(DynamicSource[RawBatch], Generic[Item]):
     ----------
     stop
         When set, every worker ends after its current batches, and with them the dataflow.
+    rest_s
+        Time between two looks where there was nothing to be read; 0: the engine's own.
     """
 
-    def __init__(self, places: Places[Item], stop: threading.Event) -> None:
+    def __init__(self, places: Places[Item], stop: threading.Event, rest_s: float = 0.0) -> None:
         self._places = places
         self._stop = stop
+        self._rest_s = rest_s
 
     def build(
         self, step_id: str, worker_index: int, worker_count: int
@@ -106,18 +121,25 @@ class GroupSource(DynamicSource[RawBatch], Generic[Item]):
         del step_id, worker_count
         place = self._places.of(worker_index)
         place.member.join()
-        return _Reading(place.ownerships, self._stop)
+        return _Reading(place.ownerships, self._stop, self._rest_s)
 
 
 class _Reading(StatelessSourcePartition[RawBatch]):
-    def __init__(self, ownerships: Ownerships[Any], stop: threading.Event) -> None:
+    def __init__(self, ownerships: Ownerships[Any], stop: threading.Event, rest_s: float) -> None:
         self._ownerships = ownerships
         self._stop = stop
+        self._rest = timedelta(seconds=rest_s)
+        self._awake: datetime | None = None
 
     def next_batch(self) -> list[RawBatch]:
         if self._stop.is_set():
             raise StopIteration
-        return self._ownerships.read()
+        found = self._ownerships.read()
+        self._awake = None if found or not self._rest else datetime.now(UTC) + self._rest
+        return found
+
+    def next_awake(self) -> datetime | None:
+        return self._awake
 
     def close(self) -> None:
         self._ownerships.close()

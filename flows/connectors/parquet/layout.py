@@ -5,6 +5,7 @@
     state/ticks.raw/00000.json                   the next offset of a partition, and what counts
     state/ticks.raw/00000.writing.000007.json    files of a run of offsets that is being written
     state/ticks.raw/00000.lock                   held by the process that writes the partition
+    state/ticks.raw/00000.turn                   held while the state is changed
     backfill/venue=binance/symbol=BTC-USDT/interval=1m/2026-02-01.parquet
                                                  bars of a day, which flows.bars.store replaces
 
@@ -148,3 +149,8 @@ def writing_file(topic: str, partition: int, epoch: int) -> str:
 def lock_file(topic: str, partition: int) -> str:
     """Return the file whose lock the partition's writer holds."""
     return f"{state_folder(topic)}/{partition:05d}.lock"
+
+
+def turn_file(topic: str, partition: int) -> str:
+    """Return the file whose lock a process holds while it changes the partition's state."""
+    return f"{state_folder(topic)}/{partition:05d}.turn"

@@ -4,7 +4,7 @@ Nothing is written here. What cannot be decided safely is refused, with the choi
 has. The broker is asked for no commit: the archive's state is the only truth about what is in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -68,6 +68,7 @@ def plan_topic(
     *,
     accept_state_loss: bool,
     timeout_s: float = ANSWER_LIMIT_S,
+    only: Collection[int] | None = None,
 ) -> Plan:
     """Return where each partition of a topic begins.
 
@@ -79,6 +80,8 @@ def plan_topic(
         Go on where messages are lost, or the topic is another one.
     timeout_s
         The longest that the broker may keep silent.
+    only
+        Plan these partitions alone; None for all.
 
     Raises
     ------
@@ -89,8 +92,9 @@ def plan_topic(
     ArchiveError
         The archive cannot be read, or holds files of a partition without its state.
     """
-    known = [read_state(storage, topic, partition) for partition in range(partitions)]
-    if None in known:
+    wanted = range(partitions) if only is None else only
+    known = {partition: read_state(storage, topic, partition) for partition in wanted}
+    if None in known.values():
         _refuse_files_without_state(storage, topic, known)
     described = describe_topic(AdminClient(client_config(config)), topic, timeout_s)
     topic_id = None if described is None else described.topic_id
@@ -108,7 +112,7 @@ def plan_topic(
                 made_up,
                 accept_state_loss=accept_state_loss,
             )
-            for partition, state in enumerate(known)
+            for partition, state in known.items()
         },
     )
 
@@ -176,11 +180,17 @@ def begin(
 
 
 def _refuse_files_without_state(
-    storage: Storage, topic: str, known: Sequence[State | None]
+    storage: Storage, topic: str, known: Mapping[int, State | None]
 ) -> None:
+    without = {partition for partition, state in known.items() if state is None}
     for path, _size in storage.files(f"{layout.topic_folder(topic)}/"):
         run = parse_run(path.rpartition("/")[2])
-        if run is not None and run.partition < len(known) and known[run.partition] is None:
+        # Another member of the group may have begun the partition meanwhile.
+        if (
+            run is not None
+            and run.partition in without
+            and read_state(storage, topic, run.partition) is None
+        ):
             message = (
                 f"the archive {storage.name} holds files of partition {run.partition} of {topic},"
                 f" such as {path}, but {layout.state_file(topic, run.partition)} is missing:"
@@ -193,15 +203,15 @@ def _logs(
     config: ClientConfig,
     group: str,
     topic: str,
-    known: Sequence[State | None],
+    known: Mapping[int, State | None],
     timeout_s: float,
 ) -> dict[int, Bounds]:
     consumer = Consumer(reader_config(config, group))
     try:
-        found = {at: bounds(consumer, topic, at, timeout_s) for at in range(len(known))}
+        found = {at: bounds(consumer, topic, at, timeout_s) for at in known}
         doubted = {
             at: found[at]
-            for at, state in enumerate(known)
+            for at, state in known.items()
             if state is not None and state.next_offset > found[at][1]
         }
         ends = true_ends(consumer, topic, doubted) if doubted else {}

@@ -53,9 +53,9 @@ class S3Storage:
         """Return the URL of an object."""
         return f"{SCHEME}{self._bucket}/{self._root}{path}"
 
-    def hold(self, path: str, what: str) -> Held:
+    def hold(self, path: str, what: str, *, shared: bool = False) -> Held:
         """Return at once: a bucket has no locks, and :meth:`swap` finds a second owner."""
-        del path, what
+        del path, what, shared
         return _NothingHeld()
 
     def take_turn(self, path: str) -> Held:

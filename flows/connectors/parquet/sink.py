@@ -93,17 +93,14 @@ class ArchivePartition(PartitionThread[RawBatch, Flush]):
         on_flush: FlushObserver,
         on_error: ErrorHandler,
         progress: Progress,
+        on_open: Callable[[], None] = lambda: None,
     ) -> None:
         self._archive = writer
         self._most_rows = most_rows
-        super().__init__(writer, interval_s, on_flush, on_error, progress)
+        super().__init__(writer, interval_s, on_flush, on_error, progress, on_open)
 
-    def close(self) -> None:
-        """Write what waits, end the thread and give the partition free."""
-        try:
-            super().close()
-        finally:
-            self._archive.close()
+    def _at_end(self) -> None:
+        self._archive.close()
 
     def _is_due(self, item: RawBatch) -> bool:
         del item

@@ -1,8 +1,8 @@
 """Where the archive lies: put, read, list and delete files, and change a state without a race.
 
 Every put is whole or not there: what a reader finds under a name is all of it. A local folder locks
-a partition for its one writer; on any storage, :meth:`Storage.swap` changes a state only if nobody
-else has.
+a partition for its one writer, or for the members of one group; on any storage,
+:meth:`Storage.swap` changes a state only if nobody else has.
 """
 
 import os
@@ -37,8 +37,16 @@ class Storage(Protocol):
     def url(self, path: str) -> str:
         """Return how other programs name a file: a local path, or a URL."""
 
-    def hold(self, path: str, what: str) -> Held:
-        """Own what a path stands for until the process ends; ``what`` is for the message."""
+    def hold(self, path: str, what: str, *, shared: bool = False) -> Held:
+        """Own what a path stands for until it is given back, or the process ends.
+
+        Parameters
+        ----------
+        what
+            For the message.
+        shared
+            Own it together with others that share it.
+        """
 
     def take_turn(self, path: str) -> Held:
         """Own what a path stands for until it is given back; wait while another process does."""
@@ -87,18 +95,18 @@ class LocalStorage:
         """Return the path of a file on this machine."""
         return str(self._folder / path)
 
-    def hold(self, path: str, what: str) -> Held:
+    def hold(self, path: str, what: str, *, shared: bool = False) -> Held:
         """Lock a file; the lock goes with the process, however it ends."""
         lock = self._open_lock(path)
         try:
-            lock_file(lock, wait=False)
+            lock_file(lock, wait=False, shared=shared)
         except OSError as error:
             lock.close()
             if not isinstance(error, BlockingIOError):
                 raise self._refused(_LOCKED, error) from None
             message = (
-                f"another process archives {what} into {self.name}; end it first, or give each its"
-                " own VOLTICK_ARCHIVE"
+                f"another process archives {what} into {self.name}; end it first, give each its own"
+                " VOLTICK_ARCHIVE, or let all share it by VOLTICK_ASSIGNMENT=group"
             )
             raise ArchiveError(message) from None
         return lock
@@ -144,7 +152,7 @@ class LocalStorage:
         return None if content is None else (content, content.hex())
 
     def swap(self, path: str, content: bytes, version: str | None) -> str:
-        """Replace a file; the lock keeps others away, the comparison finds a folder without one."""
+        """Replace a file; a lock keeps others away, the comparison finds a folder without one."""
         known = self.read_version(path)
         if (None if known is None else known[1]) != version:
             message = f"{self.name}: another process has taken over {path}"

@@ -12,6 +12,8 @@ counts no more, and then removes the files that ``writing`` names and that do no
 """
 
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,10 +74,27 @@ class Beginning:
 
 
 class ArchiveWriter:
-    """Writer of one partition. Used by one thread alone."""
+    """Writer of one partition. Used by one thread alone.
 
-    def __init__(self, storage: Storage, topic: str, partition: int, beginning: Beginning) -> None:
+    Parameters
+    ----------
+    beginning
+        As planned at the start of the process.
+    plan
+        Plans it anew when the partition is taken over; given where the members of a group share the
+        partitions out. What keeps two of them apart is the state.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        topic: str,
+        partition: int,
+        beginning: Beginning,
+        plan: Callable[[], Beginning] | None = None,
+    ) -> None:
         self.partition = partition
+        self._plan = plan
         self.floor = beginning.offset
         """What lies below this offset is archived."""
         self.rows = 0
@@ -105,17 +124,20 @@ class ArchiveWriter:
         return time.monotonic() - self._since_s
 
     def take_over(self) -> None:
-        """Own the partition and remove what a killed writer left half done.
+        """Own the partition and remove what an earlier writer left half done.
 
         Raises
         ------
         ArchiveError
-            Another process writes the partition, or the archive cannot be written.
+            A process outside of the group writes the partition, or the archive cannot be written.
         FencedError
             Another process takes it over at the same moment.
         """
         what = f"partition {self.partition} of {self._topic}"
-        self._held = self._storage.hold(layout.lock_file(self._topic, self.partition), what)
+        lock = layout.lock_file(self._topic, self.partition)
+        self._held = self._storage.hold(lock, what, shared=self._plan is not None)
+        if self._plan is not None:
+            self._beginning = self._plan()
         path = layout.state_file(self._topic, self.partition)
         found = self._storage.read_version(path)
         known = None if found is None else decoded(self._storage, path, found[0], State)
@@ -218,9 +240,13 @@ class ArchiveWriter:
         return builder
 
     def _move(self, state: State) -> None:
-        """Put a new state in the place of the one that is known."""
+        """Put a new state in the place of the one that is known.
+
+        Members of a group take turns, where the storage has locks.
+        """
         path = layout.state_file(self._topic, self.partition)
-        self._version = self._storage.swap(path, msgspec.json.encode(state), self._version)
+        with closing(self._storage.take_turn(layout.turn_file(self._topic, self.partition))):
+            self._version = self._storage.swap(path, msgspec.json.encode(state), self._version)
         self._state = state
 
     def _remove_unfinished(self) -> None:

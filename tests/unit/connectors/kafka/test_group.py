@@ -1,11 +1,20 @@
 """The source and the sink of a worker that is a member of a group."""
 
+import math
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from flows.connectors.kafka.group import GroupSink, GroupSource, Place, Places
+from flows.connectors.kafka.group import (
+    GroupSink,
+    GroupSource,
+    Place,
+    Places,
+    Share,
+    figures,
+)
 from flows.connectors.kafka.ownership import Owned
 from tests.unit.connectors.kafka.fakes import output
 
@@ -17,6 +26,7 @@ class Played:
         self.worker = worker
         self.calls: list[Any] = []
         self.is_joined = False
+        self.is_idle = False
         self.shared_out_s: float | None = None
 
     def join(self) -> None:
@@ -27,7 +37,7 @@ class Played:
         self.calls.append("leave")
 
     def read(self) -> list[str]:
-        return [f"batch of worker {self.worker}"]
+        return [] if self.is_idle else [f"batch of worker {self.worker}"]
 
     def write(self, epoch: int, item: Any) -> None:
         self.calls.append((epoch, item))
@@ -97,3 +107,23 @@ def test_a_share_is_that_of_all_workers():
     share = scene.places.share()
     assert share.joined
     assert share.since_s is not None
+
+
+def test_the_figures_of_several_topics_are_their_sums_and_the_newest_change():
+    ticks = Share([Owned(0, rebuilding=True), Owned(2, rebuilding=False)], joined=True, since_s=9.0)
+    candles = Share([Owned(0, rebuilding=False)], joined=True, since_s=4.0)
+    alone = Share([], joined=True, since_s=None)
+    assert figures([ticks, candles, alone]) == (3, 1, 4.0)
+    assert math.isnan(figures([alone])[2])
+
+
+def test_a_source_without_anything_to_read_rests():
+    scene = Scene()
+    part = GroupSource(scene.places, scene.stop, rest_s=60.0).build("ticks", 0, 1)
+    part.next_batch()
+    assert part.next_awake() is None
+    scene.made[0].is_idle = True
+    part.next_batch()
+    awake = part.next_awake()
+    assert awake is not None
+    assert awake > datetime.now(UTC)

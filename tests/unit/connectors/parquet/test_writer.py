@@ -23,7 +23,7 @@ from schemas.ticks import Tick
 DAY_NS = 86_400 * 10**9
 START_NS = 20_000 * DAY_NS
 TOPIC = topics.TICKS_RAW
-STEPS = 57
+STEPS = 58
 """Calls to the operating system that write one run of six files."""
 
 
@@ -188,15 +188,19 @@ def test_what_epochs_wrote_that_are_forgotten_still_counts(tmp_path, monkeypatch
     assert archived(tmp_path) == [(number, tick(number)) for number in range(12)]
 
 
-def test_an_owner_that_was_replaced_is_fenced_and_leaves_nothing(tmp_path):
-    class NoLock(LocalStorage):
-        """A storage that cannot lock, as in a bucket."""
+class NoLock(LocalStorage):
+    """A storage that cannot lock, as in a bucket."""
 
-        def hold(self, path: str, what: str) -> Held:
-            return super().hold(f"{path}.{uuid4().hex}", what)
+    def hold(self, path: str, what: str, *, shared: bool = False) -> Held:
+        return super().hold(f"{path}.{uuid4().hex}", what, shared=shared)
 
+
+@pytest.mark.parametrize("members", [False, True], ids=["bucket", "members"])
+def test_an_owner_that_was_replaced_is_fenced_and_leaves_nothing(tmp_path, members):
     def opened(start: int) -> ArchiveWriter:
-        made = ArchiveWriter(NoLock(tmp_path), TOPIC, 2, Beginning(start, "log"))
+        begin = Beginning(start, "log")
+        storage = LocalStorage(tmp_path) if members else NoLock(tmp_path)
+        made = ArchiveWriter(storage, TOPIC, 2, begin, (lambda: begin) if members else None)
         made.take_over()
         return made
 
@@ -300,6 +304,53 @@ def test_two_writers_of_a_partition_are_refused(tmp_path):
     first.close()
     second.take_over()
     second.close()
+
+
+def test_a_member_of_a_group_is_refused_beside_a_writer_of_everything(tmp_path):
+    begin = Beginning(0, "log")
+
+    def member() -> ArchiveWriter:
+        return ArchiveWriter(LocalStorage(tmp_path), TOPIC, 2, begin, lambda: begin)
+
+    alone = open_writer(tmp_path)
+    refused = member()
+    with pytest.raises(ArchiveError, match="another process archives partition 2"):
+        refused.take_over()
+    alone.close()
+    one, other = member(), member()
+    one.take_over()
+    other.take_over()
+    with pytest.raises(ArchiveError, match="another process archives partition 2"):
+        open_writer(tmp_path)
+    one.close()
+    other.close()
+    open_writer(tmp_path).close()
+
+
+def test_a_partition_is_planned_anew_when_it_comes_to_a_member(tmp_path):
+    late = ArchiveWriter(
+        LocalStorage(tmp_path),
+        TOPIC,
+        2,
+        Beginning(0, "before"),
+        lambda: Beginning(read_next(tmp_path), "log"),
+    )
+    first = open_writer(tmp_path)
+    first.write(batch(0, 5))
+    first.commit()
+    first.close()
+    late.take_over()
+    assert late.floor == 5
+    late.write(batch(3, 9))
+    late.commit()
+    late.close()
+    assert archived(tmp_path) == [(number, tick(number)) for number in range(9)]
+
+
+def read_next(folder: Path) -> int:
+    state = read_state(LocalStorage(folder), TOPIC, 2)
+    assert state is not None
+    return state.next_offset
 
 
 def test_a_folder_that_cannot_be_written_is_one_error(tmp_path):
