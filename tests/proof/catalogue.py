@@ -24,7 +24,7 @@ from tests.proof.faults import (
     zombies,
 )
 from tests.proof.feeder import FeederKind
-from tests.proof.members import members, rescale_members
+from tests.proof.members import members, rescale_members, rolling_members
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.distant import DistantKafka
 from tests.support.kafka.lost_answers import AnswerLosingKafka
@@ -86,6 +86,7 @@ CATALOGUE = {
     "rolling-restart": Entry(rolling_restart),
     "members": Entry(members, group=True),
     "rescale-members": Entry(rescale_members, group=True),
+    "rolling-members": Entry(rolling_members, group=True),
     "redis": Entry(redis_trouble),
     "broker-pause": Entry(broker_pause),
     "broker-kill": Entry(broker_kill),

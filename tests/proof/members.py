@@ -5,7 +5,8 @@ import random
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Self
 
 from tests.proof.broker_faults import leader_of
@@ -60,6 +61,15 @@ class PauseMeter:
                 self._standstill.look(time.monotonic(), offsets)
 
 
+def owned_at(port: int) -> set[int]:
+    """Return which partitions a flow says that it owns; none while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+            return set(json.load(answer)["assigned"])
+    except OSError:  # not listening yet, or not joined: an HTTP error is one, too
+        return set()
+
+
 class Group:
     """The members that run, and what happens to them; a context manager that measures pauses."""
 
@@ -88,15 +98,17 @@ class Group:
         """The members, oldest first."""
         return list(self.ports)
 
-    def start(self, module: str = "flows.pipeline", **more: str) -> Process:
-        """Start another member."""
+    def start(
+        self, module: str = "flows.pipeline", options: Sequence[str] = (), **more: str
+    ) -> Process:
+        """Start another member; ``options`` are the engine's, ``more`` are settings."""
         [port] = free_ports(1)
         settings = {
             "VOLTICK_METRICS_PORT": str(port),
             "VOLTICK_SESSION_TIMEOUT_MS": str(round(SESSION_S * 1000)),
             **more,
         }
-        process = self.cluster.incarnations.start(module, **settings)
+        process = self.cluster.incarnations.start(module, options, **settings)
         self.ports[process] = port
         return process
 
@@ -104,19 +116,9 @@ class Group:
         """Count it out: it has ended."""
         del self.ports[process]
 
-    def share(self, process: Process) -> dict[str, list[int]]:
-        """Return what a member says that it owns."""
-        url = f"http://127.0.0.1:{self.ports[process]}/health"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            found: dict[str, list[int]] = json.load(answer)
-        return found
-
     def owned(self, process: Process) -> set[int]:
         """Return which partitions a member owns; none while it does not answer."""
-        try:
-            return set(self.share(process)["assigned"])
-        except OSError:  # not listening yet, or not joined: an HTTP error is one, too
-            return set()
+        return owned_at(self.ports[process])
 
     def settled(self) -> bool:
         """Tell whether every partition is owned once, and every member owns its fair share."""
@@ -295,6 +297,51 @@ def rescale_members(cluster: Cluster) -> None:
             group.go_on(f"{now} to {count}", (), act)
             _all_run(group)
             cluster.say(f"{count} members")
+
+
+def rolling_members(cluster: Cluster) -> None:
+    """Restart named members one by one: nothing moves. Then one of two workers joins them.
+
+    Meanwhile another flow's group shares the same topic out.
+    """
+    names = ("one", "two", "three")
+    with Group(cluster, cluster.plan.seed) as group, _candles(cluster):
+
+        def start(name: str) -> Process:
+            # Long enough for a restart beside the load of everything else.
+            return group.start(VOLTICK_INSTANCE_ID=name, VOLTICK_SESSION_TIMEOUT_MS="60000")
+
+        members = {name: start(name) for name in names}
+        group.wait_settled()
+        for name in names:
+            before = {each: group.owned(members[each]) for each in names}
+            older = members[name]
+
+            def act(name: str = name, older: Process = older) -> None:
+                cluster.incarnations.stop(older)
+                group.drop(older)
+                members[name] = start(name)
+
+            group.go_on("restart of a named one", before[name], act)
+            assert {each: group.owned(members[each]) for each in names} == before
+            cluster.say(f"member {name} is back, nothing has moved: {before}")
+        group.go_on("start", (), lambda: group.start(options=["-w", "2"]))
+        double = group.running[-1]
+        cluster.say(f"the process of two workers owns {group.owned(double)}")
+        assert len(group.owned(double)) >= cluster.plan.partitions // 2
+        _all_run(group)
+
+
+@contextmanager
+def _candles(cluster: Cluster) -> Iterator[None]:
+    """Let another group read the same topic: one member, which owns all of it."""
+    [port] = free_ports(1)
+    process = cluster.incarnations.start("flows.candles", VOLTICK_CANDLES_METRICS_PORT=str(port))
+    everything = set(range(cluster.plan.partitions))
+    until(lambda: owned_at(port) == everything, "all for the other group", _SETTLED_LIMIT_S, 0.1)
+    yield
+    assert owned_at(port) == everything, process.tail()
+    cluster.incarnations.stop(process)
 
 
 def _possible(act: Callable[[Group], None], cluster: Cluster) -> bool:
