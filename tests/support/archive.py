@@ -137,6 +137,7 @@ def expected_row(topic: str, message: Message) -> dict[str, Any]:
         return {"payload": message.value, **place}
     row = {name: getattr(content, name) for name in content.__struct_fields__}
     if isinstance(content, FeatureRow):  # the pipeline computes and the archive keeps 32 bits
+        del row["values_f32"]  # another form of the same
         row["values"] = [None if v is None else float(np.float32(v)) for v in content.values]
     if isinstance(content, Prediction | Outcome):
         row["scores"] = [_score(target, one) for target, one in content.scores.items()]
