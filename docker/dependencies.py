@@ -1,6 +1,6 @@
 """Print what a project and some of its extras ask for, one requirement a line (stdlib alone).
 
-``python dependencies.py pyproject.toml mlflow,xgboost``: the image installs these before it gets
+``python dependencies.py pyproject.toml mlflow,otel,xgboost``: the image installs these before it gets
 the code.
 """
 

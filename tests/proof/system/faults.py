@@ -1,8 +1,10 @@
 """What happens to the running system, and when."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flows.numeric.time import NS_PER_MS
 from tests.proof.system.parts import System
 from tests.support.kafka.tools import Outgoing, fill
 
@@ -37,7 +39,9 @@ def timeline(seconds: float) -> list[Event]:
 
 def _garbage(system: System) -> None:
     values = (b"\xff no json", b"{}", b"", b'{"symbol":"BTC-USD","price":-1}')
-    fill(
-        system.kafka.client_config(),
-        [Outgoing(number % 2, None, values[number % len(values)], 0) for number in range(GARBAGE)],
-    )
+    now_ms = time.time_ns() // NS_PER_MS
+    messages = [
+        Outgoing(number % 2, None, values[number % len(values)], now_ms)
+        for number in range(GARBAGE)
+    ]
+    fill(system.kafka.client_config(), messages)
