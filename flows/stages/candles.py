@@ -66,7 +66,7 @@ class CandleStage:
         ticks, dead = decode(raw, state.symbols, topics.TICKS_RAW, self._allowed)
         features = state.features.update(ticks)
         # What the state before this batch depends on, its ticks depend on, too.
-        depends_on = min(state.rebuild_from, *raw.offsets[:1])
+        depends_on = min([state.rebuild_from, *raw.offsets[:1]])
         closed = state.builder.update(candle_ticks(raw, ticks, features, state.symbols), depends_on)
         state.rebuild_from = min(features.rebuild_from, raw.next_offset)
         if raw.emit:
