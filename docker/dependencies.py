@@ -1,7 +1,7 @@
 """Print what a project and some of its extras ask for, one requirement a line (stdlib alone).
 
-``python dependencies.py pyproject.toml mlflow,otel,xgboost``: the image installs these before it gets
-the code.
+``python dependencies.py pyproject.toml mlflow,otel,xgboost``: the image installs these before it
+gets the code.
 """
 
 import sys
