@@ -55,7 +55,8 @@ class Rhythm:
 class FeederKind(StrEnum):
     """What becomes of a batch whose acknowledgement does not come: it is sent again.
 
-    ``plain``: it may lie in the log twice, or behind younger ones. ``idempotent``: once, in order.
+    ``plain``: it may lie in the log twice, or behind younger ones. ``idempotent``: in order,
+    and once unless the broker was killed meanwhile.
     """
 
     IDEMPOTENT = "idempotent"
