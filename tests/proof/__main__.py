@@ -30,6 +30,9 @@ class Kind(StrEnum):
 
 EXAMPLE = "Example: python -m tests.proof --fault kills --kills 3 --seed 7"
 
+# No test waits for a proof: nodes that are alive may take as long as a busy machine needs.
+_START_LIMIT_S = 600.0
+
 app = typer.Typer(add_completion=False)
 
 
@@ -114,7 +117,9 @@ def _broker(kind: Kind, folder: Path, entry: Entry, nodes: int, seed: int) -> Br
         raise typer.Exit(2) from None
     data = folder / "broker"
     data.mkdir()
-    return entry.make_broker(data, max(nodes, entry.nodes), seed)
+    server = entry.make_broker(data, max(nodes, entry.nodes), seed)
+    server.start_limit_s = _START_LIMIT_S
+    return server
 
 
 if __name__ == "__main__":

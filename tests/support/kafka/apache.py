@@ -181,10 +181,16 @@ class ApacheKafka:
         Broker properties over ``DEFAULTS``, e.g. segment sizes or retention.
     security
         TLS and SCRAM on the clients' listener; none: plain text.
+
+    Attributes
+    ----------
+    start_limit_s
+        How long nodes that are alive may take until they answer.
     """
 
     kind = "apache"
     keeps_guarantees = True
+    start_limit_s = START_LIMIT_S
 
     def __init__(
         self,
@@ -248,7 +254,7 @@ class ApacheKafka:
             except KafkaException:
                 return False
 
-        until(answered, "Apache Kafka to answer", START_LIMIT_S)
+        until(answered, "Apache Kafka to answer", self.start_limit_s)
 
     def stop(self) -> None:
         """End every node; the data stay."""
@@ -283,7 +289,7 @@ class ApacheKafka:
             scram = self.security.format_arguments() if self.security else []
             formats.append((node, node.format(cluster_id, scram)))
         for node, process in formats:
-            if process.wait(START_LIMIT_S) != 0:
+            if process.wait(self.start_limit_s) != 0:
                 message = f"Kafka's storage could not be formatted:\n{_tail(node.log)}"
                 raise RuntimeError(message)
         self._formatted = True
