@@ -3,7 +3,7 @@
 Reference: https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -64,9 +64,9 @@ class BookEvent(msgspec.Struct, gc=False, frozen=True):
 
 
 class SubscriptionsEvent(msgspec.Struct, gc=False, frozen=True):
-    """All that the connection is subscribed to: product ids by channel."""
+    """All that the connection is subscribed to: product ids by channel, of which some are empty."""
 
-    subscriptions: dict[str, list[str]]
+    subscriptions: dict[str, Any]
 
 
 class _Envelope(msgspec.Struct, gc=False, frozen=True, tag_field="channel", kw_only=True):

@@ -56,6 +56,7 @@ from schemas.ticks import Side, Tick
 
 VENUE = Venue.COINBASE_ADVANCED.value
 TRADES_CHANNEL = "market_trades"
+BOOK_CHANNEL = "l2_data"
 
 _SNAPSHOT = "snapshot"
 
@@ -277,7 +278,8 @@ class AdvancedParser:
         elif message.channel == TRADES_CHANNEL:
             result = self._rescue_trades(frame, message, detail)
         else:
-            self._forget_quotes()  # a change was lost
+            if message.channel == BOOK_CHANNEL:
+                self._forget_quotes()  # a change was lost
             result = dead_frame(VENUE, frame, detail)
         return msgspec.structs.replace(result, lost=lost, reconnected=restarted)
 

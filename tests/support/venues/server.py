@@ -58,11 +58,14 @@ class VenueConnection:
     ----------
     path
         What the client asked for, with its query.
+    headers
+        Of its handshake.
     """
 
     def __init__(self, connection: _Socket, stopping: threading.Event) -> None:
         assert connection.request is not None
         self.path = connection.request.path
+        self.headers = connection.request.headers
         self._connection = connection
         self._stopping = stopping
 
@@ -96,7 +99,11 @@ class VenueConnection:
             for each in messages
         ]
         data = b"".join(frame.serialize(mask=False) for frame in frames)
-        with self._connection.protocol_mutex:  # no pong of the library's between
+        self.octets(data)  # in one piece: no pong of the library's between
+
+    def octets(self, data: bytes) -> None:
+        """Send frames, or parts of one, as they are on the wire."""
+        with self._connection.protocol_mutex:
             self._connection.socket.sendall(data)
 
     def ping(self) -> bool:
@@ -117,8 +124,7 @@ class VenueConnection:
 
     def break_off(self) -> None:
         """Cut the connection in the middle of a frame."""
-        with self._connection.protocol_mutex:
-            self._connection.socket.sendall(_HEADER_OF_A_LONG_TEXT + b'{"type":"tick')
+        self.octets(_HEADER_OF_A_LONG_TEXT + b'{"type":"tick')
         self.drop()
 
     def half_open(self) -> None:

@@ -1,5 +1,6 @@
 """The live feeds of Coinbase Advanced Trade and Binance against local venues."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -183,8 +184,10 @@ def test_binance_names_the_streams_in_address_and_message_and_joins_quotes() -> 
 def test_what_binance_sends_after_a_shutdown_message_is_taken_until_it_says_goodbye() -> None:
     def first(connection: VenueConnection) -> None:
         connection.receive()
-        connection.send(binance_trade(1), {"e": "serverShutdown", "E": 1_700_000_000_000})
-        connection.send(*(binance_trade(number) for number in range(2, 40)))
+        shutdown = {"e": "serverShutdown", "E": 1_700_000_000_000}
+        trades = [binance_trade(number) for number in range(2, 40)]
+        # In one write: the server's library sends nothing more once the client says goodbye.
+        connection.burst(json.dumps(each) for each in (binance_trade(1), shutdown, *trades))
         connection.hang()
 
     def second(connection: VenueConnection) -> None:
