@@ -12,12 +12,13 @@ _DAY_CHARS = 10
 _SCALE: dict[int, int] = {digits: 10 ** (9 - digits) for digits in range(1, 10)}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK = re.compile(r"T([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])")
+_REST = re.compile(r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))")
 _EPOCH = date(1970, 1, 1)
 _MICROSECONDS_FROM = 10**14  # as milliseconds this would be the year 5138
 
 
 class IsoTime:
-    """Parse ``2026-04-04T21:13:43.528894520Z`` with none to nine decimals.
+    """Parse ``2026-04-04T21:13:43.528894520Z`` with none to nine decimals, or with an offset.
 
     Neighbouring frames share their second and their day, so both are kept with their values.
     """
@@ -45,12 +46,10 @@ class IsoTime:
         digits = text[_SECOND_CHARS + 1 : -1]
         scale = _SCALE.get(len(digits))
         if scale is None or text[_SECOND_CHARS] != "." or text[-1] != "Z":
-            if text[_SECOND_CHARS:] == "Z":
-                return self._base_ns
-        elif digits.isdecimal():
+            return self._base_ns + _rest_ns(text)
+        if digits.isdecimal():
             return self._base_ns + int(digits) * scale
-        message = f"{text[:64]!r} is not a UTC time with up to nine decimals"
-        raise ValueError(message)
+        raise _refused(text)
 
     def _second_ns(self, second: str) -> int:
         day = second[:_DAY_CHARS]
@@ -63,6 +62,23 @@ class IsoTime:
             raise ValueError(message)
         hour, minute, rest = match.groups()
         return self._day_ns + (int(hour) * 3_600 + int(minute) * 60 + int(rest)) * NS_PER_S
+
+
+def _rest_ns(text: str) -> int:
+    """Return what the decimals and the zone of a time add to its second."""
+    match = _REST.fullmatch(text, _SECOND_CHARS)
+    if match is None:
+        raise _refused(text)
+    digits, sign, hours, minutes = match.groups()
+    decimals_ns = int(digits) * _SCALE[len(digits)] if digits else 0
+    if sign is None:
+        return decimals_ns
+    offset_ns = (int(hours) * 3_600 + int(minutes) * 60) * NS_PER_S
+    return decimals_ns - offset_ns if sign == "+" else decimals_ns + offset_ns
+
+
+def _refused(text: str) -> ValueError:
+    return ValueError(f"{text[:64]!r} is not a time with up to nine decimals and a zone")
 
 
 def _day_ns(day: str) -> int:

@@ -20,6 +20,11 @@ from flows.feeds.timestamps import MAX_NS, IsoTime, epoch_to_ns
         pytest.param(
             "2026-04-04T21:13:43.52889452Z", 1_775_337_223_528_894_520, id="eight decimals"
         ),
+        pytest.param("2023-11-14T22:13:20+00:00", 1_700_000_000_000_000_000, id="no offset"),
+        pytest.param("2023-11-14T22:13:20.5-00:00", 1_700_000_000_500_000_000, id="minus nothing"),
+        pytest.param("2023-11-15T03:43:20.25+05:30", 1_700_000_000_250_000_000, id="east"),
+        pytest.param("2023-11-14T14:13:20-08:00", 1_700_000_000_000_000_000, id="west"),
+        pytest.param("2023-11-14T22:13:20z", 1_700_000_000_000_000_000, id="a small letter"),
     ],
 )
 def test_reads_up_to_nine_decimals_exactly(text: str, expected: int) -> None:
@@ -41,7 +46,9 @@ def test_reads_up_to_nine_decimals_exactly(text: str, expected: int) -> None:
         pytest.param("2023-11-14T22:13:20.-10Z", id="a sign"),
         pytest.param("2023-11-14T22:13:20,5Z", id="a comma"),
         pytest.param("2023-11-14T22:13:20.5", id="decimals without a zone"),
-        pytest.param("2023-11-14T22:13:20+00:00", id="an offset"),
+        pytest.param("2023-11-14T22:13:20+24:00", id="an offset of a day"),
+        pytest.param("2023-11-14T22:13:20+0000", id="an offset without a colon"),
+        pytest.param("2023-11-14T22:13:20.+00:00", id="no decimals before an offset"),
         pytest.param("2023-11-14 22:13:20Z", id="a space"),
         pytest.param("2023-13-14T22:13:20Z", id="month 13"),
         pytest.param("2023-02-29T22:13:20Z", id="no leap year"),
