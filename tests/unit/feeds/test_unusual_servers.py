@@ -31,6 +31,7 @@ from tests.support.venues.dialects.coinbase_exchange import ExchangeDialect
 from tests.support.venues.market import Market
 from tests.support.venues.server import Refusal, VenueConnection, VenueServer
 
+_HOLD_NS = NS_PER_S // 20  # nothing overtakes here, and a first trade waits so long
 LIMITS = Limits(silence_s=30.0, answer_s=0.1, backoff_s=0.01, backoff_cap_s=0.05)
 OPEN = {
     "coinbase-exchange": open_exchange,
@@ -113,7 +114,7 @@ def listen(venue: Venue, url: str) -> None:
     ticks: list[Tick] = []
     dead: list[object] = []
     feed = OPEN[venue.feed](SYMBOLS[venue.feed], url, LIMITS)
-    processor = FrameProcessor(feed.parser(), live=True, hold_ns=NS_PER_S)
+    processor = FrameProcessor(feed.parser(), live=True, hold_ns=_HOLD_NS)
 
     def done() -> bool:
         messages = processor.process(feed.poll(1_000))
