@@ -2,18 +2,17 @@
 
 import json
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 import pytest
 
 from flows.numeric.time import NS_PER_S
-from tests.support.frames import RECEIVED_NS, START_NS, exchange_ticker, write_capture
+from tests.support.frames import RECEIVED_NS, exchange_ticker, write_capture
 from tests.support.polling import free_ports, until
 from tests.support.processes import Process
 
-# Events are received as they happen: seconds since the day's first.
-FIRST_S = (RECEIVED_NS - START_NS) // NS_PER_S
 PAST_S = 400
 FRAMES = 1_000  # more than play while the test looks
 
@@ -27,9 +26,16 @@ def ask(port: int, path: str) -> dict:
         return {}
 
 
+def frame(number: int) -> str:
+    """Return a ticker message of the moment at which it is received."""
+    at = datetime.fromtimestamp(RECEIVED_NS / NS_PER_S + number, UTC)
+    return exchange_ticker(number, time=at.isoformat().replace("+00:00", "Z"))
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_past_of_a_recording_is_there_at_once_and_is_called_recorded(tmp_path: Path) -> None:
-    frames = [exchange_ticker(FIRST_S + number) for number in range(FRAMES)]
+    frames = [frame(number) for number in range(FRAMES)]
     recording = write_capture(tmp_path / "day.ndjson.gz", frames)
     [port] = free_ports(1)
     settings = {"VOLTICK_API_PORT": str(port), "VOLTICK_MODEL_STORE": str(tmp_path / "models")}
