@@ -222,4 +222,4 @@ def _observe(
         exemplar = {"trace_id": ids[0]} if ids and ids[0] is not None else None
         metrics.latency_seconds.observe(max((now_ns - oldest_ns) / NS_PER_S, 0.0), exemplar)
     for batch in commit.batches:
-        metrics.freshness.note(batch.latest)
+        metrics.note_latest(commit.partition, batch.latest)

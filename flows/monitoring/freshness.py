@@ -33,6 +33,7 @@ class SymbolFreshness(Collector):
         self._clock_ns = clock_ns
         self._lock = threading.Lock()
         self._newest_ns: dict[str, int] = {}
+        self._partitions: dict[str, int] = {}
 
     def note(self, committed: Iterable[Latest]) -> None:
         """Take over the newest events of symbols whose predictions were committed."""
@@ -44,6 +45,14 @@ class SymbolFreshness(Collector):
                 symbol = each.symbol if is_shown else OTHER
                 known_ns = self._newest_ns.get(symbol, each.ts_event_ns)
                 self._newest_ns[symbol] = max(known_ns, each.ts_event_ns)
+                self._partitions[symbol] = each.partition
+
+    def forget(self, partition: int) -> None:
+        """Show no symbols of a partition, which another process commits from now on."""
+        with self._lock:
+            gone = [symbol for symbol, at in self._partitions.items() if at == partition]
+            for symbol in gone:
+                del self._newest_ns[symbol], self._partitions[symbol]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Yield the ages; of ``other`` that of the newest event among them."""
@@ -57,6 +66,7 @@ class SymbolFreshness(Collector):
         with self._lock:
             oldest_ns = now_ns - int(self.ttl_s * NS_PER_S)
             self._newest_ns = {at: ns for at, ns in self._newest_ns.items() if ns >= oldest_ns}
+            self._partitions = {at: self._partitions[at] for at in self._newest_ns}
             for symbol, event_ns in sorted(self._newest_ns.items()):
                 family.add_metric((symbol,), (now_ns - event_ns) / NS_PER_S)
         yield family

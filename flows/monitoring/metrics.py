@@ -1,7 +1,10 @@
 """The pipeline's Prometheus metrics, each described once, here."""
 
+from collections.abc import Sequence
+
 from prometheus_client import Counter, Gauge, Histogram
 
+from flows.codec.outputs import Latest
 from flows.monitoring.embedded import EmbeddedMemory
 from flows.monitoring.freshness import SymbolFreshness
 from flows.monitoring.latency import BUCKETS_S, StageLatency
@@ -76,11 +79,15 @@ class PipelineMetrics(ServedMetrics):
             ("partition",),
             registry=self.registry,
         )
-        self.partitions = PartitionGauges(self.lag, self.committed)
+        self.freshness = SymbolFreshness()
+        self.partitions = PartitionGauges(self.lag, self.committed, forget=self.freshness.forget)
         self.ownership = OwnershipGauges(self.registry, "voltick")
         self.stages = StageLatency(self.registry)
-        self.freshness = SymbolFreshness()
         self.serving = ServingModelsInfo()
         self.embedded = EmbeddedMemory()
         for collector in (self.freshness, self.serving, self.embedded):
             self.registry.register(collector)
+
+    def note_latest(self, partition: int, committed: Sequence[Latest]) -> None:
+        """Show how old the newest events of a partition's symbols are, while it is read here."""
+        self.partitions.while_read(partition, lambda: self.freshness.note(committed))

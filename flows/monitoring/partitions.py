@@ -1,6 +1,7 @@
 """Figures of the partitions that this process reads, and no longer of those it gave up."""
 
 import threading
+from collections.abc import Callable
 
 from prometheus_client import Gauge
 
@@ -18,9 +19,18 @@ class PartitionGauges:
         Shown only while the partition's lag is; the same labels.
     before
         Values of the labels before the partition.
+    forget
+        Called with a partition that is read elsewhere from now on; must be quick.
     """
 
-    def __init__(self, lag: Gauge, *others: Gauge, before: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        lag: Gauge,
+        *others: Gauge,
+        before: tuple[str, ...] = (),
+        forget: Callable[[int], None] = lambda _partition: None,
+    ) -> None:
+        self._forget = forget
         self._lag = lag
         self._others = others
         self._before = before
@@ -38,9 +48,15 @@ class PartitionGauges:
                 self._read.discard(partition)
                 for gauge in (self._lag, *self._others):
                     gauge.remove(*labels)
+                self._forget(partition)
+
+    def while_read(self, partition: int, note: Callable[[], None]) -> None:
+        """Note something, unless the partition was given up meanwhile."""
+        with self._lock:
+            if partition in self._read:
+                note()
 
     def show(self, gauge: Gauge, partition: int, value: float) -> None:
         """Set one of the others, unless the partition was given up meanwhile."""
-        with self._lock:
-            if partition in self._read:
-                gauge.labels(*self._before, str(partition)).set(value)
+        labels = (*self._before, str(partition))
+        self.while_read(partition, lambda: gauge.labels(*labels).set(value))

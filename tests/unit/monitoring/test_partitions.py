@@ -1,7 +1,10 @@
 """Gauges by partition, while partitions come and go."""
 
+import time
+
 from prometheus_client import generate_latest
 
+from flows.codec.outputs import Latest
 from flows.monitoring.archive_metrics import ArchiveMetrics
 from flows.monitoring.metrics import PipelineMetrics
 
@@ -36,6 +39,29 @@ def test_what_is_committed_after_a_partition_was_given_up_is_not_shown() -> None
     assert lines(metrics.registry, "voltick_committed_offset") == {
         'voltick_committed_offset{partition="3"} 101.0'
     }
+
+
+def test_symbols_leave_the_metrics_with_their_partition() -> None:
+    metrics = PipelineMetrics()
+
+    def note(partition: int, symbol: str) -> None:
+        at_ns = time.time_ns()
+        metrics.note_latest(partition, [Latest(symbol, 1, at_ns, b"", partition, at_ns)])
+
+    def symbols() -> set[str]:
+        [family] = metrics.freshness.collect()
+        return {sample.labels["symbol"] for sample in family.samples}
+
+    for partition, symbol in ((0, "A"), (1, "B")):
+        metrics.partitions.observe_lag(partition, 0)
+        note(partition, symbol)
+    assert symbols() == {"A", "B"}
+    metrics.partitions.observe_lag(1, None)
+    note(1, "B")  # its last commit was still under way
+    assert symbols() == {"A"}
+    metrics.partitions.observe_lag(1, 0)
+    note(1, "B")
+    assert symbols() == {"A", "B"}
 
 
 def test_a_partition_of_one_topic_is_not_that_of_another() -> None:
