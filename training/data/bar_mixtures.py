@@ -6,6 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 
+from flows.errors import LeakError
 from flows.numeric.arrays import Bool, Float64, Int64
 from training.data.layouts import Layout
 from training.data.tables import Table
@@ -40,7 +41,9 @@ def refuse_mixture(
     Raises
     ------
     TrainingError
-        Naming the first row of another market.
+        Naming the first row of another market, by the column's word for it.
+    LeakError
+        Naming the first row behind a jump: forecasts would know more of these than of a market.
     """
     if len(rows) <= _TURNS:
         return
@@ -88,7 +91,7 @@ def _refuse_jumps(
     if (far.sum() >= _TURNS and is_there_and_back) or (sizes > _IMPOSSIBLE_JUMP).any():
         at = int(np.flatnonzero(far)[0]) + 1
         problem = (
-            f"straight after a close of {close[at - 1]:g} ({far.sum()} jumps like that); if these"
-            " are two markets, name them in a column called symbol"
+            f"straight after a close of {close[at - 1]:g} ({far.sum()} jumps like that). Look for"
+            " two markets or two price levels in one series; name markets in a column called symbol"
         )
-        raise table.error(int(rows[at]), column, problem)
+        raise LeakError(str(table.error(int(rows[at]), column, problem)))

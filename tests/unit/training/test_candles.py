@@ -59,8 +59,9 @@ def test_too_few_bars_are_refused(tmp_path):
         run(tmp_path, frame(200))
 
 
-def test_two_price_levels_in_one_series_stop_the_job(tmp_path):
+@pytest.mark.parametrize("apart", [20.0, 1.2], ids=["told-by-jumps", "told-by-lift"])
+def test_two_price_levels_in_one_series_stop_the_job(apart, tmp_path):
     mixed = frame(6_000)
-    mixed.loc[1::2, ["open", "high", "low", "close"]] /= 20
+    mixed.loc[1::2, ["open", "high", "low", "close"]] /= apart
     with pytest.raises(LeakError, match="two markets or two price levels in one series"):
         run(tmp_path, mixed, "--models", "ridge")

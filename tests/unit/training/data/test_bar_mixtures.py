@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.errors import TrainingError
+from flows.errors import LeakError, TrainingError, VoltickError
 from tests.support.bar_files import csv, rows
 from training.data.bar_files import read_bars
 
@@ -30,9 +30,10 @@ def in_turns(**names: list[str]) -> pd.DataFrame:
     return pd.concat([one, two]).sort_values("timestamp")
 
 
-def refused(bars: pd.DataFrame, folder: Path, name: str = "BTCUSDT-1m.csv") -> str:
+def refused(bars: pd.DataFrame, folder: Path, kind: type[VoltickError] = TrainingError) -> str:
+    name = "BTCUSDT-1m.csv"
     (folder / name).write_text(csv(bars))
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(kind) as caught:
         read_bars([folder / name])
     return str(caught.value)
 
@@ -77,15 +78,15 @@ def test_two_markets_one_after_the_other_under_such_a_column_are_named(tmp_path:
 
 
 def test_jumps_there_and_back_are_two_markets_without_any_column(tmp_path: Path) -> None:
-    said = refused(in_turns(), tmp_path)
+    said = refused(in_turns(), tmp_path, LeakError)
     assert "BTCUSDT-1m.csv, line 3: open is '5.0" in said
-    assert "(119 jumps like that); if these are two markets" in said
+    assert "(119 jumps like that). Look for two markets" in said
 
 
 def test_files_of_two_markets_put_behind_each_other_are_refused(tmp_path: Path) -> None:
     whole = csv(wave(100.0).iloc[:60]) + csv(wave(5.0).iloc[60:])
     (tmp_path / "all.csv").write_text(whole)
-    with pytest.raises(TrainingError, match=r"all\.csv, line 63: open is .* \(1 jumps like that\)"):
+    with pytest.raises(LeakError, match=r"all\.csv, line 63: open is .* \(1 jumps like that\)"):
         read_bars([tmp_path / "all.csv"])
 
 
