@@ -268,7 +268,9 @@ class TransactionalWriter:
     def _start_over(self, error: AbortNeededError) -> None:
         """Abort and write the open batches again, in a new transaction."""
         for attempt in range(ABORT_LIMIT):
-            self._log.warning(
+            # A group that shares out anew is nothing to worry about.
+            say = self._log.info if isinstance(error, NotMemberError) else self._log.warning
+            say(
                 "transaction aborted, writing it again",
                 partition=self._target.partition,
                 cause=str(error),
