@@ -27,6 +27,7 @@ MINUTE = NS_PER_MINUTE
 DAY = 20_500 * NS_PER_DAY  # 2026-02-16
 MARKET = Market("binance", "BTC-USDT", "1m")
 MINUTES = 3_000
+LIMIT_S = 170.0
 KNOWN = bar_servers.Market(
     {"BTCUSDT": bar_servers.market(1_769_904_000_000, MINUTES, without=(10, 11))}
 )
@@ -111,6 +112,7 @@ def test_a_copy_follows_what_is_replaced_and_removed(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3 * LIMIT_S)
 def test_a_backfill_into_a_bucket_adds_nothing_twice_and_is_read_by_all(
     bucket_place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +122,7 @@ def test_a_backfill_into_a_bucket_adds_nothing_twice_and_is_read_by_all(
     def backfilled() -> dict[str, Any]:
         span = ("--from", "2026-02-01", "--to", "2026-02-03T02:00", "--json")
         market = ("--venue", "binance", "--symbols", "BTC-USDT")
-        done = run(["-m", "flows.backfill", *market, *span], tmp_path, settings)
+        done = run(["-m", "flows.backfill", *market, *span], tmp_path, settings, LIMIT_S)
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
