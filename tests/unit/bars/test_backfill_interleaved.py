@@ -1,5 +1,6 @@
 """Whatever runs, overlaps and is killed: the stored bars are those of one clean run."""
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -7,15 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.bars import store as bar_store
 from flows.bars.backfill import backfill
 from flows.bars.bar import Bar, Page
 from flows.bars.span import Span
 from flows.bars.store import BarStore, Market
+from flows.connectors.parquet.storage import LocalStorage
 from flows.numeric.time import NS_PER_DAY, NS_PER_MINUTE
 
 MARKET = Market("binance", "BTC-USDT", "1m")
@@ -94,20 +94,21 @@ class FakeVenue:
 
 def do(run: Run, bars: Mapping[int, Bar], archive: BarStore) -> None:
     venue = FakeVenue(run, bars, archive)
-    whole = bar_store._write
+    whole = LocalStorage.put
 
-    def write(file: Path, table: pa.Table) -> None:
+    def put(folder: LocalStorage, path: str, content: bytes) -> None:
         if venue.pages == run.kill_at and run.kill_in == "before":
+            file = Path(folder.url(path))
             file.with_name(f".{file.name}.tmp").write_bytes(b"PAR1 half")
             raise Killed
-        whole(file, table)
+        whole(folder, path, content)
         if venue.pages == run.kill_at and run.kill_in == "after":
             raise Killed
 
     span = Span(at(run.first), at(run.first + run.minutes))
     # What reaches the disk in time is not at stake here, and waiting for it is slow.
-    quick = patch.object(bar_store.os, "fsync")
-    with quick, patch.object(bar_store, "_write", write), suppress(Killed):
+    quick = patch.object(os, "fsync")
+    with quick, patch.object(LocalStorage, "put", put), suppress(Killed):
         backfill(venue, MARKET, span, archive, lambda: at(10_000), refresh=run.refresh)
 
 
