@@ -62,6 +62,13 @@ async function loadSeries() {
   return isWhole && asked.complete ? undefined : 50;
 }
 
+/** What fails is looked at again soon: at a start, it is over with the first score. */
+async function loadHealth() {
+  const report = await get("health");
+  health.show(report);
+  return report.status === "ok" ? undefined : 1000;
+}
+
 async function loadBackfill() {
   const asked = useSeries();
   if (!asked) return 300;
@@ -204,7 +211,7 @@ controls();
 symbols.start(() => symbols.draw(target, Date.now()));
 repeat(async () => showVersion(await get("version")), 5000);
 repeat(loadScores, 5000);
-repeat(async () => health.show(await get("health")), 5000, health.unreachable);
+repeat(loadHealth, 5000, health.unreachable);
 repeat(async () => system.show(await get("system")), 3000, system.failed);
 repeat(async () => system.showDead(await get("dead-letters", { limit: 12 })), 5000);
 const reloadWhy = repeat(loadWhy, 2000);
