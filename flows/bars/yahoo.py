@@ -13,13 +13,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from flows.bars.bar import Bar, Page, problem_of
 from flows.bars.span import INTERVALS_S, Span
 from flows.errors import ConfigurationError, FeedError, VenueError
-from flows.feeds.retrying import Clock, Limits, Sleep
+from flows.feeds.retrying import Clock, Limits, PassingError, Sleep, persistently
 from flows.numeric.time import NS_PER_S, text_of
 
 NAME: Final = "yahoo"
@@ -84,18 +82,9 @@ class YahooBars:
 
     def fetch(self, symbol: str, interval: str, span: Span) -> Page:
         """Ask for one page."""
-        retrying = Retrying(
-            retry=retry_if_exception_type(_PassingError),
-            stop=stop_after_attempt(self._limits.attempts),
-            wait=self._wait_s,
-            sleep=self._sleep,
-            reraise=True,
+        frame, kind = persistently(
+            lambda: self._ask(symbol, interval, span), self._limits, self._sleep
         )
-        try:
-            frame, kind = retrying(self._ask, symbol, interval, span)
-        except _PassingError as error:
-            message = f"{error}; given up after {self._limits.attempts} attempts"
-            raise VenueError(message) from None
         return read_frame(frame, INTERVALS_S[interval] * NS_PER_S, is_crypto=kind == _CRYPTO)
 
     def close(self) -> None:
@@ -132,7 +121,7 @@ class YahooBars:
             if getattr(getattr(error, "response", None), "status_code", None) in _REFUSALS:
                 raise _refused(symbol, str(error)) from None
             message = f"yahoo does not answer for {symbol}: {str(error) or type(error).__name__}"
-            raise _PassingError(message) from None
+            raise PassingError(message) from None
         return frame, kind
 
     def _nothing(self, symbol: str, error: Exception) -> tuple[pd.DataFrame | None, str]:
@@ -148,18 +137,9 @@ class YahooBars:
 
         YfData.cache_get.cache_clear()
 
-    def _wait_s(self, state: RetryCallState) -> float:
-        return wait_random_exponential(
-            multiplier=self._limits.first_wait_s, max=self._limits.longest_wait_s
-        )(state)
-
 
 def _refused(symbol: str, words: str) -> VenueError:
     return VenueError(f"yahoo refuses {symbol}: {words}")
-
-
-class _PassingError(VenueError):
-    """A fault that a later attempt may not meet."""
 
 
 def read_frame(frame: pd.DataFrame | None, interval_ns: int, *, is_crypto: bool) -> Page:

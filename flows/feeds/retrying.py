@@ -7,7 +7,7 @@ would change (an unknown symbol, a wrong parameter) is told at once, in the venu
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
@@ -34,6 +34,7 @@ _WORD_FIELDS = ("message", "msg", "error", "description")
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,48 @@ class Answer:
         return None if date_ns is None else date_ns / NS_PER_S
 
 
-class _PassingError(VenueError):
-    """A fault that a later attempt may not meet."""
+class PassingError(VenueError):
+    """A fault that a later attempt may not meet.
+
+    Attributes
+    ----------
+    retry_after_s
+        The pause that the server asks for.
+    """
 
     retry_after_s: float = 0.0
+
+
+def persistently(ask: Callable[[], Found], limits: Limits, sleep: Sleep) -> Found:
+    """Call until something else than a :class:`PassingError` comes of it; wait between two calls.
+
+    A wait is drawn, and comes after what the server has asked for.
+
+    Raises
+    ------
+    VenueError
+        Every attempt has failed; it says so in the words of the last.
+    """
+
+    def wait_s(state: RetryCallState) -> float:
+        drawn_s = wait_random_exponential(
+            multiplier=limits.first_wait_s, max=limits.longest_wait_s
+        )(state)
+        error = state.outcome.exception() if state.outcome is not None else None
+        return drawn_s + (error.retry_after_s if isinstance(error, PassingError) else 0.0)
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(PassingError),
+        stop=stop_after_attempt(limits.attempts),
+        wait=wait_s,
+        sleep=sleep,
+        reraise=True,
+    )
+    try:
+        return retrying(ask)
+    except PassingError as error:
+        message = f"{error}; given up after {limits.attempts} attempts"
+        raise VenueError(message, error.status) from None
 
 
 class RestClient:
@@ -153,18 +192,7 @@ class RestClient:
             The server refuses the request, or no attempt got an answer; it names the venue and its
             words.
         """
-        retrying = Retrying(
-            retry=retry_if_exception_type(_PassingError),
-            stop=stop_after_attempt(self._limits.attempts),
-            wait=self._wait_s,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        try:
-            return retrying(self._ask, path, params)
-        except _PassingError as error:
-            message = f"{error}; given up after {self._limits.attempts} attempts"
-            raise VenueError(message, error.status) from None
+        return persistently(lambda: self._ask(path, params), self._limits, self._sleep)
 
     def _ask(self, path: str, params: Mapping[str, str | int]) -> Answer:
         wait_s = self._next_s - self._clock()
@@ -180,7 +208,7 @@ class RestClient:
             raise VenueError(message) from None
         except NoAnswerError as error:
             message = f"{self.venue} does not answer at {self.url}: {error}"
-            raise _PassingError(message) from None
+            raise PassingError(message) from None
         if reply.status == _OK:
             return Answer(reply.body, reply.headers)
         raise self._refusal(reply)
@@ -194,17 +222,9 @@ class RestClient:
         pause_s = retry_after_s(reply.headers.get("retry-after"), now_ns) or 0.0
         if pause_s > self._limits.longest_retry_after_s:
             return VenueError(f"{message}; it asks for a pause of {pause_s:.0f} s", status)
-        error = _PassingError(message, status)
+        error = PassingError(message, status)
         error.retry_after_s = pause_s
         return error
-
-    def _wait_s(self, state: RetryCallState) -> float:
-        """Return a drawn wait, after what the server has asked for."""
-        drawn_s = wait_random_exponential(
-            multiplier=self._limits.first_wait_s, max=self._limits.longest_wait_s
-        )(state)
-        error = state.outcome.exception() if state.outcome is not None else None
-        return drawn_s + (error.retry_after_s if isinstance(error, _PassingError) else 0.0)
 
 
 def words_of(body: bytes) -> str:
