@@ -16,6 +16,7 @@ SIX, EIGHT, TWELVE, SIXTEEN, EIGHTEEN, TWENTY_FOUR = (
     np.uint32(bits) for bits in (6, 8, 12, 16, 18, 24)
 )
 SIX_BITS, ONE_BYTE = np.uint32(63), np.uint32(0xFF)
+NO_BYTES = np.uint32(0)
 PADDING = 61  # =
 
 
@@ -68,18 +69,16 @@ def put_base64(out: UInt8, at: I64, words: UInt32, row: I64, alphabet: UInt8) ->
         put_three_bytes(out, at + 12, third, alphabet)
         at += 16
     rest = width % 3
-    if rest == 1:
-        first = swapped(words[row, width - 1])
-        put_three_bytes(out, at, first >> EIGHT, alphabet)
-        put_three_bytes(out, at + 4, first << SIXTEEN, alphabet)
-        at += 8
-        out[at - 2] = out[at - 1] = PADDING
-    elif rest == 2:
-        first = swapped(words[row, width - 2])
-        second = swapped(words[row, width - 1])
+    if rest > 0:
+        first = swapped(words[row, width - rest])
+        second = swapped(words[row, width - 1]) if rest == 2 else NO_BYTES
         put_three_bytes(out, at, first >> EIGHT, alphabet)
         put_three_bytes(out, at + 4, (first << SIXTEEN) | (second >> SIXTEEN), alphabet)
-        put_three_bytes(out, at + 8, second << EIGHT, alphabet)
-        at += 12
+        at += 8
+        if rest == 2:
+            put_three_bytes(out, at, second << EIGHT, alphabet)
+            at += 4
+        else:
+            out[at - 2] = PADDING
         out[at - 1] = PADDING
     return at

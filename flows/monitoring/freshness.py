@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -15,6 +15,13 @@ MAX_SYMBOLS: Final = 200
 """Those beyond are shown as one, ``other``, so that no feed makes labels without end."""
 
 OTHER: Final = "other"
+
+
+class _Newest(NamedTuple):
+    """A symbol's newest event, and the partition that it was committed of last."""
+
+    event_ns: int
+    partition: int
 
 
 class SymbolFreshness(Collector):
@@ -32,8 +39,7 @@ class SymbolFreshness(Collector):
         self.ttl_s = ttl_s
         self._clock_ns = clock_ns
         self._lock = threading.Lock()
-        self._newest_ns: dict[str, int] = {}
-        self._partitions: dict[str, int] = {}
+        self._newest: dict[str, _Newest] = {}
 
     def note(self, committed: Iterable[Latest]) -> None:
         """Take over the newest events of symbols whose predictions were committed."""
@@ -41,18 +47,18 @@ class SymbolFreshness(Collector):
             for each in committed:
                 if each.ts_event_ns is None:
                     continue
-                is_shown = each.symbol in self._newest_ns or len(self._newest_ns) < MAX_SYMBOLS
+                is_shown = each.symbol in self._newest or len(self._newest) < MAX_SYMBOLS
                 symbol = each.symbol if is_shown else OTHER
-                known_ns = self._newest_ns.get(symbol, each.ts_event_ns)
-                self._newest_ns[symbol] = max(known_ns, each.ts_event_ns)
-                self._partitions[symbol] = each.partition
+                known = self._newest.get(symbol)
+                known_ns = each.ts_event_ns if known is None else known.event_ns
+                self._newest[symbol] = _Newest(max(known_ns, each.ts_event_ns), each.partition)
 
     def forget(self, partition: int) -> None:
         """Show no symbols of a partition, which another process commits from now on."""
         with self._lock:
-            gone = [symbol for symbol, at in self._partitions.items() if at == partition]
-            for symbol in gone:
-                del self._newest_ns[symbol], self._partitions[symbol]
+            self._newest = {
+                at: one for at, one in self._newest.items() if one.partition != partition
+            }
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Yield the ages; of ``other`` that of the newest event among them."""
@@ -65,8 +71,9 @@ class SymbolFreshness(Collector):
         now_ns = self._clock_ns()
         with self._lock:
             oldest_ns = now_ns - int(self.ttl_s * NS_PER_S)
-            self._newest_ns = {at: ns for at, ns in self._newest_ns.items() if ns >= oldest_ns}
-            self._partitions = {at: self._partitions[at] for at in self._newest_ns}
-            for symbol, event_ns in sorted(self._newest_ns.items()):
-                family.add_metric((symbol,), (now_ns - event_ns) / NS_PER_S)
+            self._newest = {
+                at: one for at, one in self._newest.items() if one.event_ns >= oldest_ns
+            }
+            for symbol, newest in sorted(self._newest.items()):
+                family.add_metric((symbol,), (now_ns - newest.event_ns) / NS_PER_S)
         yield family

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
 from flows.errors import VoltickError
@@ -69,10 +70,11 @@ def markets_of(settings: Settings) -> list[Market]:
     if not settings.chart_backfill:
         return []
     common, own = split_symbols(settings.symbols)
+    sources = _sources(settings)
     found = []
     for name in split_feeds(settings.feed):
         feed = FeedName.COINBASE_EXCHANGE.value if name == FeedName.AUTO else name
-        known = _sources(settings).get(feed)
+        known = sources.get(feed)
         if known is None:
             continue
         bars, venue, is_elsewhere, rest_url = known
@@ -156,16 +158,7 @@ def last_hour(venue: "BarVenue", market: Market, now_ns: int) -> Backfill:
     symbol = venue.symbol(market.symbol)
     page = venue.fetch(symbol, _INTERVAL, span)
     final_ns = now_ns - venue.settle_s * NS_PER_S
-    bars = [
-        BackfillBar(
-            ts_open_ns=bar.ts_open_ns,
-            open=bar.open,
-            high=bar.high,
-            low=bar.low,
-            close=bar.close,
-            volume=bar.volume,
-        )
-        for bar in sort_out(page, span, final_ns, NS_PER_MINUTE).bars
-    ]
+    final = sort_out(page, span, final_ns, NS_PER_MINUTE).bars
+    bars = msgspec.convert(final, list[BackfillBar], from_attributes=True)
     interval_s = NS_PER_MINUTE // NS_PER_S
     return Backfill(symbol=symbol, venue=market.venue.value, interval_s=interval_s, bars=bars)
