@@ -3,9 +3,7 @@
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -14,6 +12,7 @@ import pytest
 from tests.support.containers import compose
 from tests.support.polling import until
 from tests.support.prometheus import Alertmanager
+from tests.support.rest_server import Reply, RestServer
 
 START = Path(__file__).resolve().parents[2] / "docker" / "alertmanager" / "start.sh"
 WEBHOOK, SLACK = "ALERTMANAGER_WEBHOOK_URL", "ALERTMANAGER_SLACK_URL"
@@ -23,34 +22,15 @@ ALERT = {
 }
 
 
-class Receiver:
-    """A server that keeps the JSON that is posted to it, by path."""
-
-    def __init__(self) -> None:
-        self.posted: dict[str, dict] = {}
-        posted = self.posted
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # the library's name
-                posted[self.path] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(b"ok")
-
-            def log_message(self, format: str, *args: object) -> None:  # the library's name
-                """Say nothing of each request."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    threading.Thread(target=found.server.serve_forever, daemon=True).start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+def receiver() -> Iterator[RestServer]:
+    with RestServer(lambda _request: Reply(b"ok")) as found:
+        yield found
+
+
+def posted_to(receiver: RestServer) -> dict[str, dict]:
+    """Return the newest JSON that was posted, by path and query."""
+    return {each.target: json.loads(each.body) for each in list(receiver.requests)}
 
 
 def send(server: Alertmanager) -> None:
@@ -66,18 +46,19 @@ def said(server: Alertmanager) -> str:
 
 
 def test_an_alert_reaches_the_receivers_of_a_variable_and_of_a_file(
-    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, receiver: RestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "slack-url").write_text(f"{receiver.url}/slack\n")
     monkeypatch.setenv(WEBHOOK, f"{receiver.url}/hook?key=a&b=c")
     monkeypatch.setenv(f"{SLACK}_FILE", str(tmp_path / "slack-url"))
     with Alertmanager(tmp_path / "server") as server:
         send(server)
-        until(lambda: len(receiver.posted) == 2, "both to be told", 60)
+        until(lambda: len(posted_to(receiver)) == 2, "both to be told", 60)
         assert "no receiver is set" not in said(server)
-    [alert] = receiver.posted["/hook?key=a&b=c"]["alerts"]
+    posted = posted_to(receiver)
+    [alert] = posted["/hook?key=a&b=c"]["alerts"]
     assert alert["labels"] == ALERT["labels"]
-    [message] = receiver.posted["/slack"]["attachments"]
+    [message] = posted["/slack"]["attachments"]
     assert message["title"] == "FIRING: VoltickProcessDown"
     assert message["text"].strip() == "a process is down (docker/RUNBOOK.md)"
 

@@ -1,12 +1,9 @@
 """A newcomer's first minute: a learned model at work, which says what it learned from."""
 
 import itertools
-import json
 import re
 import signal
-import urllib.request
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 import msgspec
 import pytest
@@ -16,6 +13,7 @@ from schemas import topics
 from tests.oracle.expectation import Expected, Origin, expect
 from tests.proof.checker import Outputs, check
 from tests.proof.values import check_values
+from tests.support.answers import answer_of
 from tests.support.family import Family
 from tests.support.kafka.tools import Message, read_topic
 from tests.support.polling import free_ports, until
@@ -56,15 +54,6 @@ def around(expected: Expected, moment_ns: int, count: int) -> frozenset[Origin]:
     return frozenset(found)
 
 
-def ask(port: int, path: str) -> dict:
-    """Return the API's answer; empty while there is none."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return json.load(answer)
-    except (HTTPError, URLError, ConnectionError, TimeoutError):
-        return {}
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_with_the_simulator_a_learned_model_serves_and_is_called_simulated(tmp_path: Path) -> None:
@@ -80,12 +69,12 @@ def test_with_the_simulator_a_learned_model_serves_and_is_called_simulated(tmp_p
 
         def score() -> dict:
             assert process.running, process.tail()
-            return ask(port, "/scores/BTC-USD").get("scores", {}).get("volatility_spike", {})
+            return answer_of(port, "/scores/BTC-USD").get("scores", {}).get("volatility_spike", {})
 
         first = until(score, "a score", 90)
         assert first["variant"] == "zscore"  # nobody waits for the training
         until(lambda: score().get("variant") not in (None, "zscore"), "a learned model", DEADLINE_S)
-        served = ask(port, "/version")["targets"]["volatility_spike"]
+        served = answer_of(port, "/version")["targets"]["volatility_spike"]
         assert served["provenance"] == "simulated"
         assert served["variant"] == "logreg"
         process.wait_for_log("a model trained on SIMULATED data is ready")
@@ -99,17 +88,17 @@ def test_with_the_simulator_a_learned_model_serves_and_is_called_simulated(tmp_p
 
 def check_the_past(process: Process, port: int) -> None:
     """Check that live ticks follow a history as if the flow had run all the time."""
-    version = ask(port, "/version")
+    version = answer_of(port, "/version")
     past = version["history"]
     assert version["simulated"] is True
     assert past["origin"] == "simulated"
     from_ns, until_ns = past["from_ns"], past["until_ns"]
     assert until_ns - from_ns == 5_400 * NS_PER_S
 
-    [point] = until(lambda: ask(port, "/quality?limit=1").get("points"), "live quality", 90)
+    [point] = until(lambda: answer_of(port, "/quality?limit=1").get("points"), "live quality", 90)
     assert max(model["count"] for model in point["models"]) > 1_000
-    assert ask(port, "/scores/BTC-USD")["warm"]
-    shown = ask(port, "/scores/BTC-USD/history?limit=3000")["points"]
+    assert answer_of(port, "/scores/BTC-USD")["warm"]
+    shown = answer_of(port, "/scores/BTC-USD/history?limit=3000")["points"]
     assert shown[0]["ts_event_ns"] < from_ns + 60 * NS_PER_S
     in_past = [each["ts_event_ns"] for each in shown if each["ts_event_ns"] < until_ns]
     assert in_past == sorted(in_past)

@@ -1,15 +1,13 @@
 """The all-in-one commands come up, answer, and leave nothing behind."""
 
-import json
 import signal
-import urllib.request
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 import pytest
 import redis
 
 from schemas import topics
+from tests.support.answers import answer_of
 from tests.support.family import Family
 from tests.support.polling import free_ports, until
 from tests.support.processes import Process
@@ -22,11 +20,7 @@ COMMANDS = {
 
 def newest(port: int) -> int:
     """Return the event time of the newest score of BTC-USD; 0 while there is none."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/scores/BTC-USD", timeout=5) as answer:
-            return int(json.load(answer)["ts_event_ns"])
-    except (HTTPError, URLError, ConnectionError, TimeoutError):
-        return 0
+    return int(answer_of(port, "/scores/BTC-USD").get("ts_event_ns", 0))
 
 
 @pytest.mark.slow

@@ -1,29 +1,18 @@
 """A recording with a past: what precedes is sent at full speed, and the page says what it shows."""
 
-import json
-import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 import pytest
 
 from flows.numeric.time import NS_PER_S
+from tests.support.answers import answer_of
 from tests.support.frames import RECEIVED_NS, exchange_ticker, write_capture
 from tests.support.polling import free_ports, until
 from tests.support.processes import Process
 
 PAST_S = 400
 FRAMES = 1_000  # more than play while the test looks
-
-
-def ask(port: int, path: str) -> dict:
-    """Return the API's answer; empty while there is none."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return json.load(answer)
-    except (HTTPError, URLError, ConnectionError, TimeoutError):
-        return {}
 
 
 def frame(number: int) -> str:
@@ -45,7 +34,7 @@ def test_the_past_of_a_recording_is_there_at_once_and_is_called_recorded(tmp_pat
 
         def newest() -> dict:
             assert process.running, process.tail()
-            return ask(port, "/scores/BTC-USD")
+            return answer_of(port, "/scores/BTC-USD")
 
         def played_s() -> float:
             return (newest().get("ts_event_ns", 0) - RECEIVED_NS) / NS_PER_S
@@ -53,7 +42,7 @@ def test_the_past_of_a_recording_is_there_at_once_and_is_called_recorded(tmp_pat
         until(lambda: played_s() > PAST_S - 10, "the end of the past", 120)
         assert newest()["warm"]
         assert newest()["event_age_ms"] > 86_400_000
-        version = ask(port, "/version")
+        version = answer_of(port, "/version")
         assert (version["replay"], version["simulated"]) == (True, False)
         assert version["history"] == {
             "origin": "recorded",
@@ -62,7 +51,7 @@ def test_the_past_of_a_recording_is_there_at_once_and_is_called_recorded(tmp_pat
         }
 
         def chart() -> list[int]:
-            answer = ask(port, "/series/BTC-USD?seconds=900")
+            answer = answer_of(port, "/series/BTC-USD?seconds=900")
             return answer["columns"]["ts_s"] if answer.get("complete") else []
 
         seconds = until(chart, "the whole chart", 60)

@@ -1,12 +1,9 @@
 """The all-in-one run: on loopback alone, and secrets neither in its words nor in command lines."""
 
-import json
 import traceback
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 import psutil
 import pytest
@@ -14,6 +11,7 @@ from pydantic import ValidationError
 
 from flows.errors import ConfigurationError
 from flows.settings import Settings, load_settings
+from tests.support.answers import answer_of
 from tests.support.embedded import Valkey
 from tests.support.polling import free_ports, until
 from tests.support.processes import Process
@@ -39,11 +37,7 @@ def listeners(process: Process) -> dict[int, str]:
 
 
 def scored(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/scores", timeout=5) as answer:
-            return bool(json.load(answer)["scores"])
-    except (HTTPError, URLError, ConnectionError, TimeoutError):
-        return False
+    return bool(answer_of(port, "/scores").get("scores"))
 
 
 @pytest.mark.timeout(240)

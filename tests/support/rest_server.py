@@ -1,4 +1,4 @@
-"""A local HTTP server that answers GET requests by a function; it counts what it was asked."""
+"""A local HTTP server that answers by a function; it counts what it was asked."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -10,10 +10,22 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked: the path, and the query's values by name."""
+    """What was asked.
+
+    Attributes
+    ----------
+    params
+        The query's values by name.
+    target
+        Path and query as they came.
+    body
+        What was posted.
+    """
 
     path: str
     params: Mapping[str, str]
+    target: str = field(default="", compare=False)
+    body: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True)
@@ -70,9 +82,10 @@ class RestServer:
         self._server.server_close()
         self._thread.join()
 
-    def _reply_to(self, target: str) -> Reply:
+    def _reply_to(self, target: str, body: bytes) -> Reply:
         parts = urlsplit(target)
-        request = Request(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
+        params = dict(parse_qsl(parts.query, keep_blank_values=True))
+        request = Request(parts.path, params, target, body)
         with self._one_at_a_time:
             self.requests.append(request)
             return self.answer(request)
@@ -84,7 +97,13 @@ class RestServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                reply = reply_to(self.path)
+                self._reply(b"")
+
+            def do_POST(self) -> None:
+                self._reply(self.rfile.read(int(self.headers["Content-Length"])))
+
+            def _reply(self, body: bytes) -> None:
+                reply = reply_to(self.path, body)
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)

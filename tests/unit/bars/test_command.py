@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,24 +59,30 @@ def told(server: RestServer, archive: Path, *options: str) -> dict[str, Any]:
     return found
 
 
+@contextmanager
+def stalling() -> Iterator[tuple[RestServer, threading.Event, threading.Event]]:
+    """Yield a server that waits at the third request, what says that it does, and what ends it."""
+    reached, go_on = threading.Event(), threading.Event()
+    honest = bar_servers.binance(KNOWN)
+
+    def answer(request: Request) -> Reply:
+        if len(server.requests) == 3:
+            reached.set()
+            go_on.wait(LIMIT_S)
+        return honest(request)
+
+    with RestServer(answer) as server:
+        yield server, reached, go_on
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.rglob("*.parquet")}
 
 
 @pytest.mark.slow
 def test_a_killed_run_leaves_nothing_torn_and_two_at_once_finish_it(tmp_path: Path) -> None:
-    reached = threading.Event()
-    go_on = threading.Event()
-    honest = bar_servers.binance(KNOWN)
-
-    def slow(request: Request) -> Reply:
-        if len(server.requests) == 3:
-            reached.set()
-            go_on.wait(LIMIT_S)
-        return honest(request)
-
     options = ("--venue", "binance", "--symbols", "BTC-USDT", *SPAN)
-    with RestServer(slow) as server:
+    with stalling() as (server, reached, go_on):
         first = started(server, tmp_path / "killed", *options)
         assert reached.wait(LIMIT_S)
         first.send_signal(signal.SIGKILL)
@@ -100,17 +107,8 @@ def test_a_killed_run_leaves_nothing_torn_and_two_at_once_finish_it(tmp_path: Pa
 
 @pytest.mark.slow
 def test_an_interrupted_run_says_what_is_kept(tmp_path: Path) -> None:
-    reached, go_on = threading.Event(), threading.Event()
-    honest = bar_servers.binance(KNOWN)
-
-    def slow(request: Request) -> Reply:
-        if len(server.requests) == 3:
-            reached.set()
-            go_on.wait(LIMIT_S)
-        return honest(request)
-
     options = ("--venue", "binance", "--symbols", "BTC-USDT", "--archive", "kept", *SPAN)
-    with RestServer(slow) as server:
+    with stalling() as (server, reached, go_on):
         settings = {"VOLTICK_BINANCE_REST_URL": server.url}
         with Process(["-m", "flows.backfill", *options], tmp_path, settings) as process:
             assert reached.wait(LIMIT_S)
