@@ -14,9 +14,9 @@ from tests.proof.catalogue import CATALOGUE, Entry
 from tests.proof.checker import first_of_each
 from tests.proof.cluster import Broker, Plan
 from tests.proof.feeder import FeederKind
+from tests.proof.needs import require_apache
 from tests.proof.run import prove
 from tests.support.embedded import EmbeddedBroker
-from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
 
 Faults = StrEnum("Faults", {name: name for name in CATALOGUE})
 
@@ -110,11 +110,7 @@ def _finish(fault: str, line: dict[str, object], *, failed: bool) -> NoReturn:
 def _broker(kind: Kind, folder: Path, entry: Entry, nodes: int, seed: int) -> Broker:
     if kind is Kind.EMBEDDED:
         return EmbeddedBroker(folder / "broker")
-    try:
-        kafka_classpath()
-    except JarsUnavailableError as reason:
-        sys.stderr.write(f"{reason}\n")
-        raise typer.Exit(2) from None
+    require_apache()
     data = folder / "broker"
     data.mkdir()
     server = entry.make_broker(data, max(nodes, entry.nodes), seed)

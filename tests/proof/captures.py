@@ -22,11 +22,11 @@ from flows.feeds.processor import FrameProcessor
 from flows.feeds.replay import ReplayFeed
 from flows.settings import load_settings
 from schemas import topics
+from tests.proof.needs import require_apache
 from tests.support.archive import archived_until, compare, rows_of
 from tests.support.captures import FRAMES, SUFFIX
 from tests.support.embedded import EmbeddedBroker
 from tests.support.kafka.apache import ApacheKafka
-from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
 from tests.support.kafka.tools import committed, create_topics, read_topic
 from tests.support.polling import until
 from tests.support.processes import Process, flow
@@ -160,13 +160,9 @@ def main(
     """
     begin = time.monotonic()
     recordings = sorted(path for path in folder.glob(f"*{SUFFIX}") if only in path.name)
-    try:
-        kafka_classpath()
-        problem = None if recordings else f"no recording (*{SUFFIX}) in {folder}"
-    except JarsUnavailableError as reason:
-        problem = str(reason)
-    if problem is not None:
-        sys.stderr.write(f"{problem}\n")
+    require_apache()
+    if not recordings:
+        sys.stderr.write(f"no recording (*{SUFFIX}) in {folder}\n")
         raise typer.Exit(2)
 
     def say(text: str) -> None:

@@ -11,9 +11,9 @@ from typing import NoReturn, Protocol, TypeVar
 
 import typer
 
+from tests.proof.needs import require_apache
 from tests.proof.restarts import Survivor
 from tests.support.kafka.apache import ApacheKafka
-from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
 
 Say = Callable[[str], None]
 
@@ -48,11 +48,7 @@ def prove(
     def say(text: str) -> None:
         sys.stderr.write(f"[{time.monotonic() - begin:6.1f} s] {text}\n")
 
-    try:
-        kafka_classpath()
-    except JarsUnavailableError as reason:
-        sys.stderr.write(f"{reason}\n")
-        raise typer.Exit(2) from None
+    require_apache()
     folder = Path(tempfile.mkdtemp(prefix="voltick-proof-"))
     (folder / "broker").mkdir()
     say(f"{what}; output of every run in {folder}")

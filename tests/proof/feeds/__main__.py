@@ -19,9 +19,9 @@ import typer
 from tests.proof.feeds.ingest import Ingests
 from tests.proof.feeds.plan import FEEDS, plan
 from tests.proof.feeds.run import ATTEMPTS, Outcome, run_calmly
+from tests.proof.needs import require_apache
 from tests.support.embedded import EmbeddedBroker
 from tests.support.kafka.apache import ApacheKafka
-from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
 
 
 class Through(StrEnum):
@@ -155,11 +155,7 @@ def _started(broker: Through, folder: Path) -> ApacheKafka | EmbeddedBroker:
     (folder / "broker").mkdir()
     if broker is Through.EMBEDDED:
         return EmbeddedBroker(folder / "broker")
-    try:
-        kafka_classpath()
-    except JarsUnavailableError as reason:
-        sys.stderr.write(f"{reason}\n")
-        raise typer.Exit(2) from None
+    require_apache()
     return ApacheKafka(folder / "broker")
 
 

@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 
 from tests.proof.feeder import Rhythm
+from tests.proof.needs import require_apache
 from tests.proof.soak import judge
 from tests.proof.soak.run import FLOWS, Findings, Plan, require_disk, soak
 from tests.support.kafka.apache import ApacheKafka
-from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
 
 
 class Kind(StrEnum):
@@ -60,10 +60,10 @@ def main(
     rhythm = Rhythm(rate, burst, burst_every, burst_length)
     plan = Plan(seed, minutes, rhythm, partitions, symbols, rss_limit_per_h=rss_slope)
     folder = Path(tempfile.mkdtemp(prefix="voltick-soak-"))
+    require_apache()
     try:
-        kafka_classpath()
         require_disk(folder, plan)
-    except (JarsUnavailableError, RuntimeError) as reason:
+    except RuntimeError as reason:
         sys.stderr.write(f"{reason}\n")
         raise typer.Exit(2) from None
     (folder / "broker").mkdir()

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from tests.proof.needs import require_apache
 from tests.proof.system import verdict
 from tests.proof.system.faults import DOWN_S, timeline
 from tests.proof.system.parts import whole_system
 from tests.proof.system.watch import Watch
-from tests.support.kafka.jars import JarsUnavailableError, kafka_classpath
 from tests.support.polling import pause
 
 EXAMPLE = "Example: python -m tests.proof.system --minutes 20"
@@ -32,11 +32,7 @@ def main(
     Tables go to stdout: dashboards, alerts, and what each process used. Exit code 1 where a panel
     is empty, an alert of the faults did not fire or resolve, or a process ended by itself.
     """
-    try:
-        kafka_classpath()
-    except JarsUnavailableError as reason:
-        sys.stderr.write(f"{reason}\n")
-        raise typer.Exit(2) from None
+    require_apache()
     folder = Path(tempfile.mkdtemp(prefix="voltick-system-"))
     _say(f"logs and data are in {folder}")
     with whole_system(folder, train_every) as system:
