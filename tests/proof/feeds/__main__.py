@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -124,10 +125,11 @@ def _in_process(
     """Run the clients in this process, some seeds at a time."""
     with ThreadPoolExecutor(jobs) as pool:
         for name in names:
-            yield from pool.map(
-                lambda seed, name=name: run_calmly(plan(name, seed, burst)),  # type: ignore[misc]
-                seeds,
-            )
+            yield from pool.map(partial(_run_seed, name, burst), seeds)
+
+
+def _run_seed(name: str, burst: int, seed: int) -> Outcome:
+    return run_calmly(plan(name, seed, burst))
 
 
 def _through(
