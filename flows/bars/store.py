@@ -9,7 +9,6 @@ replaced only if it is still the one that was read, and merged anew otherwise. B
 storage, and while another process merges a page into the same market.
 """
 
-import io
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,12 +18,13 @@ from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from flows.bars.bar import Bar
 from flows.bars.span import INTERVALS_S, Span, day_of, days
 from flows.connectors.parquet.layout import BACKFILL, SUFFIX
 from flows.connectors.parquet.places import open_storage
+from flows.connectors.parquet.reading import open_parquet, row_count
+from flows.connectors.parquet.writer import parquet_of
 from flows.errors import ArchiveError, FencedError
 from flows.numeric.arrays import Int64
 
@@ -172,7 +172,7 @@ class BarStore:
                 return Merged(0, 0)
             known.update((bar.ts_open_ns, bar) for bar in fresh)
             try:
-                self._storage.swap(path, _encoded(_table(market, known)), version)
+                self._storage.swap(path, parquet_of(_table(market, known)).to_pybytes(), version)
             except FencedError:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -188,8 +188,7 @@ class BarStore:
         if content is None:
             return None
         try:
-            # Not pq.read_table: it would add columns for folders named key=value.
-            return pq.ParquetFile(io.BytesIO(content)).read(columns)
+            return open_parquet(content).read(columns)
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(path, error) from None
 
@@ -198,7 +197,7 @@ class BarStore:
         if content is None:  # removed meanwhile
             return 0
         try:
-            return int(pq.read_metadata(io.BytesIO(content)).num_rows)
+            return row_count(content)
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(path, error) from None
 
@@ -222,9 +221,3 @@ def _table(market: Market, bars: dict[int, Bar]) -> pa.Table:
         **{name: list(map(attrgetter(name), rows)) for name in _FIELDS},
     }
     return pa.table([pa.array(columns[each.name], each.type) for each in SCHEMA], schema=SCHEMA)
-
-
-def _encoded(table: pa.Table) -> bytes:
-    out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd")
-    return out.getvalue()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import Any, TextIO
 
 import duckdb
 import msgspec
@@ -74,8 +74,8 @@ def write_rows(
             if out is None:
                 message = "Parquet is written to a file: name one with --out FILE.parquet"
                 raise ConfigurationError(message)
-            with _replacing(out) as partial, partial.open("wb") as file:
-                return _parquet(reader, file)
+            with _replacing(out) as partial:
+                return _parquet(reader, partial)
         if out is None:
             return _text(reader, form, sys.stdout, most_rows)
         with _replacing(out) as partial, partial.open("w", encoding="utf-8") as text:
@@ -109,9 +109,9 @@ def _text(reader: pa.RecordBatchReader, form: Format, text: TextIO, most_rows: i
     return _table(reader, text, most_rows)
 
 
-def _parquet(reader: pa.RecordBatchReader, file: IO[bytes]) -> int:
+def _parquet(reader: pa.RecordBatchReader, path: Path) -> int:
     rows = 0
-    with pq.ParquetWriter(file, reader.schema, compression="zstd") as writer:
+    with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
         for batch in reader:
             writer.write_batch(batch)
             rows += batch.num_rows

@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from flows.connectors.parquet.catalog import archived_files, read_state, unreadable_files
 from flows.connectors.parquet.places import open_storage
+from flows.connectors.parquet.reading import open_parquet
 from flows.connectors.parquet.storage import LocalStorage, Storage
 from schemas import topics
 from schemas.predictions import FeatureRow, Outcome, OutcomeScore, Prediction, TargetScore
@@ -79,7 +78,7 @@ def rows_of(storage: Storage, topic: str) -> list[dict[str, Any]]:
 def _rows(storage: Storage, path: str) -> list[dict[str, Any]]:
     content = storage.read(path)
     assert content is not None, path
-    rows: list[dict[str, Any]] = pq.ParquetFile(pa.BufferReader(content)).read().to_pylist()
+    rows: list[dict[str, Any]] = open_parquet(content).read().to_pylist()
     return rows
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import structlog
 
+from flows.connectors.parquet.reading import open_parquet
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float64, Int64
 from training.data import numbers, times
@@ -69,8 +69,7 @@ def read_table(file: DataFile) -> Table:
 
 def _read_parquet(file: DataFile) -> Table:
     try:
-        # Not pq.read_table: it would add columns for folders named key=value.
-        table = pq.ParquetFile(pa.BufferReader(read_bytes(file))).read()
+        table = open_parquet(read_bytes(file)).read()
     except (OSError, pa.ArrowException) as error:
         msg = f"cannot read {file.path} as Parquet: {error}"
         raise TrainingError(msg) from None

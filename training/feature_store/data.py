@@ -72,7 +72,9 @@ def feast_rows(features: pa.Table) -> pa.Table:
     """
     # Feast knows rows by market and time alone; of several ticks of one moment the last is served.
     place = pa.array(np.arange(len(features)))
-    last = features.select(_KEY).append_column("place", place).group_by(list(_KEY))
+    # Without threads: one could still hold the array of NumPy while the interpreter ends.
+    places = features.select(_KEY).append_column("place", place)
+    last = places.group_by(list(_KEY), use_threads=False)
     kept = features.take(np.sort(last.aggregate([("place", "max")]).column("place_max").to_numpy()))
     kept = kept.sort_by([("ts_event_ns", "ascending"), ("venue", "ascending")])
     time = kept.column("ts_event_ns").cast(pa.timestamp("ns", "UTC"))

@@ -25,6 +25,7 @@ from flows.connectors.parquet.catalog import (
     unreadable_files,
 )
 from flows.connectors.parquet.layout import RunName
+from flows.connectors.parquet.reading import open_parquet
 from flows.connectors.parquet.storage import Storage
 from flows.connectors.parquet.writer import parquet_of
 from flows.errors import ArchiveError
@@ -137,7 +138,7 @@ def _parquet(storage: Storage, file: ArchivedFile) -> pq.ParquetFile:
     content = storage.read(file.path)
     try:
         if content is not None:
-            return pq.ParquetFile(pa.BufferReader(content))
+            return open_parquet(content)
     except pa.ArrowException as error:
         message = f"{storage.url(file.path)} of the archive is damaged: {error}"
         raise ArchiveError(message) from None
