@@ -10,6 +10,7 @@ import typer
 
 from flows import logs
 from flows.errors import ModelRejectedError, TrainingError
+from flows.host.command import on_this_machine
 from flows.monitoring.drift import SCORE
 from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.promotion import prove
@@ -27,11 +28,15 @@ from training.reporting.report import when
 ENVIRONMENT = Path(".voltick/evidently/environment")
 PAGE, FIGURES = "drift.html", "drift.json"
 
-Out = Annotated[Path, typer.Option(help=f"Folder for {PAGE} and {FIGURES}.")]
+Out = Annotated[
+    Path, typer.Option(callback=on_this_machine, help=f"Folder for {PAGE} and {FIGURES}.")
+]
 Since = Annotated[str | None, typer.Option(help="Earliest tick, ISO time.")]
 Until = Annotated[str | None, typer.Option(help="End of the ticks, ISO time.")]
 Most = Annotated[int, typer.Option("--rows", min=200, help="At most so many rows of each side.")]
-Using = Annotated[Path, typer.Option(help="Virtual environment that holds Evidently.")]
+Using = Annotated[
+    Path, typer.Option(callback=on_this_machine, help="Virtual environment that holds Evidently.")
+]
 
 app = typer.Typer(
     add_completion=False,
@@ -50,7 +55,10 @@ def drift(
     current: Annotated[
         list[str] | None, typer.Option(help="A source to compare; repeatable.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help=f"Folder for {PAGE} and {FIGURES}.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(callback=on_this_machine, help=f"Folder for {PAGE} and {FIGURES}."),
+    ] = None,
     feature: Annotated[
         list[str] | None, typer.Option(help="Compare this one; repeatable. All by default.")
     ] = None,
@@ -90,7 +98,9 @@ def train_test(
     model: Annotated[str, typer.Argument(help="NAME@VERSION of the store.")],
     source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
     out: Out,
-    store: Annotated[Path | None, typer.Option(help="VOLTICK_MODEL_STORE by default.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, help="VOLTICK_MODEL_STORE by default.")
+    ] = None,
     since: Since = None,
     until: Until = None,
     most: Most = 20_000,

@@ -20,6 +20,7 @@ from flows.feeds.capture import FORMAT, CaptureWriter, Header
 from flows.feeds.plan import FeedOptions, OpenFeed, plan_feeds
 from flows.feeds.processor import IDLE_S, MAX_FRAMES
 from flows.feeds.rotation import Limits, RotatingWriter
+from flows.host.command import on_this_machine
 from flows.host.signals import on_stop_signals
 from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName, split_feeds
 
@@ -160,8 +161,9 @@ def main(
     out: Annotated[
         Path,
         typer.Argument(
+            callback=on_this_machine,
             help="New file, usually NAME.frames.ndjson.gz; or a folder, which gets one file after"
-            " another."
+            " another.",
         ),
     ],
     feed: Annotated[

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from flows import logs
 from flows.errors import TrainingError
+from flows.host.command import on_this_machine
 from flows.numeric.arrays import Float64
 from flows.numeric.time import NS_PER_S
 from flows.settings import load_settings
@@ -117,7 +118,10 @@ def _one_market(path: Path) -> Bars:
 @app.command(epilog=EXAMPLE)
 def main(
     source: Annotated[list[str], typer.Option("--from", help="A recording; repeatable.")],
-    bars: Annotated[Path | None, typer.Option(help="One-minute bars for the hour's table.")] = None,
+    bars: Annotated[
+        Path | None,
+        typer.Option(callback=on_this_machine, help="One-minute bars for the hour's table."),
+    ] = None,
     stamped: Annotated[
         Stamp, typer.Option(help="Whether a bar's time is its opening or its close.")
     ] = Stamp.CLOSE,
