@@ -6,14 +6,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from flows.errors import ModelRejectedError, ModelStoreError
-from flows.numeric.arrays import Float64
-from flows.numeric.histograms import population_stability
 from flows.scoring.linear import LinearForm, linear_form
 from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.registry import ModelStore
 from schemas.features import INDEX, NAMES
 from schemas.models import ModelManifest
 from schemas.predictions import FeatureRow, Prediction
+from serving.explaining.drift import Sample, known_drift
 from serving.http.system_views import Contribution, ExplainResponse
 
 _KEPT = 8
@@ -34,19 +33,19 @@ class Explainer:
         self._lock = threading.Lock()
 
     def explain(
-        self, model: OnnxModel, row: FeatureRow, latest: Prediction, target: str, drift: Float64
+        self, model: OnnxModel, row: FeatureRow, latest: Prediction, target: str, sample: Sample
     ) -> ExplainResponse:
         """Return what the row's features add to the model's score.
 
         Parameters
         ----------
-        drift
-            Rows to measure drift on, float64, shape (n, len(NAMES)).
+        sample
+            Rows to measure drift on.
         """
         manifest = model.manifest
         values = np.array([np.nan if v is None else v for v in row.values], np.float32)
         form = self._form(manifest)
-        drifts = _drifts(manifest, drift)
+        drifts = known_drift(manifest, sample)
         base: float | None = None
         if form is not None:
             found = form.explain(values[[INDEX[name] for name in manifest.features]])
@@ -73,7 +72,7 @@ class Explainer:
             offset=row.offset,
             ts_event_ns=row.ts_event_ns,
             is_latest=(row.partition, row.offset) == (latest.partition, latest.offset),
-            drift_rows=len(drift),
+            drift_rows=len(sample),
             inputs=inputs,
         )
 
@@ -88,15 +87,6 @@ class Explainer:
                     self._forms.pop(next(iter(self._forms)))
                 self._forms[manifest.ref] = linear_form(content, manifest.features)
             return self._forms[manifest.ref]
-
-
-def _drifts(manifest: ModelManifest, rows: Float64) -> dict[str, float]:
-    found = {
-        reference.feature: population_stability(reference, rows[:, INDEX[reference.feature]])
-        for reference in manifest.reference
-        if reference.feature in INDEX
-    }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _contribution(

@@ -22,7 +22,8 @@ class Contribution(msgspec.Struct, frozen=True, kw_only=True):
     importance
         Loss of quality in training where the first feature is shuffled; null where not known.
     drift
-        Population stability index of the first feature against its training; null where not known.
+        Population stability index of the first feature against its training; null where too few
+        independent rows of it were seen, now or in training, to tell drift from chance.
     """
 
     features: list[str]
@@ -48,7 +49,7 @@ class ExplainResponse(msgspec.Struct, frozen=True, kw_only=True):
     is_latest
         The features are those of the newest score; False where they are of a tick shortly before.
     drift_rows
-        Rows that the drift was measured on.
+        Rows of the last two hours that the drift was measured on.
     """
 
     symbol: str

@@ -127,6 +127,18 @@ class LogReader:
         found: tuple[int, int] = self._asked(ask)
         return found
 
+    def offset_at(self, place: Place, at_ms: int) -> int:
+        """Return the first offset whose Kafka timestamp is this or later; else one past the last.
+
+        Raises
+        ------
+        LogUnavailableError
+            The broker does not answer.
+        """
+        asked = [TopicPartition(*place, at_ms)]
+        [found] = self._asked(lambda c: c.offsets_for_times(asked, timeout=ANSWER_LIMIT_S))
+        return int(found.offset) if found.offset >= 0 else self.bounds(place)[1]
+
     def tail(self, place: Place, messages: int, limit_s: float) -> list[Record]:
         """Return about the last ``messages`` of a partition, oldest first."""
         return self.newest(place, messages, limit_s).records
@@ -158,11 +170,15 @@ class LogReader:
         left = {place for place, each in found.items() if not each.whole}
         # A part that goes on where the last read of its partition ended has nothing to seek.
         follows = all(self._positions.get(part.place) == part.start for part in parts)
+        # The client waits until it has so many, or for its time: no more than a short part needs.
+        ends = [part.stop for part in parts if part.stop is not None]
+        most = sum(ends) - sum(part.start for part in parts) if len(ends) == len(parts) else _BATCH
+        most = max(1, min(most, _BATCH))
         deadline_s = self._clock() + limit_s
         try:
             self._assign([part for part in parts if part.place in left], follows=follows)
             while left and self._clock() < deadline_s:
-                messages = self._consumed()
+                messages = self._consumed(most)
                 if not messages and follows:
                     break
                 for message in messages:
@@ -185,8 +201,8 @@ class LogReader:
         self._positions = {part.place: part.start for part in parts}
         self._open().assign([TopicPartition(*part.place, part.start) for part in parts])
 
-    def _consumed(self) -> list[Any]:
-        messages: list[Any] = self._open().consume(_BATCH, _WAIT_S)
+    def _consumed(self, most: int) -> list[Any]:
+        messages: list[Any] = self._open().consume(most, _WAIT_S)
         return messages
 
     def _take(

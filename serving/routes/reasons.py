@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from serving.context import Context, context_of
-from serving.explaining.rows import drift_rows, newest_row
+from serving.explaining.rows import drift_sample, newest_row
 from serving.http import system_examples
 from serving.http.documents import answers
 from serving.http.problems import ApiError, json_response
@@ -47,10 +47,10 @@ async def explain(context: Shared, symbol: Symbol, target: Target = None) -> Res
             " on"
         )
         raise ApiError(404, "no_features", message)
-    drift = await context.reads.run(
+    sample = await context.reads.run(
         ("drift", latest.partition),
         _DRIFT_FRESH_S,
-        lambda reader: drift_rows(reader, latest.partition),
+        lambda reader: drift_sample(reader, latest.partition),
     )
-    found = await asyncio.to_thread(context.explainer.explain, model, row, latest, name, drift)
+    found = await asyncio.to_thread(context.explainer.explain, model, row, latest, name, sample)
     return json_response(found)

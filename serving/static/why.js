@@ -7,6 +7,8 @@ const MOST = 12;
 // The usual rule of thumb for a population stability index.
 const DRIFT = [[0.25, "alert", "much"], [0.1, "warn", "some"], [0, "", "hardly any"]];
 
+const NOT_KNOWN = "Too few independent rows, now or in training: those within a feature's window repeat each other";
+
 export function show(found) {
   byId("why-body").hidden = false;
   byId("why-empty").hidden = true;
@@ -52,7 +54,8 @@ function update(node, input, share, found) {
   setText(amount, figure === null ? "–" : `${isLinear && figure > 0 ? "+" : ""}${number(figure, 3)}`);
   const moved = input.drift === null ? null : DRIFT.find(([limit]) => input.drift >= limit) ?? DRIFT[2];
   fill(drift, moved ? `${moved[2]} ${input.drift.toFixed(2)}` : "", () => (moved
-    ? [tag(moved[1], `${moved[2]} ${input.drift.toFixed(2)}`, "Population stability index of the last rows against the training")] : ["–"]));
+    ? [tag(moved[1], `${moved[2]} ${input.drift.toFixed(2)}`, "Population stability index of the last rows against the training")]
+    : [element("span", { className: "muted", text: "not known yet", title: NOT_KNOWN })]));
 }
 
 function short(value) {

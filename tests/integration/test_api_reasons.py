@@ -62,6 +62,8 @@ def test_a_score_is_explained_by_the_features_of_its_tick(client, database, log)
     said = found()
     (only,) = said["inputs"]
     assert (said["method"], said["link"], said["is_latest"]) == ("linear", "logit", True)
+    assert said["drift_rows"] == 41
+    assert only["drift"] is None  # the built-in model has no training
     assert only["features"] == [FEATURE]
     assert only["value"] == pytest.approx(0.8)
     assert 1 / (1 + np.exp(-(said["base"] + only["amount"]))) == pytest.approx(said["score"], 1e-5)
