@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flows.feeds.addresses import public_address
+
 if TYPE_CHECKING:
     import httpx
 
@@ -39,7 +41,8 @@ class Reply:
 class HttpClient:
     """GET requests over kept connections. Safe for use by several threads.
 
-    A proxy that the environment names (``HTTPS_PROXY``) is used; a few redirects are followed.
+    A proxy that the environment names (``HTTPS_PROXY``) is used; a few redirects are followed, none
+    from an encrypted address to a plain one, and credentials in the address go to its host alone.
 
     Parameters
     ----------
@@ -75,6 +78,7 @@ class HttpClient:
             ),
             follow_redirects=True,
             max_redirects=_MAX_REDIRECTS,
+            event_hooks={"response": [_refuse_plain]},
             headers={"accept": "application/json", "user-agent": "voltick"},
             transport=transport,
         )
@@ -109,3 +113,13 @@ class HttpClient:
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+
+def _refuse_plain(response: "httpx.Response") -> None:
+    """Refuse a redirect from an encrypted address to a plain one."""
+    if response.has_redirect_location and response.url.scheme == "https":
+        target = response.url.join(response.headers["location"])
+        if target.scheme == "http":
+            where = public_address(str(target))
+            message = f"a redirect to {where}, which is not encrypted, is refused"
+            raise NoAnswerError(message)

@@ -14,6 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from flows.errors import VenueError
+from flows.feeds.addresses import public_address
 from flows.feeds.http import HttpClient, NoAnswerError, Reply, TooLongError
 from flows.feeds.retry_after import http_date_ns, retry_after_s
 from flows.numeric.time import NS_PER_S
@@ -207,7 +208,7 @@ class RestClient:
             message = f"{self.venue} gives {error}"
             raise VenueError(message) from None
         except NoAnswerError as error:
-            message = f"{self.venue} does not answer at {self.url}: {error}"
+            message = f"{self.venue} does not answer at {public_address(self.url)}: {error}"
             raise PassingError(message) from None
         if reply.status == _OK:
             return Answer(reply.body, reply.headers)

@@ -31,7 +31,9 @@ from tenacity import (
 )
 
 from flows.errors import FeedError
+from flows.feeds.addresses import public_address
 from flows.feeds.base import Frame, Parser
+from flows.feeds.handshake import connect
 from flows.feeds.protocol import Limits, VenueProtocol
 from flows.feeds.retry_after import retry_after_s
 from flows.feeds.subscription import Subscription
@@ -86,7 +88,7 @@ class WebSocketFeed:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.venue = protocol.venue
-        self.name = f"live {self.venue} at {url}"
+        self.name = f"live {self.venue} at {public_address(url)}"
         self.loop_number = 0
         self.finished = False
         self.connections = 0
@@ -208,19 +210,14 @@ class WebSocketFeed:
         reason = None if state.outcome is None else state.outcome.result()
         event = "connection lost" if self._heard else "no connection yet: trying again"
         wait_s = round(state.upcoming_sleep, 3)
-        self._log.warning(event, url=self._url, reason=reason, retry_in_s=wait_s)
+        self._log.warning(event, url=public_address(self._url), reason=reason, retry_in_s=wait_s)
 
     def _session(self) -> str:
         """Read one connection until it fails, and return why it did."""
         limits, protocol = self._limits, self._protocol
         requests = self._subscription.begin()
         named = self._subscription.wanted if self._names_symbols else ()
-        connection = self._socket = websocket.create_connection(
-            protocol.address(self._url, named),
-            timeout=limits.connect_s,
-            enable_multithread=True,
-            skip_utf8_validation=True,
-        )
+        connection = self._socket = connect(protocol.address(self._url, named), limits.connect_s)
         listen_s = min(1.0, limits.silence_s / _LISTENS)
         self.connections += 1
         self._outbox.clear()
@@ -276,7 +273,7 @@ class WebSocketFeed:
     def _ask(self, requests: Sequence[str]) -> None:
         self._outbox += requests
         symbols = ",".join(self._subscription.wanted)
-        self._log.info("subscribed", url=self._url, symbols=symbols)
+        self._log.info("subscribed", url=public_address(self._url), symbols=symbols)
 
     def _send_next(self, connection: Any) -> None:
         """Send the oldest message that waits, if the venue's limit allows one now."""
@@ -369,7 +366,7 @@ def reachable(url: str, timeout_s: float = 3.0) -> bool:
 
     def attempt() -> None:
         try:
-            connection: Any = websocket.create_connection(url, timeout=timeout_s)
+            connection = connect(url, timeout_s)
         except (OSError, websocket.WebSocketException):
             return
         answered.set()

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from flows.errors import FeedError
+from flows.feeds.addresses import public_address
 from flows.feeds.base import Frame, Parser
 from flows.feeds.http import HttpClient, NoAnswerError, Reply
 from flows.feeds.rest import budget
@@ -212,7 +213,7 @@ class RestFeed:
             self._answering = False
             self._log.warning(
                 "no usable answer: trying again",
-                url=self._url,
+                url=public_address(self._url),
                 symbol=market.symbol,
                 reason=str(error),
                 retry_in_s=round(pause_s, 3),
@@ -220,7 +221,7 @@ class RestFeed:
             self._put_back(turn, time.monotonic() + pause_s)
             return
         if turn.failures:
-            self._log.info("answers again", url=self._url, symbol=market.symbol)
+            self._log.info("answers again", url=public_address(self._url), symbol=market.symbol)
             turn.failures = 0
         self._put_back(turn, max(due_s + self._interval_s, time.monotonic()))
 

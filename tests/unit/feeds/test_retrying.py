@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from flows.errors import VenueError
@@ -43,6 +44,14 @@ def client(server: RestServer, time: FakeTime, **limits: float) -> RestClient:
         sleep=time.sleep,
         clock=time.clock,
         now_s=lambda: NOW_S,
+    )
+
+
+def over(answer: Callable[[httpx.Request], httpx.Response], url: str, time: FakeTime) -> RestClient:
+    """Return a client of a server that is a function."""
+    transport = httpx.MockTransport(answer)
+    return RestClient(
+        "binance", url, transport=transport, sleep=time.sleep, clock=time.clock, now_s=lambda: NOW_S
     )
 
 
@@ -112,6 +121,47 @@ def test_a_redirect_is_followed_with_its_query(
     with client(server, time) as asking:
         assert asking.get("/api/v3/klines", {"symbol": "BTCUSDT"}).body == b"[1]"
     assert server.requests[1] == Request("/v4/klines", {"symbol": "BTCUSDT"})
+
+
+def test_a_redirect_within_the_venue_is_followed(server: RestServer, time: FakeTime) -> None:
+    server.answer = in_turn(Reply(b"", 308, {"Location": "../v4/klines?limit=2"}), Reply(b"[1]"))
+    with client(server, time) as asking:
+        assert asking.get("/api/v3/klines", {"limit": 2}).body == b"[1]"
+    assert server.requests[1] == Request("/api/v4/klines", {"limit": "2"})
+
+
+def test_a_redirect_to_another_host_takes_no_credentials_along(time: FakeTime) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.host, request.headers.get("authorization")))
+        if request.url.path == "/first":
+            return httpx.Response(302, headers={"location": "/second"})
+        if request.url.host == "a.example":
+            return httpx.Response(302, headers={"location": "https://b.example/third"})
+        return httpx.Response(200, content=b"[]")
+
+    with over(answer, "https://user:hush@a.example", time) as asking:
+        asking.get("/first", {})
+    basic = "Basic dXNlcjpodXNo"
+    assert asked == [("a.example", basic), ("a.example", basic), ("b.example", None)]
+
+
+def test_a_redirect_from_an_encrypted_address_to_a_plain_one_is_refused(time: FakeTime) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.scheme)
+        return httpx.Response(302, headers={"location": "http://b.example/x?key=hush"})
+
+    words = r"^binance does not answer at https://a\.example: a redirect to http://b\.example/x, "
+    with (
+        over(answer, "https://user:hush@a.example", time) as asking,
+        pytest.raises(VenueError, match=words) as error,
+    ):
+        asking.get("/first", {})
+    assert set(asked) == {"https"}
+    assert "hush" not in str(error.value)
 
 
 def test_redirects_in_a_circle_end(server: RestServer, time: FakeTime) -> None:

@@ -290,14 +290,22 @@ def test_the_pause_that_a_refused_handshake_asks_for_by_a_date_is_kept(feed: str
 
 
 @ANY_FEED
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_followed(feed: str, status: int) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+def test_a_redirect_is_followed(feed: str, status: int, scheme: str) -> None:
     venue = Venue(feed, whole)
     with VenueServer([venue.script]) as other:
-        moved = Refusal(status, {"Location": f"{other.url}/stream?streams="})
+        address = other.url.replace("ws:", f"{scheme}:")
+        moved = Refusal(status, {"Location": f"{address}/stream?streams="})
         with VenueServer([venue.script], [moved] * 9) as server:
             listen(venue, server.url)
     assert other.connections == 1
+
+
+@ANY_FEED
+def test_a_redirect_within_the_venue_is_followed(feed: str) -> None:
+    server = read(Venue(feed, whole), Refusal(307, {"Location": "/stream?streams="}))
+    assert (server.attempts, server.connections) == (2, 1)
 
 
 @ANY_FEED

@@ -1,0 +1,101 @@
+"""A WebSocket handshake, and the redirects that a venue may answer it with. Blocking.
+
+A redirect is followed as a browser follows one of a page: relative to the address that gave it,
+``http`` and ``https`` taken for ``ws`` and ``wss``, a few at most, and never from an encrypted
+address to a plain one. Nothing but the address is taken along to the next host.
+"""
+
+import time
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
+
+import structlog
+import websocket
+
+from flows.feeds.addresses import public_address
+
+MOST_REDIRECTS = 3
+_REDIRECTS = frozenset(
+    {
+        HTTPStatus.MOVED_PERMANENTLY,
+        HTTPStatus.FOUND,
+        HTTPStatus.SEE_OTHER,
+        HTTPStatus.TEMPORARY_REDIRECT,
+        HTTPStatus.PERMANENT_REDIRECT,
+    }
+)
+_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_SHORTEST_S = 0.001
+
+
+class RedirectError(websocket.WebSocketException):
+    """A redirect cannot be followed; the message says where it leads, and why not."""
+
+
+def connect(url: str, timeout_s: float) -> Any:
+    """Return an open connection of :mod:`websocket`.
+
+    Parameters
+    ----------
+    timeout_s
+        Limit of all attempts to connect together, and of later calls until another one is set.
+
+    Raises
+    ------
+    OSError, websocket.WebSocketException
+        There is none; :class:`RedirectError` where a redirect is the cause.
+    """
+    end_s = time.monotonic() + timeout_s
+    for _ in range(MOST_REDIRECTS + 1):
+        connection: Any = websocket.WebSocket(enable_multithread=True, skip_utf8_validation=True)
+        left_s = max(end_s - time.monotonic(), _SHORTEST_S)
+        try:
+            # The library follows no relative redirect, and one to a plain address.
+            connection.connect(url, timeout=left_s, redirect_limit=0)
+        except websocket.WebSocketException:
+            answer = connection.handshake_response
+            if answer is None or answer.status not in _REDIRECTS:
+                raise
+            url = redirected(url, answer.headers.get("location"))
+            structlog.get_logger().info("redirected", url=public_address(url), status=answer.status)
+            continue
+        connection.settimeout(timeout_s)
+        return connection
+    message = f"more than {MOST_REDIRECTS} redirects, the last to {public_address(url)}"
+    raise RedirectError(message)
+
+
+def redirected(url: str, location: str | None) -> str:
+    """Return the address to which a redirect leads.
+
+    Parameters
+    ----------
+    url
+        What was asked, ``ws`` or ``wss``.
+    location
+        What the answer names; None where it names nothing.
+
+    Raises
+    ------
+    RedirectError
+        It leads nowhere, to something else than a WebSocket, or from an encrypted address to a
+        plain one.
+    """
+    try:
+        parts = urlsplit(urldefrag(urljoin(url, (location or "").strip())).url)
+        usable = bool(location and location.strip() and parts.hostname and parts.port != 0)
+    except ValueError:  # no port, no host
+        usable = False
+    if not usable:
+        message = "a redirect that names no address"
+        raise RedirectError(message)
+    target = urlunsplit(parts)
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None:
+        message = f"a redirect to {public_address(target)}, which is no WebSocket"
+        raise RedirectError(message)
+    if scheme == "ws" and urlsplit(url).scheme == "wss":
+        message = f"a redirect to {public_address(target)}, which is not encrypted, is refused"
+        raise RedirectError(message)
+    return urlunsplit(parts._replace(scheme=scheme))
