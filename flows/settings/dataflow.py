@@ -195,11 +195,12 @@ class DataflowSettings(BaseModel):
         description="Consumer group; with the partition it names the transactional producer.",
     )
     assignment: Literal["all", "group"] = Field(
-        "all",
+        "group",
         alias="VOLTICK_ASSIGNMENT",
-        description="Who reads which partitions. `group`: the members of the consumer group share"
-        " them, and take over from each other; `all`: this process or cluster reads all of them."
-        " The embedded broker and clusters by `-i`, `-a` know `all` alone.",
+        description="Who reads which partitions. `group`: all processes with the same settings are"
+        " members of the consumer group, share them, and take over from each other; `all`: this"
+        " process or cluster reads all of them. All-in-one runs on the embedded broker and clusters"
+        " by `-i`, `-a` have `all`.",
     )
     group_protocol: Literal["classic", "consumer"] = Field(
         "classic",
@@ -221,8 +222,8 @@ class DataflowSettings(BaseModel):
         alias="VOLTICK_SESSION_TIMEOUT_MS",
         ge=1_000,
         le=1_800_000,
-        description="A member of the group that is silent for so long has lost its partitions."
-        " Brokers take 6000 or more by default.",
+        description="A member of the group that is silent for so long has lost its partitions; so"
+        " long the next start waits after a kill. Brokers take 6000 or more by default.",
     )
     publish_features: bool = Field(
         True, alias="VOLTICK_PUBLISH_FEATURES", description="Also write `ticks.features`."

@@ -38,7 +38,9 @@ class Servers:
     def flow(
         self, store: Path, group: str, name: str, module: str = PIPELINE, **settings: str
     ) -> Process:
-        """Return, not started yet, the pipeline as a process.
+        """Return, not started yet, the pipeline as a process, which reads all partitions.
+
+        As a member of a group it would first have to join.
 
         Parameters
         ----------
@@ -53,6 +55,7 @@ class Servers:
         """
         environment = {
             **self.broker.environment(),
+            "VOLTICK_ASSIGNMENT": "all",
             "REDIS_URL": self.valkey.url,
             "VOLTICK_MODEL_STORE": str(store),
             "VOLTICK_TARGETS": TARGET,

@@ -1,5 +1,6 @@
 """Members of a consumer group that are killed, ended and stopped: the rest take over."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from tests.integration.proofs import prove_spotless
 from tests.proof import members
 from tests.proof.cluster import Cluster, Plan
 from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.tools import create_topics, fill
+from tests.support.pipeline import PARTITIONS, pipeline, tick, wait_committed
+from tests.support.polling import free_ports, until
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(420)]
 
@@ -32,3 +36,42 @@ def test_members_that_are_killed_or_end_or_sleep_lose_nothing_and_repeat_nothing
     )
     result = prove_spotless(apache_kafka, plan, tmp_path, some)
     assert {"kill", "sleep", "term"} <= result.pauses_s.keys()
+
+
+def test_processes_with_the_same_settings_share_and_a_named_one_comes_back_after_a_kill(
+    apache_kafka: ApacheKafka, group: str, tmp_path: Path
+) -> None:
+    config = apache_kafka.client_config()
+    create_topics(config, PARTITIONS)
+    fill(config, [tick(number) for number in range(100)])
+    ports = free_ports(2)
+    session_s = 120.0
+
+    def start(number: int):
+        return pipeline(
+            apache_kafka,
+            group,
+            tmp_path,
+            f"member-{number}",
+            VOLTICK_METRICS_PORT=str(ports[number]),
+            VOLTICK_INSTANCE_ID=f"named-{number}",
+            VOLTICK_SESSION_TIMEOUT_MS=f"{session_s * 1000:.0f}",
+        )
+
+    def shares() -> list[set[int]]:
+        return [members.owned_at(port) for port in ports]
+
+    with start(0) as first, start(1) as second:
+        until(lambda: sorted(map(len, shares())) == [1, 1], "a partition for each", 60.0)
+        wait_committed(apache_kafka, group, 100)
+        mine, other = shares()
+        assert mine | other == set(range(PARTITIONS))
+        begin_s = time.monotonic()
+        second.kill()
+        fill(config, [tick(number) for number in range(100, 200)])
+        with start(1):
+            # Long before the group would have given the killed one up.
+            wait_committed(apache_kafka, group, 200)
+            assert time.monotonic() - begin_s < session_s
+            assert shares() == [mine, other]
+        assert first.running, first.tail()

@@ -111,7 +111,9 @@ def test_nothing_is_missing_or_twice_after_kills(apache_kafka, group, tmp_path):
     random = np.random.default_rng(5)
     running.write(0, 2000)
     for number in range(4):
-        with running.flow(f"run-{number}", VOLTICK_BATCH_SIZE="200") as process:
+        # Reading all partitions, no start waits for a killed member's session to end.
+        settings = {"VOLTICK_BATCH_SIZE": "200", "VOLTICK_ASSIGNMENT": "all"}
+        with running.flow(f"run-{number}", **settings) as process:
             before = running.committed()
             running.write(2000 * (number + 1), 2000 * (number + 2))
             wanted = before + int(random.integers(1, 3000))

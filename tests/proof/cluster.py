@@ -79,9 +79,13 @@ Fault = Callable[[Cluster], None]
 def settings_of(
     broker: Broker, valkey: Valkey, store: Path, group: str, partitions: int
 ) -> dict[str, str]:
-    """Return the environment of a pipeline on these servers."""
+    """Return the environment of a pipeline on these servers, which reads all partitions.
+
+    So one that is started after a kill goes on at once; a proof of members says so in its plan.
+    """
     return {
         **broker.environment(),
+        "VOLTICK_ASSIGNMENT": "all",
         "REDIS_URL": valkey.url,
         "VOLTICK_MODEL_STORE": str(store),
         "VOLTICK_GROUP": group,

@@ -273,7 +273,7 @@ def uninterrupted(raw: list[Message], expected: Expected, plan_: Plan, folder: P
         environment = settings_of(
             broker, valkey, folder / "models", "uninterrupted", plan_.partitions
         )
-        environment |= _own_settings(plan_)
+        environment |= {**_own_settings(plan_), "VOLTICK_ASSIGNMENT": "all"}
         progress = Progress(config, "uninterrupted", plan_.partitions)
         incarnations = Incarnations(environment, servers, progress, lambda _: None)
         with incarnations.start() as incarnation:

@@ -83,8 +83,13 @@ class ArchivedLog:
         return flow("flows.archive", self.folder, settings, name)
 
     def killable(self, name: str) -> Process:
-        """Return, not started yet, the flow, writing many small runs."""
-        return self.flow(name, VOLTICK_BATCH_SIZE="200", VOLTICK_ARCHIVE_ROWS="150")
+        """Return, not started yet, the flow, writing many small runs.
+
+        Unless the settings say otherwise it reads all partitions: one that is started after a kill
+        has no member's session to wait for.
+        """
+        small = {"VOLTICK_BATCH_SIZE": "200", "VOLTICK_ARCHIVE_ROWS": "150"}
+        return self.flow(name, **{"VOLTICK_ASSIGNMENT": "all", **self._settings, **small})
 
     def progress(self) -> int:
         """Return how many messages of ``ticks.raw`` are archived."""

@@ -53,8 +53,11 @@ class CandleLog:
         return flow("flows.candles", self.folder, settings, name)
 
     def killable(self, name: str) -> Process:
-        """Return, not started yet, the flow, reading small batches."""
-        return self.flow(name, VOLTICK_BATCH_SIZE="200")
+        """Return, not started yet, the flow, reading small batches of all partitions.
+
+        One that is started after a kill has no member's session to wait for.
+        """
+        return self.flow(name, VOLTICK_BATCH_SIZE="200", VOLTICK_ASSIGNMENT="all")
 
     def progress(self) -> int:
         """Return how many input messages are committed."""

@@ -127,8 +127,8 @@ class EmbeddedBroker(Server):
         return self.client_config()
 
     def environment(self) -> dict[str, str]:
-        """Return the product's settings that point it at this broker."""
-        return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap}
+        """Return the product's settings that point it at this broker, as an all-in-one run's."""
+        return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "VOLTICK_ASSIGNMENT": "all"}
 
     def command(self) -> list[str]:
         """Return what to run; both addresses, for its defaults listen on all interfaces."""

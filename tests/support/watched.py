@@ -84,6 +84,7 @@ def watched_system(folder: Path) -> Iterator[Watched]:
         beside = {
             **settings,
             **_addresses(said),
+            "VOLTICK_ASSIGNMENT": "all",  # the embedded broker takes seconds to let members join
         }
         flows = {
             name: stack.enter_context(flow(f"flows.{name}", folder, beside, name))

@@ -5,7 +5,9 @@ their own, so that a rebalance never holds back what goes on. A thread serves th
 only while the worker takes its turns: the group gives up a member whose worker hangs.
 """
 
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -20,8 +22,14 @@ from flows.errors import BrokerError, FencedError
 MAX_POLL_INTERVAL_MS = 30_000
 """After so long without a poll the group gives the member up; a poll takes no longer than one."""
 
+HEARTBEAT_MS = 500
+"""A member learns by its heartbeat that the group shares out anew, however long its session is."""
+
 HEARTBEATS_PER_SESSION = 12
-"""A member learns by its heartbeat that the group shares out anew: half a second is soon enough."""
+"""At least so many: a short session does not end by one heartbeat that comes late."""
+
+JOIN_PATIENCE_S = 30.0
+"""A member that no group has taken in for so long says so: not every broker coordinates groups."""
 
 _POLL_S = 0.02
 # librdkafka's names of its own error codes begin with an underscore.
@@ -100,6 +108,7 @@ class Member:
         is_turning: Callable[[], bool],
         on_error: Callable[[BaseException], object],
     ) -> None:
+        self._group = group
         self._topic = topic
         self._membership = membership
         self._owner = owner
@@ -108,6 +117,7 @@ class Member:
         self._consumer = Consumer(member_config(config, group, membership))
         # A client's calls wait for each other, and a poll lasts: other threads see a copy.
         self._metadata: object = None
+        self._outside_since_s = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="group-member", daemon=True)
         self._log = structlog.get_logger()
@@ -159,6 +169,7 @@ class Member:
                 else:
                     self._stop.wait(_POLL_S)
                 self._refresh()
+                self._look_whether_joined()
                 self._owner.look()
         except BaseException as error:  # whatever ends the thread has to reach the flow
             self._on_error(error)
@@ -166,6 +177,17 @@ class Member:
     def _refresh(self) -> None:
         found: object = self._consumer.consumer_group_metadata()
         self._metadata = found if self._consumer.memberid() else None
+
+    def _look_whether_joined(self) -> None:
+        """Say once that the group does not take the member in, until it has."""
+        if self._metadata is not None:
+            self._outside_since_s = time.monotonic()
+        elif time.monotonic() - self._outside_since_s > JOIN_PATIENCE_S:
+            self._outside_since_s = math.inf
+            self._log.warning(
+                "the group does not take this member in, so nothing is read; " + _WAY_OUT,
+                group=self._group,
+            )
 
     def _heed(self, error: KafkaError) -> None:
         if error.code() == KafkaError.FENCED_INSTANCE_ID or error.fatal():
@@ -177,7 +199,8 @@ class Member:
         if error.code() == _TOO_SLOW:
             self._log.warning("the group gave this member up: it stood still for too long")
         elif error.code() in _REFUSED:
-            message = f"the group cannot be joined: {error.str()}"
+            cure = _REFUSED[error.code()]
+            message = f"group {self._group} cannot be joined: {error.str()}; {cure}"
             raise BrokerError(message)
 
     def _on_assign(self, consumer: Consumer, found: list[TopicPartition]) -> None:
@@ -205,12 +228,17 @@ class Member:
         consumer.incremental_unassign(found)
 
 
+_WAY_OUT = "VOLTICK_ASSIGNMENT=all does without members: one process then reads all partitions"
+# What the broker does not take, and what helps.
 _REFUSED = {
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.INVALID_SESSION_TIMEOUT,
-    KafkaError.INCONSISTENT_GROUP_PROTOCOL,
-    KafkaError.UNSUPPORTED_VERSION,
-    KafkaError.GROUP_MAX_SIZE_REACHED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "allow READ on it; flows.archive does"
+    " without by VOLTICK_ASSIGNMENT=all",
+    KafkaError.INVALID_SESSION_TIMEOUT: "set VOLTICK_SESSION_TIMEOUT_MS to what the broker takes"
+    " (group.min.session.timeout.ms, group.max.session.timeout.ms)",
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "all its members need the same VOLTICK_GROUP_PROTOCOL,"
+    " and no other program may share it",
+    KafkaError.UNSUPPORTED_VERSION: f"see VOLTICK_GROUP_PROTOCOL, or {_WAY_OUT}",
+    KafkaError.GROUP_MAX_SIZE_REACHED: "it has as many members as the broker allows",
 }
 
 
@@ -234,7 +262,7 @@ def member_config(config: ClientConfig, group: str, membership: Membership) -> d
         options |= {
             "partition_assignment_strategy": "cooperative-sticky",
             "session_timeout_ms": session_ms,
-            "heartbeat_interval_ms": max(session_ms // HEARTBEATS_PER_SESSION, 1),
+            "heartbeat_interval_ms": min(session_ms // HEARTBEATS_PER_SESSION, HEARTBEAT_MS),
         }
     return client_config(config, **options, max_poll_interval_ms=longest_ms)
 
