@@ -1,4 +1,4 @@
-"""Read messages whose optional numbers are blank."""
+"""Read messages whose optional numbers are blank, and errors of any shape."""
 
 from collections.abc import Collection
 from typing import Any, TypeVar
@@ -34,6 +34,16 @@ def decode_leniently(
                 fields[name] = None
     message: Message = msgspec.convert(fields, kind, strict=False)
     return message
+
+
+def words_of(*parts: object) -> str:
+    """Return what the fields of an error say, in one line; what is no text as JSON."""
+    texts = [
+        part if isinstance(part, str) else msgspec.json.encode(part).decode()
+        for part in parts
+        if part
+    ]
+    return ": ".join(dict.fromkeys(texts))
 
 
 def _is_number(text: str) -> bool:

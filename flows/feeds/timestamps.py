@@ -11,14 +11,16 @@ _SECOND_CHARS = 19  # 2026-04-04T21:13:43
 _DAY_CHARS = 10
 _SCALE: dict[int, int] = {digits: 10 ** (9 - digits) for digits in range(1, 10)}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_CLOCK = re.compile(r"T([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])")
-_REST = re.compile(r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))")
+_CLOCK = re.compile(r"[T ]([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])")
+_REST = re.compile(r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?")
 _EPOCH = date(1970, 1, 1)
 _MICROSECONDS_FROM = 10**14  # as milliseconds this would be the year 5138
 
 
 class IsoTime:
     """Parse ``2026-04-04T21:13:43.528894520Z`` with none to nine decimals, or with an offset.
+
+    A time without a zone is UTC: venues give no other. A blank may stand in the place of the T.
 
     Neighbouring frames share their second and their day, so both are kept with their values.
     """
@@ -28,7 +30,7 @@ class IsoTime:
     def __init__(self) -> None:
         self._day = ""
         self._day_ns = 0
-        self._second = ""
+        self._second: str | None = None
         self._base_ns = 0
 
     def ns(self, text: str) -> int:
@@ -73,12 +75,12 @@ def _rest_ns(text: str) -> int:
     decimals_ns = int(digits) * _SCALE[len(digits)] if digits else 0
     if sign is None:
         return decimals_ns
-    offset_ns = (int(hours) * 3_600 + int(minutes) * 60) * NS_PER_S
+    offset_ns = (int(hours) * 3_600 + int(minutes or 0) * 60) * NS_PER_S
     return decimals_ns - offset_ns if sign == "+" else decimals_ns + offset_ns
 
 
 def _refused(text: str) -> ValueError:
-    return ValueError(f"{text[:64]!r} is not a time with up to nine decimals and a zone")
+    return ValueError(f"{text[:64]!r} is not a time with up to nine decimals")
 
 
 def _day_ns(day: str) -> int:

@@ -106,7 +106,8 @@ class BinanceParser:
 
     def _trade(self, frame: Frame, trade: Trade) -> ParsedFrame:
         if trade.s not in self._symbols:
-            self._symbols[trade.s] = split_pair(trade.s)
+            name = trade.s.upper()
+            self._symbols[trade.s] = self._symbols.get(name) or split_pair(name)
         symbol = self._symbols[trade.s]
         if symbol is None:
             detail = f"symbol {trade.s!r} has no separator, and its quote asset is not certain"

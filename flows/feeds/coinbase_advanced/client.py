@@ -12,6 +12,7 @@ import msgspec
 from flows.feeds.coinbase_advanced.messages import AnyMessage
 from flows.feeds.coinbase_advanced.parse import VENUE, AdvancedParser
 from flows.feeds.coinbase_exchange.client import product_of
+from flows.feeds.lenient import words_of
 from flows.feeds.protocol import Limits, Notice
 from flows.feeds.websocket import WebSocketFeed
 from schemas.decoding import UNREADABLE
@@ -56,11 +57,13 @@ class AdvancedProtocol:
             message = self._decode(text)
         except UNREADABLE:
             return Notice()
-        return Notice(refused=message.message) if message.type == "error" else None
+        if message.type != "error":
+            return None
+        return Notice(refused=words_of(message.message, message.reason))
 
     def refused(self, words: str, symbols: Sequence[str]) -> list[str]:
         """Return the symbols that a refusal names."""
-        names = set(re.split(r"[^A-Za-z0-9-]+", words))
+        names = set(re.split(r"[^A-Z0-9-]+", words.upper()))
         return [symbol for symbol in symbols if product_of(symbol) in names]
 
     def parser(self) -> AdvancedParser:

@@ -45,13 +45,13 @@ class Level(msgspec.Struct, gc=False, frozen=True):
 class TickerEvent(msgspec.Struct, gc=False, frozen=True):
     """A ``snapshot`` or an ``update``."""
 
-    tickers: list[TickerEntry]
+    tickers: list[TickerEntry] | None
 
 
 class TradesEvent(msgspec.Struct, gc=False, frozen=True):
     """A ``snapshot`` or an ``update``, newest trade first."""
 
-    trades: list[Trade]
+    trades: list[Trade] | None
     type: str = ""
 
 
@@ -60,44 +60,47 @@ class BookEvent(msgspec.Struct, gc=False, frozen=True):
 
     type: str
     product_id: Symbol
-    updates: list[Level]
+    updates: list[Level] | None
 
 
 class SubscriptionsEvent(msgspec.Struct, gc=False, frozen=True):
     """All that the connection is subscribed to: product ids by channel, of which some are empty."""
 
-    subscriptions: dict[str, Any]
+    subscriptions: dict[str, Any] | None
 
 
 class _Envelope(msgspec.Struct, gc=False, frozen=True, tag_field="channel", kw_only=True):
-    """Every message. ``sequence_num`` counts all messages of the connection, from 0."""
+    """Every message. ``sequence_num`` counts all messages of the connection, from 0.
 
-    timestamp: str
-    sequence_num: Number = 0
+    A list that is null is empty: that is how some servers write it.
+    """
+
+    timestamp: str | None
+    sequence_num: Number | None = 0
 
 
 class TickerMessage(_Envelope, frozen=True, tag="ticker"):
     """About seven a second; its time is the envelope's."""
 
-    events: list[TickerEvent]
+    events: list[TickerEvent] | None
 
 
 class TradesMessage(_Envelope, frozen=True, tag="market_trades"):
     """The trades of 250 ms."""
 
-    events: list[TradesEvent]
+    events: list[TradesEvent] | None
 
 
 class BookMessage(_Envelope, frozen=True, tag="l2_data"):
     """What a subscription to ``level2`` delivers."""
 
-    events: list[BookEvent]
+    events: list[BookEvent] | None
 
 
 class SubscriptionsMessage(_Envelope, frozen=True, tag="subscriptions"):
     """The acknowledgement; data may come before it."""
 
-    events: list[SubscriptionsEvent]
+    events: list[SubscriptionsEvent] | None
 
 
 class HeartbeatsMessage(_Envelope, frozen=True, tag="heartbeats"):
@@ -130,20 +133,21 @@ class AnyMessage(msgspec.Struct, gc=False, frozen=True):
 
     channel: str | None = None
     type: str | None = None
-    message: str = ""
-    timestamp: str = ""
-    sequence_num: Number = 0
-    events: list[msgspec.Raw] = []
+    message: Any = ""
+    reason: Any = ""
+    timestamp: str | None = ""
+    sequence_num: Number | None = 0
+    events: list[msgspec.Raw] | None = None
 
 
 class RawTickers(msgspec.Struct, gc=False, frozen=True):
     """A ticker event whose entries are still undecoded."""
 
-    tickers: list[msgspec.Raw]
+    tickers: list[msgspec.Raw] | None
 
 
 class RawTrades(msgspec.Struct, gc=False, frozen=True):
     """A trades event whose entries are still undecoded."""
 
-    trades: list[msgspec.Raw]
+    trades: list[msgspec.Raw] | None
     type: str = ""

@@ -46,7 +46,7 @@ from flows.feeds.coinbase_advanced.messages import (
     Trade,
     TradesMessage,
 )
-from flows.feeds.lenient import decode_leniently
+from flows.feeds.lenient import decode_leniently, words_of
 from flows.feeds.quotes import NO_QUOTE, NewestQuotes, positive_or_none, stated_quote
 from flows.feeds.timestamps import IsoTime
 from schemas.dead_letters import DeadLetter
@@ -60,7 +60,7 @@ BOOK_CHANNEL = "l2_data"
 
 _SNAPSHOT = "snapshot"
 
-_TAKER_OF_MAKER: dict[str, Side] = {"BUY": -1, "SELL": 1}
+_TAKER_OF_MAKER: dict[str, Side] = {"BUY": -1, "SELL": 1, "buy": -1, "sell": 1}
 
 
 class AdvancedParser:
@@ -114,15 +114,16 @@ class AdvancedParser:
 
     def _read(self, frame: Frame, message: Message) -> ParsedFrame:
         if type(message) is TickerMessage:
-            events = message.events
+            events = message.events or ()
             if len(events) == 1:  # the usual case, without building another list
-                entries = events[0].tickers
+                entries = events[0].tickers or []
             else:
-                entries = [entry for event in events for entry in event.tickers]
+                entries = [entry for event in events for entry in event.tickers or ()]
             return self._tickers(frame, message.timestamp, message.sequence_num, entries, [])
         if type(message) is TradesMessage:
-            trades = [trade for event in message.events for trade in event.trades]
-            is_old = any(event.type == _SNAPSHOT for event in message.events)
+            changes = message.events or ()
+            trades = [trade for event in changes for trade in event.trades or ()]
+            is_old = any(event.type == _SNAPSHOT for event in changes)
             return self._market_trades(frame, message.sequence_num, trades, [], is_old=is_old)
         if type(message) is BookMessage:
             self._follow_book(message)
@@ -130,7 +131,8 @@ class AdvancedParser:
             self._complete = True
             return ParsedFrame(sent_ns=self._sent_ns(message.timestamp))
         elif type(message) is SubscriptionsMessage:
-            asked = {name for e in message.events for name, ids in e.subscriptions.items() if ids}
+            told = [event.subscriptions or {} for event in message.events or ()]
+            asked = {name for channels in told for name, products in channels.items() if products}
             self._trades = self._trades or TRADES_CHANNEL in asked
             self._complete = self._complete or "heartbeats" not in asked
         return self._control
@@ -138,13 +140,13 @@ class AdvancedParser:
     def _tickers(
         self,
         frame: Frame,
-        timestamp: str,
-        sequence: int,
+        timestamp: str | None,
+        sequence: int | None,
         entries: Sequence[TickerEntry],
         dead: list[DeadLetter],
     ) -> ParsedFrame:
         try:
-            ts_event_ns = self._time.ns(timestamp)
+            ts_event_ns = self._time.ns(timestamp or "")
         except ValueError as error:
             return dead_frame(VENUE, frame, f"timestamp: {error}")
         ticks = []
@@ -178,7 +180,7 @@ class AdvancedParser:
     def _market_trades(
         self,
         frame: Frame,
-        sequence: int,
+        sequence: int | None,
         trades: Sequence[Trade],
         dead: list[DeadLetter],
         *,
@@ -218,8 +220,10 @@ class AdvancedParser:
             ticks = recent(ticks)
         return ParsedFrame(ticks, dead, complete=True)
 
-    def _follow(self, sequence: int) -> tuple[bool, bool]:
+    def _follow(self, sequence: int | None) -> tuple[bool, bool]:
         """Note the message's number; return whether messages were lost, and if it restarted."""
+        if sequence is None:
+            return False, False
         last = self._sequence
         if last is not None and sequence < last:
             if self._marked:
@@ -242,20 +246,20 @@ class AdvancedParser:
         self._quotes.clear()
         self._books.clear()
 
-    def _sent_ns(self, timestamp: str) -> int | None:
+    def _sent_ns(self, timestamp: str | None) -> int | None:
         try:
-            return self._time.ns(timestamp)
+            return self._time.ns(timestamp or "")
         except ValueError:
             return None
 
     def _follow_book(self, message: BookMessage) -> None:
-        for event in message.events:
+        for event in message.events or ():
             if event.type == _SNAPSHOT:
                 self._books[event.product_id] = Book()
             book = self._books.get(event.product_id)
             if book is None:
                 continue  # changes of a book that was never seen whole
-            for level in event.updates:
+            for level in event.updates or ():
                 book.set(level.side, level.price_level, level.new_quantity)
             quote = stated_quote(*book.quote())
             if quote is not None:  # otherwise between two changes: keep the older
@@ -268,7 +272,7 @@ class AdvancedParser:
             return dead_frame(VENUE, frame, detail)
         if message.channel is None:
             if message.type == "error":
-                return ParsedFrame(warning=f"{VENUE}: {message.message}")
+                return ParsedFrame(warning=f"{VENUE}: {words_of(message.message, message.reason)}")
             return self._control if message.type else dead_frame(VENUE, frame, detail)
         lost, restarted = self._follow(message.sequence_num)
         if message.channel not in KNOWN_CHANNELS:
@@ -285,9 +289,9 @@ class AdvancedParser:
 
     def _rescue_tickers(self, frame: Frame, message: AnyMessage, detail: str) -> ParsedFrame:
         entries, dead = [], []
-        for event in message.events:
+        for event in message.events or ():
             try:
-                parts = self._decode_raw_tickers(event).tickers
+                parts = self._decode_raw_tickers(event).tickers or ()
             except UNREADABLE as error:
                 dead.append(broken(VENUE, event, str(error)))
                 continue
@@ -303,14 +307,14 @@ class AdvancedParser:
     def _rescue_trades(self, frame: Frame, message: AnyMessage, detail: str) -> ParsedFrame:
         trades, dead = [], []
         is_old = False
-        for event in message.events:
+        for event in message.events or ():
             try:
                 read = self._decode_raw_trades(event)
             except UNREADABLE as error:
                 dead.append(broken(VENUE, event, str(error)))
                 continue
             is_old = is_old or read.type == _SNAPSHOT
-            for part in read.trades:
+            for part in read.trades or ():
                 try:
                     trades.append(self._trade(part))
                 except UNREADABLE as error:
@@ -345,7 +349,7 @@ def subscribes_to_trades(texts: Iterable[str]) -> bool:
         if type(message) is TradesMessage:
             return True
         if type(message) is SubscriptionsMessage and any(
-            event.subscriptions.get(TRADES_CHANNEL) for event in message.events
+            (event.subscriptions or {}).get(TRADES_CHANNEL) for event in message.events or ()
         ):
             return True
     return False

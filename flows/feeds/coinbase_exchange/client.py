@@ -10,6 +10,7 @@ import msgspec
 
 from flows.feeds.coinbase_exchange.messages import Error
 from flows.feeds.coinbase_exchange.parse import VENUE, ExchangeParser
+from flows.feeds.lenient import words_of
 from flows.feeds.protocol import Limits, Notice
 from flows.feeds.websocket import WebSocketFeed
 from schemas.decoding import UNREADABLE
@@ -54,11 +55,11 @@ class ExchangeProtocol:
             error = self._decode_error(text)
         except UNREADABLE:
             return _NOTHING
-        return Notice(refused=error.reason or error.message)
+        return Notice(refused=words_of(error.message, error.reason))
 
     def refused(self, words: str, symbols: Sequence[str]) -> list[str]:
         """Return the symbols that a refusal names."""
-        names = set(re.split(r"[^A-Za-z0-9-]+", words))
+        names = set(re.split(r"[^A-Z0-9-]+", words.upper()))
         return [symbol for symbol in symbols if product_of(symbol) in names]
 
     def parser(self) -> ExchangeParser:

@@ -3,7 +3,7 @@
 Reference: https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Ticker(_Message, frozen=True, tag="ticker"):
 
     product_id: Symbol
     price: float
-    time: str = ""
+    time: str | None = ""
     trade_id: TradeId | None = None
     sequence: TradeId | None = None
     side: str | None = ""
@@ -61,21 +61,21 @@ class Heartbeat(_Message, frozen=True, tag="heartbeat"):
 
     product_id: Symbol
     last_trade_id: TradeId | None = None
-    time: str = ""
+    time: str | None = ""
 
 
 class Error(_Message, frozen=True, tag="error"):
     """A refused request; the connection and its other products live on."""
 
-    message: str = ""
-    reason: str = ""
+    message: Any = ""
+    reason: Any = ""
 
 
 class Channel(msgspec.Struct, gc=False, frozen=True):
-    """A channel of an acknowledgement and its products."""
+    """A channel of an acknowledgement and its products; some channels have none."""
 
     name: str
-    product_ids: list[str]
+    product_ids: list[str] | None = None
 
 
 class Subscriptions(_Message, frozen=True, tag="subscriptions"):

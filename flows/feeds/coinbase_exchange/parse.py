@@ -36,7 +36,7 @@ from flows.feeds.coinbase_exchange.messages import (
     Ticker,
 )
 from flows.feeds.coinbase_exchange.undecided import Undecided
-from flows.feeds.lenient import decode_leniently
+from flows.feeds.lenient import decode_leniently, words_of
 from flows.feeds.quotes import NO_QUOTE, NewestQuotes, Quote, positive_or_none, stated_quote
 from flows.feeds.timestamps import IsoTime
 from schemas.decoding import UNREADABLE
@@ -46,8 +46,8 @@ from schemas.ticks import Side, Tick
 VENUE = Venue.COINBASE_EXCHANGE.value
 MATCHES_CHANNEL = "matches"
 
-_TAKER: dict[str, Side] = {"buy": 1, "sell": -1}
-_TAKER_OF_MAKER: dict[str, Side] = {"buy": -1, "sell": 1}
+_TAKER: dict[str, Side] = {"buy": 1, "sell": -1, "BUY": 1, "SELL": -1}
+_TAKER_OF_MAKER: dict[str, Side] = {"buy": -1, "sell": 1, "BUY": -1, "SELL": 1}
 
 
 class ExchangeParser:
@@ -112,7 +112,7 @@ class ExchangeParser:
         if isinstance(message, Subscriptions):
             return self._acknowledgement(message)
         if isinstance(message, Error):
-            return ParsedFrame(warning=f"{VENUE}: {message.message}: {message.reason}")
+            return ParsedFrame(warning=f"{VENUE}: {words_of(message.message, message.reason)}")
         return self._control
 
     def _ticker(self, frame: Frame, message: Ticker) -> ParsedFrame:
@@ -154,7 +154,7 @@ class ExchangeParser:
         quote: Quote,
     ) -> ParsedFrame:
         try:
-            ts_event_ns = self._time.ns(message.time)
+            ts_event_ns = self._time.ns(message.time or "")
         except ValueError as error:
             return dead_frame(VENUE, frame, f"time: {error}")
         if message.price - message.price != 0.0:
@@ -180,7 +180,7 @@ class ExchangeParser:
 
     def _heartbeat(self, message: Heartbeat) -> ParsedFrame:
         try:
-            sent_ns = self._time.ns(message.time)
+            sent_ns = self._time.ns(message.time or "")
         except ValueError:
             sent_ns = None
         if not message.last_trade_id:
@@ -196,7 +196,7 @@ class ExchangeParser:
             product
             for channel in channels
             if channel.name == MATCHES_CHANNEL
-            for product in channel.product_ids
+            for product in channel.product_ids or ()
         }
         if self._acknowledged <= matched:
             self._matched |= matched
@@ -204,7 +204,7 @@ class ExchangeParser:
             self._matched = set(matched)  # shorter than before: of another connection
         self._acknowledged = matched
         if self._undecided is not None:
-            named = {product for channel in channels for product in channel.product_ids}
+            named = {product for channel in channels for product in channel.product_ids or ()}
             return ParsedFrame(self._undecided.decide(named, self._matched))
         if self._marked or not self._traded:
             return self._control
