@@ -102,7 +102,7 @@ def candles(
         list[str],
         typer.Option(
             "--from",
-            help="CSV or Parquet of bars, a folder of them, or an archive (a folder, or"
+            help="CSV, JSON or Parquet of bars, a folder of them, or an archive (a folder, or"
             " s3://BUCKET/PREFIX); repeatable.",
         ),
     ],

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -55,12 +56,14 @@ def start_chart_backfill(settings: Settings, stop: threading.Event) -> None:
     def run() -> None:
         # Here, not above: neither clients of REST nor Redis' are needed for the first tick.
         from flows.connectors.redis.backfill import put_backfill
+        from flows.connectors.redis.writer import connect
 
-        def put(backfill: Backfill) -> None:
-            put_backfill(url.get_secret_value(), backfill)
+        def fill_all() -> bool:
+            with connect(url.get_secret_value()) as client:
+                return fill(settings, markets, partial(put_backfill, client))
 
-        if fill(settings, markets, put) and not stop.wait(_AGAIN_S):
-            fill(settings, markets, put)
+        if fill_all() and not stop.wait(_AGAIN_S):
+            fill_all()
 
     threading.Thread(target=run, name="chart-backfill", daemon=True).start()
 

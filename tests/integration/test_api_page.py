@@ -271,7 +271,7 @@ def test_a_venues_bars_are_drawn_before_the_first_tick_and_marked(page, tmp_path
         BackfillBar(ts_open_ns=at * NS_PER_S, open=100, high=101, low=99, close=100.5)
         for at in minutes
     ]
-    put_backfill(valkey.url, Backfill(symbol="BTC-USD", venue="binance", interval_s=60, bars=bars))
+    put_backfill(database, Backfill(symbol="BTC-USD", venue="binance", interval_s=60, bars=bars))
     for offset in range(30):
         scored(database, "BTC-USD", 0.1, offset, age_s=30 - offset)
     with api(tmp_path, valkey.url) as address:

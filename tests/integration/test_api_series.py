@@ -175,7 +175,7 @@ def test_a_venues_bars_of_the_hour_before_are_told_apart_from_what_was_scored(
         for at in minutes
     ]
     known = Backfill(symbol=SYMBOL, venue="coinbase-exchange", interval_s=60, bars=made)
-    put_backfill(valkey.url, known)
+    put_backfill(database, known)
     with (
         api(tmp_path, valkey.url) as address,
         httpx.Client(base_url=address, timeout=30) as client,

@@ -21,18 +21,22 @@ def test_the_bars_of_a_live_feeds_last_hour_are_in_redis_until_the_chart_needs_n
     bars = bar_servers.market(minute_ms - 90 * 60_000, 92)
     stop = threading.Event()
     key = topics.backfill_key("BTC-USD")
-    with RestServer(bar_servers.coinbase(bar_servers.Market({"BTC-USD": bars}))) as server:
+    markets = bar_servers.Market({"BTC-USD": bars, "ETH-USD": bars})
+    before = database.info("stats")["total_connections_received"]
+    with RestServer(bar_servers.coinbase(markets)) as server:
         start_chart_backfill(
             Settings(
                 feed="coinbase-exchange",
-                symbols="BTC-USD",
+                symbols="BTC-USD,ETH-USD",
                 redis_url=valkey.url,
                 coinbase_rest_url=server.url,
             ),
             stop,
         )
-        until(lambda: database.exists(key), "the bars")
+        keys = key, topics.backfill_key("ETH-USD")
+        until(lambda: database.exists(*keys) == 2, "the bars of both")
     stop.set()
+    assert database.info("stats")["total_connections_received"] == before + 1
     found = msgspec.json.decode(database.get(key), type=Backfill)
     assert found.venue == "coinbase-exchange"
     first_ms = found.bars[0].ts_open_ns // 1_000_000

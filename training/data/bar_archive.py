@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import structlog
 
 from flows.bars.span import INTERVALS_S
 from flows.connectors.parquet.catalog import archived_files
@@ -11,7 +12,7 @@ from flows.connectors.parquet.layout import BACKFILL, topic_folder
 from flows.connectors.parquet.storage import LocalStorage
 from flows.errors import TrainingError
 from schemas import topics
-from training.data.files import PARQUET, TEXT, DataFile, data_files
+from training.data.files import JSON, PARQUET, TEXT, DataFile, data_files
 from training.data.tables import Table
 
 _COLUMN = "interval_s"
@@ -37,7 +38,13 @@ def bar_files(path: Path) -> list[DataFile]:
         storage = LocalStorage(path)
         found = archived_files(storage, topics.CANDLES)
         return [DataFile(Path(storage.url(file.path))) for file in found]
-    return data_files(path, TEXT + PARQUET, "bars")
+    found = data_files(path, TEXT + PARQUET + JSON, "bars")
+    tables = [file for file in found if not file.is_json]
+    if tables and len(tables) < len(found):
+        # Beside tables, JSON is a note about them.
+        stray = [file.name for file in found if file.is_json]
+        structlog.get_logger().warning("files passed over", files=stray[:5], count=len(stray))
+    return tables or found
 
 
 def one_interval(table: Table, interval_s: int | None) -> Table | None:

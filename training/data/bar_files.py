@@ -25,7 +25,7 @@ _COLUMNS = (*PRICES, "volume")
 
 
 def read_bars(places: Sequence[str | Path], interval_s: int | None = None) -> list[Bars]:
-    """Read CSV or Parquet, plain or compressed, files, folders or archives.
+    """Read CSV, JSON or Parquet, plain or compressed, files, folders or archives.
 
     Parameters
     ----------

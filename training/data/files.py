@@ -14,6 +14,7 @@ import structlog
 from flows.errors import TrainingError
 
 TEXT = (".csv", ".tsv", ".txt")
+JSON = (".json", ".jsonl", ".ndjson")
 PARQUET = (".parquet", ".pq")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 # Whatever an operating system, an editor or an unfinished download leaves beside data.
@@ -49,6 +50,14 @@ class DataFile:
         return plain_stem(Path(self.member or self.path.name).name)
 
     @property
+    def is_json(self) -> bool:
+        """Whether its name says that it holds JSON."""
+        name = (self.member or self.path.name).lower()
+        for compressed in COMPRESSED:
+            name = name.removesuffix(compressed)
+        return name.endswith(JSON)
+
+    @property
     def is_parquet(self) -> bool:
         """Whether it holds Parquet rather than text."""
         return (self.member or self.path.name).lower().endswith(PARQUET)
@@ -58,7 +67,7 @@ def plain_stem(name: str) -> str:
     """Return a file name without the suffixes of formats and compression."""
     while True:
         stem, dot, suffix = name.rpartition(".")
-        if not dot or f".{suffix.lower()}" not in TEXT + PARQUET + COMPRESSED:
+        if not dot or f".{suffix.lower()}" not in TEXT + JSON + PARQUET + COMPRESSED:
             return name
         name = stem
 

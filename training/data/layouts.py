@@ -1,8 +1,8 @@
 """Layouts of bar files: which column is the opening time, which the close, which the market.
 
 Read as they are: the names of common exports in any case (Binance, TradingView, CryptoDataDownload,
-Kaggle, Yahoo, Investing.com, MetaTrader, Alpha Vantage, CoinMarketCap, Polygon, Bybit), and files
-without a header as Binance and Kraken deliver them.
+Kaggle, Yahoo, Investing.com, MetaTrader, Alpha Vantage, CoinMarketCap, Polygon, Bybit), and rows
+without names as files and the REST of Binance, Kraken, Coinbase, Bitfinex and KuCoin deliver them.
 """
 
 import re
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from flows.errors import TrainingError
+from flows.numeric.arrays import Float64
 from training.data.tables import Table
 
 # In order of preference: an epoch says more than a date.
@@ -53,7 +54,13 @@ _CLOCK = re.compile(
     r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s?[AP]M)?(\s?(Z|UTC|GMT|[+-]\d{2}:?\d{2}))?|\d{1,6}",
     re.IGNORECASE,
 )
-_WITHOUT_HEADER = ("open", "high", "low", "close", "volume")
+# The prices behind the time, in the orders that venues use: Coinbase's begins with the low,
+# Bitfinex' and KuCoin's ends with it.
+_ORDERS = (
+    ("open", "high", "low", "close"),
+    ("low", "high", "open", "close"),
+    ("open", "close", "high", "low"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +174,15 @@ def _by_position(table: Table) -> Layout:
         and ":" in str(table.frame[columns[1]].iloc[0])
     ):
         clock, rest = columns[1], columns[2:]
-    if len(rest) < 4 or not _ordered(table, rest[:4]):
+    order = _order(table, rest[:4]) if len(rest) >= 4 else None
+    if order is None:
         msg = (
             f"{table.file.name} has no header, and its {len(columns)} columns are not those of"
             " Binance's klines or of time, open, high, low, close, volume; add a header"
         )
         raise TrainingError(msg)
-    found = dict(zip(_WITHOUT_HEADER, rest, strict=False))
+    found = dict(zip(order, rest, strict=False))
+    volumes = rest[5:6] if _holds_average(table, rest, found) else rest[4:5]
     return Layout(
         time=columns[0],
         clock=clock,
@@ -181,17 +190,41 @@ def _by_position(table: Table) -> Layout:
         high=found["high"],
         low=found["low"],
         close=found["close"],
-        volume=found.get("volume"),
+        volume=next(iter(volumes), None),
         market=None,
         venue=None,
     )
 
 
-def _ordered(table: Table, prices: list[str]) -> bool:
-    """Whether four columns can be open, high, low and close."""
-    rows = table.frame[prices].head(100).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    opened, high, low, close = rows.T
-    with np.errstate(invalid="ignore"):
-        right = (high >= np.maximum(opened, close)) & (low <= np.minimum(opened, close))
+def _order(table: Table, prices: list[str]) -> tuple[str, ...] | None:
+    """Return what four columns are, where they can be the prices of bars."""
+    rows = _numbers(table, prices)
     known = np.isfinite(rows).all(axis=1)
-    return bool(known.any() and right[known].all())
+    for order in _ORDERS:
+        opened, high, low, close = (
+            rows[:, order.index(name)] for name in ("open", "high", "low", "close")
+        )
+        with np.errstate(invalid="ignore"):
+            right = (high >= np.maximum(opened, close)) & (low <= np.minimum(opened, close))
+        if known.any() and right[known].all():
+            return order
+    return None
+
+
+def _holds_average(table: Table, rest: list[str], found: dict[str, str]) -> bool:
+    """Whether an average price stands before the volume, as in the answers of Kraken's REST.
+
+    It lies within its bar, and is zero where nothing was traded.
+    """
+    if len(rest) != 7:
+        return False
+    low, high, average = _numbers(table, [found["low"], found["high"], rest[4]]).T
+    with np.errstate(invalid="ignore"):
+        within = (average >= low) & (average <= high)
+    return bool(within.any() and (within | (average == 0)).all())
+
+
+def _numbers(table: Table, columns: list[str]) -> Float64:
+    """Return the first hundred rows, float64, NaN where a value is no number."""
+    some = table.frame[columns].head(100).apply(pd.to_numeric, errors="coerce")
+    return np.asarray(some.to_numpy(np.float64), np.float64)

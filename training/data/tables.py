@@ -1,9 +1,9 @@
-"""Tables out of files: text of any usual dialect, and Parquet; each row knows its place."""
+"""Tables out of files: text of any usual dialect, JSON, Parquet; each row knows its place."""
 
 import csv
 import io
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float64, Int64
 from training.data import numbers, times
 from training.data.files import DataFile, read_bytes
+from training.data.json_tables import is_json, json_frame
 
 _SEPARATORS = (",", ";", "\t", "|")
 _ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -29,11 +30,13 @@ class Table:
     frame
         Text columns of a text file, typed columns of Parquet; column names as they are written.
     lines
-        int64, shape (n,): line of each row in a text file, row in a Parquet file, from 1 on.
+        int64, shape (n,): line of each row in a text file, row in JSON and Parquet, from 1 on.
     separator
-        What separates the columns of a text file; empty for Parquet.
+        What separates the columns of a text file; empty for JSON and Parquet.
     has_header
         False where the columns have no names, only numbers.
+    unit
+        What ``lines`` counts.
     """
 
     file: DataFile
@@ -41,14 +44,14 @@ class Table:
     lines: Int64
     separator: str = ""
     has_header: bool = True
+    unit: Literal["line", "row"] = "line"
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def at(self, row: int) -> str:
         """Return a row's place, for messages."""
-        unit = "row" if self.file.is_parquet else "line"
-        return f"{self.file.name}, {unit} {self.lines[row]}"
+        return f"{self.file.name}, {self.unit} {self.lines[row]}"
 
     def error(self, row: int, column: str, problem: str) -> TrainingError:
         """Return an error that names the row, the column and what is wrong with the value."""
@@ -76,7 +79,12 @@ def _read_parquet(file: DataFile) -> Table:
     frame = table.to_pandas(types_mapper=pd.ArrowDtype)
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()  # pandas writes its index as a column: often the times
-    return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64))
+    return _counted(file, frame)
+
+
+def _counted(file: DataFile, frame: pd.DataFrame, *, has_header: bool = True) -> Table:
+    rows = np.arange(1, len(frame) + 1, dtype=np.int64)
+    return Table(file, frame, rows, has_header=has_header, unit="row")
 
 
 def _read_text(file: DataFile) -> Table:
@@ -89,12 +97,16 @@ def _read_text(file: DataFile) -> Table:
     if "\0" in text[:4096]:
         msg = f"cannot read {file.name} as text: it is a binary file"
         raise TrainingError(msg)
+    if is_json(text):
+        frame, has_header = json_frame(file.name, text)
+        frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+        return _counted(file, frame, has_header=has_header)
     lines = text.splitlines()
     first = next((at for at, line in enumerate(lines) if _is_row(line)), None)
     if first is None:
         msg = f"{file.name} is empty"
         raise TrainingError(msg)
-    _refuse_other_formats(file, lines[first])
+    _refuse_pages(file, lines[first])
     separator = _separator(lines[first : first + 3])
     cells = next(csv.reader([lines[first]], delimiter=separator))
     has_header = not all(_is_value(cell) for cell in cells)
@@ -139,13 +151,9 @@ def _repeated_heads(frame: pd.DataFrame) -> Bool:
     return found.to_numpy(np.bool_)
 
 
-def _refuse_other_formats(file: DataFile, line: str) -> None:
-    start = line.lstrip().lower()
-    found = "JSON" if start.startswith(("[", "{")) else ""
-    if start.startswith(("<!doctype", "<html", "<?xml")):
-        found = "a page of the web"
-    if found:
-        msg = f"{file.name} is {found} and no table; write the bars as CSV or Parquet"
+def _refuse_pages(file: DataFile, line: str) -> None:
+    if line.lstrip().lower().startswith(("<!doctype", "<html", "<?xml")):
+        msg = f"{file.name} is a page of the web and no table; write the bars as CSV or Parquet"
         raise TrainingError(msg)
 
 
@@ -183,9 +191,7 @@ def _without_cut_row(table: Table, text: str) -> Table:
     if counts[-1] >= counts[:-1].min():
         return table
     structlog.get_logger().warning("the last row is cut and left out", row=table.at(len(table) - 1))
-    return Table(
-        table.file, table.frame.iloc[:-1], table.lines[:-1], table.separator, table.has_header
-    )
+    return replace(table, frame=table.frame.iloc[:-1], lines=table.lines[:-1])
 
 
 def _is_row(line: str) -> bool:

@@ -1,8 +1,8 @@
 """The bars of the time before a symbol's first tick, for the chart."""
 
 import msgspec
+import redis
 
-from flows.connectors.redis.writer import connect
 from schemas import topics
 from schemas.backfill import Backfill
 
@@ -10,7 +10,7 @@ EXPIRES_AFTER_S = 7_200
 """By then the chart's longest range lies behind the first tick."""
 
 
-def put_backfill(url: str, backfill: Backfill) -> None:
+def put_backfill(client: redis.Redis, backfill: Backfill) -> None:
     """Write a symbol's bars in the place of those before.
 
     Raises
@@ -18,9 +18,8 @@ def put_backfill(url: str, backfill: Backfill) -> None:
     redis.RedisError
         Redis does not answer.
     """
-    with connect(url) as client:
-        client.set(
-            topics.backfill_key(backfill.symbol),
-            msgspec.json.encode(backfill),
-            ex=EXPIRES_AFTER_S,
-        )
+    client.set(
+        topics.backfill_key(backfill.symbol),
+        msgspec.json.encode(backfill),
+        ex=EXPIRES_AFTER_S,
+    )

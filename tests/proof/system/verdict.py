@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import psutil
+
 from tests.proof.system.parts import System
 from tests.proof.system.watch import Alert, Use
 from tests.support.dashboards import queries
@@ -34,6 +36,9 @@ def failures(system: System, found: Sequence[Panel], alerts: Sequence[Alert]) ->
     for name, process in system.programs.items():
         if not process.running:
             yield f"{name} ended with {process.exit_code}: {process.tail(3)}"
+    for name, pid in system.servers.items():
+        if not is_alive(pid):
+            yield f"the server {name} ended"
     for panel in found:
         if panel.series == 0 and not panel.may_be_empty:
             yield f"no data: {panel.dashboard}, {panel.title}"
@@ -47,6 +52,14 @@ def failures(system: System, found: Sequence[Panel], alerts: Sequence[Alert]) ->
     lag = system.prometheus.query("sum(voltick_lag_messages)")
     if not lag or float(lag[0]["value"][1]) > 1_000:
         yield f"the pipeline has not caught up: {lag}"
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; a zombie does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def dashboards_table(found: Sequence[Panel]) -> Iterator[str]:

@@ -1,5 +1,9 @@
 """What the proof of the whole system counts, and when things happen in it."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests.proof.system import verdict
@@ -42,3 +46,12 @@ def test_tables_name_what_is_empty_and_what_still_fires() -> None:
         "| B | any | 4 | still firing |",
     ]
     assert list(verdict.uses_table({"api": Use(80, 70, 3)}, 60))[2:] == ["| api | 70 | 80 | 5.0 |"]
+
+
+def test_a_process_that_ended_is_not_alive_even_before_it_is_reaped() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not verdict.is_alive(process.pid)
+    process.wait()
+    assert not verdict.is_alive(process.pid)
+    assert verdict.is_alive(os.getpid())
