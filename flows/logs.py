@@ -121,3 +121,12 @@ def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> No
     root.setLevel(threshold)
     # It reports every request, with its whole address.
     logging.getLogger("httpx").setLevel(max(threshold, logging.WARNING))
+
+
+def silence() -> None:
+    """Drop what this process logs through structlog from here on.
+
+    For a process that has said why it ends and then ends its servers: what its own clients report
+    of those is no news.
+    """
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())

@@ -63,11 +63,18 @@ class Child:
 
 @dataclass(frozen=True)
 class Ended:
-    """A child that ended unasked; ``said`` is the end of its log file."""
+    """A child that ended the run; ``said`` is the end of its log file.
+
+    Attributes
+    ----------
+    explained
+        Whether the log tells already why.
+    """
 
     child: Child
     exit_code: int
     said: str
+    explained: bool = False
 
 
 def start_program(

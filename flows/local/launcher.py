@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import structlog
 
+from flows import logs
 from flows.errors import ConfigurationError, ModelStoreError
 from flows.host.signals import on_stop_signals
 from flows.local.background import start_background
@@ -235,6 +236,7 @@ def end_on_signals(supervisor: Supervisor) -> None:
 
     def end(number: signal.Signals) -> None:
         structlog.get_logger().info("stopping", signal=number.name)
+        logs.silence()  # the dataflow of this process runs until its end, the broker's comes before
         supervisor.stop(lambda: _exit(128 + number))
 
     on_stop_signals(end)
@@ -242,7 +244,7 @@ def end_on_signals(supervisor: Supervisor) -> None:
 
 def explain(ended: Ended) -> int:
     """Log which child ended the run, unless it did so itself; return the run's exit code."""
-    if ended.exit_code not in _EXPLAINED:
+    if not ended.explained and ended.exit_code not in _EXPLAINED:
         structlog.get_logger().error(
             f"the {ended.child.name} process ended, and the run with it",
             exit_code=ended.exit_code,
@@ -282,7 +284,8 @@ def _watch_memory(broker: Child, limit_mb: int, supervisor: Supervisor) -> None:
                     " VOLTICK_EMBEDDED_MEMORY_MB or set KAFKA_BOOTSTRAP_SERVERS",
                     used_mb=round(used_mb),
                 )
-                process.terminate()
+                logs.silence()
+                supervisor.end_run(Ended(broker, 1, "", explained=True))
                 return
             if used_mb > 0.8 * limit_mb and not warned:
                 warned = True

@@ -147,6 +147,20 @@ class Supervisor:
             if then is not None:
                 then()
 
+    def end_run(self, ended: Ended) -> None:
+        """End all children, in the order of their ranks, because of one; unless that is under way.
+
+        The child itself may still run: a server is ended behind the applications that use it.
+        """
+        with self._lock:
+            if self._stopped.is_set():
+                return
+            self._ended = ended
+            self._stop()
+        self._over.set()
+        if self._on_end is not None:
+            self._on_end(ended)
+
     def __enter__(self) -> Self:
         return self
 
@@ -190,11 +204,7 @@ class Supervisor:
         while not self._stopped.wait(_POLL_S):
             ended = self._reap()
             if ended is not None:
-                self._ended = ended
-                self.stop()
-                self._over.set()
-                if self._on_end is not None:
-                    self._on_end(ended)
+                self.end_run(ended)
                 return
 
     def _reap(self) -> Ended | None:

@@ -116,3 +116,13 @@ def test_secrets_are_hidden_in_tracebacks_and_nested_values(
 )
 def test_only_secrets_are_hidden_in_text(text: str, shown: str) -> None:
     assert logs.hide_in_text(text) == shown
+
+
+def test_after_the_last_word_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("console", "debug")
+    known = structlog.get_logger()
+    known.info("stopping")
+    logs.silence()
+    known.error("the broker is away")
+    structlog.get_logger().critical("the broker is away")
+    assert [line.split()[-1] for line in capsys.readouterr().err.splitlines()] == ["stopping"]

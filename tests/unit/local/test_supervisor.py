@@ -125,6 +125,36 @@ def test_an_essential_child_that_ends_ends_the_run(tmp_path: Path) -> None:
     assert gone(other.pid)
 
 
+# Notes at its own end whether another process still runs.
+LAST_LOOK = """
+import os, signal, sys, time
+def look(*_):
+    os.kill(int(sys.argv[1]), 0)
+    open(sys.argv[2] + ".new", "w").write("it runs")
+    os.rename(sys.argv[2] + ".new", sys.argv[2])
+    sys.exit(0)
+signal.signal(signal.SIGTERM, look)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_server_that_ends_the_run_ends_behind_what_uses_it(tmp_path: Path) -> None:
+    seen: list[Ended] = []
+    supervisor = Supervisor(seen.append)
+    server = supervisor.spawn("server", SLEEP, rank=Rank.SERVER)
+    note, log = tmp_path / "note", tmp_path / "log"
+    script = [sys.executable, "-S", "-c", LAST_LOOK, str(server.pid), str(note)]
+    user = supervisor.spawn("user", script, log=log)
+    until(lambda: "ready" in user.tail(), "the one that uses it")
+    full = Ended(server, 1, "", explained=True)
+    supervisor.end_run(full)
+    supervisor.end_run(Ended(user, 0, ""))
+    assert seen == [full] == [supervisor.wait(0)]
+    assert note.read_text() == "it runs"
+    assert gone(server.pid)
+
+
 def test_a_feed_may_end_in_peace_but_not_in_error() -> None:
     with Supervisor() as supervisor:
         done = supervisor.spawn("replay", [sys.executable, "-c", "pass"], essential=False)
