@@ -36,8 +36,8 @@ def bar_files(path: Path) -> list[DataFile]:
         return data_files(path / BACKFILL, PARQUET, "bars")
     if (path / topic_folder(topics.CANDLES)).is_dir():
         storage = LocalStorage(path)
-        found = archived_files(storage, topics.CANDLES)
-        return [DataFile(Path(storage.url(file.path))) for file in found]
+        kept = archived_files(storage, topics.CANDLES)
+        return [DataFile(Path(storage.url(file.path))) for file in kept]
     found = data_files(path, TEXT + PARQUET + JSON, "bars")
     tables = [file for file in found if not file.is_json]
     if tables and len(tables) < len(found):
