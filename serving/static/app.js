@@ -18,12 +18,14 @@ import { change, onView, RANGES, view } from "./view.js";
 
 const DRAW_MS = 250;
 const QUALITY_POINTS = 720;
+const SETTLE_MS = 15000;
 
 const target = { name: null, kind: "classification", threshold: null, provenance: null };
 let version = null;
 let listed = [];
 let series = null;
 let dirty = true;
+let opened = null; // what was opened unasked, and when
 
 colours.start();
 
@@ -103,9 +105,24 @@ function showVersion(report) {
 async function loadScores() {
   await scores.load();
   byId("simulated").hidden = scores.overall.simulated !== true;
-  if (view.symbol === null && scores.states.size) change({ symbol: [...scores.states.keys()].sort()[0] });
+  const isSettled = chooseFirst();
   dirty = true;
-  return scores.states.size ? undefined : 1000;
+  return isSettled ? undefined : 1000;
+}
+
+/**
+ * Where nothing was chosen, open the first symbol of the list, whichever was scored first: another
+ * one may get its first score, and come before it, a little later. Return whether that is over.
+ */
+function chooseFirst() {
+  const [first] = [...scores.states.keys()].sort();
+  if (first === undefined) return false;
+  if (view.symbol === null) opened = { symbol: first, at: performance.now() };
+  const isChosen = opened === null || (view.symbol ?? first) !== opened.symbol || view.zoom !== null;
+  if (isChosen || performance.now() - opened.at > SETTLE_MS) return true;
+  opened.symbol = first;
+  change({ symbol: first });
+  return false;
 }
 
 async function loadModels() {

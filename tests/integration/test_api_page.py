@@ -219,6 +219,27 @@ def test_a_link_keeps_symbol_target_range_and_part(page, tmp_path, valkey, datab
         assert "from=" not in page.evaluate("location.hash")
 
 
+def test_the_first_of_the_list_is_opened_whichever_was_scored_first(
+    page, tmp_path, valkey, database
+):
+    scored(database, "ETH-USD", 0.1, 1)
+    with api(tmp_path, valkey.url) as address:
+        page.open(address)
+        until(lambda: "symbol=ETH-USD" in page.evaluate("location.hash"), "the only one")
+        scored(database, "BTC-USD", 0.1, 1)
+        until(lambda: "symbol=BTC-USD" in page.evaluate("location.hash"), "the first one")
+        page.evaluate("document.querySelectorAll('.symbol')[1].click()")
+        until(lambda: "symbol=ETH-USD" in page.evaluate("location.hash"), "the chosen one")
+        scored(database, "AAVE-USD", 0.1, 1)
+        until(lambda: page.text(".symbol .name") == "AAVE-USD", "the new first one")
+        asked = (
+            "performance.getEntriesByType('resource').filter((e) => /scores$/.test(e.name)).length"
+        )
+        before = page.evaluate(asked)
+        until(lambda: page.evaluate(asked) > before + 1, "an answer that names it, taken in")
+        assert "symbol=ETH-USD" in page.evaluate("location.hash")
+
+
 def test_a_phone_reads_zooms_and_pauses_by_touch(page, tmp_path, valkey, database):
     for offset in range(60):
         scored(database, "BTC-USD", offset / 100, offset, age_s=60 - offset)

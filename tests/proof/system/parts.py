@@ -14,8 +14,9 @@ from tests.support.prometheus import Alertmanager, Prometheus
 
 FLOWS = ("ingest", "pipeline", "outcomes", "candles", "archive")
 TARGETS = ("volatility_spike", "forward_return")
-HISTORY = "simulate:2h"
-"""What the trainers learn from: a run of minutes has too few ticks of its own."""
+HISTORY = "simulate:3h"
+"""What the trainers learn from: a run of minutes has too few ticks of its own, and of two hours
+the purge and the embargo leave too little."""
 
 
 @dataclass(frozen=True, slots=True)
