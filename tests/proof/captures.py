@@ -71,7 +71,7 @@ def round_trip(
     for number, path in enumerate(recordings):
         feed = {**settings, "VOLTICK_FEED": f"replay:{path}"}
         with flow("flows.ingest", folder, feed, f"ingest-{number}") as ingest:
-            wanted += _messages(path)
+            wanted += messages_of(path)
             assert ingest.wait_exit(PATIENCE_S) == 0, ingest.tail()
         say(f"{path.name}: {len(wanted)} ticks so far")
     ticks = read_topic(config, topics.TICKS_RAW, at_least=len(wanted), deadline_s=PATIENCE_S)
@@ -109,8 +109,8 @@ def _end(process: Process) -> None:
     assert process.wait_exit(60) == 0, process.tail()
 
 
-def _messages(path: Path) -> Iterator[bytes]:
-    """Yield the ticks of a recording as messages."""
+def messages_of(path: Path) -> Iterator[bytes]:
+    """Yield the ticks of a recording as messages of ``ticks.raw``."""
     feed = ReplayFeed(path, speed=None)
     processor = FrameProcessor.of(feed)
     try:
@@ -172,12 +172,14 @@ def main(
     (work / "broker").mkdir()
     with ApacheKafka(work / "broker") as broker:
         counts: dict[str, int] = {}
+        problem: str | None = None
         try:
             counts = round_trip(broker, recordings, work, say)
         except (AssertionError, TimeoutError) as broken:
             problem = str(broken)
             say(problem)
-    line = {**counts, "seconds": round(time.monotonic() - begin, 1), "problem": problem}
+    seconds = round(time.monotonic() - begin, 1)
+    line = {**counts, "seconds": seconds, "problem": problem and problem[:500]}
     sys.stdout.write(json.dumps(line) + "\n")
     raise typer.Exit(1 if problem else 0)
 
