@@ -1,0 +1,46 @@
+"""The recorder as a process, on disks that take no more or nothing at all."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+from flows.feeds.capture import CaptureReader
+from tests.support.processes import ROOT
+from tests.support.read_only import read_only, skip_where_mounts_are_refused
+
+RECORD = ("-m", "flows.feeds.record")
+SIMULATED = ("--feed", "simulate", "--symbols", "A-USD,B-USD,C-USD,D-USD", "--duration", "60")
+
+
+def test_a_disk_that_fills_up_leaves_a_whole_file_that_ends_early(tmp_path: Path) -> None:
+    path = tmp_path / "x.frames.ndjson.gz"
+    full = 'ulimit -f 8; exec "$@"'  # no file becomes longer than some kilobytes
+    command = [sys.executable, *RECORD, str(path), *SIMULATED]
+    done = subprocess.run(
+        ["/bin/sh", "-c", full, "sh", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    said = f"cannot write the recording {path}: File too large\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    gzip.decompress(path.read_bytes())
+    with CaptureReader(path) as reader:
+        frames = [frame for block in reader.blocks() for frame in block]
+        assert reader.broken_off is None
+    assert frames
+
+
+def test_a_disk_that_can_only_be_read_is_one_clear_line(tmp_path: Path) -> None:
+    skip_where_mounts_are_refused(tmp_path)
+    path = tmp_path / "x.frames.ndjson.gz"
+    with read_only([*RECORD, str(path), *SIMULATED], tmp_path, {}) as process:
+        code = process.wait_exit(110)
+    assert (code, process.tail()) == (
+        2,
+        f"cannot write the recording {path}: Read-only file system",
+    )
+    assert not path.exists()
