@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from flows.errors import LogTrimmedError
@@ -81,7 +81,17 @@ class Bench:
     def forget_group(self) -> None:
         """Have the broker forget the group's commits, as it does by itself after a week."""
         admin = AdminClient(self.config)
-        admin.delete_consumer_groups([self.group])[self.group].result(20)
+
+        def is_deleted() -> bool:
+            try:
+                admin.delete_consumer_groups([self.group])[self.group].result(20)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.NON_EMPTY_GROUP:
+                    return False  # a killed member is in it until its session ends
+                raise
+            return True
+
+        until(is_deleted, "the group to be empty and deleted", 30.0)
         assert committed(self.config, self.group, topics.TICKS_RAW, 1)[0].offset < 0
 
     def assert_each_output_once(self) -> None:

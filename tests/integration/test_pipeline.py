@@ -202,9 +202,10 @@ def test_a_younger_instance_ends_the_older_with_one_line(apache_kafka, group: st
     config = apache_kafka.client_config()
     create_topics(config, PARTITIONS)
     fill(config, [tick(number) for number in range(60)])
-    with pipeline(apache_kafka, group, tmp_path, "older") as older:
+    everything = {"VOLTICK_ASSIGNMENT": "all"}
+    with pipeline(apache_kafka, group, tmp_path, "older", **everything) as older:
         wait_committed(apache_kafka, group, 60)
-        with pipeline(apache_kafka, group, tmp_path, "younger") as younger:
+        with pipeline(apache_kafka, group, tmp_path, "younger", **everything) as younger:
             younger.wait_for_log("pipeline ready", 60.0)
             written = 60
 
