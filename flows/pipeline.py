@@ -64,12 +64,19 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     writer = BackgroundKernel(row_writer_kernel(), after=kernel)
     parser = BackgroundKernel(tick_parser_kernel(), after=writer)
     endpoints = Endpoints(
-        settings, settings.group, topics.TICKS_RAW, WRITTEN, stop, PIPELINE_OUTPUTS
+        settings,
+        settings.group,
+        topics.TICKS_RAW,
+        WRITTEN,
+        stop,
+        PIPELINE_OUTPUTS,
+        follow_when=lambda: kernel.compiled,
     )
-    if endpoints.rebuild:
+    if endpoints.rebuild or settings.standby:
         kernel.begin()
     metrics = PipelineMetrics()
     metrics.ownership.read = endpoints.figures
+    metrics.standby.read = endpoints.followed
     serve_metrics(metrics, settings, health=endpoints.health)
     scorer = _scorer(settings)
     metrics.serving.read = lambda: [_info(status) for status in scorer.status()]

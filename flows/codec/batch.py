@@ -42,6 +42,9 @@ class RawBatch:
         the partition is owned from start to end.
     last
         True for the end of that ownership, an idle batch: nothing of it is needed any more.
+    standby
+        True where another process owns the partition, and its state alone is followed; never with
+        ``emit``.
     """
 
     partition: int
@@ -53,6 +56,21 @@ class RawBatch:
     caught_up: bool = True
     epoch: int = 0
     last: bool = False
+    standby: bool = False
+
+
+def end_of_ownership(partition: int, epoch: int, next_offset: int) -> RawBatch:
+    """Return the batch with which the steps forget what an ownership has left in them."""
+    return RawBatch(
+        partition=partition,
+        values=[],
+        offsets=[],
+        timestamps_ms=[],
+        next_offset=next_offset,
+        emit=False,
+        epoch=epoch,
+        last=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from flows.monitoring.ownership import OwnershipGauges
 from flows.monitoring.partitions import PartitionGauges
 from flows.monitoring.served import ServedMetrics
 from flows.monitoring.serving_info import ServingModelsInfo
+from flows.monitoring.standby import StandbyOffsets
 
 _COMMIT_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _BATCH_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384)
@@ -25,6 +26,10 @@ class PipelineMetrics(ServedMetrics):
         self.ticks = self._counter("voltick_ticks", "Messages read from ticks.raw.")
         self.rebuilt = self._counter(
             "voltick_rebuilt_ticks", "Messages read at start only to rebuild state."
+        )
+        self.followed = self._counter(
+            "voltick_standby_ticks",
+            "Messages of other members' partitions, read to follow their state.",
         )
         self.predictions = self._counter("voltick_predictions", "Predictions made.")
         self.dead_letters = Counter(
@@ -85,7 +90,8 @@ class PipelineMetrics(ServedMetrics):
         self.stages = StageLatency(self.registry)
         self.serving = ServingModelsInfo()
         self.embedded = EmbeddedMemory()
-        for collector in (self.freshness, self.serving, self.embedded):
+        self.standby = StandbyOffsets()
+        for collector in (self.freshness, self.serving, self.embedded, self.standby):
             self.registry.register(collector)
 
     def note_latest(self, partition: int, committed: Sequence[Latest]) -> None:

@@ -17,7 +17,7 @@ from flows.connectors.engine_errors import (
 )
 from flows.connectors.kafka.admin import DescribedTopic
 from flows.connectors.kafka.group import GroupSink, GroupSource, Place, Places, Share
-from flows.connectors.kafka.ownership import Owned
+from flows.connectors.kafka.owned_partition import Owned
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch

@@ -20,12 +20,12 @@ from flows.connectors.engine_errors import (
 from flows.connectors.kafka.admin import DescribedTopic, ensure_topics
 from flows.connectors.kafka.group import GroupSink, GroupSource, Places, Share, figures
 from flows.connectors.kafka.lineage import OutputTopic, main_output
-from flows.connectors.kafka.ownership import Owned
+from flows.connectors.kafka.owned_partition import Owned
 from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
 from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
-from flows.errors import VoltickError
+from flows.errors import ConfigurationError, VoltickError
 from flows.monitoring.served import Health
 from flows.runtime.process import (
     StopRequest,
@@ -41,6 +41,11 @@ from flows.settings import Settings, load_settings
 
 # A transaction may be silent for its time-out before the sink gives up by itself.
 STALL_BEYOND_TRANSACTION_S = 60.0
+
+NOTHING_TO_FOLLOW = (
+    "VOLTICK_STANDBY=true follows the partitions of other members of a group, and here is none: set"
+    " VOLTICK_ASSIGNMENT=group on a broker of your own, without -i and -a, or leave it out"
+)
 
 
 def launch(
@@ -88,6 +93,9 @@ class Endpoints:
         When set, the source ends.
     outputs
         What the flow writes, and how it names its origin.
+    follow_when
+        For a flow whose state can be followed (``VOLTICK_STANDBY``): tells whether that goes at
+        full speed already.
 
     Raises
     ------
@@ -103,8 +111,12 @@ class Endpoints:
         topics: Sequence[str],
         stop: threading.Event,
         outputs: Sequence[OutputTopic] = (),
+        follow_when: Callable[[], bool] | None = None,
     ) -> None:
         self._settings = settings
+        self._follow_when = follow_when if settings.standby else None
+        if self._follow_when is not None and not self.shares_out:
+            raise ConfigurationError(NOTHING_TO_FOLLOW)
         self._config = settings.kafka_config()
         self._group = group
         self._topic = topic
@@ -186,6 +198,10 @@ class Endpoints:
         """Return how many partitions are owned, how many of them rebuilt, and for how long (s)."""
         return figures([self.share()])
 
+    def followed(self) -> list[tuple[int, int, int]]:
+        """Return partition, offset and lag of each partition of others that is followed."""
+        return [(each.partition, each.offset, each.lag) for each in self.share().followed]
+
     def health(self) -> Health:
         """Return what this process owns, and how far behind each partition is."""
         share = self.share()
@@ -196,6 +212,8 @@ class Endpoints:
             "rebuilding": sorted(each.partition for each in share.owned if each.rebuilding),
             "lag_messages": {str(each): lags.get(each) for each in owned},
             "rebalance_age_s": share.since_s,
+            "standby_offset": {str(each.partition): each.offset for each in share.followed},
+            "standby_lag_messages": {str(each.partition): each.lag for each in share.followed},
         }
         return Health(share.joined, details)
 
@@ -217,6 +235,7 @@ class Endpoints:
             progress=self._progress,
             observe_lag=observe_lag,
             on_commit=on_commit,
+            follow_when=self._follow_when,
         )
 
     def _committed_source(self, observe_lag: LagObserver) -> CommittedSource:

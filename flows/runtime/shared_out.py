@@ -14,12 +14,14 @@ from flows.connectors.kafka.client import ClientConfig, reader_config
 from flows.connectors.kafka.group import Owning, Place, Places
 from flows.connectors.kafka.lineage import OutputTopic, main_output
 from flows.connectors.kafka.membership import Member, Membership
-from flows.connectors.kafka.ownership import Ownerships, Read
+from flows.connectors.kafka.owner_offsets import GroupOffsets
+from flows.connectors.kafka.ownership import Ownerships
 from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.sink import CommitObserver, PartitionWriter
-from flows.connectors.kafka.source import LagObserver, PartitionReader
+from flows.connectors.kafka.source import LagObserver, PartitionReader, Read
+from flows.connectors.kafka.standby import FOLLOWED_BATCH, Standby
 from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
 from flows.connectors.partition_thread import ErrorHandler, PartitionThread
@@ -48,15 +50,27 @@ def worker_place(
     progress: Progress,
     take: TakeAsMember[Item],
     read: Read,
+    partitions: int = 0,
+    standby: Standby | None = None,
 ) -> Place[Item]:
-    """Return the membership of a worker and what it owns; nothing is joined yet."""
+    """Return the membership of a worker and what it owns; nothing is joined yet.
+
+    Parameters
+    ----------
+    partitions
+        Of the topic; with ``standby`` alone.
+    standby
+        Follows those that the worker does not own; None where nothing does.
+    """
 
     def take_as_member(
         partition: int, on_open: Callable[[Start], None], on_error: ErrorHandler
     ) -> PartitionThread[Item, Any]:
         return take(partition, member.metadata, on_open, on_error)
 
-    ownerships: Ownerships[Item] = Ownerships(take_as_member, read, progress, end_process)
+    ownerships: Ownerships[Item] = Ownerships(
+        take_as_member, read, progress, end_process, partitions=partitions, standby=standby
+    )
     membership = Membership(
         settings.group_protocol, settings.session_timeout_ms, settings.instance_id
     )
@@ -73,9 +87,21 @@ def worker_place(
 
 
 def open_reader(
-    settings: Settings, group: str, topic: str, observe_lag: LagObserver, progress: Progress
+    settings: Settings,
+    group: str,
+    topic: str,
+    observe_lag: LagObserver | None,
+    progress: Progress,
+    most: int | None = None,
 ) -> Read:
-    """Return what opens a reader of a partition at a start, for an epoch."""
+    """Return what opens a reader of a partition at a start, for an epoch.
+
+    Parameters
+    ----------
+    most
+        Messages in a batch, if fewer than ``VOLTICK_BATCH_SIZE``.
+    """
+    batch_size = min(settings.batch_size, most or settings.batch_size)
     config = settings.kafka_config()
 
     def read(start: Start, epoch: int) -> PartitionReader:
@@ -85,7 +111,7 @@ def open_reader(
             consumer,
             topic,
             start,
-            settings.batch_size,
+            batch_size,
             threading.Event(),  # the worker ends, not a partition
             observe_lag,
             progress,
@@ -103,6 +129,8 @@ class Shared:
     ----------
     partitions
         Of the topic.
+    follow_when
+        Tells whether states can be followed at full speed already; None where nothing is followed.
     """
 
     settings: Settings
@@ -114,6 +142,7 @@ class Shared:
     progress: Progress
     observe_lag: LagObserver
     on_commit: CommitObserver
+    follow_when: Callable[[], bool] | None = None
 
     def places(self) -> Places[OutputBatch]:
         """Return the places of this process's workers; nothing is joined yet."""
@@ -128,7 +157,25 @@ class Shared:
             self.progress,
             self._writer,
             open_reader(self.settings, self.group, self.topic, self.observe_lag, self.progress),
+            self.partitions,
+            self._standby(),
         )
+
+    def _standby(self) -> Standby | None:
+        """Return what follows the partitions that a worker does not own."""
+        if self.follow_when is None:
+            return None
+        settings, group, topic = self.settings, self.group, self.topic
+        offsets = GroupOffsets(
+            self.config,
+            group,
+            topic,
+            self.partitions,
+            accept_state_loss=settings.accept_state_loss,
+        )
+        # A progress of its own: whether others stand still is theirs to watch.
+        read = open_reader(settings, group, topic, None, Progress(), FOLLOWED_BATCH)
+        return Standby(offsets, read, self.follow_when, end_process)
 
     def _writer(
         self,

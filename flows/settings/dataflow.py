@@ -225,6 +225,13 @@ class DataflowSettings(BaseModel):
         description="A member of the group that is silent for so long has lost its partitions; so"
         " long the next start waits after a kill. Brokers take 6000 or more by default.",
     )
+    standby: bool = Field(
+        False,
+        alias="VOLTICK_STANDBY",
+        description="Each member of the group follows the partitions of the others, state alone, so"
+        " that one that it takes over need not be rebuilt. `flows.pipeline` alone; refused where it"
+        " is no member of a group.",
+    )
     publish_features: bool = Field(
         True, alias="VOLTICK_PUBLISH_FEATURES", description="Also write `ticks.features`."
     )

@@ -117,7 +117,9 @@ class DecodeStep:
         symbols = self._symbols.of(raw).trimmed(self._max_symbols)
         self._symbols.put(raw, symbols)
         ticks, dead = decode(raw, symbols, self._topic, self._allowed, self._parsers.of(raw))
-        if raw.values:
+        if raw.standby:
+            self._metrics.followed.inc(len(raw.values))
+        elif raw.values:
             self._metrics.batch_size.observe(len(raw.values))
             count = self._metrics.ticks if raw.emit else self._metrics.rebuilt
             count.inc(len(raw.values))
@@ -151,7 +153,7 @@ class FeatureStep:
     def __call__(self, decoded: Decoded) -> Featured:
         """Fold one batch into its partition's state."""
         state = self._states.of(decoded.raw)
-        if self._kernel is not None and not decoded.raw.emit:
+        if self._kernel is not None and not decoded.raw.emit and not decoded.raw.standby:
             self._kernel.rebuild(len(decoded.ticks))
         before = state.crowded_out
         features = state.update(decoded.ticks)

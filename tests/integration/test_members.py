@@ -75,3 +75,43 @@ def test_processes_with_the_same_settings_share_and_a_named_one_comes_back_after
             assert time.monotonic() - begin_s < session_s
             assert shares() == [mine, other]
         assert first.running, first.tail()
+
+
+def test_a_killed_members_partitions_go_on_from_the_state_that_was_followed(
+    apache_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    counted: list[float] = []
+    said: list[str] = []
+
+    def kill_one(cluster: Cluster) -> None:
+        with members.Group(cluster, 9) as group:
+            group.begin(2)
+            victim, heir = group.running
+            left = group.owned(victim)
+            until(lambda: left <= group.followed(heir), "the other's partitions to be followed", 60)
+            lines = len(heir.stderr.splitlines())
+            before = group.metric(heir, "voltick_rebuilt_ticks_total")
+
+            def act() -> None:
+                cluster.incarnations.kill(victim)
+                group.drop(victim)
+
+            group.go_on("kill", left, act)
+            counted.append(group.metric(heir, "voltick_rebuilt_ticks_total") - before)
+            since = heir.stderr.splitlines()[lines:]
+            said.extend(line for line in since if "standby state" in line)
+            assert len(said) == len(left), heir.tail()
+
+    plan = Plan(
+        82,
+        ticks=2_000,
+        before=800,
+        rate_hz=150,
+        oracle_rows=100,
+        uninterrupted=False,
+        settings={"VOLTICK_ASSIGNMENT": "group", "VOLTICK_STANDBY": "1"},
+    )
+    prove_spotless(apache_kafka, plan, tmp_path, kill_one)
+    assert all("taken over" in line for line in said), said
+    # The dead commit nothing: the whole session long there was time to follow the rest.
+    assert counted == [0]

@@ -53,6 +53,7 @@ def main(
         typer.Option(help="Producer of the input.", show_default="idempotent, or as a fault needs"),
     ] = None,
     nodes: Annotated[int, typer.Option(min=1, max=3, help="Of Apache Kafka, at least.")] = 1,
+    standby: Annotated[bool, typer.Option(help="Members follow what others own.")] = False,
     oracle_rows: Annotated[int, typer.Option(help="Feature rows the oracle recomputes.")] = 2_000,
 ) -> None:
     """Kill the pipeline under load and hold what it wrote against the oracle.
@@ -84,6 +85,7 @@ def main(
                 transaction_timeout or entry.transaction_timeout_ms
             ),
             "VOLTICK_ASSIGNMENT": "group" if entry.group else "all",
+            **({"VOLTICK_STANDBY": "true"} if standby else {}),
         },
         events=events,
     )

@@ -7,7 +7,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
 from tests.proof.broker_faults import leader_of
 from tests.proof.cluster import Cluster
@@ -63,11 +63,16 @@ class PauseMeter:
 
 def owned_at(port: int) -> set[int]:
     """Return which partitions a flow says that it owns; none while it does not answer."""
+    return set(_health_at(port).get("assigned", ()))
+
+
+def _health_at(port: int) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
-            return set(json.load(answer)["assigned"])
+            found: dict[str, Any] = json.load(answer)
+            return found
     except OSError:  # not listening yet, or not joined: an HTTP error is one, too
-        return set()
+        return {}
 
 
 class Group:
@@ -119,6 +124,19 @@ class Group:
     def owned(self, process: Process) -> set[int]:
         """Return which partitions a member owns; none while it does not answer."""
         return owned_at(self.ports[process])
+
+    def followed(self, process: Process) -> set[int]:
+        """Return which partitions of others a member follows, and is not behind with."""
+        lags = _health_at(self.ports[process]).get("standby_lag_messages", {})
+        return {int(partition) for partition, lag in lags.items() if lag == 0}
+
+    def metric(self, process: Process, name: str) -> float:
+        """Return the value of one of a member's metrics that has no labels."""
+        address = f"http://127.0.0.1:{self.ports[process]}/metrics"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        [value] = [line.split()[1] for line in lines if line.startswith(f"{name} ")]
+        return float(value)
 
     def settled(self) -> bool:
         """Tell whether every partition is owned once, and every member owns its fair share."""

@@ -13,7 +13,7 @@ Resumes: at the committed offset. The engine's own recovery is not used.
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
@@ -23,7 +23,9 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from flows.codec.batch import RawBatch
 from flows.connectors.kafka.membership import Member
-from flows.connectors.kafka.ownership import Owned, Ownerships
+from flows.connectors.kafka.owned_partition import Owned
+from flows.connectors.kafka.ownership import Ownerships
+from flows.connectors.kafka.standby import Followed
 
 
 class Owning(Protocol):
@@ -54,11 +56,14 @@ class Share:
         Whether the group knows all its workers.
     since_s
         Seconds since the assignment of any of them changed; None before the first one.
+    followed
+        What it follows of the partitions of others.
     """
 
     owned: list[Owned]
     joined: bool
     since_s: float | None
+    followed: Sequence[Followed] = ()
 
 
 def figures(shares: Sequence[Share]) -> tuple[int, int, float]:
@@ -69,6 +74,16 @@ def figures(shares: Sequence[Share]) -> tuple[int, int, float]:
     owned = [each for share in shares for each in share.owned]
     times_s = [share.since_s for share in shares if share.since_s is not None]
     return len(owned), sum(each.rebuilding for each in owned), min(times_s, default=math.nan)
+
+
+def furthest_behind(followed: Iterable[Followed]) -> list[Followed]:
+    """Return each partition once, as the worker has it that is the furthest behind with it."""
+    found: dict[int, Followed] = {}
+    for each in followed:
+        known = found.setdefault(each.partition, each)
+        if each.offset < known.offset:
+            found[each.partition] = each
+    return [found[partition] for partition in sorted(found)]
 
 
 class Places(Generic[Item]):
@@ -95,6 +110,7 @@ class Places(Generic[Item]):
             [owned for each in places for owned in each.ownerships.owned()],
             bool(places) and all(each.member.is_joined for each in places),
             time.monotonic() - max(times_s) if times_s else None,
+            furthest_behind(followed for each in places for followed in each.ownerships.followed()),
         )
 
 

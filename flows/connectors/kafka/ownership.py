@@ -5,22 +5,21 @@ owners before anything is read, and a number, its epoch: batches carry it, so th
 ownership left under way meets no state and no writer of a later one.
 """
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
-from bytewax.inputs import StatefulSourcePartition
 
 from flows.codec.batch import RawBatch
+from flows.connectors.kafka.owned_partition import Owned, Ownership, Take
 from flows.connectors.kafka.positions import Start
+from flows.connectors.kafka.source import Read
+from flows.connectors.kafka.standby import Followed, Standby
 from flows.connectors.kafka.watchdog import Progress
-from flows.connectors.partition_thread import ErrorHandler, PartitionThread
-from flows.errors import FencedError, VoltickError
+from flows.connectors.partition_thread import ErrorHandler
+from flows.errors import FencedError
 
 FINISH_LIMIT_S = 5.0
 """How long a partition that is given up may take to commit what is complete; after it the next
@@ -36,111 +35,13 @@ FENCES_A_MINUTE = 5
 TURN_LIMIT_S = 30.0
 """A worker that has taken no turn for so long hangs."""
 
+SETTLED_AFTER_S = 1.0
+"""Once the assignment has not changed for so long, partitions of others are begun to be followed:
+before, they may be on their way here."""
+
 _MINUTE_S = 60.0
-# Unique in the process, whichever worker owns.
-_EPOCHS = itertools.count(1)
 
 Item = TypeVar("Item")
-Reader = StatefulSourcePartition[RawBatch, None]
-# Starts the partition's thread, which reports its start, or what ended it.
-Take = Callable[[int, Callable[[Start], None], ErrorHandler], PartitionThread[Item, Any]]
-# Opens a reader at a start, for an epoch.
-Read = Callable[[Start, int], Reader]
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """What can be told of a partition.
-
-    Attributes
-    ----------
-    rebuilding
-        Whether its state is not there yet.
-    """
-
-    partition: int
-    rebuilding: bool
-
-
-class Ownership(Generic[Item]):
-    """One partition from its arrival to its leaving."""
-
-    def __init__(self, partition: int) -> None:
-        self.partition = partition
-        self.epoch = next(_EPOCHS)
-        self.over = False
-        """Whether nothing more is read or written."""
-        self._start: Start | None = None
-        self._reader: Reader | None = None
-        self._next_offset = 0
-        self._thread: PartitionThread[Item, Any] | None = None
-
-    def open(
-        self, take: Take[Item], on_open: Callable[[Start], None], failed: ErrorHandler
-    ) -> None:
-        """Start the thread that takes the partition over."""
-
-        def opened(start: Start) -> None:
-            on_open(start)
-            self._next_offset = start.read_from
-            self._start = start
-
-        self._thread = take(self.partition, opened, failed)
-
-    @property
-    def rebuilding(self) -> bool:
-        """Whether it is taken over still, or reads what is out already."""
-        start = self._start
-        return start is None or self._next_offset < start.emit_from
-
-    def read(self, read: Read) -> list[RawBatch]:
-        """Return what is there to be read, unless the writer has enough to do."""
-        start, thread = self._start, self._thread
-        if start is None or thread is None or not thread.has_room:
-            return []
-        if self._reader is None:
-            self._reader = read(start, self.epoch)
-        found = list(self._reader.next_batch())
-        if found:
-            self._next_offset = found[-1].next_offset
-        return found
-
-    def farewell(self) -> list[RawBatch]:
-        """Close the reader; return the batch with which the steps forget the partition."""
-        reader, self._reader = self._reader, None
-        if reader is None:
-            return []
-        threading.Thread(target=reader.close, name="close-reader", daemon=True).start()
-        return [
-            RawBatch(
-                partition=self.partition,
-                values=[],
-                offsets=[],
-                timestamps_ms=[],
-                next_offset=self._next_offset,
-                emit=False,
-                epoch=self.epoch,
-                last=True,
-            )
-        ]
-
-    def write(self, item: Item) -> None:
-        """Hand a batch to the writer; one that comes too late is dropped."""
-        if self.over or self._thread is None:
-            return
-        # What ended the thread was reported by it, and ended the ownership, or the process.
-        with suppress(VoltickError):
-            self._thread.write_batch([item])
-
-    def end(self, *, commit: bool) -> None:
-        """Read and write nothing more; commit what is complete, or drop it. Does not wait."""
-        self.over = True
-        if self._thread is not None:
-            self._thread.end(commit=commit)
-
-    def join(self, limit_s: float) -> bool:
-        """Wait for the writer's end; return whether it came."""
-        return self._thread is None or self._thread.join(limit_s)
 
 
 class Ownerships(Generic[Item]):
@@ -156,6 +57,10 @@ class Ownerships(Generic[Item]):
         Ends the process.
     clock
         Monotonic seconds.
+    partitions
+        Of the topic, those of others among them.
+    standby
+        Follows what is not owned here; None where nothing does.
     """
 
     def __init__(
@@ -165,14 +70,18 @@ class Ownerships(Generic[Item]):
         progress: Progress,
         on_error: ErrorHandler,
         clock: Callable[[], float] = time.monotonic,
+        partitions: int = 0,
+        standby: Standby | None = None,
     ) -> None:
+        self._partitions = frozenset(range(partitions))
+        self._standby = standby
         self._take = take
         self._read = read
         self._progress = progress
         self._on_error = on_error
         self._clock = clock
         self._lock = threading.Lock()
-        self._assigned: set[int] = set()
+        self._assigned: frozenset[int] = frozenset()
         self._by_epoch: dict[int, Ownership[Item]] = {}
         self._reopen_s: dict[int, float] = {}
         self._fenced_s: dict[int, list[float]] = {}
@@ -187,7 +96,7 @@ class Ownerships(Generic[Item]):
         """Take partitions over."""
         self.shared_out_s = self._clock()
         with self._lock:
-            self._assigned |= set(partitions)
+            self._assigned |= frozenset(partitions)
         for partition in partitions:
             self._open(partition)
 
@@ -219,7 +128,8 @@ class Ownerships(Generic[Item]):
     def read(self) -> list[RawBatch]:
         """Return what is there: of each partition that streams, and of one that is rebuilt.
 
-        So a rebuild, however long, holds the others up by a batch at a time.
+        So a rebuild, however long, holds the others up by a batch at a time. Where nothing of one's
+        own waits, also a batch of a partition that is followed.
         """
         self._turned_s = self._clock()
         self._turn += 1
@@ -227,14 +137,19 @@ class Ownerships(Generic[Item]):
         rebuilding: list[Ownership[Item]] = []
         for ownership in self._all():
             if ownership.over:
-                self._forget(ownership)
-                found += ownership.farewell()
-            elif ownership.rebuilding:
+                found += self._leave(ownership)
+                continue
+            found += self._adopt(ownership)
+            if ownership.rebuilding:
                 rebuilding.append(ownership)
             else:
                 found += ownership.read(self._read)
         if rebuilding:
             found += rebuilding[self._turn % len(rebuilding)].read(self._read)
+        elif self._standby is not None and all(batch.caught_up for batch in found):
+            found += self._standby.read(
+                self._partitions - self._assigned, may_begin=self._is_settled()
+            )
         return found
 
     def write(self, epoch: int, item: Item) -> None:
@@ -253,12 +168,44 @@ class Ownerships(Generic[Item]):
         """Close the readers."""
         for ownership in self._all():
             ownership.farewell()
+        if self._standby is not None:
+            self._standby.close()
 
     # Any thread
 
     def owned(self) -> list[Owned]:
         """Return what is owned at present."""
         return [Owned(each.partition, each.rebuilding) for each in self._all() if not each.over]
+
+    def followed(self) -> list[Followed]:
+        """Return what is followed at present."""
+        return [] if self._standby is None else self._standby.followed()
+
+    def _is_settled(self) -> bool:
+        changed_s = self.shared_out_s
+        return changed_s is not None and self._clock() - changed_s >= SETTLED_AFTER_S
+
+    def _adopt(self, ownership: Ownership[Item]) -> list[RawBatch]:
+        """Let an ownership that has just begun have the state that was followed, if it serves."""
+        start = ownership.waiting_start
+        if self._standby is None or start is None:
+            return []
+        follower, told = self._standby.take(start)
+        if follower is not None:
+            with self._lock:
+                del self._by_epoch[ownership.epoch]
+                ownership.adopt(start, follower, self._read)
+                self._by_epoch[ownership.epoch] = ownership
+                if not ownership.over:
+                    self._progress.position[ownership.partition] = follower.next_offset
+        return told
+
+    def _leave(self, ownership: Ownership[Item]) -> list[RawBatch]:
+        """Forget an ownership that is over; its state is followed on, or forgotten, too."""
+        self._forget(ownership)
+        if self._standby is None:
+            return ownership.farewell()
+        return ownership.hand_over(self._standby)
 
     def _all(self) -> list[Ownership[Item]]:
         with self._lock:

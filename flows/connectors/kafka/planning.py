@@ -5,7 +5,7 @@ after it has fenced every earlier owner of the partition.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import structlog
@@ -33,7 +33,7 @@ from flows.connectors.kafka.positions import (
     decode_metadata,
     plan,
 )
-from flows.errors import UnknownPositionError
+from flows.errors import LogTrimmedError, UnknownPositionError
 
 
 def plan_all(
@@ -87,6 +87,33 @@ def plan_all(
     for start in starts:
         if start.notice:
             structlog.get_logger().warning(start.notice)
+    return starts
+
+
+def plan_committed(
+    config: ClientConfig,
+    group: str,
+    topic: str,
+    partitions: int,
+    *,
+    accept_state_loss: bool,
+    only: Sequence[int],
+    timeout_s: float = ANSWER_LIMIT_S,
+) -> list[Start]:
+    """Return where those of the partitions start that have a commit and a log that suits it.
+
+    As :func:`plan_all`, but what has no start is left out and not refused, and nothing is logged.
+
+    Raises
+    ------
+    BrokerError
+        The broker does not answer in time, or refuses.
+    """
+    starts = []
+    for each in _Inquiry(config, group, topic, timeout_s).positions(partitions, only):
+        if each.committed is not None:
+            with suppress(LogTrimmedError):
+                starts.append(plan(each, topic, accept_state_loss=accept_state_loss))
     return starts
 
 

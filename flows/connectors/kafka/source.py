@@ -32,6 +32,10 @@ PACING_S = 0.003
 # be compiled yet.
 FIRST_BATCH = 256
 
+Reader = StatefulSourcePartition[RawBatch, None]
+# Opens a reader at a start, for an epoch.
+Read = Callable[[Start, int], Reader]
+
 _OUT_OF_LOG = {
     KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 (librdkafka's names of its own error codes)
     KafkaError.OFFSET_OUT_OF_RANGE,

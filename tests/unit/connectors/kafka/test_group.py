@@ -15,7 +15,8 @@ from flows.connectors.kafka.group import (
     Share,
     figures,
 )
-from flows.connectors.kafka.ownership import Owned
+from flows.connectors.kafka.owned_partition import Owned
+from flows.connectors.kafka.standby import Followed
 from tests.unit.connectors.kafka.fakes import output
 
 
@@ -44,6 +45,9 @@ class Played:
 
     def owned(self) -> list[Owned]:
         return [Owned(self.worker, rebuilding=self.worker == 1)]
+
+    def followed(self) -> list[Followed]:
+        return [Followed(7, 40 - self.worker, self.worker)]
 
     def finish(self) -> None:
         self.calls.append("finish")
@@ -102,6 +106,7 @@ def test_a_share_is_that_of_all_workers():
     share = scene.places.share()
     assert share.owned == [Owned(0, rebuilding=False), Owned(1, rebuilding=True)]
     assert (share.joined, share.since_s) == (False, None)
+    assert share.followed == [Followed(7, 39, 1)], "each partition once, the furthest behind"
     scene.made[1].is_joined = True
     scene.made[0].shared_out_s = 0.0
     share = scene.places.share()

@@ -7,7 +7,8 @@ import pytest
 
 from flows.codec.batch import RawBatch
 from flows.connectors.kafka import ownership
-from flows.connectors.kafka.ownership import FENCES_A_MINUTE, Owned, Ownerships
+from flows.connectors.kafka.owned_partition import Owned
+from flows.connectors.kafka.ownership import FENCES_A_MINUTE, Ownerships
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.watchdog import Progress
 from flows.errors import BrokerError, FencedError
