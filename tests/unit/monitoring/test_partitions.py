@@ -73,3 +73,15 @@ def test_a_partition_of_one_topic_is_not_that_of_another() -> None:
     assert lines(metrics.registry, "voltick_archive_lag_messages") == {
         'voltick_archive_lag_messages{partition="0",topic="candles"} 2.0'
     }
+
+
+def test_what_is_followed_is_shown_as_it_is_when_asked() -> None:
+    metrics = PipelineMetrics()
+    assert lines(metrics.registry, "voltick_standby_offset") == set()
+    metrics.standby.read = lambda: [(3, 120, 7)]
+    assert lines(metrics.registry, "voltick_standby_offset", "voltick_standby_lag_messages") == {
+        'voltick_standby_offset{partition="3"} 120.0',
+        'voltick_standby_lag_messages{partition="3"} 7.0',
+    }
+    metrics.standby.read = list
+    assert lines(metrics.registry, "voltick_standby_offset") == set()

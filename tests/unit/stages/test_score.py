@@ -1,5 +1,6 @@
 """What a batch shows as the newest of each symbol."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -132,3 +133,20 @@ def test_what_a_batch_passed_is_what_a_walk_over_it_finds(rows: list[tuple[int, 
         step_of[symbol] = step
     spans = max(times) - min(times) >= 2 * PASSED_EVERY_NS
     assert passed_rows(symbols, times).tolist() == (expected if spans else [])
+
+
+def test_what_is_followed_is_counted_apart_and_led_to_no_output(tmp_path: Path) -> None:
+    metrics = PipelineMetrics()
+    decode, features = DecodeStep("ticks.raw", frozenset(), metrics), FeatureStep(metrics)
+    score = ScoreStep(baseline_scorer(tmp_path), metrics)
+    encode = EncodeStep("ticks.raw", metrics, publish_features=True)
+    batch = raw([tick("BTC-USD", "v", number) for number in range(5)])
+    followed = replace(batch, emit=False, standby=True, epoch=4)
+    _key, output = encode(score(features(decode(followed))))
+    assert (output.records, output.latest, output.emit, output.epoch) == ([], [], False, 4)
+
+    def value(name: str) -> float | None:
+        return metrics.registry.get_sample_value(name)
+
+    assert value("voltick_standby_ticks_total") == 5
+    assert (value("voltick_ticks_total"), value("voltick_rebuilt_ticks_total")) == (0, 0)
