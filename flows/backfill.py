@@ -25,12 +25,16 @@ from flows.bars.store import BarStore, Market
 from flows.bars.summary import as_json, as_tables
 from flows.bars.venue import BarVenue
 from flows.bars.venues import VenueName, open_venue
+from flows.connectors.parquet.places import is_remote
 from flows.errors import ConfigurationError
 from flows.host.command import on_this_machine, run_command
 from flows.settings import load_settings
 from flows.store.selection import Selection
 
 FAILED = 1
+REPORTS = "reports"
+"""Folder of an archive for what is drawn of it."""
+
 _INTERRUPTED = 130
 _WIDTH = 200  # where the output is no terminal
 
@@ -65,9 +69,12 @@ def run(
     report: Annotated[
         Path | None,
         typer.Option(
-            callback=on_this_machine, help="Then draw these markets: a PDF, and a PNG of each page."
+            callback=on_this_machine,
+            help="Where these markets are drawn then: a PDF, and a PNG of each page. If unset, and"
+            " the archive is a folder that got new bars: reports/ in it; with --json nowhere.",
         ),
     ] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Draw none.")] = False,
     as_object: Annotated[bool, typer.Option("--json", help="Tell one JSON object.")] = False,
 ) -> None:
     """Ask a venue for bars that the archive lacks, and store each once.
@@ -96,14 +103,38 @@ def run(
         console = Console()
         wide = console if console.is_terminal else Console(width=_WIDTH)
         wide.print(as_tables(results))
-    stored = [result.market.symbol for result in results if result.total]
-    if report is not None and stored:
+    usual = None if as_object else _usual_report(place, results)
+    out = None if no_report else report or usual
+    if out is not None:
+        _draw(place, out, results)
+        if not as_object:
+            sys.stdout.write(f"report: {out}\n")
+    if any(result.error for result in results):
+        raise typer.Exit(FAILED)
+
+
+def _usual_report(place: str | Path, results: list[Result]) -> Path | None:
+    """Return where a report goes that nobody asked for; None where there is nothing new to draw."""
+    if is_remote(place) or not any(result.new or result.revised for result in results):
+        return None
+    market = results[0].market
+    return Path(place) / REPORTS / f"backfill-{market.venue}-{market.interval}.pdf"
+
+
+def _draw(place: str | Path, out: Path, results: list[Result]) -> None:
+    """Draw the markets that have bars.
+
+    Raises
+    ------
+    ConfigurationError
+        The report cannot be written.
+    """
+    stored = tuple(result.market.symbol for result in results if result.total)
+    if stored:
         # Drawing takes a second to import, and asking a venue needs none of it.
         from flows.store.report import write_report
 
-        write_report(place, report, Selection((markets[0].venue,), tuple(stored)))
-    if any(result.error for result in results):
-        raise typer.Exit(FAILED)
+        write_report(place, out, Selection((results[0].market.venue,), stored))
 
 
 def _markets(venue: BarVenue, names: list[str], interval: str) -> list[Market]:

@@ -47,7 +47,7 @@ VENUE = Venue.COINBASE_EXCHANGE.value
 MATCHES_CHANNEL = "matches"
 
 _TAKER: dict[str, Side] = {"buy": 1, "sell": -1, "BUY": 1, "SELL": -1}
-_TAKER_OF_MAKER: dict[str, Side] = {"buy": -1, "sell": 1, "BUY": -1, "SELL": 1}
+TAKER_OF_MAKER: dict[str, Side] = {"buy": -1, "sell": 1, "BUY": -1, "SELL": 1}
 
 
 class ExchangeParser:
@@ -138,7 +138,7 @@ class ExchangeParser:
         elif self._marked and message.product_id in self._flowing:
             return self._control
         quote = self._quotes.of(message.product_id)
-        side = _TAKER_OF_MAKER.get(message.side or "", 0)
+        side = TAKER_OF_MAKER.get(message.side or "", 0)
         parsed = self._tick(frame, message, message.size, side, quote)
         if type(message) is LastMatch and parsed.ticks:
             return ParsedFrame(complete=True, replayed=parsed.ticks[0])

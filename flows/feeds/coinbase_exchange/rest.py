@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from flows.feeds.coinbase_exchange.messages import TradeId
-from flows.feeds.coinbase_exchange.parse import VENUE
+from flows.feeds.coinbase_exchange.parse import TAKER_OF_MAKER, VENUE
 from flows.feeds.lenient import decode_leniently
 from flows.feeds.quotes import Quote, stated_quote
 from flows.feeds.rest.dialect import Request, StoredTrade, Unreadable, read_list, unusable_trade
@@ -18,7 +18,6 @@ from schemas.ticks import Side
 
 URL = "https://api.exchange.coinbase.com"
 
-_TAKER_OF_MAKER: Mapping[str, Side] = {"buy": -1, "sell": 1}
 _TAKER_UNKNOWN: Mapping[str, Side] = {}
 _OPTIONAL_NUMBERS = ("size", "bid", "ask")
 
@@ -79,7 +78,7 @@ class ExchangeRest:
 
     def read_trades(self, body: bytes | msgspec.Raw) -> tuple[list[StoredTrade], list[Unreadable]]:
         """Return the trades of an answer, oldest first, and its unusable parts."""
-        return read_list(body, lambda part: self._trade(part, _TAKER_OF_MAKER))
+        return read_list(body, lambda part: self._trade(part, TAKER_OF_MAKER))
 
     def read_last(self, body: bytes | msgspec.Raw) -> StoredTrade:
         """Return the newest trade."""

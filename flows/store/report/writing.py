@@ -1,5 +1,6 @@
 """Write a report: choose markets, draw pages, put them into a PDF and images."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,7 +112,8 @@ def _pages(markets: Sequence[MarketSeries], snapshot: Snapshot, footer: str) -> 
 def _write(pages: Iterator[Figure], out: Path, images: bool, made: datetime) -> list[Path]:
     """Write the pages; the names are taken only when all of them are drawn."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.part")
+    unfinished = f".{os.getpid()}.part"  # two processes may write the same report
+    partial = out.with_name(f".{out.name}{unfinished}")
     drawn: list[Path] = []
     details = {"Title": "Voltick market data", "CreationDate": made}
     try:
@@ -119,12 +121,12 @@ def _write(pages: Iterator[Figure], out: Path, images: bool, made: datetime) -> 
             for number, figure in enumerate(pages, 1):
                 figure.savefig(pdf, format="pdf")
                 if images:
-                    image = out.with_name(f".{out.stem}-{number:03d}.png.part")
+                    image = out.with_name(f".{out.stem}-{number:03d}.png{unfinished}")
                     drawn.append(image)
                     figure.savefig(image, format="png", dpi=_IMAGE_DPI)
         for old in out.parent.glob(f"{_literal(out.stem)}-[0-9][0-9][0-9].png"):
-            old.unlink()
-        named = [image.with_name(image.name[1:].removesuffix(".part")) for image in drawn]
+            old.unlink(missing_ok=True)
+        named = [image.with_name(image.name[1:].removesuffix(unfinished)) for image in drawn]
         for image, name in zip(drawn, named, strict=True):
             image.replace(name)
         partial.replace(out)

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from flows.bars.store import BarStore, Market
+from flows.store.cli import look
+from flows.store.snapshot import open_archive
 from tests.support import bar_servers
 from tests.support.docs import ROOT
 from tests.support.processes import Process
@@ -151,3 +153,24 @@ def test_a_run_can_end_with_a_report_of_its_markets(tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["report-001.png", "report-002.png", "report.pdf"]
+    assert not (tmp_path / "archive" / "reports").exists()
+
+
+@pytest.mark.slow
+def test_a_run_that_stored_bars_ends_with_a_report_in_the_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    options = ("--venue", "binance", "--symbols", "BTC-USDT", *SPAN)
+    with RestServer(bar_servers.binance(KNOWN)) as server:
+        code, out, err = run(server, archive, *options)
+        assert (code, err) == (0, "")
+        drawn = archive / "reports" / "backfill-binance-1m.pdf"
+        assert out.endswith(f"report: {drawn}\n")
+        names = sorted(path.name for path in drawn.parent.iterdir())
+        assert names == [f"{drawn.stem}-001.png", f"{drawn.stem}-002.png", drawn.name]
+
+        first_ns = drawn.stat().st_mtime_ns
+        code, out, _err = run(server, archive, *options)  # nothing new
+        assert (code, "report" in out) == (0, False)
+        assert drawn.stat().st_mtime_ns == first_ns
+    rows = {table.name: table.rows for table in look(open_archive(archive)).tables}
+    assert rows["bars"] == MINUTES - 2
