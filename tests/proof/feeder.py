@@ -128,6 +128,11 @@ class Feeder:
         """How many messages were handed over."""
         return sum(self.counts.values())
 
+    @property
+    def delivered(self) -> int:
+        """How many messages the client has called delivered."""
+        return self._filler.delivered
+
     def _run(self) -> None:
         begin = time.monotonic()
         owed = 0.0

@@ -32,9 +32,9 @@ def repeats(raw: Iterable[Message], handed_over: Counter[Content]) -> int:
     return (_contents(raw) - handed_over).total()
 
 
-def lost(raw: Iterable[Message], handed_over: Counter[Content]) -> int:
-    """Return how many messages lie in the log less often than they were handed to the producer."""
-    return (handed_over - _contents(raw)).total()
+def lost(raw: Iterable[Message], handed_over: Counter[Content]) -> list[Content]:
+    """Return the messages that lie in the log less often than they were handed to the producer."""
+    return list((handed_over - _contents(raw)).elements())
 
 
 def overtaken(raw: Iterable[Message], duplicates: Collection[Origin]) -> int:

@@ -180,7 +180,11 @@ def prove(
         overtaken=overtaken(raw, expected.duplicates),
     )
     if not_there := lost(raw, handed_over):
-        complaint = f"{not_there} messages of the feeder are not in the log"
+        examples = [(partition, value[:200]) for partition, value in not_there[:5]]
+        complaint = (
+            f"{len(not_there)} messages of the feeder are not in the log; its client called"
+            f" {feeder.delivered} of {feeder.total} delivered; with their partitions: {examples}"
+        )
         (say if plan_.broker_loses_input else result.accidents.append)(complaint)
     result.defects += judge(expected, outputs, store, plan_)
     if plan_.uninterrupted:

@@ -35,7 +35,7 @@ def found(raw: list[Message], handed_over: Counter[tuple[int, bytes]]) -> tuple[
     return (
         repeats(raw, handed_over),
         overtaken(raw, duplicates),
-        lost(raw, handed_over),
+        len(lost(raw, handed_over)),
         len(duplicates),
     )
 
