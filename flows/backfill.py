@@ -25,6 +25,7 @@ from flows.bars.store import BarStore, Market
 from flows.bars.summary import as_json, as_tables
 from flows.bars.venue import BarVenue
 from flows.bars.venues import VenueName, open_venue
+from flows.connectors.parquet.layout import REPORTS
 from flows.connectors.parquet.places import is_remote
 from flows.errors import ConfigurationError
 from flows.host.command import on_this_machine, run_command
@@ -32,9 +33,6 @@ from flows.settings import load_settings
 from flows.store.selection import Selection
 
 FAILED = 1
-REPORTS = "reports"
-"""Folder of an archive for what is drawn of it."""
-
 _INTERRUPTED = 130
 _WIDTH = 200  # where the output is no terminal
 

@@ -128,7 +128,7 @@ def take_snapshot(storage: Storage) -> Snapshot:
         if bars is not None:
             symbol, venue = unquote(bars["symbol"]), unquote(bars["venue"])
             files[BARS].append(StoredFile(storage.url(path), size, bars["date"], symbol, venue))
-        elif path in counted or path in replaced or _is_state(path):
+        elif path in counted or path in replaced or _is_state(path) or _is_report(path):
             continue
         elif _is_run(path):
             unfinished.append(path)
@@ -139,6 +139,10 @@ def take_snapshot(storage: Storage) -> Snapshot:
         message = f"{storage.name} is no archive, or nothing has been written to it yet{beside}"
         raise ArchiveError(message)
     return Snapshot(storage.name, files, unreadable, positions, unfinished, foreign)
+
+
+def _is_report(path: str) -> bool:
+    return path.startswith(f"{layout.REPORTS}/")
 
 
 def _stored(storage: Storage, files: Iterable[ArchivedFile]) -> list[StoredFile]:

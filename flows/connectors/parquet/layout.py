@@ -26,6 +26,8 @@ import numpy as np
 SUFFIX = ".parquet"
 BACKFILL = "backfill"
 """Folder of backfilled bars."""
+REPORTS = "reports"
+"""Folder of what is drawn of an archive; it holds no rows."""
 
 _RUN = re.compile(
     r"(?P<partition>\d+)-(?P<epoch>\d+)-(?P<first>\d+)-(?P<following>\d+)"

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from flows.bars.store import BarStore, Market
-from flows.store.cli import look
-from flows.store.snapshot import open_archive
+from flows.store.snapshot import open_archive, take_snapshot
 from tests.support import bar_servers
 from tests.support.docs import ROOT
 from tests.support.processes import Process
@@ -172,5 +171,5 @@ def test_a_run_that_stored_bars_ends_with_a_report_in_the_archive(tmp_path: Path
         code, out, _err = run(server, archive, *options)  # nothing new
         assert (code, "report" in out) == (0, False)
         assert drawn.stat().st_mtime_ns == first_ns
-    rows = {table.name: table.rows for table in look(open_archive(archive)).tables}
-    assert rows["bars"] == MINUTES - 2
+    snapshot = take_snapshot(open_archive(archive))
+    assert (len(snapshot.files["bars"]), snapshot.foreign) == (3, [])
