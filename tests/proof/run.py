@@ -277,7 +277,8 @@ def uninterrupted(raw: list[Message], expected: Expected, plan_: Plan, folder: P
         environment = settings_of(
             broker, valkey, folder / "models", "uninterrupted", plan_.partitions
         )
-        environment |= {**_own_settings(plan_), "VOLTICK_ASSIGNMENT": "all"}
+        alone = {"VOLTICK_ASSIGNMENT": "all", "VOLTICK_STANDBY": "false"}
+        environment |= {**_own_settings(plan_), **alone}
         progress = Progress(config, "uninterrupted", plan_.partitions)
         incarnations = Incarnations(environment, servers, progress, lambda _: None)
         with incarnations.start() as incarnation:
