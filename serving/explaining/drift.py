@@ -16,8 +16,8 @@ from flows.numeric.time import NS_PER_S
 from schemas.features import INDEX
 from schemas.models import FeatureReference, ModelManifest
 
-APART_S = 30
-"""A market's state lasts for about so long; closer rows count as one."""
+APART_S = 300
+"""A calm or a burst lasts for about so long, and sets most features; closer rows count as one."""
 SMALL_NOISE = 0.1
 """With an index of chance up to this, the figure itself tells."""
 FAR_ABOVE = 4.0
@@ -37,7 +37,7 @@ _AGES = frozenset({"gap_age_s", "history_s"})
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Rows from many moments.
+    """Rows of some time.
 
     Attributes
     ----------

@@ -1,34 +1,28 @@
 """The newest feature rows on ``ticks.features``: the one behind a score, and many for drift."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 import numpy as np
 
-from flows.numeric.time import NS_PER_MS
+from flows.numeric.time import NS_PER_MS, NS_PER_S
 from schemas import topics
 from schemas.decoding import decode_or_none
 from schemas.features import FEATURE_SET, NAMES
 from schemas.predictions import FeatureRow
 from serving.explaining.drift import Sample
-from serving.log.reader import LogReader, Part, Place, Record
+from serving.log.reader import LogReader, Part, Record
 
 LOOK_AT = 600
 """Messages to look for a symbol's newest row in."""
 
 DRIFT_OVER_S = 7_200
-PLACES = 100
-ROWS_EACH = 10
-"""The rows for drift come from so many places of the last two hours, some of each."""
-
-SHORT = 50_000
-"""So many messages are read through, for that takes less than seeking a hundred places."""
+DRIFT_MOST = 40_000
+"""The rows for drift are of the last two hours, and of no more than so many messages."""
 
 _CHUNK = 2_000
-_PLACE_LIMIT_S = 0.2
-_PLACES_LIMIT_S = 2.0
-_TURNS = 4
+_DRIFT_LIMIT_S = 2.0
 _LIMIT_S = 1.0
 _decode = msgspec.json.Decoder(FeatureRow).decode
 
@@ -56,7 +50,9 @@ def drift_sample(
     now_ms: Callable[[], int] = lambda: time.time_ns() // NS_PER_MS,
     clock: Callable[[], float] = time.monotonic,
 ) -> Sample:
-    """Return warm rows from many places of the last two hours, all symbols of a partition.
+    """Return the first warm row of each symbol and second of the last two hours of a partition.
+
+    As training takes them: of all ticks, the busy moments would have more than their share.
 
     Parameters
     ----------
@@ -66,44 +62,38 @@ def drift_sample(
         Monotonic seconds.
     """
     place = (topics.TICKS_FEATURES, partition)
-    _low, high = reader.bounds(place)
-    first = reader.offset_at(place, now_ms() - 1_000 * DRIFT_OVER_S)
-    parts, every = _parts(place, first, high)
-    rows: list[FeatureRow] = []
-    deadline_s = clock() + _PLACES_LIMIT_S
-    for part in parts:
-        if clock() >= deadline_s:
-            break
-        records = reader.read([part], _PLACE_LIMIT_S)[place].records
-        chosen = (record for record in records if (record.offset - first) % every == 0)
-        rows += [row for row in _decoded(chosen) if row.warm]
-    return _sample(rows)
-
-
-def _parts(place: Place, first: int, high: int) -> tuple[list[Part], int]:
-    """Return parts of the offsets [first, high), and how many of a part's there are for each row.
-
-    Places spread over all of them; what is short is read whole.
-    """
-    if high - first <= SHORT:
-        starts = range(first, high, _CHUNK)
-        every = max(1, (high - first) // (PLACES * ROWS_EACH))
-        return [Part(place, start, min(start + _CHUNK, high)) for start in starts], every
-    spread = np.linspace(first, high - ROWS_EACH, PLACES).astype(np.int64).tolist()
-    # In turns over all of it: where the time is up, what is left out is spread, too.
-    ordered = [start for turn in range(_TURNS) for start in spread[turn::_TURNS]]
-    return [Part(place, start, start + ROWS_EACH) for start in ordered], 1
-
-
-def _sample(rows: list[FeatureRow]) -> Sample:
-    values = [[np.nan if value is None else value for value in row.values] for row in rows]
+    high = reader.bounds(place)[1]
+    first = max(reader.offset_at(place, now_ms() - 1_000 * DRIFT_OVER_S), high - DRIFT_MOST)
     numbers: dict[tuple[str, str], int] = {}
+    seen: set[tuple[int, int]] = set()
+    samples = [_sample([], numbers)]
+    deadline_s = clock() + _DRIFT_LIMIT_S
+    for start in range(first, high, _CHUNK):
+        left_s = deadline_s - clock()
+        if left_s <= 0:
+            break
+        part = Part(place, start, min(start + _CHUNK, high))
+        rows = []
+        for row in _decoded(reader.read([part], left_s)[place].records):
+            series = numbers.setdefault((row.venue, row.symbol), len(numbers))
+            moment = series, row.ts_event_ns // NS_PER_S
+            if row.warm and moment not in seen:
+                seen.add(moment)
+                rows.append(row)
+        samples.append(_sample(rows, numbers))
+    return Sample(
+        np.concatenate([each.values for each in samples]),
+        np.concatenate([each.ts_event_ns for each in samples]),
+        np.concatenate([each.series for each in samples]),
+    )
+
+
+def _sample(rows: list[FeatureRow], numbers: Mapping[tuple[str, str], int]) -> Sample:
+    values = [[np.nan if value is None else value for value in row.values] for row in rows]
     return Sample(
         values=np.array(values, np.float64).reshape(len(values), len(NAMES)),
         ts_event_ns=np.array([row.ts_event_ns for row in rows], np.int64),
-        series=np.array(
-            [numbers.setdefault((row.venue, row.symbol), len(numbers)) for row in rows], np.int64
-        ),
+        series=np.array([numbers[row.venue, row.symbol] for row in rows], np.int64),
     )
 
 

@@ -41,7 +41,7 @@ def _row(offset: int, ratio: float, symbol: str = "BTC-USD") -> FeatureRow:
     return FeatureRow(
         symbol=symbol,
         venue="simulator",
-        ts_event_ns=1_700_000_000_000 * MS + offset,
+        ts_event_ns=1_700_000_000_000 * MS + offset * 500 * MS,
         feature_set=FEATURE_SET,
         warm=True,
         values=values,
@@ -62,7 +62,7 @@ def test_a_score_is_explained_by_the_features_of_its_tick(client, database, log)
     said = found()
     (only,) = said["inputs"]
     assert (said["method"], said["link"], said["is_latest"]) == ("linear", "logit", True)
-    assert said["drift_rows"] == 41
+    assert said["drift_rows"] == 20 + 1  # two ticks of each second of one symbol, one of another
     assert only["drift"] is None  # the built-in model has no training
     assert only["features"] == [FEATURE]
     assert only["value"] == pytest.approx(0.8)
