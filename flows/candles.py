@@ -12,7 +12,9 @@ from bytewax import operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.connectors.kafka.lineage import CANDLES_OUTPUTS
+from flows.features import feature_kernel
 from flows.monitoring.candle_metrics import CandleMetrics
+from flows.numeric.background import BackgroundKernel
 from flows.runtime.exactly_once import Endpoints, launch
 from flows.runtime.metrics import serve_metrics
 from flows.runtime.process import end_on_error
@@ -39,13 +41,17 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     VoltickError
         The broker or the log does not allow it.
     """
+    # The pipeline's kernel: on one machine one of the two compiles it, for both.
+    kernel = BackgroundKernel(feature_kernel())
     # Its own group: it has its own position, and its own transactional producers.
     group = f"{settings.group}-candles"
     endpoints = Endpoints(settings, group, topics.TICKS_RAW, WRITTEN, stop, CANDLES_OUTPUTS)
+    if endpoints.rebuild:
+        kernel.begin()
     metrics = CandleMetrics()
     metrics.ownership.read = endpoints.figures
     serve_metrics(metrics, settings, "candles", endpoints.health)
-    stage = CandleStage(frozenset(settings.allowed_symbols), metrics, settings.max_symbols)
+    stage = CandleStage(frozenset(settings.allowed_symbols), metrics, kernel, settings.max_symbols)
     dataflow = Dataflow("voltick_candles")
     source, sink = endpoints.ends(metrics.partitions.observe_lag, lambda _commit: None)
     raw = op.input("ticks", dataflow, source)

@@ -16,8 +16,10 @@ from flows.codec.outputs import OutputBatch, Records
 from flows.codec.rows import FeatureRows
 from flows.codec.symbols import SymbolTable
 from flows.features import NOTHING_HELD, FeatureState
+from flows.features.kernel import Fold
 from flows.monitoring.candle_metrics import CandleMetrics
 from flows.numeric.arrays import Int64
+from flows.numeric.background import BackgroundKernel
 from flows.stages.candle_builder import CandleBuilder, CandleTick, Closed
 from flows.stages.ownership import PerOwnership
 from schemas import topics
@@ -29,10 +31,12 @@ _ENCODER = msgspec.json.Encoder()
 class _Partition:
     """All state of one partition."""
 
-    def __init__(self, partition: int, max_symbols: int) -> None:
+    def __init__(
+        self, partition: int, kernel: BackgroundKernel[Fold] | None, max_symbols: int
+    ) -> None:
         self.symbols = SymbolTable()
         # Says what is a duplicate, a gap or a restart, so that candles and predictions agree.
-        self.features = FeatureState(max_symbols=max_symbols)
+        self.features = FeatureState(None if kernel is None else kernel.current, max_symbols)
         self.builder = CandleBuilder(partition, max_symbols)
         self.late = 0
         self.rebuild_from = NOTHING_HELD
@@ -47,23 +51,32 @@ class CandleStage:
     ----------
     allowed
         See :func:`flows.codec.decode.decode`.
-    max_symbols
-        As of :class:`flows.features.FeatureState`.
+    kernel, max_symbols
+        As of :class:`flows.stages.score.FeatureStep`.
     """
 
     def __init__(
-        self, allowed: frozenset[str], metrics: CandleMetrics, max_symbols: int = MAX_SYMBOLS
+        self,
+        allowed: frozenset[str],
+        metrics: CandleMetrics,
+        kernel: BackgroundKernel[Fold] | None = None,
+        max_symbols: int = MAX_SYMBOLS,
     ) -> None:
         self._allowed = allowed
+        self._kernel = kernel
         self._max_symbols = max_symbols
         self._metrics = metrics
-        self._partitions = PerOwnership(lambda partition: _Partition(partition, max_symbols))
+        self._partitions = PerOwnership(
+            lambda partition: _Partition(partition, kernel, max_symbols)
+        )
 
     def __call__(self, raw: RawBatch) -> tuple[str, OutputBatch]:
         """Add one batch; the key names its partition."""
         state = self._partitions.of(raw)
         state.symbols = state.symbols.trimmed(self._max_symbols)
         ticks, dead = decode(raw, state.symbols, topics.TICKS_RAW, self._allowed)
+        if self._kernel is not None and not raw.emit:
+            self._kernel.rebuild(len(ticks))
         features = state.features.update(ticks)
         # What the state before this batch depends on, its ticks depend on, too.
         depends_on = min([state.rebuild_from, *raw.offsets[:1]])

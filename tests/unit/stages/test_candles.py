@@ -4,7 +4,11 @@ import msgspec
 import pytest
 
 from flows.codec.batch import RawBatch
+from flows.features import feature_kernel
+from flows.features.kernel import Fold
 from flows.monitoring.candle_metrics import CandleMetrics
+from flows.numeric.background import BackgroundKernel
+from flows.numeric.compiled import Kernel
 from flows.numeric.time import NS_PER_S
 from flows.stages.candles import CandleStage
 from schemas.ticks import Tick
@@ -51,3 +55,45 @@ def test_a_partition_may_begin_with_a_batch_without_messages(stage: CandleStage)
     _key, after = stage(batch(7, 90))
     assert len(after.records) == 1
     assert after.rebuild_from >= 7
+
+
+class NeverCompiled(BackgroundKernel[Fold]):
+    """A kernel that is still being compiled; notes the rows of rebuilds."""
+
+    def __init__(self) -> None:
+        self.rebuilt: list[int] = []
+
+    def current(self) -> Fold:
+        return feature_kernel().uncompiled
+
+    def rebuild(self, rows: int) -> None:
+        self.rebuilt.append(rows)
+
+
+def written(stage: CandleStage) -> list[bytes]:
+    """Return the candles of some minutes, which there are."""
+    outputs = [stage(batch(first, 90))[1] for first in (0, 90)]
+    values = [value for each in outputs for records in each.records for value in records.values]
+    assert values
+    return values
+
+
+def test_no_batch_waits_for_the_compiler(
+    stage: CandleStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = written(stage)
+
+    def compile_now(_kernel: object) -> Fold:
+        pytest.fail("a batch waits for the compiler, and with it what stops the flow")
+
+    monkeypatch.setattr(Kernel, "compile", compile_now)
+    early = CandleStage(frozenset(), CandleMetrics(), NeverCompiled())
+    assert written(early) == expected
+
+
+def test_a_rebuild_of_many_rows_may_wait_for_the_compiler() -> None:
+    kernel = NeverCompiled()
+    stage = CandleStage(frozenset(), CandleMetrics(), kernel)
+    stage(batch(0, 5, emit=False))
+    stage(batch(5, 5))
+    assert kernel.rebuilt == [5]
