@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[2]
 REBUILD_UNCOMPILED = 20_000
 """Rows of a rebuild, some seconds, after which the compiled form is waited for."""
 
+REBUILD_PATIENCE_S = 1.0
+"""How long each batch waits for it then: a flow that is to stop, or has other partitions, does not
+wait until compiling is over."""
 
 AFTER_FIRST_S = 0.5
 """How long after the first use the compiled form is looked for."""
@@ -78,14 +81,15 @@ class BackgroundKernel(Generic[Run]):
         self._used.set()
 
     def rebuild(self, rows: int) -> None:
-        """Take note of rows of a rebuild; from many on, wait for the compiled form.
+        """Take note of rows of a rebuild; from many on, wait a while for the compiled form.
 
-        Nothing is emitted meanwhile, so that nobody gains from the uncompiled form, and without it
-        the compiler has the machine for itself.
+        Nothing is emitted meanwhile, so that nobody gains much from the uncompiled form, and
+        without it the compiler has the machine for itself.
         """
         self._rebuilt += rows
         if self._rebuilt > REBUILD_UNCOMPILED:
-            self.wait()
+            self.begin()
+            self._ready.wait(REBUILD_PATIENCE_S)
 
     def wait(self) -> None:
         """Wait until the compiled form is there, or until it is known that it cannot be."""

@@ -135,6 +135,19 @@ def test_a_long_rebuild_waits_for_the_compiled_form(monkeypatch):
     assert running.compiled
 
 
+def test_a_long_rebuild_goes_on_uncompiled_where_compiling_takes_long(monkeypatch):
+    gate = Gate(monkeypatch)
+    monkeypatch.setattr(background, "REBUILD_PATIENCE_S", 0.01)
+    kernel = toy_kernel()
+    running = BackgroundKernel(kernel)
+    running.rebuild(REBUILD_UNCOMPILED + 1)
+    running.rebuild(1)
+    assert running.current() is kernel.uncompiled
+    gate.opened.set()
+    running.wait()
+    assert running.current() is kernel.compile()
+
+
 def test_a_child_ends_with_its_parent():
     command = [sys.executable, "-m", "flows.numeric.precompile", CHILD]
     name = "tests.unit.numeric.toy:endless_kernel"
