@@ -81,6 +81,19 @@ def throughput(
     _finish(run(ticks, rounds, _brokers(broker), models, symbols))
 
 
+@app.command(epilog="Example: python -m tests.bench members --partitions 8")
+def members(
+    ticks: Annotated[int, typer.Option(min=50_000, help="In all partitions together.")] = 2_000_000,
+    partitions: Annotated[int, typer.Option(min=2, max=64)] = 2,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    symbols: Annotated[int, typer.Option(min=1, max=500)] = 4,
+) -> None:
+    """Ticks per second of one process, two members of a group, and two workers."""
+    from tests.bench.members import run
+
+    _finish(run(ticks, partitions, rounds, symbols))
+
+
 @app.command(epilog="Example: python -m tests.bench profile --steps-only")
 def profile(
     ticks: Annotated[int, typer.Option(min=50_000)] = 500_000,

@@ -46,9 +46,12 @@ def endless_messages(symbol_count: int) -> Iterator[Message]:
 
 
 def fill(
-    config: Mapping[str, str], batches: Iterable[list[Message]], topic: str = topics.TICKS_RAW
+    config: Mapping[str, str],
+    batches: Iterable[list[Message]],
+    topic: str = topics.TICKS_RAW,
+    partition: int = 0,
 ) -> None:
-    """Write batches to partition 0 of a topic, as fast as the broker takes them.
+    """Write batches to a partition of a topic, as fast as the broker takes them.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def fill(
     for batch in batches:
         while len(producer) > _QUEUED:
             producer.poll(0.05)
-        if producer.produce_batch(topic, batch, partition=0) != len(batch):
+        if producer.produce_batch(topic, batch, partition=partition) != len(batch):
             failures.append("the producer's queue is full")
     left = producer.flush(_DELIVERY_LIMIT_S)
     if left or failures:

@@ -1,7 +1,7 @@
 """Where a benchmark runs: one broker, one Redis and a folder, all gone afterwards."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,13 @@ class Servers:
         create_topics(self.config, 1, names=names)
 
     def flow(
-        self, store: Path, group: str, name: str, module: str = PIPELINE, **settings: str
+        self,
+        store: Path,
+        group: str,
+        name: str,
+        module: str = PIPELINE,
+        options: Sequence[str] = (),
+        **settings: str,
     ) -> Process:
         """Return, not started yet, the pipeline as a process, which reads all partitions.
 
@@ -50,6 +56,8 @@ class Servers:
             Of its output files; several lives may share one.
         module
             The pipeline, or one that wraps it.
+        options
+            Of ``bytewax.run``.
         settings
             More settings, or others than these.
         """
@@ -64,7 +72,7 @@ class Servers:
             "VOLTICK_LOG_FORMAT": "json",
             **settings,
         }
-        return flow(module, self.folder, environment, name)
+        return flow(module, self.folder, environment, name, options)
 
     def passthrough(self, source: str, target: str, count: int | None = None) -> Process:
         """Return, not started yet, the process that copies ``count`` messages, or goes on."""

@@ -1,19 +1,19 @@
 """Disturbances of members of a consumer group: whatever happens to some, the rest take over."""
 
-import json
 import random
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Self
 
 from tests.proof.broker_faults import leader_of
 from tests.proof.cluster import Cluster
 from tests.proof.faults import error_line
 from tests.proof.progress import Progress
 from tests.proof.standstill import Standstill
+from tests.support.answers import answer_of
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.polling import free_ports, pause, until
 from tests.support.processes import Process
@@ -63,16 +63,7 @@ class PauseMeter:
 
 def owned_at(port: int) -> set[int]:
     """Return which partitions a flow says that it owns; none while it does not answer."""
-    return set(_health_at(port).get("assigned", ()))
-
-
-def _health_at(port: int) -> dict[str, Any]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except OSError:  # not listening yet, or not joined: an HTTP error is one, too
-        return {}
+    return set(answer_of(port, "/health").get("assigned", ()))
 
 
 class Group:
@@ -127,7 +118,7 @@ class Group:
 
     def followed(self, process: Process) -> set[int]:
         """Return which partitions of others a member follows, and is not behind with."""
-        lags = _health_at(self.ports[process]).get("standby_lag_messages", {})
+        lags = answer_of(self.ports[process], "/health").get("standby_lag_messages", {})
         return {int(partition) for partition, lag in lags.items() if lag == 0}
 
     def metric(self, process: Process, name: str) -> float:
