@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
@@ -109,7 +110,8 @@ class RestServer:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.body) + reply.missing_bytes))
                 self.end_headers()
-                self.wfile.write(reply.body)
+                with suppress(ConnectionError):  # a client that has read enough may leave
+                    self.wfile.write(reply.body)
                 self.close_connection = reply.missing_bytes > 0
 
             def log_message(self, format: str, *args: object) -> None:
