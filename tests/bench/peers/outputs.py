@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 import numpy as np
@@ -18,21 +19,29 @@ _QUIET_S = 20.0
 
 @dataclass(frozen=True)
 class Outputs:
-    """Committed messages of an output topic in its order; columns of shape (n,).
+    """Committed messages of an output topic in its order.
 
     Attributes
     ----------
-    inputs
-        Offset of the input that each is of, int64.
     appended_ms
-        When the broker appended it, milliseconds since the UNIX epoch, int64.
+        When the broker appended each, milliseconds since the UNIX epoch, int64, shape (n,).
     values
         The messages.
     """
 
-    inputs: Int64
     appended_ms: Int64
     values: list[bytes]
+
+    @cached_property
+    def inputs(self) -> Int64:
+        """Offset of the input that each is of, int64, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            One says none, as a copy of an input does.
+        """
+        return np.array([input_offset(value) for value in self.values], np.int64)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -77,7 +86,6 @@ class OutputTopic:
     def read(self, end: int | None = None) -> Outputs:
         """Return everything since the beginning up to an offset, or up to what is there now."""
         limit = self.end() if end is None else end
-        inputs: list[int] = []
         appended: list[int] = []
         values: list[bytes] = []
         self._consumer.assign([TopicPartition(self._partition.topic, 0, self.begin)])
@@ -87,12 +95,10 @@ class OutputTopic:
                 if message.error() is not None:
                     raise KafkaException(message.error())
                 heard_s = time.monotonic()
-                value = message.value() or b""
-                inputs.append(input_offset(value))
                 appended.append(message.timestamp()[1])
-                values.append(value)
+                values.append(message.value() or b"")
         self._consumer.unassign()
-        return Outputs(np.array(inputs, np.int64), np.array(appended, np.int64), values)
+        return Outputs(np.array(appended, np.int64), values)
 
     def close(self) -> None:
         """Leave the broker."""

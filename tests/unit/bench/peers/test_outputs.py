@@ -19,7 +19,7 @@ OURS = b'{"symbol":"A","scores":{"spike":{"score":0.25,"model":"m"}},"partition"
 
 def outputs(*told: tuple[int, float]) -> Outputs:
     values = [message(TICK, score, offset, None) for offset, score in told]
-    return Outputs(np.array([offset for offset, _ in told]), np.zeros(len(told), np.int64), values)
+    return Outputs(np.zeros(len(told), np.int64), values)
 
 
 def test_an_output_tells_its_input_and_its_score() -> None:
@@ -40,6 +40,13 @@ def test_what_is_no_output_is_refused() -> None:
         input_offset(b"{}")
     with pytest.raises(ValueError, match="no features"):
         features_of(OURS)
+
+
+def test_the_rate_of_copies_needs_no_inputs() -> None:
+    copies = Outputs(np.arange(0, 10_000, 2), [b"{}"] * 5_000)
+    assert slope_of(copies.appended_ms).ticks_per_s == pytest.approx(500.0)
+    with pytest.raises(ValueError, match="not an output"):
+        _ = copies.inputs
 
 
 def test_lost_repeated_and_different_outputs_are_counted_by_input() -> None:
