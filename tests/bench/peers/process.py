@@ -133,7 +133,8 @@ class PeerProcess:
     def cpu_between_s(self, begin_ns: int, end_ns: int) -> float:
         """Return the processor time used between two moments of the wall clock."""
         at = np.array([ns for ns, _ in self._samples], np.float64)
-        used = np.array([cpu_s for _, cpu_s in self._samples])
+        # What has ended is gone from the sum of those that live; its time was used all the same.
+        used = np.maximum.accumulate([cpu_s for _, cpu_s in self._samples])
         first, last = np.interp([begin_ns, end_ns], at, used)
         return float(last - first)
 
