@@ -145,6 +145,8 @@ def recovery(entry: Entry, rate_hz: float, kills: int, seconds: float) -> dict[s
     contest = entry.contest
     before = contest.fed_before(entry)
     recovered_s: list[float] = []
+    # First, so that event time never jumps back.
+    primer = entry.feed(PRIMER)
     load = list(islice(contest.ticks, int(rate_hz * (kills + 1) * (seconds + START_LIMIT_S / 2))))
     with ExitStack() as stack:
         topic = OutputTopic(contest.config, entry.target)
@@ -152,7 +154,6 @@ def recovery(entry: Entry, rate_hz: float, kills: int, seconds: float) -> dict[s
         watch = _Watch(entry)
         stack.callback(watch.close)
         feeder = SteadyFeeder(contest.config, entry.source, load, rate_hz)
-        primer = entry.feed(PRIMER)
         begin = before + len(primer)
         with entry.process() as process:
             first = begin - 1
