@@ -36,7 +36,7 @@ def decode_leniently(
     return message
 
 
-def words_of(*parts: object) -> str:
+def error_text(*parts: object) -> str:
     """Return what the fields of an error say, in one line; what is no text as JSON."""
     texts = [
         part if isinstance(part, str) else msgspec.json.encode(part).decode()

@@ -4,15 +4,14 @@ One subscription names one channel. ``heartbeats`` come every second, whatever t
 keep quiet channels open.
 """
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
 from flows.feeds.coinbase_advanced.messages import AnyMessage
 from flows.feeds.coinbase_advanced.parse import VENUE, AdvancedParser
-from flows.feeds.coinbase_exchange.client import product_of
-from flows.feeds.lenient import words_of
+from flows.feeds.coinbase_exchange.client import named_in, product_of
+from flows.feeds.lenient import error_text
 from flows.feeds.protocol import Limits, Notice
 from flows.feeds.websocket import WebSocketFeed
 from schemas.decoding import UNREADABLE
@@ -59,12 +58,11 @@ class AdvancedProtocol:
             return Notice()
         if message.type != "error":
             return None
-        return Notice(refused=words_of(message.message, message.reason))
+        return Notice(refused=error_text(message.message, message.reason))
 
     def refused(self, words: str, symbols: Sequence[str]) -> list[str]:
         """Return the symbols that a refusal names."""
-        names = set(re.split(r"[^A-Z0-9-]+", words.upper()))
-        return [symbol for symbol in symbols if product_of(symbol) in names]
+        return named_in(words, symbols)
 
     def parser(self) -> AdvancedParser:
         """Return a new parser that knows of the subscription to trades."""

@@ -46,21 +46,20 @@ from flows.feeds.coinbase_advanced.messages import (
     Trade,
     TradesMessage,
 )
-from flows.feeds.lenient import decode_leniently, words_of
+from flows.feeds.coinbase_exchange.parse import TAKER_OF_MAKER
+from flows.feeds.lenient import decode_leniently, error_text
 from flows.feeds.quotes import NO_QUOTE, NewestQuotes, positive_or_none, stated_quote
 from flows.feeds.timestamps import IsoTime
 from schemas.dead_letters import DeadLetter
 from schemas.decoding import UNREADABLE
 from schemas.feeds import Venue
-from schemas.ticks import Side, Tick
+from schemas.ticks import Tick
 
 VENUE = Venue.COINBASE_ADVANCED.value
 TRADES_CHANNEL = "market_trades"
 BOOK_CHANNEL = "l2_data"
 
 _SNAPSHOT = "snapshot"
-
-_TAKER_OF_MAKER: dict[str, Side] = {"BUY": -1, "SELL": 1, "buy": -1, "sell": 1}
 
 
 class AdvancedParser:
@@ -207,7 +206,7 @@ class AdvancedParser:
                 price=trade.price,
                 ts_recv_ns=frame.ts_recv_ns,
                 size=positive_or_none(trade.size),
-                side=_TAKER_OF_MAKER.get(trade.side or "", 0),
+                side=TAKER_OF_MAKER.get(trade.side or "", 0),
                 bid=bid,
                 ask=ask,
                 bid_size=bid_size,
@@ -272,7 +271,9 @@ class AdvancedParser:
             return dead_frame(VENUE, frame, detail)
         if message.channel is None:
             if message.type == "error":
-                return ParsedFrame(warning=f"{VENUE}: {words_of(message.message, message.reason)}")
+                return ParsedFrame(
+                    warning=f"{VENUE}: {error_text(message.message, message.reason)}"
+                )
             return self._control if message.type else dead_frame(VENUE, frame, detail)
         lost, restarted = self._follow(message.sequence_num)
         if message.channel not in KNOWN_CHANNELS:

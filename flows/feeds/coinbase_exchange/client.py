@@ -10,7 +10,7 @@ import msgspec
 
 from flows.feeds.coinbase_exchange.messages import Error
 from flows.feeds.coinbase_exchange.parse import VENUE, ExchangeParser
-from flows.feeds.lenient import words_of
+from flows.feeds.lenient import error_text
 from flows.feeds.protocol import Limits, Notice
 from flows.feeds.websocket import WebSocketFeed
 from schemas.decoding import UNREADABLE
@@ -55,12 +55,11 @@ class ExchangeProtocol:
             error = self._decode_error(text)
         except UNREADABLE:
             return _NOTHING
-        return Notice(refused=words_of(error.message, error.reason))
+        return Notice(refused=error_text(error.message, error.reason))
 
     def refused(self, words: str, symbols: Sequence[str]) -> list[str]:
         """Return the symbols that a refusal names."""
-        names = set(re.split(r"[^A-Z0-9-]+", words.upper()))
-        return [symbol for symbol in symbols if product_of(symbol) in names]
+        return named_in(words, symbols)
 
     def parser(self) -> ExchangeParser:
         """Return a new parser."""
@@ -70,6 +69,12 @@ class ExchangeProtocol:
 def product_of(symbol: str) -> str:
     """Return the venue's name of a symbol: ``BTC-USD``, also for ``BTC/USD``."""
     return symbol.replace("/", "-")
+
+
+def named_in(words: str, symbols: Sequence[str]) -> list[str]:
+    """Return the symbols whose products an error's words name, in capitals or not."""
+    names = set(re.split(r"[^A-Z0-9-]+", words.upper()))
+    return [symbol for symbol in symbols if product_of(symbol) in names]
 
 
 def open_exchange(

@@ -36,7 +36,7 @@ from flows.feeds.coinbase_exchange.messages import (
     Ticker,
 )
 from flows.feeds.coinbase_exchange.undecided import Undecided
-from flows.feeds.lenient import decode_leniently, words_of
+from flows.feeds.lenient import decode_leniently, error_text
 from flows.feeds.quotes import NO_QUOTE, NewestQuotes, Quote, positive_or_none, stated_quote
 from flows.feeds.timestamps import IsoTime
 from schemas.decoding import UNREADABLE
@@ -112,7 +112,7 @@ class ExchangeParser:
         if isinstance(message, Subscriptions):
             return self._acknowledgement(message)
         if isinstance(message, Error):
-            return ParsedFrame(warning=f"{VENUE}: {words_of(message.message, message.reason)}")
+            return ParsedFrame(warning=f"{VENUE}: {error_text(message.message, message.reason)}")
         return self._control
 
     def _ticker(self, frame: Frame, message: Ticker) -> ParsedFrame:
