@@ -1,6 +1,5 @@
 """One partition that a worker owns, from its arrival to its leaving."""
 
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from flows.codec.batch import RawBatch, end_of_ownership
 from flows.connectors.kafka.epochs import new_epoch
 from flows.connectors.kafka.positions import Start
-from flows.connectors.kafka.source import Read, Reader
+from flows.connectors.kafka.source import Read, Reader, close_in_background
 from flows.connectors.kafka.standby import Follower, Standby
 from flows.connectors.partition_thread import ErrorHandler, PartitionThread
 from flows.errors import VoltickError
@@ -110,7 +109,7 @@ class Ownership(Generic[Item]):
         reader, self._reader = self._reader, None
         if reader is None:
             return False
-        threading.Thread(target=reader.close, name="close-reader", daemon=True).start()
+        close_in_background(reader)
         return True
 
     def write(self, item: Item) -> None:

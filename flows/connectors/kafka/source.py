@@ -299,3 +299,8 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
             raise LogTrimmedError(text)
         text = f"{where} cannot be read at offset {self._next_offset}: {error.str()}"
         raise BrokerError(text)
+
+
+def close_in_background(reader: Reader) -> None:
+    """Close a reader without waiting for its client to leave the broker."""
+    threading.Thread(target=reader.close, name="close-reader", daemon=True).start()

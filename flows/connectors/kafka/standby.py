@@ -23,7 +23,7 @@ import structlog
 from flows.codec.batch import RawBatch, end_of_ownership
 from flows.connectors.kafka.epochs import new_epoch
 from flows.connectors.kafka.positions import Start
-from flows.connectors.kafka.source import Read, Reader
+from flows.connectors.kafka.source import Read, Reader, close_in_background
 from flows.errors import BrokerError, VoltickError
 
 ASK_EVERY_S = 0.2
@@ -136,8 +136,7 @@ class Follower:
 
     def close(self) -> None:
         """Read no more; does not wait."""
-        close = self._reader.close
-        threading.Thread(target=close, name="close-reader", daemon=True).start()
+        close_in_background(self._reader)
 
     def farewell(self) -> RawBatch:
         """Return the batch with which the steps forget the state."""
