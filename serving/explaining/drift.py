@@ -6,7 +6,9 @@ stability index of ``n`` independent values against a training with ``m`` of the
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -74,12 +76,14 @@ class Sample:
 def known_drift(manifest: ModelManifest, sample: Sample) -> dict[str, float]:
     """Return the population stability index of each feature of which enough is known."""
     found = {}
+    # Counted once for each length, which most features share.
+    independent = cache(sample.independent)
     for reference in manifest.reference:
         name = reference.feature
         if name not in INDEX or name in _AGES:
             continue
         index = population_stability(reference, sample.values[:, INDEX[name]])
-        noise = _noise(reference, manifest, sample)
+        noise = _noise(reference, manifest, independent)
         if index is not None and (noise <= SMALL_NOISE or index >= FAR_ABOVE * noise):
             found[name] = index
     return found
@@ -92,10 +96,12 @@ def lasts_s(feature: str) -> int:
     return max(own_s, APART_S)
 
 
-def _noise(reference: FeatureReference, manifest: ModelManifest, sample: Sample) -> float:
+def _noise(
+    reference: FeatureReference, manifest: ModelManifest, independent: Callable[[int], int]
+) -> float:
     """Return the index that chance alone would give; infinite where that is not known."""
     apart_s = lasts_s(reference.feature)
-    served = sample.independent(apart_s)
+    served = independent(apart_s)
     # How many symbols it was trained on is not known: at least one.
     trained = sum(1 + (to - since) // (apart_s * NS_PER_S) for since, to in _windows(manifest))
     if not served or not trained:
