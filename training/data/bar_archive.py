@@ -11,13 +11,18 @@ from flows.connectors.parquet.catalog import archived_files
 from flows.connectors.parquet.layout import BACKFILL, topic_folder
 from flows.connectors.parquet.storage import LocalStorage
 from flows.errors import TrainingError
+from flows.numeric.arrays import Int64
 from schemas import topics
 from training.data.files import JSON, PARQUET, TEXT, DataFile, data_files
-from training.data.tables import Table
+from training.data.numbers import Decimal
+from training.data.tables import Table, floats
 
 _COLUMN = "interval_s"
+# Columns of other makers, whose values must be names of intervals.
+_NAMED = ("interval", "timeframe", "granularity", "resolution", "period")
 NAMES_S = {"1s": 1, **INTERVALS_S}
 """Seconds of an interval by its name."""
+_MAX_S = 400 * 86_400  # more than the longest bars, those of a year
 
 
 def bar_files(path: Path) -> list[DataFile]:
@@ -60,9 +65,9 @@ def one_interval(table: Table, interval_s: int | None) -> Table | None:
     TrainingError
         The table holds several intervals and none is asked for.
     """
-    if _COLUMN not in table.frame.columns:
+    intervals = _intervals(table)
+    if intervals is None:
         return table
-    intervals = np.asarray(table.frame[_COLUMN].astype("int64").to_numpy(), np.int64)
     if interval_s is None:
         found = np.unique(intervals)
         if len(found) > 1:
@@ -76,3 +81,25 @@ def one_interval(table: Table, interval_s: int | None) -> Table | None:
         return None
     frame = table.frame.iloc[rows].reset_index(drop=True)
     return replace(table, frame=frame, lines=table.lines[rows])
+
+
+def _intervals(table: Table) -> Int64 | None:
+    """Return each row's interval in seconds, int64; None where no column tells it.
+
+    Raises
+    ------
+    TrainingError
+        A value is no interval; it names the first one.
+    """
+    for column in table.frame.columns if len(table) else ():
+        if str(column).lower() in (_COLUMN, *_NAMED):
+            named = table.frame[column].map(NAMES_S)
+            if named.notna().all():
+                return np.asarray(named.to_numpy(np.int64), np.int64)
+    if _COLUMN not in table.frame.columns or table.frame[_COLUMN].isna().all():
+        return None
+    seconds = floats(table, _COLUMN, Decimal.POINT)
+    bad = np.flatnonzero(~((seconds > 0) & (seconds < _MAX_S) & (seconds % 1 == 0)))
+    if len(bad):
+        raise table.error(int(bad[0]), _COLUMN, "not a whole number of seconds")
+    return np.asarray(seconds.astype(np.int64), np.int64)

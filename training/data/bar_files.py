@@ -115,7 +115,8 @@ def _usable(table: Table, layout: Layout, values: dict[str, Float64]) -> Bool:
     TrainingError
         At the first row with some prices, or with impossible ones.
     """
-    unknown = np.stack([np.isnan(values[name]) for name in PRICES])
+    # Some exports fill a minute without trades with zeros.
+    unknown = np.stack([np.isnan(values[name]) | (values[name] == 0) for name in PRICES])
     kept = ~unknown.all(axis=0)
     for name in PRICES:
         column = getattr(layout, name)
@@ -126,6 +127,7 @@ def _usable(table: Table, layout: Layout, values: dict[str, Float64]) -> Bool:
     _refuse(table, layout.high, below, f"below the {layout.low} of its row")
     if layout.volume is not None:
         _refuse(table, layout.volume, values["volume"] < 0, "a negative volume")
+        _refuse(table, layout.volume, np.isinf(values["volume"]), "not a finite volume")
     return np.asarray(kept, np.bool_)
 
 

@@ -1,7 +1,5 @@
 """Files of a source: which of a folder hold data, in which order, and their plain bytes."""
 
-import bz2
-import lzma
 import re
 import zipfile
 import zlib
@@ -12,16 +10,17 @@ from pathlib import Path
 import structlog
 
 from flows.errors import TrainingError
+from training.data.packing import packing, unpacked
 
 TEXT = (".csv", ".tsv", ".txt")
 JSON = (".json", ".jsonl", ".ndjson")
 PARQUET = (".parquet", ".pq")
-COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 # Whatever an operating system, an editor or an unfinished download leaves beside data.
 _UNFINISHED = (".part", ".tmp", ".crdownload", ".download", ".partial", ".swp", ".bak")
 _ZIP_JUNK = "__MACOSX"
-# Small, for a damaged chunk is lost whole.
-_CHUNK = 4096
+# A downloaded .gz may have been packed once more; a file that unpacks to itself has no end.
+_MOST_LAYERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,11 @@ def data_files(path: Path, suffixes: tuple[str, ...], what: str) -> list[DataFil
         if path.stat().st_size == 0:
             msg = f"{path} holds no {what}: the file is empty"
             raise TrainingError(msg)
-        return list(_members(path, suffixes))
+        members = list(_members(path, suffixes))
+        if not members:
+            msg = f"{path} holds no {what}: no file {' or '.join(suffixes)} is in it"
+            raise TrainingError(msg)
+        return members
     found: list[DataFile] = []
     stray: list[str] = []
     for file in sorted(path.rglob("*"), key=lambda each: natural(str(each.relative_to(path)))):
@@ -148,60 +151,53 @@ def _members(path: Path, suffixes: tuple[str, ...]) -> Iterator[DataFile]:
     except (zipfile.BadZipFile, OSError) as error:
         msg = f"cannot read {path}: the zip archive is damaged or cut short ({error})"
         raise TrainingError(msg) from None
-    for name in sorted(names, key=natural):
-        junk = name.startswith(_ZIP_JUNK) or Path(name).name.startswith(".")
-        if not junk and name.lower().endswith(suffixes):
-            yield DataFile(path, name)
+    packed = tuple(each + more for each in suffixes for more in ("", *COMPRESSED[:-1]))
+    found = [
+        name
+        for name in sorted(names, key=natural)
+        if not name.startswith(_ZIP_JUNK) and not Path(name).name.startswith(".")
+        if name.lower().endswith(packed)
+    ]
+    # Beside tables, plain text is a note about them, as in a folder.
+    tables = [name for name in found if not name.lower().endswith(".txt")]
+    for name in tables or found:
+        yield DataFile(path, name)
 
 
 def read_bytes(file: DataFile) -> bytes:
-    """Return a file's bytes, unpacked; of a cut ``.gz`` all before the cut, with a warning.
+    """Return a file's bytes, unpacked; of one that is cut all before the cut, with a warning.
+
+    What packs it is told by its first bytes, whatever its name says.
 
     Raises
     ------
     TrainingError
         It cannot be read or unpacked.
     """
-    suffix = file.path.suffix.lower()
     try:
         if file.member:
             with zipfile.ZipFile(file.path) as archive:
-                return archive.read(file.member)
-        raw = file.path.read_bytes()
-        if suffix == ".gz":
-            return _gunzip(file, raw)
-        if suffix == ".bz2":
-            return bz2.decompress(raw)
-        return lzma.decompress(raw) if suffix == ".xz" else raw
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+                raw = archive.read(file.member)
+        else:
+            raw = file.path.read_bytes()
+        for _ in range(_MOST_LAYERS):
+            packed = packing(raw)
+            if packed is None:
+                break
+            raw, cause = unpacked(raw, packed)
+            if cause and b"\n" not in raw:
+                msg = f"nothing can be unpacked: {cause}"
+                raise ValueError(msg)
+            if cause:
+                structlog.get_logger().warning(
+                    "the file is cut; what comes before the cut is read",
+                    file=file.name,
+                    cause=cause,
+                )
+                raw = raw[: raw.rindex(b"\n") + 1]
+    # RuntimeError is a zip that needs a password, or (NotImplementedError) another method.
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         msg = f"cannot read {file.path}: {reason}"
         raise TrainingError(msg) from None
-
-
-def _gunzip(file: DataFile, raw: bytes) -> bytes:
-    """Unpack all members of a gzip file by hand, for the standard reader gives nothing of a cut."""
-    made = bytearray()
-    rest = raw
-    cause = ""
-    while rest.strip(b"\0") and not cause:
-        engine = zlib.decompressobj(wbits=31)
-        try:
-            for at in range(0, len(rest), _CHUNK):
-                made += engine.decompress(rest[at : at + _CHUNK])
-                if engine.eof:
-                    rest = engine.unused_data + rest[at + _CHUNK :]
-                    break
-            else:
-                cause = "it ends in the middle"
-        except zlib.error as error:
-            cause = str(error)
-    if not cause:
-        return bytes(made)
-    if b"\n" not in made:
-        msg = f"nothing can be unpacked: {cause}"
-        raise ValueError(msg)
-    structlog.get_logger().warning(
-        "the file is cut; what comes before the cut is read", file=file.name, cause=cause
-    )
-    return bytes(made[: made.rindex(b"\n") + 1])
+    return raw

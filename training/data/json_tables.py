@@ -63,10 +63,13 @@ def _decoded(name: str, text: str) -> Any:
     plain = text.lstrip("\ufeff")
     try:
         return msgspec.json.decode(plain)
+    except RecursionError:
+        message = f"{name} is JSON that is nested too deeply to hold bars"
+        raise TrainingError(message) from None
     except msgspec.DecodeError as error:
         try:
             return [msgspec.json.decode(line) for line in plain.splitlines() if line.strip()]
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             message = f"{name} begins as JSON and is none, or is cut: {error}"
             raise TrainingError(message) from None
 

@@ -18,7 +18,7 @@ from training.data.tables import Table
 # In order of preference: an epoch says more than a date.
 TIMES = (
     *("ts_open_ns", "open_time", "opentime", "timeopen", "kline_open_time", "unix"),
-    *("unix_timestamp", "window_start", "candle_begin_time"),
+    *("unix_timestamp", "opentimestamp", "window_start", "candle_begin_time"),
     *("unix_time", "epoch", "timestamp", "timestamp_ms", "time_period_start", "period_start"),
     *("bar_time", "open_timestamp", "start_time", "starttime", "start_at", "start", "mts"),
     *("ts_event", "datetime", "date_time", "time"),
@@ -39,7 +39,16 @@ CLOSES = (
     "last",
     "close_last",
 )
-VOLUMES = ("volume", "vol", "v", "base_volume", "volume_base", "base_asset_volume", "volume_traded")
+VOLUMES = (
+    "volume",
+    "vol",
+    "v",
+    "base_volume",
+    "volume_base",
+    "base_asset_volume",
+    "volume_traded",
+    "volumefrom",
+)
 MARKETS = (
     *("symbol", "ticker", "pair", "market", "product_id", "instrument", "instrument_id", "coin"),
     *("trading_pair", "tradingpair", "currency_pair", "instrument_name", "contract", "security"),

@@ -34,6 +34,8 @@ ALIASES = {
     "venue": ("exchange",),
     "size": ("quantity", "qty", "amount", "volume"),
     "trade_id": ("tradeid", "id"),
+    "side": ("taker_side", "aggressor_side"),
+    "taker_sells": ("is_buyer_maker", "isbuyermaker", "buyer_maker", "taker_side_sell"),
     "bid": ("best_bid", "bid_price"),
     "ask": ("best_ask", "ask_price"),
     "bid_size": ("best_bid_size", "bid_qty"),
@@ -111,7 +113,7 @@ def _read(file: DataFile) -> pa.Table:
         raise TrainingError(msg)
     lower = {str(name).strip().lower(): name for name in reversed(table.column_names)}
     renamed: dict[str, str] = {}
-    for name in (*NEEDED, *_FLOATS, "ts_recv_ns", "venue", "side", "trade_id", "gap"):
+    for name in dict.fromkeys((*NEEDED, *_FLOATS, *ALIASES, "gap")):
         source = next((one for one in (name, *ALIASES.get(name, ())) if one in lower), None)
         if source is not None:
             renamed[lower[source]] = name
@@ -160,6 +162,7 @@ def _batch(
     try:
         offsets = _ints(file, table, "offset", -1)
         has_offsets = "offset" in table.column_names and bool((offsets >= 0).all())
+        has_offsets = has_offsets and not _contradict(file, table, offsets)
         trade_id = _trade_ids(file, table)
         batch = TickBatch(
             partition=number,
@@ -169,7 +172,7 @@ def _batch(
             side=_sides(file, table),
             # A venue's 0 stands for no id.
             trade_id=np.where(trade_id == 0, NO_TRADE_ID, trade_id),
-            gap=_gaps(file, table),
+            gap=_flags(file, table, "gap"),
             ticks=[],
             **_prices_and_sizes(file, table),
         )
@@ -179,6 +182,21 @@ def _batch(
         raise TrainingError(msg) from None
     valid, unusable = _valid(batch, received_ns, _has_symbol(table))
     return (batch if valid.all() else take(batch, valid)), has_offsets, unusable
+
+
+def _contradict(file: DataFile, table: pa.Table, offsets: Int64) -> bool:
+    """Whether other ticks of one file stand at the same offset, so that it is none of Kafka's."""
+    order = np.argsort(offsets, kind="stable")
+    same = np.flatnonzero(np.diff(offsets[order]) == 0)
+    here, there = pa.array(order[same]), pa.array(order[same + 1])
+    for name in NEEDED if len(same) else ():
+        column = table.column(name)
+        if not column.take(here).equals(column.take(there)):
+            structlog.get_logger().warning(
+                "other ticks stand at the same offset; offsets order nothing", file=file.name
+            )
+            return True
+    return False
 
 
 def _valid(batch: TickBatch, received_ns: Int64, named: Bool) -> tuple[Bool, _Unusable]:
@@ -233,6 +251,8 @@ def _floats(file: DataFile, table: pa.Table, name: str) -> Float64:
     column = _column(table, name)
     if column is None:
         return np.full(len(table), np.nan)
+    if pa.types.is_boolean(column.type):
+        raise _bad_value(file, name, 0, column[0].as_py() if len(column) else None, "not a number")
     numbers = _cast(file, column, name, pa.float64(), "not a number")
     return np.array(numbers.to_numpy(zero_copy_only=False), np.float64)
 
@@ -257,6 +277,9 @@ def _ints(file: DataFile, table: pa.Table, name: str, otherwise: int) -> Int64:
     column = _column(table, name)
     if column is None:
         return np.full(len(table), otherwise, np.int64)
+    if pa.types.is_floating(column.type):
+        # What pandas makes of whole numbers, of which some are missing.
+        column = pc.if_else(pc.is_nan(column), None, column)
     filled = _cast(file, column, name, pa.int64(), "not a whole number").fill_null(otherwise)
     return np.array(filled.to_numpy(zero_copy_only=False), np.int64)
 
@@ -270,11 +293,12 @@ def _trade_ids(file: DataFile, table: pa.Table) -> Int64:
     return _ints(file, table, "trade_id", NO_TRADE_ID)
 
 
-def _gaps(file: DataFile, table: pa.Table) -> Bool:
-    column = _column(table, "gap")
+def _flags(file: DataFile, table: pa.Table, name: str) -> Bool:
+    """Return a column of yes or no; what is null is no."""
+    column = _column(table, name)
     if column is None or not _is_text(column):
-        return _ints(file, table, "gap", 0).astype(np.bool_)
-    words = _cast(file, pc.utf8_lower(column), "gap", pa.bool_(), "neither true nor false")
+        return _ints(file, table, name, 0).astype(np.bool_)
+    words = _cast(file, pc.utf8_lower(column), name, pa.bool_(), "neither true nor false")
     return np.array(words.fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
 
 
@@ -293,7 +317,12 @@ def _times(file: DataFile, table: pa.Table, name: str, otherwise: int) -> Int64:
 def _sides(file: DataFile, table: pa.Table) -> Any:
     column = _column(table, "side")
     if column is None:
-        return np.zeros(len(table), np.int8)
+        sells = _column(table, "taker_sells")
+        if sells is None:
+            return np.zeros(len(table), np.int8)
+        known = np.asarray(sells.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+        sides = np.where(_flags(file, table, "taker_sells"), -1, 1)
+        return np.where(known, sides, 0).astype(np.int8)
     words = [
         str(value).strip().lower() for value in column.cast(pa.string()).fill_null("").to_pylist()
     ]

@@ -77,9 +77,41 @@ def _read_parquet(file: DataFile) -> Table:
         msg = f"cannot read {file.path} as Parquet: {error}"
         raise TrainingError(msg) from None
     frame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()  # pandas writes its index as a column: often the times
+    market = _single_market(file, frame)
+    # pandas writes its index as a column: often the times, as a range where they are equidistant.
+    if not isinstance(frame.index, pd.RangeIndex) or frame.index.name is not None:
+        frame = frame.reset_index()
+    if market is not None:
+        frame["Ticker"] = market
     return _counted(file, frame)
+
+
+def _single_market(file: DataFile, frame: pd.DataFrame) -> str | None:
+    """Name columns by their kind of price alone, as yfinance gives them beside the market.
+
+    Returns
+    -------
+    The market; None where columns have plain names.
+
+    Raises
+    ------
+    TrainingError
+        The columns are of several markets.
+    """
+    if not isinstance(frame.columns, pd.MultiIndex):
+        return None
+    pairs = [tuple(map(str, each)) for each in frame.columns]
+    kinds = next((at for at in (0, 1) if any(each[at].lower() == "close" for each in pairs)), 0)
+    markets = sorted({each[1 - kinds] for each in pairs})
+    if len(markets) != 1:
+        raise _side_by_side(file, markets)
+    frame.columns = pd.Index([each[kinds] for each in pairs])
+    return markets[0]
+
+
+def _side_by_side(file: DataFile, markets: list[str]) -> TrainingError:
+    msg = f"{file.name} holds markets side by side ({', '.join(markets)}); write a file for each"
+    return TrainingError(msg)
 
 
 def _counted(file: DataFile, frame: pd.DataFrame, *, has_header: bool = True) -> Table:
@@ -88,7 +120,7 @@ def _counted(file: DataFile, frame: pd.DataFrame, *, has_header: bool = True) ->
 
 
 def _read_text(file: DataFile) -> Table:
-    raw = read_bytes(file)
+    raw = _without_blank_end(file, read_bytes(file))
     encoding = next((name for mark, name in _ENCODINGS.items() if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding)
@@ -141,14 +173,26 @@ def _read_text(file: DataFile) -> Table:
     return _without_cut_row(table, text)
 
 
+def _without_blank_end(file: DataFile, raw: bytes) -> bytes:
+    """Return a file without the zeros that a crash of the writing machine leaves at its end."""
+    if not raw.endswith(b"\0\0\0\0"):  # UTF-16 ends in one
+        return raw
+    structlog.get_logger().warning("zeros at the end of a file are left out", file=file.name)
+    return raw.rstrip(b"\0")
+
+
 def _repeated_heads(frame: pd.DataFrame) -> Bool:
     """Return which rows are the header again, as files put behind each other leave it."""
-    names = [str(name).strip("\ufeff ") for name in frame.columns]
-    found = frame.iloc[:, 0].fillna("").str.strip("\ufeff ") == names[0]
+    names = [_plain(name) for name in frame.columns]
+    found = frame.iloc[:, 0].fillna("").map(_plain) == names[0]
     for row in np.flatnonzero(found):
-        cells = [str(cell).strip("\ufeff ") for cell in frame.iloc[int(row)].fillna("")]
+        cells = [_plain(cell) for cell in frame.iloc[int(row)].fillna("")]
         found.iloc[int(row)] = cells == names
     return found.to_numpy(np.bool_)
+
+
+def _plain(cell: Any) -> str:
+    return str(cell).strip("\ufeff ").lower()
 
 
 def _refuse_pages(file: DataFile, line: str) -> None:
@@ -175,10 +219,7 @@ def _single_head(
         return None, lines
     markets = sorted({each.strip() for each in head[1][1:]} - {""})
     if len(markets) != 1:
-        msg = (
-            f"{file.name} holds markets side by side ({', '.join(markets)}); write a file for each"
-        )
-        raise TrainingError(msg)
+        raise _side_by_side(file, markets)
     one = separator.join([head[2][0].strip() or "Date", *head[0][1:]])
     return markets[0], [*lines[:first], one, "", "", *lines[first + 3 :]]
 

@@ -31,6 +31,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?", re.IGNORECASE)
 _YEAR = re.compile(r"(?<![\d:.])(?:\d{4}(?=\d{4}(?!\d))|(?:\d{4}|\d{2})(?![\d:]))")
 _DASHES = re.compile(r"^(\d{4}-\d{2}-\d{2})[-_](\d{2})[-:](\d{2})[-:](\d{2})")
 _MIDNIGHT = re.compile(r"[ T]0?0:00(:00(\.0+)?)?$")
+_ZONE = re.compile(r"\d\s*(?!AM$|PM$)[A-Z]{2,5}$")
 _DAY_MONTH = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(.*)")
 
 
@@ -100,9 +101,11 @@ def text_to_ns(values: "pd.Series[Any]") -> tuple[Int64, str]:
     if any("e" in each.lower() for each in texts[numbers]):
         return made, "numbers in scientific notation have lost the digits of their times"
     if integers.any():
-        small = np.array([len(each) <= 19 for each in texts], np.bool_) & integers
-        whole = np.array([int(each) for each in texts[small]], np.int64)
-        made[small] = integers_to_ns(whole)
+        # Digits without end are no time, and int() refuses thousands of them.
+        short = np.array([len(each) <= 20 for each in texts], np.bool_) & integers
+        whole = {int(row): int(texts[row]) for row in np.flatnonzero(short)}
+        fitting = np.array([row for row, value in whole.items() if abs(value) < 2**63], np.int64)
+        made[fitting] = integers_to_ns(np.array([whole[row] for row in fitting], np.int64))
     fractions = numbers & ~integers
     if fractions.any():
         made[fractions] = floats_to_ns(texts[fractions].astype(np.float64))
@@ -136,7 +139,9 @@ def column_to_ns(column: pa.Array | pa.ChunkedArray) -> tuple[Int64, str]:
     elif pa.types.is_integer(kind):
         numbers = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         made[known] = integers_to_ns(np.array(numbers[known], np.int64))
-    elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    elif pa.types.is_decimal(kind):
+        return text_to_ns(column.cast(pa.string()).to_pandas())
+    elif pa.types.is_floating(kind):
         numbers = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
         made[known] = floats_to_ns(np.array(numbers[known], np.float64))
     else:
@@ -197,7 +202,14 @@ def _dates(texts: "np.ndarray[Any, Any]") -> tuple[Int64, str]:
 
         texts = np.array([iso(each, text) for each, text in zip(found, texts, strict=True)], object)
     texts = np.array([_plain(each) for each in texts], object)
-    return _parsed(pd.Series(texts, dtype=object)), ""
+    made = _parsed(pd.Series(texts, dtype=object))
+    zoned = [str(text) for text in texts[made == UNKNOWN] if _ZONE.search(text)]
+    if zoned:
+        return made, (
+            f"times such as {zoned[0]!r} name a time zone by letters, which tell no offset; write"
+            " +01:00, say, or UTC"
+        )
+    return made, ""
 
 
 def _parsed(texts: "pd.Series[Any]") -> Int64:

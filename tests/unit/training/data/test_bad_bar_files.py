@@ -28,6 +28,17 @@ REFUSED = {
     "one price missing": (broken(close=None), r"line 5: close is nan, missing"),
     "high below low": (broken(high=1.0), r"line 5: high is '1\.0', below the low of its row"),
     "a negative volume": (broken(volume=-2), r"line 5: volume is '-2', a negative volume"),
+    "an endless volume": (broken(volume="inf"), r"line 5: volume is 'inf', not a finite volume"),
+    "more digits than a time has": (broken(timestamp="9" * 19), r"line 5: timestamp is '9{19}'"),
+    "a time zone by letters": (
+        with_times([f"{each:%Y-%m-%d %H:%M} CET" for each in UTC]),
+        r"'2025-01-01 00:00 CET' name a time zone by letters",
+    ),
+    "an interval that is none": (
+        csv(rows().assign(interval_s="soon")),
+        r"line 2: interval_s is 'soon', not a number",
+    ),
+    "JSON without a bottom": ("[" * 100_000, "nested too deeply"),
     "no time": (broken(timestamp="yesterday"), r"line 5: timestamp is 'yesterday', not a time"),
     "an impossible time": (broken(timestamp=7), r"line 5: timestamp is '7', not a time between"),
     "a missing time": (broken(timestamp=None), r"line 5: timestamp is nan, not a time"),

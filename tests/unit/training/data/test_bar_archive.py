@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +13,7 @@ from flows.bars.bar import Bar
 from flows.bars.store import BarStore, Market
 from flows.errors import TrainingError
 from flows.numeric.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
+from tests.support.bar_files import csv, rows
 from training.data.bar_files import read_bars
 
 START_NS = 20_500 * NS_PER_DAY - 10 * NS_PER_MINUTE  # midnight lies within
@@ -80,6 +82,20 @@ def test_one_interval_of_several_is_chosen(archive: Path) -> None:
     assert len(read_bars([archive], 60)) == 4
     with pytest.raises(TrainingError, match="no bars of 3600 s in"):
         read_bars([archive], 3_600)
+
+
+def test_intervals_may_have_names_and_be_missing(tmp_path: Path) -> None:
+    minutes = rows(10).assign(timeframe="1m")
+    hours = rows(10).assign(timeframe="1h", timestamp=lambda bars: 3_600 * bars.index)
+    hours["timestamp"] += START_NS // NS_PER_S
+    (tmp_path / "a.csv").write_text(csv(pd.concat([minutes, hours])))
+    with pytest.raises(TrainingError, match="holds bars of 1m, 1h; choose one by --interval"):
+        read_bars([tmp_path])
+    [bars] = read_bars([tmp_path], 3_600)
+    assert (len(bars), bars.interval_s) == (10, 3_600)
+    (tmp_path / "a.csv").write_text(csv(rows(10).assign(interval_s=None)))
+    [bars] = read_bars([tmp_path])
+    assert bars.interval_s == 60
 
 
 def test_a_file_of_several_intervals_asks_for_one(tmp_path: Path) -> None:

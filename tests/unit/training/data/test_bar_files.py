@@ -1,9 +1,5 @@
 """Bars come out right from every usual export, and a bad file is named with row and column."""
 
-import bz2
-import gzip
-import lzma
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +65,18 @@ LAYOUTS = {
     ),
     "dashes throughout": with_times([f"{each:%Y-%m-%d-%H-%M-%S}" for each in UTC]),
     "words of a month": with_times([f"{each:%d-%b-%y %H:%M}" for each in UTC]),
+    "heads again in other letters": with_times(list(SECONDS)).replace(
+        "\n1735689780", f"\n\n{HEAD.title()}\n1735689780"
+    ),
+    "a minute of zeros": with_times(list(SECONDS)) + f"{SECONDS[-1] + 60},0,0,0,0,0\n",
+    "Tardis bars": with_times(
+        [
+            f"trade_bar,{each:%Y-%m-%dT%H:%M:%SZ},{each + pd.Timedelta(minutes=1):%FT%TZ}"
+            for each in UTC
+        ],
+        "type,openTimestamp,timestamp,open,high,low,close,volume",
+    ),
+    "zeros behind the end": with_times(list(SECONDS)) + "\0" * 512,
     "two files put behind each other": with_times(list(SECONDS)).replace(
         "\n1735689780", f"\n\ufeff{HEAD}\n1735689780"
     ),
@@ -188,39 +196,6 @@ def test_thousands_may_be_separated(columns: dict[str, object], tmp_path: Path) 
     assert bars.interval_s == 86_400
 
 
-@pytest.mark.parametrize(
-    "pack",
-    [
-        ("bars.csv.gz", gzip.compress),
-        ("bars.csv.bz2", bz2.compress),
-        ("bars.csv.xz", lzma.compress),
-    ],
-    ids=["gzip", "bzip2", "xz"],
-)
-def test_compressed_files_are_read(pack, tmp_path: Path) -> None:
-    name, compress = pack
-    (tmp_path / name).write_bytes(compress(csv(rows()).encode()))
-    check(tmp_path / name)
-    check(tmp_path)
-
-
-def test_zip_archives_are_read_as_binance_delivers_them(tmp_path: Path) -> None:
-    for day, first in ((2, 3), (1, 0)):
-        with zipfile.ZipFile(tmp_path / f"BTCUSDT-1m-2025-01-0{day}.zip", "w") as archive:
-            archive.writestr(f"BTCUSDT-1m-2025-01-0{day}.csv", csv(rows(3, first)))
-            archive.writestr("__MACOSX/._x.csv", "nothing")
-    check(tmp_path)
-    assert read_bars([tmp_path])[0].name == "BTCUSDT"
-
-
-def test_a_cut_gzip_gives_what_comes_before_the_cut(tmp_path: Path) -> None:
-    whole = gzip.compress(csv(rows(5_000)).encode())
-    (tmp_path / "a.csv.gz").write_bytes(whole[: len(whole) * 9 // 10])
-    (bars,) = read_bars([tmp_path / "a.csv.gz"])
-    assert 4_000 < len(bars) < 5_000
-    np.testing.assert_array_equal(bars.close, rows(len(bars))["close"])
-
-
 PARQUET_TIMES = {
     "timestamp[s]": lambda t: t.astype("datetime64[s]"),
     "timestamp[ms]": lambda t: t.astype("datetime64[ms]"),
@@ -254,6 +229,27 @@ def test_parquet_dates_and_indexes_hold_times_too(tmp_path: Path) -> None:
         frame.index.name = name
         frame.to_parquet(tmp_path / "index.parquet")
         check(tmp_path / "index.parquet")
+
+
+def test_an_index_of_equidistant_numbers_holds_times(tmp_path: Path) -> None:
+    rows().set_index("timestamp").to_parquet(tmp_path / "range.parquet")
+    check(tmp_path / "range.parquet")
+
+
+@pytest.mark.parametrize(
+    "order", [("open", "BTC-USD"), ("BTC-USD", "open")], ids=["kind", "market"]
+)
+def test_columns_of_kinds_and_markets_are_read(order: tuple[str, str], tmp_path: Path) -> None:
+    frame = rows().set_index("timestamp")
+    pairs = [(name, "BTC-USD") if order[0] == "open" else ("BTC-USD", name) for name in frame]
+    frame.columns = pd.MultiIndex.from_tuples(pairs)
+    frame.to_parquet(tmp_path / "a.parquet")
+    check(tmp_path / "a.parquet")
+    assert read_bars([tmp_path / "a.parquet"])[0].name == "BTCUSD"
+    both = pd.concat([frame, frame.rename(columns={"BTC-USD": "ETH-USD"})], axis=1)
+    both.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(TrainingError, match=r"side by side \(BTC-USD, ETH-USD\)"):
+        read_bars([tmp_path / "a.parquet"])
 
 
 def test_text_and_parquet_of_overlapping_times_are_one_series(tmp_path: Path) -> None:

@@ -84,7 +84,13 @@ NAMED = {
     },
     "CryptoCompare": {
         "Response": "Success",
-        "Data": {"Aggregated": False, "Data": [{**each, "volumefrom": 1} for each in OBJECTS]},
+        "Data": {
+            "Aggregated": False,
+            "Data": [
+                {("volumefrom" if key == "volume" else key): value for key, value in each.items()}
+                for each in OBJECTS
+            ],
+        },
     },
     "columns, as Finnhub": {
         "s": "ok",

@@ -74,6 +74,9 @@ COLUMNS = {
     "side unknown": ("side", pa.array([None, "buy"] * 5), 0),
     "gap as number": ("gap", pa.array([1] + [0] * 9), True),
     "ids of zero": ("trade_id", pa.array([0] * 10), -1),
+    "ids that pandas made floats": ("trade_id", pa.array([5.0] + [float("nan")] * 9), 5),
+    "gap that pandas made floats": ("gap", pa.array([1.0] + [float("nan")] * 9), True),
+    "the maker buys": ("is_buyer_maker", pa.array([True, False] * 5), None),
     "ids that are no numbers": ("trade_id", pa.array(["2b-1c"] * 10), -1),
     "gap as a word": ("gap", pa.array(["True"] + ["false"] * 9), True),
     "ids as text": ("trade_id", pa.array([str(5 + k) for k in range(10)]), 5),
@@ -138,6 +141,25 @@ def test_files_of_two_logs_lose_nothing(tmp_path: Path) -> None:
     assert len({log.name for log in logs}) == 2
 
 
+def test_the_makers_side_tells_the_takers(tmp_path: Path) -> None:
+    maker = pa.array(["true", "False", None, "true", "true"] * 2)
+    (log,) = read_parquet(write(tmp_path / "a.parquet", ticks(isBuyerMaker=maker)))
+    assert log.batch.side.tolist() == [-1, 1, 0, -1, -1] * 2
+
+
+@pytest.mark.parametrize("offsets", [[3_600] * 10, [0, 1, 2, 3, 4] * 2], ids=["zone", "again"])
+def test_an_offset_that_is_none_of_a_log_loses_nothing(offsets: list[int], tmp_path: Path) -> None:
+    (log,) = read_parquet(write(tmp_path / "a.parquet", ticks(offset=offsets)))
+    assert log.batch.price.tolist() == (100.0 + np.arange(10)).tolist()
+
+
+def test_a_row_that_stands_twice_at_its_offset_is_one_tick(tmp_path: Path) -> None:
+    twice = {name: np.repeat(column, 2) for name, column in ticks(10).items()}
+    twice["offset"] = np.repeat(np.arange(10), 2)
+    (log,) = read_parquet(write(tmp_path / "a.parquet", twice))
+    assert log.batch.price.tolist() == (100.0 + np.arange(10)).tolist()
+
+
 def test_files_of_one_log_are_put_together_by_their_offsets(tmp_path: Path) -> None:
     for name, first, count in (("part-10", 20, 10), ("part-2", 10, 15), ("part-1", 0, 10)):
         columns = ticks(count, first, offset=np.arange(first, first + count))
@@ -197,6 +219,7 @@ REFUSED = {
     "no price": (ticks(price=[-1.0] * 10), r"a\.parquet, row 1: price is not a positive"),
     "old times": (ticks(ts_event_ns=[7] * 10), r"row 1: ts_event_ns is no time after 2008"),
     "side": (ticks(side=["buy", "hold"] * 5), r"row 2: side is 'hold'; known are buy and sell"),
+    "a price of yes": (ticks(price=[True] * 10), r"row 1: price is True, not a number"),
     "text": (ticks(price=["1", "a lot"] * 5), r"row 2: price is 'a lot', not a number"),
     "fraction of an id": (ticks(trade_id=[1.5] * 10), r"row 1: trade_id is 1\.5, not a whole"),
     "gap": (ticks(gap=["true", "maybe"] * 5), r"row 2: gap is 'maybe', neither true nor false"),
