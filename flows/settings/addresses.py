@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import SecretStr
 
-_BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]<>{}()$;]+)(:(?P<port>\d{1,5}))?")
+_BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]<>{}()$;]+)(:(?P<port>[0-9]{1,5}))?")
 _HOST = re.compile(r"[\w.:%-]+")
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _DATABASE = re.compile(r"/?|/\d+")
@@ -26,7 +26,7 @@ def brokers(names: Sequence[str]) -> str:
     """
     for broker in names:
         match = _BROKER.fullmatch(broker)
-        if match is None or not 0 < int(match["port"] or 9092) < 65536:
+        if match is None or not broker.isprintable() or not 0 < int(match["port"] or 9092) < 65536:
             cure = "; write it without what ends in ://" if "://" in broker else ""
             message = f"{broker!r} is not host:port{cure}"
             raise ValueError(message)
@@ -132,6 +132,14 @@ def origins(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def is_readable_file(path: str) -> bool:
+    """Whether there is a file of this name that may be read."""
+    try:
+        return Path(path).is_file() and os.access(path, os.R_OK)
+    except (OSError, ValueError):  # the name is too long, or holds a zero
+        return False
+
+
 def secret_url(value: SecretStr) -> SecretStr:
     """Return an HTTP address that is a secret: a webhook's path is its password.
 
@@ -223,11 +231,14 @@ def _is_yes_or_no(text: str) -> bool:
 
 
 def _is_readable(text: str) -> bool:
-    return Path(text).is_file() and os.access(text, os.R_OK)
+    return is_readable_file(text)
 
 
 def _is_folder(text: str) -> bool:
-    return Path(text).is_dir()
+    try:
+        return Path(text).is_dir()
+    except OSError:  # the name is too long
+        return False
 
 
 def _is_anything(text: str) -> bool:

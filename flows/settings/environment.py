@@ -83,7 +83,7 @@ def with_secret_files(
     Raises
     ------
     ConfigurationError
-        A file cannot be read, or the variable is set too.
+        A file cannot be read or holds no single line of text, or the variable is set too.
     """
     found = dict(env)
     for name in secrets:
@@ -94,11 +94,19 @@ def with_secret_files(
             message = f"{name} and {name}{_FILE_SUFFIX} are both set; remove one of them"
             raise ConfigurationError(message)
         try:
-            found[name] = plain_text(name, read(Path(path)).decode())
-        except (OSError, UnicodeDecodeError) as error:
-            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+            text = plain_text(name, read(Path(path)).decode())
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "its name holds a zero"
+            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else why
             message = f"{name}{_FILE_SUFFIX}={path!r} cannot be read: {why}"
             raise ConfigurationError(message) from None
+        if not text:
+            message = f"{name}{_FILE_SUFFIX}={path!r} is unusable: the file is empty"
+            raise ConfigurationError(message)
+        if any(letter in text for letter in "\r\n\0"):
+            message = f"{name}{_FILE_SUFFIX}={path!r} is unusable: a secret is one line of text"
+            raise ConfigurationError(message)
+        found[name] = text
     return found
 
 

@@ -9,6 +9,8 @@ UNEXPANDED = re.compile(
     r"\$\{[^}]*\}|\$\([A-Za-z_]\w*\)|\$[A-Za-z_]\w*|\{\{.*\}\}|<no value>", re.DOTALL
 )
 """Places where a shell, Kubernetes or a template should have put a value."""
+NOTHING = frozenset(("None", "null", "NULL", "nil", "<nil>", "<none>", "undefined"))
+"""What Python, YAML, SQL, Go, Kubernetes and JavaScript write where there is no value."""
 
 _COMMENT = re.compile(r"\s#")
 

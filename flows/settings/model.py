@@ -1,7 +1,7 @@
 """All settings together: one frozen object, checked as a whole."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, get_origin
+from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
     ConfigDict,
@@ -19,11 +19,13 @@ from flows.settings.archive import ArchiveSettings
 from flows.settings.connections import KAFKA_PASSTHROUGH, ConnectionSettings
 from flows.settings.dataflow import DataflowSettings
 from flows.settings.environment import protected_text
-from flows.settings.explain import UNEXPANDED, reason_of
+from flows.settings.explain import NOTHING, UNEXPANDED, reason_of
 from flows.settings.metrics import MetricsSettings
 from flows.settings.operation import OperationSettings
 from flows.settings.types import plain_value, whole_number
 from schemas.feeds import REPLAY_PREFIX
+
+_SHOWN = 300  # characters of each end of an error
 
 
 # The fields of the last base come first: this is the order of the table in the documents.
@@ -57,6 +59,9 @@ class Settings(
         if not value.strip():
             # NAME= in a compose file means "not set", where a setting can be unset at all.
             return None if field.default is None else value.strip()
+        if value in NOTHING and value.lower() not in get_args(field.annotation):
+            message = "it is what a program writes for nothing; write the value, or remove it"
+            raise ValueError(message)
         if not _is_secret(field) and UNEXPANDED.search(value):
             message = "it holds a variable in whose place nothing has put a value; write the value"
             raise ValueError(message)
@@ -165,7 +170,12 @@ def _explain(item: dict[str, Any]) -> str:
     variable = variables().get(name, key)
     shown = "" if info is None or _is_secret(info) else f"={item['input']!r}"
     reason = reason_of(item, variable, None if info is None else info.default)
-    return f"{variable}{shown} is unusable: {reason}"
+    return _shortened(f"{variable}{shown} is unusable: {reason}")
+
+
+def _shortened(line: str) -> str:
+    """Return a line without its middle where it is too long to be read; the cure stands last."""
+    return line if len(line) <= 2 * _SHOWN else f"{line[:_SHOWN]} ... {line[-_SHOWN:]}"
 
 
 def _is_secret(info: FieldInfo) -> bool:

@@ -1,6 +1,5 @@
 """The shapes a setting's value can have, each refusing what it cannot use with a reason."""
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from flows.settings.addresses import (
     brokers,
     host,
     http_url,
+    is_readable_file,
     networks,
     origins,
     redis_url,
@@ -126,7 +126,7 @@ def _security_protocol(value: str) -> str:
 
 
 def _readable_file(value: str) -> str:
-    if not (Path(value).is_file() and os.access(value, os.R_OK)):
+    if not is_readable_file(value):
         message = "there is no readable file of this name"
         raise ValueError(message)
     return value

@@ -145,6 +145,14 @@ REFUSED = [
     ("KAFKA_BOOTSTRAP_SERVERS", "tcp://10.96.1.3:9092", "without what ends in ://"),
     ("KAFKA_BOOTSTRAP_SERVERS", "${BROKERS}", "nothing has put a value"),
     ("KAFKA_BOOTSTRAP_SERVERS", "<brokers>", "host:port"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "None", "writes for nothing"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "null", "writes for nothing"),
+    ("VOLTICK_SYMBOLS", "undefined", "writes for nothing"),
+    ("MODEL_VARIANT", "<nil>", "writes for nothing"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "a\u200b:9092", "host:port"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "a:\uff19\uff10", "host:port"),
+    ("KAFKA_SSL_CA_LOCATION", "x" * 9_000, "no readable file"),
+    ("VOLTICK_LOG_LEVEL", "x" * 9_000, "'info'"),
     ("VOLTICK_GROUP", "$(GROUP)", "nothing has put a value"),
     ("VOLTICK_GROUP", "{{ .Values.group }}", "nothing has put a value"),
     ("VOLTICK_API_PORT", "<no value>", "nothing has put a value"),
@@ -187,6 +195,7 @@ def test_a_value_that_cannot_be_meant_is_refused_with_the_cure(
     said = refused({name: value})
     assert said.startswith(f"{name}=")
     assert cure in said
+    assert len(said) < 1_000
 
 
 @pytest.mark.parametrize(
@@ -370,6 +379,11 @@ def test_a_secrets_file_that_does_not_work_is_named(tmp_path: Path) -> None:
     assert said.startswith(f"KAFKA_SASL_PASSWORD_FILE='{missing}' cannot be read: No such file")
     missing.write_bytes(b"\xff")
     assert "not UTF-8" in refused({"KAFKA_SASL_PASSWORD_FILE": str(missing)})
+    for content, cause in ((b"", "empty"), (b" \r\n", "empty"), (b"x\ny\n", "one line")):
+        missing.write_bytes(content)
+        assert cause in refused({"VOLTICK_API_TOKEN_FILE": str(missing)})
+    for path in ("a\0b", "x" * 5_000):
+        assert "cannot be read" in refused({"VOLTICK_API_TOKEN_FILE": path})
     both = {"KAFKA_SASL_PASSWORD_FILE": str(missing), "KAFKA_SASL_PASSWORD": "x"}
     assert "both set" in refused(both)
 
