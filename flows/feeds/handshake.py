@@ -2,7 +2,8 @@
 
 A redirect is followed as a browser follows one of a page: relative to the address that gave it,
 ``http`` and ``https`` taken for ``ws`` and ``wss``, a few at most, and never from an encrypted
-address to a plain one. Nothing but the address is taken along to the next host.
+address to a plain one. Nothing but the address is taken along to the next host: a user and a
+password in an address are sent to its host alone, as basic authorization.
 """
 
 import time
@@ -13,7 +14,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 import structlog
 import websocket
 
-from flows.feeds.addresses import public_address
+from flows.feeds.addresses import public_address, without_credentials
 
 MOST_REDIRECTS = 3
 _REDIRECTS = frozenset(
@@ -49,10 +50,16 @@ def connect(url: str, timeout_s: float) -> Any:
     end_s = time.monotonic() + timeout_s
     for _ in range(MOST_REDIRECTS + 1):
         connection: Any = websocket.WebSocket(enable_multithread=True, skip_utf8_validation=True)
+        plain, authorization = without_credentials(url)
         left_s = max(end_s - time.monotonic(), _SHORTEST_S)
         try:
             # The library follows no relative redirect, and one to a plain address.
-            connection.connect(url, timeout=left_s, redirect_limit=0)
+            connection.connect(
+                plain,
+                timeout=left_s,
+                redirect_limit=0,
+                header={"Authorization": authorization} if authorization else None,
+            )
         except websocket.WebSocketException:
             answer = connection.handshake_response
             if answer is None or answer.status not in _REDIRECTS:

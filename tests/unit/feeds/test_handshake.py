@@ -1,5 +1,6 @@
 """Redirects of a WebSocket handshake: followed where that is safe, and said otherwise."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import structlog
 import websocket
 
-from flows.feeds.addresses import public_address
+from flows.feeds.addresses import public_address, without_credentials
 from flows.feeds.coinbase_exchange.client import open_exchange
 from flows.feeds.handshake import MOST_REDIRECTS, RedirectError, connect, redirected
 from flows.feeds.protocol import Limits
@@ -27,10 +28,12 @@ class Recording:
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.headers: list[set[str]] = []
+        self.authorizations: list[str | None] = []
 
     def script(self, connection: VenueConnection) -> None:
         self.paths.append(connection.path)
         self.headers.append({name.lower() for name, _ in connection.headers.raw_items()})
+        self.authorizations.append(connection.headers.get("authorization"))
         connection.hang()
 
     def visit(self, url: str) -> None:
@@ -96,6 +99,35 @@ def test_a_redirect_that_is_not_followed_says_why_without_secrets(
         redirected(ASKED, location)
     assert words in str(error.value)
     assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "plain", "pair"),
+    [
+        ("ws://a.example/x?y=1", "ws://a.example/x?y=1", None),
+        ("ws://u:p@a.example:8/x?y=1", "ws://a.example:8/x?y=1", "u:p"),
+        ("wss://u@[::1]:8/", "wss://[::1]:8/", "u:"),
+        ("wss://:p@a.example", "wss://a.example", ":p"),
+        ("wss://u%3A:p%40%C3%A9:q@a.example", "wss://a.example", "u::p@\u00e9:q"),
+    ],
+    ids=["none", "both", "user", "password", "escaped"],
+)
+def test_credentials_of_an_address(given: str, plain: str, pair: str | None) -> None:
+    url, authorization = without_credentials(given)
+    assert url == plain
+    assert authorization == (None if pair is None else f"Basic {b64encode(pair.encode()).decode()}")
+
+
+def test_credentials_are_sent_to_the_host_of_their_address() -> None:
+    seen = Recording()
+    with VenueServer([seen.script], [None, moved("/there")]) as server:
+        address = server.url.replace("ws://", "ws://user:hush@")
+        for _ in range(2):
+            seen.visit(f"{address}/here")
+        seen.visit(f"{server.url}/here")
+    wanted = f"Basic {b64encode(b'user:hush').decode()}"
+    assert seen.paths == ["/here", "/there", "/here"]
+    assert seen.authorizations == [wanted, wanted, None]
 
 
 def test_messages_show_neither_user_nor_query() -> None:
