@@ -6,7 +6,8 @@ import time
 import structlog
 
 from flows.errors import VoltickError
-from flows.local.programs import lower_priority, start
+from flows.host.processes import lower_priority
+from flows.local.programs import start
 from flows.local.supervisor import Supervisor
 from flows.local.training_runs import train_models
 from flows.settings import Settings
@@ -93,7 +94,7 @@ def _keep_outcomes(settings: Settings, supervisor: Supervisor) -> None:
             )
         except VoltickError:  # everything is being stopped
             return
-        lower_priority(child, _OUTCOMES_NICENESS)
+        lower_priority(child.pid, _OUTCOMES_NICENESS)
         code = child.popen.wait()
         if supervisor.stopping():
             return

@@ -1,20 +1,11 @@
-"""One child process: started, named, tied to this process."""
+"""One child process: its name, its rank, how it ended."""
 
-import contextlib
-import os
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import IO
 
 from flows.errors import VoltickError
-
-_HERE = Path(__file__).parent
-_ISOLATED = (sys.executable, "-I", "-S")
-_STDERR = 2
 
 
 class ChildEndedError(VoltickError):
@@ -75,46 +66,3 @@ class Ended:
     exit_code: int
     said: str
     explained: bool = False
-
-
-def start_program(
-    command: Sequence[str], env: Mapping[str, str] | None, log: Path | None
-) -> "subprocess.Popen[bytes]":
-    """Start a program in a session of its own; on Linux the kernel kills it with this process.
-
-    Parameters
-    ----------
-    command
-        Program and arguments.
-    env
-        Its whole environment; None: this process's own.
-    log
-        File that its output is appended to; None: this process's stderr.
-
-    Raises
-    ------
-    OSError
-        The log cannot be opened or no process can be started.
-    """
-    command = [*_ISOLATED, str(_HERE / "parent_death.py"), str(os.getpid()), *command]
-    with contextlib.ExitStack() as files:
-        # Only results go to stdout, and a child's output is never a result.
-        out: IO[bytes] | int = _STDERR if log is None else files.enter_context(log.open("ab"))
-        return subprocess.Popen(  # noqa: S603 (argument lists of our own)
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=env,
-            start_new_session=True,
-        )
-
-
-def start_reaper() -> "subprocess.Popen[bytes]":
-    """Start :mod:`flows.local.reaper`, which reads this process's orders on its stdin."""
-    return subprocess.Popen(  # noqa: S603 (our own file)
-        [*_ISOLATED, str(_HERE / "reaper.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )

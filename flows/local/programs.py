@@ -1,18 +1,12 @@
 """The product's own commands as children of the launcher."""
 
-import contextlib
 import os
 import sys
 from pathlib import Path
 
-import psutil
-
 from flows.local.child import Child, Rank
 from flows.local.supervisor import Supervisor
 from flows.settings import Settings
-
-# The lowest priority there is on POSIX: whatever scores ticks goes first.
-LOWEST_PRIORITY = 19
 
 
 def start_ingest(settings: Settings, supervisor: Supervisor) -> Child:
@@ -52,12 +46,3 @@ def start(
         watched=watched,
         log=log,
     )
-
-
-def lower_priority(child: Child, niceness: int = LOWEST_PRIORITY) -> None:
-    """Lower a child's scheduling priority; where that is not allowed, leave it."""
-    with contextlib.suppress(psutil.Error):
-        psutil.Process(child.pid).nice(niceness)
-    # Linux may share time between sessions first, and each child leads one of its own.
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{child.pid}/autogroup").write_text(str(niceness))

@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Self
 
 from flows.errors import VoltickError
+from flows.host.processes import start_reaper, start_tied
 from flows.host.temporary import SHARED_MEMORY
-from flows.local.child import Child, Ended, Rank, start_program, start_reaper
+from flows.local.child import Child, Ended, Rank
 
 _POLL_S = 0.05
 _REAPER_S = 15.0
@@ -32,6 +33,11 @@ class Supervisor:
     on_end
         Called once, from the watching thread and after all others were stopped, with the first
         child that ended with an error or was essential.
+
+    Raises
+    ------
+    VoltickError
+        No folder for logs can be made, or no process be started.
     """
 
     def __init__(self, on_end: Callable[[Ended], None] | None = None) -> None:
@@ -44,7 +50,12 @@ class Supervisor:
         self._over = threading.Event()
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.folder = _scratch_folder()
-        self._reaper = start_reaper()
+        try:
+            self._reaper = start_reaper()
+        except OSError as error:
+            self.folder.rmdir()
+            message = f"the all-in-one run cannot start processes here: {error}"
+            raise VoltickError(message) from error
         self._tell(f"dir {self.folder}")
         atexit.register(self.stop)
         # The parent-death signal fires when the thread that forked ends: this one never does.
@@ -86,7 +97,7 @@ class Supervisor:
 
         def fork() -> None:
             try:
-                answer.put(start_program(command, env, log))
+                answer.put(start_tied(command, env, log))
             except BaseException as error:  # the caller waits for an answer, whatever it is
                 answer.put(error)
 

@@ -13,8 +13,9 @@ they suffice that is a quiet retry.
 import structlog
 
 from flows.errors import ModelRejectedError, ModelStoreError, VoltickError
+from flows.host.processes import LOWEST_NICENESS, lower_priority
 from flows.local.child import Child
-from flows.local.programs import LOWEST_PRIORITY, lower_priority, start
+from flows.local.programs import start
 from flows.local.supervisor import Supervisor
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
@@ -156,7 +157,7 @@ class TrainingRuns:
             watched=False,
             log=log,
         )
-        lower_priority(child, self._niceness(target))
+        lower_priority(child.pid, self._niceness(target))
         code = self._wait(child)
         if code is None:
             return None
@@ -166,7 +167,7 @@ class TrainingRuns:
 
     def _niceness(self, target: str) -> int:
         if not self._simulated:
-            return LOWEST_PRIORITY
+            return LOWEST_NICENESS
         return FIRST_NICENESS if target == self._targets[0] else NEXT_NICENESS
 
     def _wait(self, child: Child) -> int | None:

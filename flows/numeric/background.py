@@ -8,6 +8,7 @@ from typing import Any, Generic
 
 import structlog
 
+from flows.host.processes import start_in_own_session
 from flows.numeric.compiled import Kernel, Run
 from flows.numeric.precompile import CHILD
 
@@ -132,13 +133,9 @@ def compile_in_child(name: str) -> None:
     command = [sys.executable, "-m", "flows.numeric.precompile", CHILD, name]
     quiet = subprocess.DEVNULL
     try:
-        child = subprocess.Popen(  # noqa: S603 - this program, by a name of its own
-            command,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=quiet,
-            stderr=quiet,
-            start_new_session=True,  # its end is the pipe's, not that of this process's group
+        # Its end is the pipe's, not that of this process's group.
+        child = start_in_own_session(
+            command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd=ROOT
         )
     except OSError as error:  # no more processes, no more memory
         structlog.get_logger().warning("no process to compile in", cause=str(error))

@@ -1,10 +1,9 @@
 """Where compiled code is kept for the next process, and who writes it."""
 
 import os
-import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import structlog
 
 from flows.host.locks import lock_file
-from flows.host.temporary import SHARED_MEMORY
+from flows.host.temporary import SHARED_MEMORY, own_folder
 
 FILLED = "flows.numeric.filled_cache.FilledUserLocator,flows.numeric.filled_cache.FilledTreeLocator"
 
@@ -90,39 +89,14 @@ def temporary_folder() -> Path | None:
 
     It lies among the temporary files, or in shared memory where there is no place for those.
     A cache holds machine code and pickles: loading one that another user wrote would run their
-    code. So a folder under the expected name is taken only if it is a real folder, ours and closed
-    to others, and if nobody else could replace it.
+    code.
     """
-    if not hasattr(os, "geteuid"):
-        return None
     try:
         parents = [Path(tempfile.gettempdir())]
     except OSError:  # none can be written to
         parents = []
-    folders = (_own_folder(parent) for parent in (*parents, SHARED_MEMORY))
+    folders = (own_folder(parent, "voltick-cache") for parent in (*parents, SHARED_MEMORY))
     return next((folder for folder in folders if folder is not None), None)
-
-
-def _own_folder(parent: Path) -> Path | None:
-    user = os.geteuid()
-    folder = parent / f"voltick-cache-{user}"
-    try:
-        around = parent.stat()
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        found = folder.lstat()
-    except OSError:
-        return None
-    shared = around.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not around.st_mode & stat.S_ISVTX
-    safe = (
-        around.st_uid in {0, user}
-        and not shared
-        and stat.S_ISDIR(found.st_mode)
-        and found.st_uid == user
-        and not found.st_mode & 0o077
-        and os.access(folder, os.W_OK)
-    )
-    return folder if safe else None
 
 
 @contextmanager

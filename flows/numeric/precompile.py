@@ -1,11 +1,11 @@
 """``python -m flows.numeric.precompile MODULE:FUNCTION ...``: compile kernels into the cache."""
 
-import contextlib
 import os
 import pkgutil
 import sys
 import threading
-from pathlib import Path
+
+from flows.host.processes import lower_priority
 
 LOWER_PRIORITY = 15
 """Enough to leave a busy core to ticks and to a first training, and to get on beside them."""
@@ -26,11 +26,7 @@ def main(names: list[str]) -> None:
         return
     if names[:1] == [CHILD]:
         del names[0]
-        os.nice(LOWER_PRIORITY)
-        # Linux may share time between sessions first; one that others belong to is left alone.
-        if os.getsid(0) == os.getpid():
-            with contextlib.suppress(OSError):
-                Path("/proc/self/autogroup").write_text(str(LOWER_PRIORITY))
+        lower_priority(0, LOWER_PRIORITY)
         threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in names:
         pkgutil.resolve_name(name)().compile()

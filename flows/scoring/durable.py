@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.errors import ModelStoreError
+from flows.host.files import open_at_once, sync_folder
 from flows.host.locks import lock_file
 
 # How often a waiting process looks whether the lock is free.
@@ -28,7 +29,7 @@ def read_regular(path: Path, limit: int) -> bytes:
     OSError
         It is not there, is no regular file (a pipe would never end), is larger, or is unreadable.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = open_at_once(path)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
@@ -37,15 +38,6 @@ def read_regular(path: Path, limit: int) -> bytes:
         if len(content) > limit:
             raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
         return content
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -74,7 +66,8 @@ def append_line(path: Path, line: bytes) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         size = os.fstat(descriptor).st_size
-        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.lseek(descriptor, max(0, size - 1), os.SEEK_SET)
+        torn = os.read(descriptor, 1) not in (b"", b"\n")
         os.write(descriptor, (b"\n" if torn else b"") + line + b"\n")
         os.fsync(descriptor)
     finally:

@@ -17,7 +17,8 @@ import msgspec
 import structlog
 
 from flows.errors import ModelRejectedError, ModelStoreError
-from flows.scoring.durable import locked, read_regular, sync_folder, write_file
+from flows.host.files import sync_folder
+from flows.scoring.durable import locked, read_regular, write_file
 from flows.scoring.names import (
     check_name,
     check_target,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from flows.errors import ArchiveError, FencedError
+from flows.host.files import sync_folder
 from flows.host.locks import lock_file
 
 _WRITTEN, _READ, _LOCKED = "written", "read", "locked"
@@ -131,7 +132,7 @@ class LocalStorage:
                 out.flush()
                 os.fsync(out.fileno())
             _temporary(target).replace(target)
-            _sync(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             with suppress(OSError):
                 _temporary(target).unlink(missing_ok=True)
@@ -209,7 +210,7 @@ class LocalStorage:
         inside = [each for each in folder.parents if each.is_relative_to(self._folder)]
         for each in (folder, *inside):
             if each not in self._durable:
-                _sync(each.parent)
+                sync_folder(each.parent)
                 self._durable.add(each)
 
     def _refused(self, what: str, error: OSError) -> ArchiveError:
@@ -221,11 +222,3 @@ class LocalStorage:
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

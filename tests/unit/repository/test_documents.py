@@ -12,8 +12,8 @@ from tests.support import docs
 from tests.support.api import DEAD_REDIS
 
 PRIVATE = {
-    "flows.local.reaper",  # started by the launcher alone
-    "flows.local.parent_death",
+    "flows.host.reaper",  # started by the launcher alone
+    "flows.host.parent_death",
     "training.data_quality.evidently_report",  # runs in Evidently's environment
     "tests.bench.api_load",  # started by the api benchmark
     "tests.bench.passthrough",  # a contestant of the throughput benchmark

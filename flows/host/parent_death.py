@@ -2,7 +2,7 @@
 
 ``python -I -S parent_death.py PARENT_PID PROGRAM [ARGUMENT ...]`` asks the kernel to SIGKILL this
 process when its parent ends, then replaces itself by PROGRAM; the request survives ``exec``.
-Only Linux has such a request; elsewhere :mod:`flows.local.reaper` alone ends the program. The
+Only Linux has such a request; elsewhere :mod:`flows.host.reaper` alone ends the program. The
 request is tied to the *thread* that started this process, so the supervisor starts children from a
 thread that lives as long as itself.
 """
