@@ -7,7 +7,7 @@ decides on the rest and, until then, on all. Ranges are checked on whole columns
 import contextlib
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -121,7 +121,7 @@ def decode(
     if allowed:
         reasons.append((Reason.UNKNOWN_SYMBOL, _foreign(found, symbols, allowed)))
     bad = np.logical_or.reduce([mask for _reason, mask in reasons])
-    rows: Sequence[int] = range(len(found))
+    rows = None
     if bad.any():
         for at in np.flatnonzero(bad).tolist():
             reason = next(reason for reason, mask in reasons if mask[at])
@@ -149,7 +149,7 @@ def decode(
         ask_size=columns["ask_size"],
         trade_id=columns["trade_id"],
         gap=columns["gap"],
-        ticks=[found.ticks[row] for row in rows] if parsed is None else [],
+        ticks=_ticks(found, rows) if parsed is None else [],
     )
     return batch, dead
 
@@ -295,17 +295,24 @@ def _foreign(found: _Found, symbols: SymbolTable, allowed: frozenset[str]) -> Bo
     return foreign
 
 
-def _symbol_ids(found: _Found, rows: Sequence[int], symbols: SymbolTable) -> Int32:
+def _ticks(found: _Found, rows: list[int] | None) -> list[Tick]:
+    """Return the ticks of rows, of all for None, where msgspec has decoded each."""
+    chosen = range(len(found)) if rows is None else rows
+    return [found.ticks[row] for row in chosen]
+
+
+def _symbol_ids(found: _Found, rows: list[int] | None, symbols: SymbolTable) -> Int32:
     """Return the numbers of usable ticks; symbols without one get theirs in this order."""
     if len(found.ticks) == len(found):
-        by_venue, ticks = symbols.by_venue, found.ticks
+        by_venue = symbols.by_venue
         with contextlib.suppress(KeyError):
-            return np.array([by_venue[ticks[r].venue][ticks[r].symbol] for r in rows], np.int32)
-    numbers = found.symbol_id[list(rows)].astype(np.int32)
-    for at in np.flatnonzero(numbers == UNKNOWN).tolist():
-        tick = found.tick(rows[at])
-        numbers[at] = symbols.intern(tick.venue, tick.symbol)
-    return numbers
+            numbers = [by_venue[tick.venue][tick.symbol] for tick in _ticks(found, rows)]
+            return np.array(numbers, np.int32)
+    ids = (found.symbol_id if rows is None else found.symbol_id[rows]).astype(np.int32)
+    for at in np.flatnonzero(ids == UNKNOWN).tolist():
+        tick = found.tick(at if rows is None else rows[at])
+        ids[at] = symbols.intern(tick.venue, tick.symbol)
+    return ids
 
 
 def _carry_gap_marks(

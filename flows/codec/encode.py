@@ -7,21 +7,25 @@ a symbol, a model or a batch. A test holds the result to what msgspec makes of a
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from flows.codec.batch import GAP, LATE, NO_TRADE_ID, RESTART, WARM, TickBatch
 from flows.codec.message_parts import Chosen, Floats, Integers, Packed, Part, Vectors, rendered
 from flows.codec.rows import FeatureRows, TargetScores
 from flows.codec.symbols import SymbolTable
-from flows.numeric.arrays import Bool, Int64, UInt8
+from flows.numeric.arrays import Bool, Int64
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.features import FEATURE_SET
 from schemas.predictions import Prediction, TargetScore
 
 _ENCODER = msgspec.json.Encoder()
 _FLAGS = LATE | RESTART | GAP | WARM
+Scalar = TypeVar("Scalar", bound=np.generic)
 Render = Callable[[Sequence[Part], int], list[bytes]]
 _BESIDE_PAYLOAD_BYTES = 16 * 1024  # the other fields, and what Kafka adds to a message
 
@@ -92,19 +96,19 @@ def predictions(
     if any(not np.isfinite(values).all() for t in scores for values in t.shadow.values()):
         return Messages(rows, _plain(batch, features, rows, scores, ts_scored_ns, text)), unscorable
     parts: list[Part] = [
-        Chosen(text.heads, batch.symbol_id[rows].tolist()),
-        Integers(batch.ts_event_ns[rows]),
+        Chosen(text.heads, _of(batch.symbol_id, rows)),
+        Integers(_of(batch.ts_event_ns, rows)),
         b',"trade_id":',
-        Integers(batch.trade_id[rows], null=NO_TRADE_ID),
+        Integers(_of(batch.trade_id, rows), null=NO_TRADE_ID),
         b',"price":',
-        Floats(batch.price[rows]),
+        Floats(_of(batch.price, rows)),
         b',"mid":',
-        Floats(features.mid[rows]),
-        _flag_texts(features.flags[rows]),
+        Floats(_of(features.mid, rows)),
+        Chosen(_flag_texts(), _of(features.flags, rows) & _FLAGS),
     ]
     for position, target in enumerate(scores):
         parts.extend(_score_parts(target, first=position == 0))
-    parts += [_tail(batch.partition, ts_scored_ns), Integers(batch.offset[rows]), b"}"]
+    parts += [_tail(batch.partition, ts_scored_ns), Integers(_of(batch.offset, rows)), b"}"]
     return Messages(rows, render(parts, len(rows))), unscorable
 
 
@@ -124,22 +128,22 @@ def feature_rows(
     packed
         Write the values as ``values_f32``, with NaN for an undefined one, and ``values`` empty.
     """
-    warm = (features.flags[rows] & WARM).astype(np.bool_)
+    warm = _of(features.flags, rows) & WARM != 0
     head = b',"feature_set":%d,"warm":' % FEATURE_SET
-    values = features.values[rows]
+    values = _of(features.values, rows)
     name, vectors, end = (
         (b',"values":[],"values_f32":"', Packed(values), b'"')
         if packed
         else (b',"values":[', Vectors(values), b"]")
     )
     parts: list[Part] = [
-        Chosen(text.heads, batch.symbol_id[rows].tolist()),
-        Integers(batch.ts_event_ns[rows]),
+        Chosen(text.heads, _of(batch.symbol_id, rows)),
+        Integers(_of(batch.ts_event_ns, rows)),
         head,
-        Chosen([b"false" + name, b"true" + name], warm.astype(np.int64).tolist()),
+        Chosen([b"false" + name, b"true" + name], warm.astype(np.int64)),
         vectors,
         end + b',"partition":%d,"offset":' % batch.partition,
-        Integers(batch.offset[rows]),
+        Integers(_of(batch.offset, rows)),
         b"}",
     ]
     return Messages(rows, render(parts, len(rows)))
@@ -197,14 +201,20 @@ def unscorable_dead_letters(
     return found
 
 
-def _flag_texts(flags: UInt8) -> Chosen:
-    found, numbers = np.unique(flags & _FLAGS, return_inverse=True)
+def _of(column: npt.NDArray[Scalar], rows: Int64) -> npt.NDArray[Scalar]:
+    """Return a column's values at rising rows; the column itself where they are all of its rows."""
+    return column if len(rows) == len(column) else column[rows]
+
+
+@cache
+def _flag_texts() -> list[bytes]:
+    """Return the text of each set of flags, by its bits."""
     named = {"warm": WARM, "late": LATE, "gap": GAP, "restart": RESTART}
     texts = []
-    for bits in found.tolist():
+    for bits in range(_FLAGS + 1):
         shown = _ENCODER.encode({name: bool(bits & bit) for name, bit in named.items()})
         texts.append(b"," + shown[1:-1] + b',"scores":{')
-    return Chosen(texts, numbers.tolist())
+    return texts
 
 
 def _score_parts(target: TargetScores, *, first: bool) -> list[Part]:
@@ -216,7 +226,7 @@ def _score_parts(target: TargetScores, *, first: bool) -> list[Part]:
     decided: Part = named + b"null" + end
     if target.decisions is not None:
         texts = [named + b"false" + end, named + b"true" + end]
-        decided = Chosen(texts, target.decisions.astype(np.int64).tolist())
+        decided = Chosen(texts, target.decisions.astype(np.int64))
     parts: list[Part] = [head, Floats(target.scores), decided]
     for position, (ref, values) in enumerate(target.shadow.items()):
         comma = b"" if position == 0 else b","
@@ -235,7 +245,7 @@ def _tail(partition: int, ts_scored_ns: int) -> bytes:
 def _unscorable(
     features: FeatureRows, rows: Int64, scores: Sequence[TargetScores]
 ) -> list[tuple[int, str]]:
-    finite = np.isfinite(features.mid[rows])
+    finite = np.isfinite(_of(features.mid, rows))
     for target in scores:
         finite &= np.isfinite(target.scores)
     if finite.all():

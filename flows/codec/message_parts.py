@@ -9,6 +9,7 @@ import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,10 @@ _ARRAYS = orjson.OPT_SERIALIZE_NUMPY
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """For each row one of some texts, by its number: a list of ints, one per row."""
+    """For each row one of some texts, by its number: integers, shape (n,)."""
 
     texts: Sequence[bytes]
-    numbers: Sequence[int]
+    numbers: npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def _pieces(part: Part, count: int) -> Iterable[bytes]:
         case bytes():
             return repeat(part, count)
         case Chosen():
-            return map(part.texts.__getitem__, part.numbers)
+            return map(part.texts.__getitem__, part.numbers.tolist())
         case Integers():
             return _integers(part)
         case Floats():

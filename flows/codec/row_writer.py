@@ -236,8 +236,8 @@ def _program(parts: Sequence[Part], count: int) -> tuple[Steps, Rows]:
 def _few(part: Chosen, count: int) -> tuple[Sequence[bytes], Int64]:
     """Return the texts that are needed, and the number of each row's."""
     if len(part.texts) > count:  # then rather one text per row than all of them
-        return list(map(part.texts.__getitem__, part.numbers)), np.arange(count)
-    numbers = np.array(part.numbers, np.int64)
+        return list(map(part.texts.__getitem__, part.numbers.tolist())), np.arange(count)
+    numbers = np.asarray(part.numbers, np.int64)
     if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(part.texts):
         message = f"a row's text is none of the {len(part.texts)}"
         raise IndexError(message)

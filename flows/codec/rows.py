@@ -8,7 +8,7 @@ import numpy as np
 from flows.numeric.arrays import Bool, Float32, Float64, Int64, UInt8
 from schemas.models import ModelManifest, TargetKind
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+FLOAT32_MAX = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class FeatureRows:
     @cached_property
     def values(self) -> Float32:
         """``values64`` as the models take it: float32, same shape, overflow held at the limits."""
-        return np.clip(self.values64, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
+        with np.errstate(over="ignore"):  # to infinity, which is then held, too
+            values: Float32 = self.values64.astype(np.float32)
+        return np.clip(values, -FLOAT32_MAX, FLOAT32_MAX, out=values)
 
 
 @dataclass(frozen=True)

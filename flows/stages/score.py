@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 import numpy as np
 
@@ -330,12 +329,11 @@ class _Builder:
     def add_latest(
         self, messages: Messages, ticks: TickBatch, ts_scored_ns: int, text: SymbolText
     ) -> None:
-        numbers = ticks.symbol_id[messages.rows].tolist()
-        last = dict(zip(numbers, range(len(numbers)), strict=True))  # later rows replace earlier
+        numbers = ticks.symbol_id[messages.rows]
+        last = np.full(len(text.names), -1)
+        last[numbers] = np.arange(len(numbers))  # later rows replace earlier ones
         # A symbol of two venues has one entry: the later row counts there too.
-        newest = {
-            text.names[number]: row for number, row in sorted(last.items(), key=itemgetter(1))
-        }
+        newest = {text.names[numbers[row]]: row for row in np.sort(last[last >= 0]).tolist()}
         self.latest = [
             Latest(
                 name,

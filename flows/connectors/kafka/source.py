@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from flows.codec.batch import RawBatch, partition_key
 from flows.connectors.kafka.client import ClientConfig, reader_config
@@ -173,13 +173,12 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         if not messages:
             return []
         ended = False
-        errors = [message.error() for message in messages]
-        if any(errors):
+        if any(map(Message.error, messages)):
             messages, ended = self._without_events(messages)
         if not messages:
             return self._idle() if ended else []
-        offsets = [message.offset() for message in messages]
-        values = [message.value() or b"" for message in messages]
+        offsets = _offsets(messages)
+        values = _values(messages)
         timestamps_ms = [message.timestamp()[1] for message in messages]
         self._next_offset = offsets[-1] + 1
         self._progress.taken[self._start.partition] = self._next_offset
@@ -299,6 +298,21 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
             raise LogTrimmedError(text)
         text = f"{where} cannot be read at offset {self._next_offset}: {error.str()}"
         raise BrokerError(text)
+
+
+def _offsets(messages: list[Any]) -> list[int]:
+    """Return the offsets, which rise: without a gap they are told by their ends."""
+    first, last = messages[0].offset(), messages[-1].offset()
+    if last - first + 1 == len(messages):
+        return list(range(first, last + 1))
+    offsets: list[Any] = list(map(Message.offset, messages))
+    return offsets
+
+
+def _values(messages: list[Any]) -> list[bytes]:
+    """Return the payloads, empty for a message without one."""
+    values: list[Any] = list(map(Message.value, messages))
+    return values if all(values) else [value or b"" for value in values]
 
 
 def close_in_background(reader: Reader) -> None:

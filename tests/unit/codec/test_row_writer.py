@@ -12,10 +12,15 @@ from hypothesis.extra import numpy as arrays
 from flows.codec import row_writer
 from flows.codec.message_parts import Chosen, Floats, Integers, Packed, Part, Vectors, rendered
 from flows.codec.row_writer import RowWriter, row_writer_kernel
+from flows.numeric.arrays import Int64
 from tests.proof.numbers import DOUBLES, differing, float32_of, selected_bits
 
 TEXTS = st.lists(st.binary(max_size=40), min_size=1, max_size=5)
 FINITE = {"allow_nan": False, "allow_infinity": False}
+
+
+def int64s(values: list[int]) -> Int64:
+    return np.array(values, np.int64)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +40,9 @@ def tables(draw: st.DrawFn) -> tuple[list[Part], int]:
 
     def chosen(texts: list[bytes]) -> st.SearchStrategy[Chosen]:
         numbers = st.lists(st.integers(0, len(texts) - 1), min_size=count, max_size=count)
-        return st.builds(Chosen, st.just(texts), numbers)
+        return st.builds(Chosen, st.just(texts), numbers.map(int64s))
 
-    integers = rows.map(lambda values: np.array(values, np.int64))
+    integers = rows.map(int64s)
     part = st.one_of(
         st.binary(max_size=60),
         TEXTS.flatmap(chosen),
@@ -103,9 +108,9 @@ def test_a_difference_is_told(monkeypatch):
 @pytest.mark.parametrize(
     ("part", "error"),
     [
-        (Chosen([b"a"], [0, 1, 0]), IndexError),
-        (Chosen([b"a"], [0, -1, 0]), IndexError),
-        (Chosen([b"a"], [0, 0]), ValueError),
+        (Chosen([b"a"], int64s([0, 1, 0])), IndexError),
+        (Chosen([b"a"], int64s([0, -1, 0])), IndexError),
+        (Chosen([b"a"], int64s([0, 0])), ValueError),
         (Integers(np.zeros(1, np.int64)), ValueError),
         (Floats(np.zeros(2)), ValueError),
         (Vectors(np.zeros((2, 4), np.float32)), ValueError),

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from flows.codec.outputs import OutputBatch, Records
 
 
-class FakeMessage:
+class FakeMessage(Message):
     """What a consumer returns: a message proper, or an event in its place."""
 
     def __init__(
@@ -19,19 +19,7 @@ class FakeMessage:
         error: KafkaError | None = None,
         timestamp_ms: int = 1000,
     ) -> None:
-        self._offset, self._value, self._error, self._at = offset, value, error, timestamp_ms
-
-    def offset(self) -> int:
-        return self._offset
-
-    def value(self) -> bytes | None:
-        return self._value
-
-    def error(self) -> KafkaError | None:
-        return self._error
-
-    def timestamp(self) -> tuple[int, int]:
-        return (1, self._at)
+        super().__init__(offset=offset, value=value, error=error, timestamp=(1, timestamp_ms))
 
 
 def end_of_log(offset: int) -> FakeMessage:
