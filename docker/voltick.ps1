@@ -55,7 +55,7 @@ function Invoke-Compose {
 # All profiles: what was started by another one is meant, too.
 function Invoke-ComposeAll {
     param([string[]] $Arguments)
-    Invoke-Compose (@('--profile', 'full') + $Arguments)
+    Invoke-Compose (@('--profile', 'full', '--profile', 'alerts') + $Arguments)
 }
 
 function Invoke-OnCluster {

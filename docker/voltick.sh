@@ -14,7 +14,7 @@
 #   port-forward    the addresses on this machine
 #
 #   --cluster   the cluster of kubectl's context instead of Compose
-#   --full      up: not the core alone (Compose)
+#   --full      up, repair: not the core alone (Compose)
 #   --overlay   of docker/kubernetes/overlays: local unless another is named
 #
 # Needs docker with its compose plugin, or kubectl.
@@ -30,7 +30,7 @@ fail() { echo "voltick: $*" >&2; exit 2; }
 
 compose() { docker compose -f "$here/compose.yaml" "$@"; }
 # All profiles: what was started by another one is meant, too.
-compose_all() { compose --profile full "$@"; }
+compose_all() { compose --profile full --profile alerts "$@"; }
 on_cluster() { kubectl --namespace "$namespace" "$@"; }
 built() { docker build -f "$here/Dockerfile" -t voltick:local "$here/.."; }
 

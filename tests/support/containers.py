@@ -19,6 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
 DOCKERFILE = DOCKER / "Dockerfile"
 COMPOSE = DOCKER / "compose.yaml"
+_QUANTITY = {
+    "m": 1e-3,
+    "": 1.0,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "Ki": 2.0**10,
+    "Mi": 2.0**20,
+    "Gi": 2.0**30,
+}
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -140,6 +150,18 @@ def cluster(overlay: str) -> tuple[dict[str, Any], ...]:
     told = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     return tuple(yaml.safe_load_all(told.stdout))
+
+
+def of_kind(overlay: str, kind: str) -> dict[str, dict[str, Any]]:
+    """Return an overlay's objects of a kind, by their names."""
+    found = (document for document in cluster(overlay) if document["kind"] == kind)
+    return {document["metadata"]["name"]: document for document in found}
+
+
+def amount(text: str) -> float:
+    """Return what a quantity of Kubernetes says, in units or bytes."""
+    digits = text.rstrip("mkKMGi")
+    return float(digits) * _QUANTITY[text[len(digits) :]]
 
 
 def pods(overlay: str) -> dict[str, dict[str, Any]]:

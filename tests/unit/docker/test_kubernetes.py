@@ -10,29 +10,19 @@ import pytest
 from flows.settings import Settings, load_settings
 from tests.support.containers import (
     OVERLAYS,
+    amount,
     cluster,
     cluster_containers,
     compose,
+    of_kind,
     pods,
 )
 
 VERSION = "1.33"
 # Kinds of an operator have their schemas in its own cluster.
 OPERATORS = ("kafka.strimzi.io/",)
-QUANTITY = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-CPUS, MEMORY_BYTES = 4, 6e9
 VALID: set[str] = set()
 """What has been held to its schema already: overlays have most of it in common."""
-
-
-def amount(text: str) -> float:
-    digits = text.rstrip("mkKMGi")
-    return float(digits) * QUANTITY[text[len(digits) :]]
-
-
-def of_kind(overlay: str, kind: str) -> dict[str, dict[str, Any]]:
-    found = (document for document in cluster(overlay) if document["kind"] == kind)
-    return {document["metadata"]["name"]: document for document in found}
 
 
 def containers(overlay: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -141,6 +131,27 @@ def test_live_is_told_from_ready(overlay: str) -> None:
             assert ports == {"metrics": settings.metrics_port}
 
 
+def test_a_start_has_time_to_answer_and_a_shell_ends_when_it_is_told_to(overlay: str) -> None:
+    for name, _pod, container in containers(overlay):
+        for probe in ("startupProbe", "livenessProbe"):
+            told = container.get(probe, {})
+            if "httpGet" in told and container["name"] == "process":
+                assert told["timeoutSeconds"] >= 5, (name, probe)
+        words = [*container.get("command", ()), *container.get("args", ())]
+        loops = [word for word in words if "while " in word]
+        # The first process of a container ignores a signal that it has no handler of.
+        assert all("trap" in word and "TERM" in word for word in loops), name
+
+
+def test_an_adapter_may_ask_prometheus_for_the_lag(overlay: str) -> None:
+    [rule] = of_kind(overlay, "NetworkPolicy")["prometheus"]["spec"]["ingress"]
+    assert rule["from"] == [
+        {"namespaceSelector": {"matchLabels": {"voltick.io/may-ask": "metrics"}}}
+    ]
+    [service] = of_kind(overlay, "Service")["prometheus"]["spec"]["ports"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": service["port"]}]
+
+
 def _readable(env: Any) -> dict[str, str]:
     """Leave out what names a file that is there in the pod alone."""
     return {k: v for k, v in env.items() if not k.endswith(("_FILE", "_LOCATION"))}
@@ -204,30 +215,3 @@ def test_nothing_is_reached_that_is_not_named(overlay: str) -> None:
     ]
     beside = {"local": [], "production": ["strimzi"]}.get(overlay, ["kafka", "models-in-s3"])
     assert sorted(reachable) == sorted(["alertmanager", "venues", *beside])
-
-
-def test_a_namespace_is_bounded_and_a_small_machine_holds_the_local_one(overlay: str) -> None:
-    [quota] = of_kind(overlay, "ResourceQuota").values()
-    if overlay != "local":
-        assert {"requests.cpu", "limits.memory"} <= set(quota["spec"]["hard"])
-        return
-    stopped = {
-        f"Deployment/{name}"
-        for name, told in of_kind(overlay, "Deployment").items()
-        if told["spec"]["replicas"] == 0
-    }
-    cpus = memory = 0.0
-    jobs = []
-    for name, pod in pods(overlay).items():
-        running = [each["resources"] for each in pod["containers"]]
-        need = sum(amount(each["limits"]["memory"]) for each in running)
-        cpu = sum(amount(each["requests"]["cpu"]) for each in running)
-        if name.startswith("CronJob"):
-            jobs.append((cpu, need))
-        elif name not in stopped:
-            cpus, memory = cpus + cpu, memory + need
-    most = max(jobs)  # their schedules keep them apart
-    assert cpus + most[0] <= CPUS
-    assert memory + most[1] <= MEMORY_BYTES
-    assert amount(quota["spec"]["hard"]["requests.cpu"]) <= CPUS
-    assert amount(quota["spec"]["hard"]["limits.memory"]) <= MEMORY_BYTES

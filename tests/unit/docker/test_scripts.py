@@ -33,7 +33,8 @@ case "$*" in
   *"health=unhealthy"*) echo 1a2b3c ;;
 esac
 """
-ALL = "compose -f {here}/compose.yaml --profile full"
+ALL = "compose -f {here}/compose.yaml --profile full --profile alerts"
+FULL = "compose -f {here}/compose.yaml --profile full"
 CORE = "compose -f {here}/compose.yaml"
 BUILD = "docker build -f {here}/Dockerfile -t voltick:local {here}/.."
 LOAD = ["kubectl config current-context", "kind load docker-image voltick:local --name trial"]
@@ -41,7 +42,7 @@ IN = "kubectl --namespace voltick"
 
 CALLS = {
     "up": (["up"], [f"docker {CORE} up --build --detach --wait"]),
-    "up-full": (["--full", "up"], [f"docker {ALL} up --build --detach --wait"]),
+    "up-full": (["--full", "up"], [f"docker {FULL} up --build --detach --wait"]),
     "update": (
         ["update", "api"],
         [f"docker {ALL} build api", f"docker {ALL} up --detach --wait --no-deps api"],
