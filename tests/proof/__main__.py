@@ -28,6 +28,13 @@ class Kind(StrEnum):
     EMBEDDED = "embedded"
 
 
+class GroupProtocol(StrEnum):
+    """How members and broker speak; by the second the session time-out is the broker's."""
+
+    CLASSIC = "classic"
+    CONSUMER = "consumer"
+
+
 EXAMPLE = "Example: python -m tests.proof --fault kills --kills 3 --seed 7"
 
 # No test waits for a proof: nodes that are alive may take as long as a busy machine needs.
@@ -54,6 +61,11 @@ def main(
     ] = None,
     nodes: Annotated[int, typer.Option(min=1, max=3, help="Of Apache Kafka, at least.")] = 1,
     standby: Annotated[bool, typer.Option(help="Members follow what others own.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Of each member's process.")] = 1,
+    named: Annotated[bool, typer.Option(help="Members have names beyond their ends.")] = False,
+    protocol: Annotated[
+        GroupProtocol, typer.Option(help="Of the group, for members.")
+    ] = GroupProtocol.CLASSIC,
     oracle_rows: Annotated[int, typer.Option(help="Feature rows the oracle recomputes.")] = 2_000,
 ) -> None:
     """Kill the pipeline under load and hold what it wrote against the oracle.
@@ -85,9 +97,12 @@ def main(
                 transaction_timeout or entry.transaction_timeout_ms
             ),
             "VOLTICK_ASSIGNMENT": "group" if entry.group else "all",
+            "VOLTICK_GROUP_PROTOCOL": protocol.value,
             **({"VOLTICK_STANDBY": "true"} if standby else {}),
         },
         events=events,
+        workers=workers,
+        named=named,
     )
     with _broker(broker, folder, entry, nodes, seed) as server:
         say(f"seed {seed}: {fault} on {server.kind}; output of every incarnation in {folder}")

@@ -38,6 +38,10 @@ class Plan:
         log is then told and not judged.
     events
         How many things happen to the members of the group, in the fault that is about them.
+    workers
+        Of each member's process: each is a member of its own.
+    named
+        Whether members have names beyond their ends; whoever is started next takes a free one.
     max_symbols
         How many the pipeline remembers per partition: more than are traded, fewer than come in a
         crowd of strangers.
@@ -56,6 +60,8 @@ class Plan:
     max_symbols: int = 16
     broker_loses_input: bool = False
     events: int = 0
+    workers: int = 1
+    named: bool = False
 
 
 @dataclass

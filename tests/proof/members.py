@@ -1,5 +1,6 @@
 """Disturbances of members of a consumer group: whatever happens to some, the rest take over."""
 
+import itertools
 import random
 import threading
 import time
@@ -22,6 +23,7 @@ MEMBERS = 3
 # Shorter than the default, for more events in the same time.
 SESSION_S = 3.0
 WRONG_CLOCK = "tests.proof.wrong_clock"
+NAME = "VOLTICK_INSTANCE_ID"
 
 _SETTLED_LIMIT_S = 90.0
 _LOOK_S = 0.03
@@ -73,6 +75,7 @@ class Group:
         self.cluster = cluster
         self.random = random.Random(seed)  # noqa: S311 - repeatable by seed
         self.ports: dict[Process, int] = {}
+        self._names: dict[Process, str] = {}
         name = cluster.incarnations.settings["VOLTICK_GROUP"]
         config, partitions = cluster.broker.client_config(), cluster.plan.partitions
         self.meter = PauseMeter(Progress(config, name, partitions))
@@ -99,18 +102,32 @@ class Group:
     ) -> Process:
         """Start another member; ``options`` are the engine's, ``more`` are settings."""
         [port] = free_ports(1)
+        plan = self.cluster.plan
         settings = {
             "VOLTICK_METRICS_PORT": str(port),
             "VOLTICK_SESSION_TIMEOUT_MS": str(round(SESSION_S * 1000)),
             **more,
         }
+        if plan.named and NAME not in more:
+            settings[NAME] = self._free_name()
+        if plan.workers > 1 and not options:
+            options = ["-w", str(plan.workers)]
         process = self.cluster.incarnations.start(module, options, **settings)
         self.ports[process] = port
+        if NAME in settings:
+            self._names[process] = settings[NAME]
         return process
 
     def drop(self, process: Process) -> None:
         """Count it out: it has ended."""
         del self.ports[process]
+        self._names.pop(process, None)
+
+    def _free_name(self) -> str:
+        taken = set(self._names.values())
+        return next(
+            name for name in map("member-{}".format, itertools.count(1)) if name not in taken
+        )
 
     def owned(self, process: Process) -> set[int]:
         """Return which partitions a member owns; none while it does not answer."""
@@ -136,7 +153,8 @@ class Group:
                 return True  # judged by the caller
         shares = [self.owned(process) for process in self.running]
         partitions = self.cluster.plan.partitions
-        fair = partitions // len(shares)
+        workers = self.cluster.plan.workers
+        fair = workers * (partitions // (len(shares) * workers))
         owned = sorted(each for share in shares for each in share)
         return owned == list(range(partitions)) and all(len(each) >= fair for each in shares)
 
