@@ -94,6 +94,19 @@ def members(
     _finish(run(ticks, partitions, rounds, symbols))
 
 
+@app.command(epilog="Example: python -m tests.bench takeover --session-ms 2000")
+def takeover(
+    ticks: Annotated[int, typer.Option(min=50, help="In each partition.")] = 500_000,
+    partitions: Annotated[int, typer.Option(min=2, max=64, help="An even number.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1)] = 1,
+    session_ms: Annotated[int, typer.Option(min=1_000, help="VOLTICK_SESSION_TIMEOUT_MS.")] = 6_000,
+) -> None:
+    """Seconds from a member's SIGKILL to its partitions' next commit, with and without standby."""
+    from tests.bench.takeover import run
+
+    _finish(run(ticks, partitions, rounds, session_ms))
+
+
 @app.command(epilog="Example: python -m tests.bench profile --steps-only")
 def profile(
     ticks: Annotated[int, typer.Option(min=50_000)] = 500_000,

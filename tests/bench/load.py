@@ -1,7 +1,7 @@
 """Simulated ticks as messages ready to be produced, and a topic full of them."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 
 import msgspec
 from confluent_kafka import KafkaError, Producer
@@ -17,6 +17,7 @@ SEED = 11
 
 _ENDLESS = 1 << 62
 _QUEUED = 500_000
+_BATCH = 20_000
 _DELIVERY_LIMIT_S = 120.0
 
 Message = dict[str, bytes]
@@ -43,6 +44,15 @@ def simulated_messages(
 def endless_messages(symbol_count: int) -> Iterator[Message]:
     """Yield messages without end; no tick repeats another's trade id, so each is scored."""
     return chain.from_iterable(simulated_messages(_ENDLESS, symbol_count))
+
+
+def batches(messages: Iterator[Message], count: int) -> Iterator[list[Message]]:
+    """Yield ``count`` messages, some thousands at a time."""
+    left = count
+    while left > 0:
+        batch = list(islice(messages, min(left, _BATCH)))
+        left -= len(batch)
+        yield batch
 
 
 def fill(

@@ -16,20 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.features import warm_up
 from schemas import topics
 from tests.bench.load import fill, simulated_messages
 from tests.bench.models import set_champion
 from tests.bench.percentiles import ratio
 from tests.bench.servers import Servers, servers
+from tests.bench.waiting import wait_while_running
 from tests.bench.written import Written
 from tests.proof.progress import Progress
 from tests.support.answers import answer_of
 from tests.support.kafka.tools import create_topics
-from tests.support.polling import free_ports, pause
+from tests.support.polling import free_ports
 from tests.support.processes import Process
 
 FINISH_LIMIT_S = 300.0
-LOOK_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def run(tick_count: int, partitions: int, rounds: int, symbols: int) -> dict[str
     tick_count
         In all partitions together.
     """
+    warm_up()  # compiled once per machine; its cache is what every contestant meets
     each = tick_count // partitions
     rates: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
     with servers("apache") as place:
@@ -113,9 +115,13 @@ def _rate(
             for port in ports
         ]
         share = len(ends) // contestant.processes
-        _await(lambda: all(_streams(port, share) for port in ports), running)
+        _await(lambda: all(_streams(port, share) for port in ports), "shares", running)
         first, first_s = progress.offsets(), time.perf_counter()
-        _await(lambda: any(at >= ends[part] for part, at in progress.offsets().items()), running)
+        _await(
+            lambda: any(at >= ends[part] for part, at in progress.offsets().items()),
+            "the end of a partition",
+            running,
+        )
         last, last_s = progress.offsets(), time.perf_counter()
     return throughput(first, last, last_s - first_s, sum(ends))
 
@@ -143,18 +149,5 @@ def _streams(port: int, share: int) -> bool:
     return len(health.get("assigned", ())) == share and not health["rebuilding"]
 
 
-def _await(done: Callable[[], bool], running: Sequence[Process]) -> None:
-    """Look again and again, as long as all members run.
-
-    Raises
-    ------
-    RuntimeError
-        One has ended, or it took too long.
-    """
-    deadline_s = time.monotonic() + FINISH_LIMIT_S
-    while not done():
-        for process in running:
-            if not process.running or time.monotonic() > deadline_s:
-                message = f"a member ended or stalled, {process.exit_code}:\n{process.tail()}"
-                raise RuntimeError(message)
-        pause(LOOK_S)
+def _await(done: Callable[[], bool], what: str, running: Sequence[Process]) -> None:
+    wait_while_running(done, what, running, FINISH_LIMIT_S)

@@ -14,8 +14,6 @@ import gc
 import statistics
 import sys
 import time
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
@@ -25,7 +23,7 @@ from flows.features import warm_up
 from flows.numeric.time import NS_PER_S
 from schemas import topics
 from tests.bench.clock import wall_minus_monotonic_ns
-from tests.bench.load import Message, endless_messages, fill
+from tests.bench.load import batches, endless_messages, fill
 from tests.bench.models import set_champion
 from tests.bench.percentiles import ratio
 from tests.bench.reading import Arrived, Reader, follow, input_of
@@ -37,7 +35,6 @@ SYMBOLS = 4
 SMALL_LOG = 1_000
 NEW_TICKS = 100
 BATCH = 4096
-CHUNK = 20_000
 START_LIMIT_S = 120.0
 SCORING_LIMIT_S = 600.0
 
@@ -86,7 +83,7 @@ class _Bench:
         }
 
     def _write(self, count: int) -> None:
-        fill(self._place.config, _batches(self._ticks, count))
+        fill(self._place.config, batches(self._ticks, count))
         self._written += count
 
     def _run(self, group: str, module: str, behind: int) -> Start:
@@ -196,12 +193,3 @@ def _spread(seconds: list[float]) -> dict[str, float]:
         "s_min": round(min(seconds), 3),
         "s_max": round(max(seconds), 3),
     }
-
-
-def _batches(messages: Iterator[Message], count: int) -> Iterator[list[Message]]:
-    """Yield ``count`` messages, some thousands at a time."""
-    left = count
-    while left > 0:
-        batch = list(islice(messages, min(left, CHUNK)))
-        left -= len(batch)
-        yield batch

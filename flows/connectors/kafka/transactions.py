@@ -125,7 +125,9 @@ class TransactionalWriter:
             A younger owner was faster.
         """
         reading = "read the committed offset"
+        began_s = time.monotonic()
         self._insist("take over", self._producer.init_transactions)
+        fenced_s = time.monotonic()
         if self._plan is not None:
             self._start = self._plan()
         options = client_config(
@@ -156,6 +158,14 @@ class TransactionalWriter:
         else:
             self._floor = seen or 0
             self._metadata = answer.metadata or ""
+        if self._plan is not None:
+            self._log.info(
+                "partition taken over",
+                partition=self._target.partition,
+                committed=self._floor,
+                fencing_s=round(fenced_s - began_s, 3),
+                planning_s=round(time.monotonic() - fenced_s, 3),
+            )
 
     def keep_alive(self) -> None:
         """Commit the committed offset once more: the broker forgets a group that commits nothing.

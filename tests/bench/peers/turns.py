@@ -17,6 +17,7 @@ from tests.bench.peers.outputs import (
 )
 from tests.bench.peers.process import PeerProcess
 from tests.bench.peers.reference import rows_of, worst_difference
+from tests.bench.waiting import wait_while_running
 from tests.support.polling import pause
 
 START_LIMIT_S = 120.0
@@ -40,7 +41,7 @@ def throughput(entry: Entry, count: int, seconds: float) -> dict[str, Any]:
     topic = OutputTopic(entry.contest.config, entry.target)
     try:
         with entry.process(count) as process:
-            _await(lambda: topic.end() > topic.begin, process, "a first output", START_LIMIT_S)
+            _await(lambda: topic.end() > topic.begin, "a first output", process)
             first_ns = time.time_ns()
             _work_off(topic, process, count, first_ns + int(seconds * NS_PER_S))
             process.stop()
@@ -70,7 +71,7 @@ def check(entry: Entry) -> dict[str, Any]:
 
     try:
         with entry.process(features=True) as process:
-            _await(whole, process, f"{len(values)} outputs", START_LIMIT_S)
+            _await(whole, f"{len(values)} outputs", process)
             outputs = topic.read()
             process.stop()
     finally:
@@ -84,21 +85,8 @@ def check(entry: Entry) -> dict[str, Any]:
     return figures
 
 
-def _await(done: Callable[[], bool], process: PeerProcess, what: str, limit_s: float) -> None:
-    """Wait until it is done, as long as the peer lives.
-
-    Raises
-    ------
-    PeerFailedError
-        It has ended, or it took too long.
-    """
-    deadline_s = time.monotonic() + limit_s
-    while not done():
-        if not process.running or time.monotonic() > deadline_s:
-            state = "it took too long" if process.running else "it has ended"
-            message = f"waited for {what} in vain, {state}:\n{process.tail()}"
-            raise PeerFailedError(message)
-        pause(0.02)
+def _await(done: Callable[[], bool], what: str, process: PeerProcess) -> None:
+    wait_while_running(done, what, [process], START_LIMIT_S, PeerFailedError)
 
 
 def _work_off(topic: OutputTopic, process: PeerProcess, count: int, end_ns: int) -> None:
