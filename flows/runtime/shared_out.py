@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from confluent_kafka import Consumer, TopicPartition
 
 from flows.codec.outputs import OutputBatch
+from flows.connectors.kafka.assigned import Assigned
 from flows.connectors.kafka.client import ClientConfig, reader_config
 from flows.connectors.kafka.group import Owning, Place, Places
 from flows.connectors.kafka.lineage import OutputTopic, main_output
@@ -52,6 +53,7 @@ def worker_place(
     read: Read,
     partitions: int = 0,
     standby: Standby | None = None,
+    assigned: Assigned | None = None,
 ) -> Place[Item]:
     """Return the membership of a worker and what it owns; nothing is joined yet.
 
@@ -60,7 +62,9 @@ def worker_place(
     partitions
         Of the topic; with ``standby`` alone.
     standby
-        Follows those that the worker does not own; None where nothing does.
+        Follows those that the process does not own; None where nothing does.
+    assigned
+        Of all workers of the process; None where it has one.
     """
 
     def take_as_member(
@@ -69,7 +73,14 @@ def worker_place(
         return take(partition, member.metadata, on_open, on_error)
 
     ownerships: Ownerships[Item] = Ownerships(
-        take_as_member, read, progress, end_process, partitions=partitions, standby=standby
+        take_as_member,
+        read,
+        progress,
+        end_process,
+        partitions=partitions,
+        standby=standby,
+        worker=worker,
+        assigned=assigned,
     )
     membership = Membership(
         settings.group_protocol, settings.session_timeout_ms, settings.instance_id
@@ -146,9 +157,10 @@ class Shared:
 
     def places(self) -> Places[OutputBatch]:
         """Return the places of this process's workers; nothing is joined yet."""
-        return Places(self._place)
+        assigned = Assigned()
+        return Places(lambda worker: self._place(worker, assigned))
 
-    def _place(self, worker: int) -> Place[OutputBatch]:
+    def _place(self, worker: int, assigned: Assigned) -> Place[OutputBatch]:
         return worker_place(
             worker,
             self.settings,
@@ -159,6 +171,7 @@ class Shared:
             open_reader(self.settings, self.group, self.topic, self.observe_lag, self.progress),
             self.partitions,
             self._standby(),
+            assigned,
         )
 
     def _standby(self) -> Standby | None:

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from flows.codec.batch import RawBatch
+from flows.connectors.kafka.assigned import Assigned
 from flows.connectors.kafka.owned_partition import Owned, Ownership, Take
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.source import Read
@@ -60,7 +61,9 @@ class Ownerships(Generic[Item]):
     partitions
         Of the topic, those of others among them.
     standby
-        Follows what is not owned here; None where nothing does.
+        Follows what the process does not own; None where nothing does.
+    worker, assigned
+        Which one of the process's workers this is, and what each of them is assigned.
     """
 
     def __init__(
@@ -72,7 +75,11 @@ class Ownerships(Generic[Item]):
         clock: Callable[[], float] = time.monotonic,
         partitions: int = 0,
         standby: Standby | None = None,
+        worker: int = 0,
+        assigned: Assigned | None = None,
     ) -> None:
+        self._worker = worker
+        self._assigned = assigned or Assigned()
         self._partitions = frozenset(range(partitions))
         self._standby = standby
         self._take = take
@@ -81,7 +88,6 @@ class Ownerships(Generic[Item]):
         self._on_error = on_error
         self._clock = clock
         self._lock = threading.Lock()
-        self._assigned: frozenset[int] = frozenset()
         self._by_epoch: dict[int, Ownership[Item]] = {}
         self._reopen_s: dict[int, float] = {}
         self._fenced_s: dict[int, list[float]] = {}
@@ -95,8 +101,7 @@ class Ownerships(Generic[Item]):
     def assigned(self, partitions: Sequence[int]) -> None:
         """Take partitions over."""
         self.shared_out_s = self._clock()
-        with self._lock:
-            self._assigned |= frozenset(partitions)
+        self._assigned.add(self._worker, partitions)
         for partition in partitions:
             self._open(partition)
 
@@ -115,7 +120,8 @@ class Ownerships(Generic[Item]):
             due = [each for each, at_s in self._reopen_s.items() if at_s <= now_s]
             for partition in due:
                 del self._reopen_s[partition]
-            due = [each for each in due if each in self._assigned]
+        mine = self._assigned.of(self._worker)
+        due = [each for each in due if each in mine]
         for partition in due:
             self._open(partition)
 
@@ -147,9 +153,7 @@ class Ownerships(Generic[Item]):
         if rebuilding:
             found += rebuilding[self._turn % len(rebuilding)].read(self._read)
         elif self._standby is not None and all(batch.caught_up for batch in found):
-            found += self._standby.read(
-                self._partitions - self._assigned, may_begin=self._is_settled()
-            )
+            found += self._follow(self._standby)
         return found
 
     def write(self, epoch: int, item: Item) -> None:
@@ -160,9 +164,7 @@ class Ownerships(Generic[Item]):
 
     def finish(self) -> None:
         """Commit what is complete, everywhere, and end the writers."""
-        with self._lock:
-            owned = sorted(self._assigned)
-        self._give_up(owned, commit=True)
+        self._give_up(sorted(self._assigned.of(self._worker)), commit=True)
 
     def close(self) -> None:
         """Close the readers."""
@@ -180,6 +182,12 @@ class Ownerships(Generic[Item]):
     def followed(self) -> list[Followed]:
         """Return what is followed at present."""
         return [] if self._standby is None else self._standby.followed()
+
+    def _follow(self, standby: Standby) -> list[RawBatch]:
+        here = self._assigned.all()
+        is_settled = self._is_settled()
+        told = standby.drop(here - self._assigned.of(self._worker)) if is_settled else []
+        return told or standby.read(self._partitions - here, may_begin=is_settled)
 
     def _is_settled(self) -> bool:
         changed_s = self.shared_out_s
@@ -251,8 +259,8 @@ class Ownerships(Generic[Item]):
     def _give_up(self, partitions: Sequence[int], *, commit: bool) -> None:
         leaving = set(partitions)
         self.shared_out_s = self._clock()
+        self._assigned.remove(self._worker, leaving)
         with self._lock:
-            self._assigned -= leaving
             for partition in leaving:
                 self._reopen_s.pop(partition, None)
             owned = [
@@ -273,7 +281,6 @@ class Ownerships(Generic[Item]):
     def _forget(self, ownership: Ownership[Item]) -> None:
         with self._lock:
             self._by_epoch.pop(ownership.epoch, None)
-            here = any(each.partition == ownership.partition for each in self._by_epoch.values())
-        if not here:
+        if ownership.partition not in self._assigned.all():
             # Only now: the reader has noted its progress until its last batch.
             self._progress.forget(ownership.partition)

@@ -144,7 +144,7 @@ class Follower:
 
 
 class Standby:
-    """The partitions that one worker follows: all that it does not own.
+    """The partitions that one worker follows: all that no worker of its process owns.
 
     Apart from :meth:`followed`, which any thread may call, and the thread that asks for offsets,
     all is for the worker's thread.
@@ -239,6 +239,20 @@ class Standby:
             return None, [follower.farewell()]
         log.info("standby state taken over")
         return follower, []
+
+    def drop(self, partitions: Collection[int]) -> list[RawBatch]:
+        """End following partitions that another worker of the process owns.
+
+        Returns
+        -------
+        What the steps have to be told.
+        """
+        dropped = [self._remove(each) for each in self._followers.keys() & partitions]
+        told = []
+        for follower in filter(None, dropped):
+            follower.close()
+            told.append(follower.farewell())
+        return told
 
     def keep(self, start: Start, epoch: int, next_offset: int) -> list[RawBatch]:
         """Follow a partition that was owned here, from the state that is there.

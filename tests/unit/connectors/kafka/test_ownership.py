@@ -7,6 +7,7 @@ import pytest
 
 from flows.codec.batch import RawBatch
 from flows.connectors.kafka import ownership
+from flows.connectors.kafka.assigned import Assigned
 from flows.connectors.kafka.owned_partition import Owned
 from flows.connectors.kafka.ownership import FENCES_A_MINUTE, Ownerships
 from flows.connectors.kafka.positions import Start
@@ -70,18 +71,22 @@ class Reader:
 class Worker:
     """Ownerships with everything around them under control."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, progress: Progress | None = None, number: int = 0, assigned: Assigned | None = None
+    ) -> None:
         self.threads: list[Thread] = []
         self.readers: list[Reader] = []
         self.errors: list[BaseException] = []
         self.now_s = 100.0
-        self.progress = Progress()
+        self.progress = progress or Progress()
         self.owns: Ownerships[Any] = Ownerships(
             self._take,
             self._read,
             self.progress,
             self.errors.append,
             clock=lambda: self.now_s,
+            worker=number,
+            assigned=assigned,
         )
 
     def _take(self, partition: int, on_open: Callable[[Start], None], failed: Any) -> Any:
@@ -271,3 +276,17 @@ def test_at_the_end_everything_is_committed():
         worker.own(partition)
     worker.owns.finish()
     assert [thread.ended for thread in worker.threads] == [[True]] * 3
+
+
+def test_what_one_worker_gives_to_another_stays_known_to_the_watchdog():
+    progress, assigned = Progress(), Assigned()
+    older, younger = Worker(progress, 0, assigned), Worker(progress, 1, assigned)
+    older.own(2)
+    older.read()
+    older.owns.revoked([2])
+    younger.own(2, read_from=6, emit_from=6)
+    assert older.read() == [(2, 6, True)], "the older worker forgets its state later"
+    assert progress.position == {2: 6}
+    younger.owns.revoked([2])
+    younger.read()
+    assert progress.position == {}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flows.codec.batch import RawBatch
 from flows.connectors.kafka import standby
+from flows.connectors.kafka.assigned import Assigned
 from flows.connectors.kafka.ownership import Ownerships
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.standby import Followed, Standby, cut
@@ -243,7 +244,13 @@ def test_a_state_that_is_not_whole_yet_serves_no_earlier_commit():
 class Member:
     """A worker that owns some partitions and follows the others."""
 
-    def __init__(self, committed: dict[int, int], partitions: int = 2) -> None:
+    def __init__(
+        self,
+        committed: dict[int, int],
+        partitions: int = 2,
+        worker: int = 0,
+        assigned: Assigned | None = None,
+    ) -> None:
         self.following = Following(committed)
         self.log = Log()
         self.threads: list[Thread] = []
@@ -256,6 +263,8 @@ class Member:
             clock=lambda: self.following.now_s,
             partitions=partitions,
             standby=self.following.standby,
+            worker=worker,
+            assigned=assigned,
         )
 
     def _take(self, partition: int, on_open: Any, failed: Any) -> Any:
@@ -341,6 +350,38 @@ def test_a_partition_that_may_be_on_its_way_here_is_not_begun_with():
     member.following.now_s += 2.0
     member.follow()
     assert [each.partition for each in member.owns.followed()] == [1]
+
+
+def test_what_another_worker_of_the_process_owns_is_not_followed():
+    assigned = Assigned()
+    first = Member({0: 20, 1: 30, 2: 20}, 3, 0, assigned)
+    second = Member({0: 20, 1: 30, 2: 20}, 3, 1, assigned)
+    first.settle()
+    first.follow()
+    assert [each.partition for each in first.owns.followed()] == [0, 1, 2]
+    epoch = {start.partition: epoch for start, epoch in first.following.log.read}
+    second.owns.assigned([1])
+    assert [(each.epoch, each.last) for each in first.owns.read()] == [(epoch[1], True)]
+    first.follow()
+    assert [each.partition for each in first.owns.followed()] == [0, 2]
+    second.owns.revoked([1])
+    first.following.now_s += standby.PLAN_EVERY_S
+    first.follow()
+    assert [each.partition for each in first.owns.followed()] == [0, 1, 2]
+
+
+def test_a_state_is_kept_until_the_group_has_shared_out():
+    assigned = Assigned()
+    first = Member({0: 20, 1: 30}, 2, 0, assigned)
+    first.settle()
+    first.follow()
+    first.owns.assigned([])
+    assigned.add(1, [1])
+    assert first.owns.read() == []
+    assigned.remove(1, [1])
+    first.settle()
+    first.follow()
+    assert first.owns.followed() == [Followed(0, 20, 0), Followed(1, 30, 0)]
 
 
 def test_the_end_closes_what_is_followed():
