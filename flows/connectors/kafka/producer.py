@@ -13,6 +13,7 @@ from flows.connectors.kafka.positions import Start
 class TransactionalProducer(BatchProducer, Protocol):
     """The part of ``confluent_kafka.Producer`` that writes in transactions."""
 
+    def list_topics(self, topic: str, timeout: float) -> object: ...  # noqa: D102
     def init_transactions(self, timeout: float) -> None: ...  # noqa: D102
     def begin_transaction(self) -> None: ...  # noqa: D102
     def send_offsets_to_transaction(  # noqa: D102

@@ -23,6 +23,7 @@ from confluent_kafka import (
 
 from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.client import client_config, kafka_error, produce_all
+from flows.connectors.kafka.fencing import fence
 from flows.connectors.kafka.lookup import committed
 from flows.connectors.kafka.positions import CommitMetadata, Start, encode_metadata
 from flows.connectors.kafka.producer import Target, TransactionalProducer, open_producer
@@ -126,7 +127,7 @@ class TransactionalWriter:
         """
         reading = "read the committed offset"
         began_s = time.monotonic()
-        self._insist("take over", self._producer.init_transactions)
+        self._fence()
         fenced_s = time.monotonic()
         if self._plan is not None:
             self._start = self._plan()
@@ -241,6 +242,13 @@ class TransactionalWriter:
         if self._open:
             self._open, self._sent = [], None
             self._insist("abort", self._producer.abort_transaction)
+
+    def _fence(self) -> None:
+        what = "take over"
+        try:
+            fence(self._producer, self._target.topic, self._target.limit_s)
+        except KafkaException as error:
+            raise self._refusals.of(what, kafka_error(error), self._failure) from None
 
     def _begin(self) -> None:
         """Begin a transaction with the input offset of the newest open batch.

@@ -82,6 +82,11 @@ class FakeProducer:
             if error is not None:
                 raise error
 
+    def list_topics(self, topic: str, timeout: float) -> object:
+        assert topic
+        assert timeout > 0
+        return None
+
     def init_transactions(self, timeout: float) -> None:
         assert timeout > 0
         self._called("init_transactions")
