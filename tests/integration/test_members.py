@@ -77,8 +77,13 @@ def test_processes_with_the_same_settings_share_and_a_named_one_comes_back_after
         assert first.running, first.tail()
 
 
+@pytest.mark.parametrize(
+    ("seed", "workers", "protocol"),
+    [(82, 1, "classic"), (83, 2, "consumer")],
+    ids=["one worker, classic protocol", "two workers, consumer protocol"],
+)
 def test_a_killed_members_partitions_go_on_from_the_state_that_was_followed(
-    apache_kafka: ApacheKafka, tmp_path: Path
+    apache_kafka: ApacheKafka, tmp_path: Path, seed: int, workers: int, protocol: str
 ) -> None:
     counted: list[float] = []
     said: list[str] = []
@@ -103,13 +108,18 @@ def test_a_killed_members_partitions_go_on_from_the_state_that_was_followed(
             assert len(said) == len(left), heir.tail()
 
     plan = Plan(
-        82,
+        seed,
         ticks=2_000,
         before=800,
         rate_hz=150,
         oracle_rows=100,
         uninterrupted=False,
-        settings={"VOLTICK_ASSIGNMENT": "group", "VOLTICK_STANDBY": "1"},
+        workers=workers,
+        settings={
+            "VOLTICK_ASSIGNMENT": "group",
+            "VOLTICK_STANDBY": "1",
+            "VOLTICK_GROUP_PROTOCOL": protocol,
+        },
     )
     prove_spotless(apache_kafka, plan, tmp_path, kill_one)
     assert all("taken over" in line for line in said), said
