@@ -7,12 +7,14 @@ partitions stood still. All of it contains the group's session: before it is ove
 the member is dead.
 """
 
+import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,27 @@ LIMIT_S = 300.0
 TRICKLE_HZ = 25.0
 """Of each partition: nobody waits for its next tick, and reading them costs nothing."""
 
+_ASSIGNED, _TAKEN = "partitions assigned", "partition taken over"
 MODES = {"rebuilt": "false", "standby": "true"}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a takeover consists of; the rest is reading, scoring and committing.
+
+    Attributes
+    ----------
+    assigned_s
+        Seconds from the kill until the group has assigned the partitions: its session, and a
+        rebalance.
+    fencing_s, planning_s
+        How long fencing the former owner took, and asking where to begin; of several partitions,
+        which are taken over side by side, the longest.
+    """
+
+    assigned_s: float
+    fencing_s: float
+    planning_s: float
 
 
 @dataclass(frozen=True)
@@ -51,11 +73,37 @@ class Takeover:
         To the first commit of its first partition, and of its last.
     others_s
         For how long a partition of the other member stood still meanwhile, at most.
+    parts
+        Of ``last_s``, what the log tells of.
     """
 
     first_s: float
     last_s: float
     others_s: float
+    parts: Parts
+
+
+def parts_of(stderr: str, killed_at: datetime) -> Parts:
+    """Read them from the log, in JSON, of the member that took over.
+
+    Raises
+    ------
+    ValueError
+        It does not tell of a takeover.
+    """
+    lines = [json.loads(line) for line in stderr.splitlines() if line.startswith("{")]
+    since = [line for line in lines if datetime.fromisoformat(line["timestamp"]) > killed_at]
+    assigned = [line for line in since if line["event"] == _ASSIGNED and line["partitions"]]
+    taken = [line for line in since if line["event"] == _TAKEN]
+    if not assigned or not taken:
+        message = f"the member did not tell of a takeover:\n{stderr[-2000:]}"
+        raise ValueError(message)
+    waited = datetime.fromisoformat(assigned[0]["timestamp"]) - killed_at
+    return Parts(
+        waited.total_seconds(),
+        max(line["fencing_s"] for line in taken),
+        max(line["planning_s"] for line in taken),
+    )
 
 
 def run(tick_count: int, partitions: int, rounds: int, session_ms: int) -> dict[str, Any]:
@@ -96,6 +144,10 @@ def _figures(takeovers: list[Takeover]) -> dict[str, float]:
         "last_s": round(statistics.median(each.last_s for each in takeovers), 2),
         "last_s_max": round(max(each.last_s for each in takeovers), 2),
         "others_stood_s_max": round(max(each.others_s for each in takeovers), 2),
+        **{
+            name: round(statistics.median(getattr(each.parts, name) for each in takeovers), 2)
+            for name in ("assigned_s", "fencing_s", "planning_s")
+        },
     }
 
 
@@ -155,7 +207,7 @@ class _Bench:
         return takeover
 
     def _watch(self, progress: Progress, left: Collection[int], heir: Process) -> Takeover:
-        killed_s = time.monotonic()
+        killed_s, killed_at = time.monotonic(), datetime.now(UTC)
         before = progress.offsets()
         standstill = Standstill()
         came_s: dict[int, float] = {}
@@ -171,7 +223,8 @@ class _Bench:
         self._wait("the takeover", all_came, [heir])
         stood_s = standstill.by_partition_s
         others_s = max(stood_s[each] for each in range(self._partitions) if each not in left)
-        return Takeover(min(came_s.values()), max(came_s.values()), others_s)
+        parts = parts_of(heir.stderr, killed_at)
+        return Takeover(min(came_s.values()), max(came_s.values()), others_s, parts)
 
     def _member(self, name: str, mode: str, port: int) -> Process:
         return self._place.flow(

@@ -92,6 +92,7 @@ class Ownerships(Generic[Item]):
         self._reopen_s: dict[int, float] = {}
         self._fenced_s: dict[int, list[float]] = {}
         self._turned_s = clock()
+        self._is_closing = False
         self._turn = 0
         self.shared_out_s: float | None = None
         """When the assignment changed last, by the clock; None before the first one."""
@@ -99,7 +100,9 @@ class Ownerships(Generic[Item]):
     # The member's thread
 
     def assigned(self, partitions: Sequence[int]) -> None:
-        """Take partitions over."""
+        """Take partitions over; a worker that ends leaves them to who gets them next."""
+        if self._is_closing:
+            return
         self.shared_out_s = self._clock()
         self._assigned.add(self._worker, partitions)
         for partition in partitions:
@@ -163,7 +166,8 @@ class Ownerships(Generic[Item]):
             ownership.write(item)
 
     def finish(self) -> None:
-        """Commit what is complete, everywhere, and end the writers."""
+        """Commit what is complete, everywhere, and end the writers; take nothing over any more."""
+        self._is_closing = True
         self._give_up(sorted(self._assigned.of(self._worker)), commit=True)
 
     def close(self) -> None:

@@ -290,3 +290,12 @@ def test_what_one_worker_gives_to_another_stays_known_to_the_watchdog():
     younger.owns.revoked([2])
     younger.read()
     assert progress.position == {}
+
+
+def test_a_worker_that_ends_takes_nothing_over():
+    worker = Worker()
+    worker.own(2)
+    worker.owns.finish()
+    worker.owns.assigned([3])
+    assert len(worker.threads) == 1, "who owns it at present is not fenced for nothing"
+    worker.owns.revoked([3])
