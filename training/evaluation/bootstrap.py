@@ -17,6 +17,8 @@ DRAWS = 400
 LEVEL = 0.95
 BLOCK_S = 1_800
 MIN_BLOCK_S = 300
+HORIZONS = 5
+"""A block is at least so many horizons long: labels that begin within one share their future."""
 
 
 def bootstrap(
@@ -25,6 +27,7 @@ def bootstrap(
     scores: Mapping[str, Float64],
     ts_ns: Int64,
     *,
+    horizon_s: int,
     block_s: int | None = None,
     draws: int = DRAWS,
     seed: int = 0,
@@ -37,10 +40,12 @@ def bootstrap(
         ``classification``: PR-AUC, NaN for a resample without an event; ``regression``: RMSE.
     truth, scores, ts_ns
         Shape (n,).
+    horizon_s
+        How far ahead a label looks, seconds.
     block_s
         Length of a block, seconds; :func:`block_length` by default.
     """
-    blocks = time_blocks(ts_ns, block_s or block_length(ts_ns))
+    blocks = time_blocks(ts_ns, block_s or block_length(ts_ns, horizon_s))
     weights = block_weights(blocks, draws, seed)
     measure = _rmse if kind == "regression" else _pr_auc
     return {name: measure(truth, score, blocks, weights) for name, score in scores.items()}
@@ -57,13 +62,14 @@ def _rmse(truth: Bool | Float64, score: Float64, blocks: Int64, weights: Float64
     return np.asarray(np.sqrt((weights @ total) / (weights @ count)), np.float64)
 
 
-def block_length(ts_ns: Int64) -> int:
+def block_length(ts_ns: Int64, horizon_s: int) -> int:
     """Return seconds of a block: half an hour, less where the data hold fewer than 30 of them.
 
-    At least five minutes: beyond the horizon, and beyond most of a burst.
+    At least five horizons and five minutes: beyond what labels share, and beyond most of a burst.
     """
+    least = max(MIN_BLOCK_S, HORIZONS * horizon_s)
     hours = len(np.unique(ts_ns // (60 * NS_PER_S))) / 60
-    return int(np.clip(hours * 3600 / 30, MIN_BLOCK_S, BLOCK_S))
+    return int(np.clip(hours * 3600 / 30, least, max(least, BLOCK_S)))
 
 
 def time_blocks(ts_ns: Int64, block_s: int) -> Int64:
@@ -74,9 +80,11 @@ def time_blocks(ts_ns: Int64, block_s: int) -> Int64:
     return np.unique(ts_ns // (block_s * NS_PER_S), return_inverse=True)[1].astype(np.int64)
 
 
-def block_count(ts_ns: Int64) -> int:
+def block_count(ts_ns: Int64, horizon_s: int) -> int:
     """Return how many blocks of time rows lie in: what an interval over them rests on."""
-    return int(time_blocks(ts_ns, block_length(ts_ns)).max()) + 1 if len(ts_ns) else 0
+    if not len(ts_ns):
+        return 0
+    return int(time_blocks(ts_ns, block_length(ts_ns, horizon_s)).max()) + 1
 
 
 def block_weights(blocks: Int64, draws: int, seed: int) -> Float64:

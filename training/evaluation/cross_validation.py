@@ -76,6 +76,11 @@ class OutOfFold:
     folds: list[FoldScores] = field(default_factory=list)
 
     @property
+    def horizon_s(self) -> int:
+        """How far ahead the labels look, seconds; the folds have it in common."""
+        return max(part.spec.horizon_s for part in self.folds)
+
+    @property
     def rows(self) -> Int64:
         """Row numbers, int64."""
         return np.concatenate([part.fold.test for part in self.folds])

@@ -49,11 +49,16 @@ def unseen(
 
 
 def compare_files(
-    truth: Bool | Float64, ts_ns: Int64, candidate: Float64, champion: Float64, kind: str
+    truth: Bool | Float64,
+    ts_ns: Int64,
+    candidate: Float64,
+    champion: Float64,
+    target: TargetSpec,
 ) -> Comparison:
     """Compare two files' scores of the same rows, paired by blocks of time."""
+    kind = target.kind
     both = {"candidate": candidate, "champion": champion}
-    draws = bootstrap(kind, truth, both, ts_ns)
+    draws = bootstrap(kind, truth, both, ts_ns, horizon_s=target.horizon_s)
     return compare(
         quality(kind, truth, candidate),
         quality(kind, truth, champion),

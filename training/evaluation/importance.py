@@ -23,7 +23,8 @@ def permutation_importances(
 
     Returns
     -------
-    Fall of PR-AUC for an event, relative rise of RMSE for a forecast, mean of some shuffles.
+    Fall of PR-AUC for an event, rise of RMSE in standard deviations of the truth for a forecast,
+        mean of some shuffles.
     """
     chosen = thin(np.arange(len(rows)), MOST_ROWS)
     values = variant.pick(dataset, rows[chosen])

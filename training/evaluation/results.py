@@ -102,9 +102,10 @@ def evaluate(dataset: Dataset, scored: OutOfFold, chosen: Sequence[Recipe], kind
     """Measure every variant on all folds' test rows together, with intervals."""
     ts_ns = dataset.ts_ns[scored.rows]
     truth = scored.truth
-    blocks = float(block_count(ts_ns))
+    horizon_s = scored.horizon_s
+    blocks = float(block_count(ts_ns, horizon_s))
     scores = {recipe.name: scored.score(recipe.name) for recipe in chosen}
-    draws = bootstrap(kind, truth, scores, ts_ns)
+    draws = bootstrap(kind, truth, scores, ts_ns, horizon_s=horizon_s)
     results = {
         recipe.name: VariantResult(
             name=recipe.name,

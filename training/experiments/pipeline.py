@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 
+import structlog
 from rich.progress import Progress
 
 from flows.features import feature_kernel
@@ -23,6 +24,9 @@ from training.experiments.experiment import (
     run_experiment,
     steps,
 )
+
+MEMORY_S = 3_600
+"""How far back a feature looks: the embargo that keeps test features clear of training ticks."""
 
 FUTURE_TICKS = 20_000
 FUTURE_TICKS_UNCOMPILED = 2_000
@@ -62,6 +66,13 @@ def run_pipeline(
         The sources, the data, a leak alarm or the store; nothing is published.
     """
     now_ns = time.time_ns()
+    if request.options.embargo_s < MEMORY_S:
+        structlog.get_logger().warning(
+            "the embargo is shorter than the features' memory: the first test rows know the last"
+            " training rows",
+            embargo_s=request.options.embargo_s,
+            memory_s=MEMORY_S,
+        )
     chosen = choose(recipes(request.spec.kind), request.options.models)
     if request.last_s is not None:
         request = replace(request, from_ns=now_ns - request.last_s * NS_PER_S)

@@ -71,13 +71,13 @@ def decide(
     def file_against_file() -> tuple[Comparison, int]:
         assert champion is not None  # noqa: S101  # asked only with a champion
         rows = gate.unseen(holdout, dataset.ts_ns, champion, spec.horizon_s, embargo_s)
-        blocks = block_count(dataset.ts_ns[rows])
+        blocks = block_count(dataset.ts_ns[rows], spec.horizon_s)
         if blocks < gate.MIN_UNSEEN_BLOCKS:
             return Comparison(float("nan"), (float("nan"), float("nan")), 0.0), blocks
         theirs = score_onnx(champion_bytes, dataset.pick(rows, champion.features))
         ours = version.fitted.score(dataset, rows)
         truth = labels(spec, dataset.quantity[rows])
-        found = gate.compare_files(truth, dataset.ts_ns[rows], ours, theirs, spec.kind)
+        found = gate.compare_files(truth, dataset.ts_ns[rows], ours, theirs, spec)
         return found, blocks
 
     return gate.decide(

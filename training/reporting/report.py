@@ -68,7 +68,8 @@ def files(given: ReportInput) -> dict[str, bytes]:
         summary=_summary(results, name, baseline),
         table=variant_table(results, name),
         folds=fold_table(given.scored, results),
-        block_min=block_length(given.dataset.ts_ns[given.scored.rows]) // 60,
+        block_min=block_length(given.dataset.ts_ns[given.scored.rows], given.scored.horizon_s)
+        // 60,
         plots=embedded(_plots(given, baseline) if given.pictures and _can_draw() else []),
         card=card,
     )

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from flows import logs
+from flows.errors import TrainingError
 from flows.settings import load_settings
 from schemas.models import TargetSpec
 from training.console import command, progress, say
@@ -35,6 +37,7 @@ def whole_fold(train: Dataset, test: Dataset) -> tuple[Dataset, Fold]:
     Rows of the second may be older: the question is whether a model transfers, not whether it could
     have existed then.
     """
+    _refuse_same(train, test)
     both = join([train, test])
     order = np.argsort(np.concatenate([train.ts_ns, test.ts_ns]), kind="stable")
     is_train = order < len(train)
@@ -47,6 +50,26 @@ def whole_fold(train: Dataset, test: Dataset) -> tuple[Dataset, Fold]:
         int(test.ts_ns.max()) + 1,
     )
     return both, fold
+
+
+def _refuse_same(train: Dataset, test: Dataset) -> None:
+    """Refuse a market that stands on both sides at the same time: that would be no transfer.
+
+    Raises
+    ------
+    TrainingError
+        Naming the market.
+    """
+    for name in set(train.symbols) & set(test.symbols):
+        one, two = (each.ts_ns[each.symbol == each.symbols.index(name)] for each in (train, test))
+        if len(np.intersect1d(one, two)):
+            msg = f"{name} is trained and tested on at the same time; give it to one of the sides"
+            raise TrainingError(msg)
+    if train.ts_ns.min() <= test.ts_ns.max() and test.ts_ns.min() <= train.ts_ns.max():
+        structlog.get_logger().warning(
+            "both sides hold the same time, and markets move together: the figures say how a model"
+            " carries over to another market, not to another day"
+        )
 
 
 def evaluate_transfer(

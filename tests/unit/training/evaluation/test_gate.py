@@ -15,6 +15,7 @@ LUCKY = Comparison(1.02, (0.8, 1.2), 0.6)
 
 
 TARGET = TargetSpec(name="volatility_spike", kind="classification", definition="relative")
+RETURN = TargetSpec(name="forward_return", kind="regression", definition="return")
 
 
 def manifest(variant="har", **changes):
@@ -136,7 +137,7 @@ def test_files_are_compared_on_the_same_resamples():
     truth = generator.random(5_000) < 0.1
     ts = np.arange(5_000, dtype=np.int64) * 60 * NS_PER_S
     good, bad = truth + generator.normal(size=5_000), generator.normal(size=5_000)
-    assert compare_files(truth, ts, good, bad, "classification").chance > 0.99
+    assert compare_files(truth, ts, good, bad, TARGET).chance > 0.99
     returns = generator.normal(size=5_000)
-    found = compare_files(returns, ts, 0.3 * returns, 0 * returns, "regression")
+    found = compare_files(returns, ts, 0.3 * returns, 0 * returns, RETURN)
     assert found.lift > 1.2

@@ -34,13 +34,42 @@ def test_blocks_keep_overlapping_rows_together():
     assert bs.time_blocks(ts, 1_800).tolist() == [0, 0, 0, 1, 2]
 
 
+def interval_of(truth, score, ts, **options) -> tuple[float, float]:
+    draws = bs.bootstrap("classification", truth, {"m": score}, ts, horizon_s=60, **options)
+    return bs.interval(draws["m"])
+
+
+@pytest.mark.parametrize(
+    ("horizon_s", "expected"), [(60, 1_800), (300, 1_800), (3_600, 18_000), (86_400, 432_000)]
+)
+def test_a_block_is_longer_than_what_its_labels_share(horizon_s, expected):
+    minutes = np.arange(5 * 24 * 60, dtype=np.int64) * 60 * NS_PER_S
+    assert bs.block_length(minutes, horizon_s) == expected
+    days = np.arange(100, dtype=np.int64) * 86_400 * NS_PER_S
+    assert bs.block_length(days, horizon_s) == max(300, 5 * horizon_s)
+
+
+def test_intervals_hold_for_any_horizon():
+    """A score whose labels share an hour of future is no evidence by being right twice."""
+    generator = np.random.default_rng(0)
+    ts = np.arange(48 * 60, dtype=np.int64) * 60 * NS_PER_S
+    hours = np.repeat(generator.random(48) < 0.3, 60)
+    score = np.repeat(generator.normal(size=48), 60)
+    draws = {
+        horizon: bs.bootstrap("classification", hours, {"m": score}, ts, horizon_s=horizon)["m"]
+        for horizon in (60, 3_600)
+    }
+    widths = {horizon: np.nanstd(draw) for horizon, draw in draws.items()}
+    assert widths[3_600] > 1.2 * widths[60]
+
+
 def test_intervals_by_block_are_wider_than_by_row_where_rows_overlap():
     generator = np.random.default_rng(0)
     spells = np.repeat(generator.random(60) < 0.2, 300)
     score = np.repeat(generator.normal(size=60), 300) + spells
     ts = np.arange(len(spells), dtype=np.int64) * 6 * NS_PER_S
-    low, high = bs.interval(bs.bootstrap("classification", spells, {"m": score}, ts)["m"])
-    rows = bs.interval(bs.bootstrap("classification", spells, {"m": score}, ts, block_s=6)["m"])
+    low, high = interval_of(spells, score, ts)
+    rows = interval_of(spells, score, ts, block_s=6)
     assert high - low > 3 * (rows[1] - rows[0])
 
 
@@ -49,7 +78,9 @@ def test_resamples_are_paired_between_variants():
     truth = generator.random(2_000) < 0.2
     ts = np.arange(2_000, dtype=np.int64) * 60 * NS_PER_S
     score = generator.normal(size=2_000) + truth
-    draws = bs.bootstrap("classification", truth, {"a": score, "b": 2 * score + 1}, ts)
+    draws = bs.bootstrap(
+        "classification", truth, {"a": score, "b": 2 * score + 1}, ts, horizon_s=60
+    )
     assert np.array_equal(draws["a"], draws["b"])
 
 
@@ -113,6 +144,6 @@ def test_bootstrap_rmse_surrounds_the_rmse():
     generator = np.random.default_rng(0)
     truth = generator.normal(size=5_000)
     ts = np.arange(5_000, dtype=np.int64) * 60 * NS_PER_S
-    draws = bs.bootstrap("regression", truth, {"zero": np.zeros(5_000)}, ts)["zero"]
+    draws = bs.bootstrap("regression", truth, {"zero": np.zeros(5_000)}, ts, horizon_s=60)["zero"]
     low, high = bs.interval(draws)
     assert low < ev.regression_metrics(truth, np.zeros(5_000))["rmse"] < high
