@@ -1,7 +1,6 @@
 """Unpack gzip, bzip2, xz and Zstandard, of a damaged file all that comes before the damage."""
 
 import bz2
-import io
 import lzma
 import zlib
 from collections.abc import Callable
@@ -76,7 +75,7 @@ def _zstd(raw: bytes) -> tuple[bytes, str]:
 
     made = bytearray()
     # Not all at once: of a cut stream, the read that meets the cut gives nothing.
-    with pa.CompressedInputStream(io.BytesIO(raw), "zstd") as stream:
+    with pa.CompressedInputStream(pa.BufferReader(raw), "zstd") as stream:
         try:
             while part := stream.read(_CHUNK):
                 made += part
