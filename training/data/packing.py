@@ -70,12 +70,12 @@ def _members(raw: bytes, engine_of: Callable[[], _Engine]) -> tuple[bytes, str]:
 
 
 def _zstd(raw: bytes) -> tuple[bytes, str]:
-    # Here, not above: pyarrow takes a fifth of a second to import.
-    import pyarrow as pa
+    # Here, not above: it imports pyarrow, which takes a fifth of a second.
+    from flows.connectors.parquet.reading import open_zstd
 
     made = bytearray()
     # Not all at once: of a cut stream, the read that meets the cut gives nothing.
-    with pa.CompressedInputStream(pa.BufferReader(raw), "zstd") as stream:
+    with open_zstd(raw) as stream:
         try:
             while part := stream.read(_CHUNK):
                 made += part

@@ -35,6 +35,11 @@ def row_count(content: bytes) -> int:
     return int(open_parquet(content).metadata.num_rows)
 
 
+def open_zstd(content: bytes) -> pa.NativeFile:
+    """Open Zstandard's bytes for reading; a read that meets damage raises OSError."""
+    return pa.CompressedInputStream(pa.BufferReader(_owned(content)), "zstd")
+
+
 def _owned(content: bytes) -> pa.Buffer:
     """Return a copy in Arrow's own memory."""
     copy = pa.allocate_buffer(len(content))
