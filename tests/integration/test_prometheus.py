@@ -11,6 +11,7 @@ from tests.support.dashboards import queries
 from tests.support.polling import until
 from tests.support.processes import flow, run
 from tests.support.prometheus import Alertmanager, Prometheus, binary, rules
+from tests.support.runbook import runbook
 from tests.support.watched import Watched, watched_system
 
 pytestmark = pytest.mark.timeout(400)
@@ -122,6 +123,48 @@ def test_the_status_tells_the_same(system: Watched, tmp_path: Path) -> None:
     assert {symbol["symbol"] for symbol in found["symbols"]} == {"BTC-USD", "ETH-USD"}
     [champion] = [model for model in found["models"] if model["role"] == "champion"]
     assert champion["target"] == "volatility_spike"
+
+
+# Commands of the runbook that are not run as they stand: what runs for ever, waits for long, or
+# trains for minutes. Their options are checked all the same.
+SHORTER = {
+    ("-m", "flows.status"): ("--once", "--json"),
+    ("-m", "training.retrain"): ("--help",),
+}
+CODES = {("-m", "flows.status"): {0, 1}, ("-m", "flows.check"): {0, 1}}
+
+
+def test_what_the_runbook_tells_to_run_runs(system: Watched, tmp_path: Path) -> None:
+    commands = runbook().commands
+    assert {words[:2] for words in commands} >= {
+        *SHORTER,
+        *CODES,
+        ("-m", "flows.redrive"),
+        ("-m", "training.models"),
+    }
+    for words in commands:
+        if words[:2] == ("-m", "bytewax.run"):
+            assert words[2].removeprefix("flows.") in {*system.flows, "pipeline", "outcomes"}
+            continue
+        asked = [*words, *SHORTER.get(words[:2], ())]
+        asked = ["2" if word == "30" else word for word in asked]
+        done = run(asked, tmp_path, system.settings, 120)
+        if words[2:3] == ("rollback",):  # nothing was trained here, so there is nothing to go to
+            assert (done.returncode, "no former champion" in done.stderr) == (2, True)
+        else:
+            allowed = CODES.get(words[:2], {0})
+            assert done.returncode in allowed, (words, done.stderr)
+
+
+def test_what_the_runbook_tells_to_ask_is_answered(system: Watched) -> None:
+    calls = runbook().calls
+    assert {("GET", "/health"), ("GET", "/dead-letters"), ("GET", "/system")} <= set(calls)
+    for method, path in calls:
+        place = path.replace("{target}", "volatility_spike")
+        code = httpx.request(method, f"{system.api}{place}", timeout=10).status_code
+        # Without a token nothing is changed.
+        allowed = {200, 503} if path == "/health" else {200} if method == "GET" else {401, 403}
+        assert code in allowed, (path, code)
 
 
 def test_every_query_of_every_panel_gives_data(system: Watched, prometheus: Prometheus) -> None:

@@ -32,10 +32,12 @@ def test_every_line_is_one_exact_version() -> None:
     assert len(_pins()) == len(_lines())
 
 
-def test_ci_installs_every_extra() -> None:
-    text = (ROOT / ".ci" / "run").read_text("utf-8")
-    (listed,) = re.findall(r"-e '\.\[(.*?)\]' -c requirements\.txt", text)
-    assert set(listed.split(",")) == set(PROJECT["optional-dependencies"])
+@pytest.mark.parametrize("name", [".ci/run", ".github/CONTRIBUTING.md"])
+def test_ci_and_those_who_change_the_code_install_every_extra(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    found = re.findall(r"-e '\.\[(.*?)\]' -c requirements\.txt", text)
+    assert found
+    assert all(set(each.split(",")) == set(PROJECT["optional-dependencies"]) for each in found)
 
 
 @pytest.mark.parametrize("extra", WANTED, ids=lambda extra: extra or "none")
