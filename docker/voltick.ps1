@@ -15,6 +15,10 @@ Voltick in containers, by Compose or on a local cluster.
   repair          start anew what is unhealthy or has ended
   port-forward    the addresses on this machine
 
+  -Cluster   the cluster of kubectl's context instead of Compose
+  -Full      up, repair: not the core alone (Compose)
+  -Overlay   of docker/kubernetes/overlays: local unless another is named
+
 Needs docker with its compose plugin, or kubectl. It does what docker/voltick.sh does.
 
 .EXAMPLE
@@ -178,6 +182,7 @@ function Invoke-ByCluster {
         'pause' { Set-ScaleDown (Get-Deployment) }
         'resume' { Set-ScaleUp (Get-Deployment) }
         'stop' {
+            if ($Services.Count -gt 0) { Set-ScaleDown (Get-Deployment); return }
             Set-TrainingSuspended 'true'
             Set-ScaleDown (@(Get-Deployment) + @(Get-StatefulSet))
         }

@@ -130,8 +130,9 @@ cluster_pause() { scale_down $(deployments "$@"); }
 cluster_resume() { scale_up $(deployments "$@"); }
 # shellcheck disable=SC2046
 cluster_stop() {
+  if [ $# -gt 0 ]; then cluster_pause "$@"; return; fi
   suspend_trainings true
-  scale_down $(deployments "$@") $(on_cluster get statefulsets --output name)
+  scale_down $(deployments) $(on_cluster get statefulsets --output name)
 }
 cluster_delete() { confirmed; kubectl delete --kustomize "$here/kubernetes/overlays/$overlay"; }
 cluster_status() { on_cluster get deployments,statefulsets,cronjobs,horizontalpodautoscalers,pods; }

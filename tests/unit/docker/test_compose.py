@@ -134,6 +134,8 @@ def test_a_trainer_may_finish_its_training() -> None:
 def test_the_number_of_pipelines_is_free() -> None:
     """Two containers cannot share a name or a port of the host."""
     assert not {"container_name", "ports"} & set(SERVICES["pipeline"])
+    assert SERVICES["pipeline"]["scale"] == 1
+    assert compose({"PIPELINES": "3"})["services"]["pipeline"]["scale"] == 3
 
 
 def test_what_stands_in_the_env_file_is_read() -> None:

@@ -80,6 +80,14 @@ CALLS = {
             f"{IN} scale deployment/pipeline --replicas 0",
         ],
     ),
+    "cluster-stop-one": (
+        ["--cluster", "stop", "pipeline"],
+        [
+            f"{IN} get deployment/pipeline --output jsonpath={{.spec.replicas}}",
+            f"{IN} annotate deployment/pipeline --overwrite voltick.io/replicas=3",
+            f"{IN} scale deployment/pipeline --replicas 0",
+        ],
+    ),
     "cluster-delete": (
         ["--cluster", "--yes", "--overlay", "production", "delete"],
         ["kubectl delete --kustomize {here}/kubernetes/overlays/production"],
