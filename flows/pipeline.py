@@ -37,7 +37,8 @@ from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer, TargetStatus
 from flows.scoring.serving_models import serves_simulated
 from flows.settings import Settings
-from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.encode import EncodeStep
+from flows.stages.score import DecodeStep, FeatureStep, ScoreStep
 from flows.stages.steps import Steps
 from schemas import topics
 

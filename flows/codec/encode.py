@@ -56,12 +56,28 @@ class SymbolText:
         self._read = len(learned)
 
 
-@dataclass(frozen=True, slots=True)
-class Messages:
-    """Encoded messages beside the rows of the tick batch they stand for, int64, shape (n,)."""
+def scorable(
+    features: FeatureRows, rows: Int64, scores: Sequence[TargetScores]
+) -> tuple[Int64, list[TargetScores], list[tuple[int, str]]]:
+    """Return the rows that become predictions, and their scores.
 
-    rows: Int64
-    values: list[bytes]
+    Parameters
+    ----------
+    rows
+        int64, shape (n,): which ticks of the batch were scored, rising.
+    scores
+        One entry per target, its arrays of shape (n,).
+
+    Returns
+    -------
+    Rows and scores of those that have finite scores and a mid price, and for each other row the row
+    and what is wrong.
+    """
+    unscorable = _unscorable(features, rows, scores)
+    if not unscorable:
+        return rows, list(scores), []
+    usable = ~np.isin(rows, [row for row, _why in unscorable])
+    return rows[usable], [_select(target, usable) for target in scores], unscorable
 
 
 def predictions(
@@ -72,29 +88,20 @@ def predictions(
     ts_scored_ns: int,
     text: SymbolText,
     render: Render = rendered,
-) -> tuple[Messages, list[tuple[int, str]]]:
-    """Encode a prediction for each scored row.
+) -> list[bytes]:
+    """Encode a prediction for each row.
 
     Parameters
     ----------
     rows
-        int64, shape (n,): which ticks of the batch were scored, rising.
+        int64, shape (n,): which ticks of the batch, rising; see :func:`scorable`.
     scores
-        One entry per target, its arrays of shape (n,).
+        One entry per target, its arrays of shape (n,); a champion's are finite.
     render
         Makes messages of parts: :class:`flows.codec.row_writer.RowWriter`, or what it equals.
-
-    Returns
-    -------
-    The messages, and for each row that has no finite score or mid price the row and what is wrong.
     """
-    unscorable = _unscorable(features, rows, scores)
-    if unscorable:
-        usable = ~np.isin(rows, [row for row, _why in unscorable])
-        scores = [_select(target, usable) for target in scores]
-        rows = rows[usable]
     if any(not np.isfinite(values).all() for t in scores for values in t.shadow.values()):
-        return Messages(rows, _plain(batch, features, rows, scores, ts_scored_ns, text)), unscorable
+        return _plain(batch, features, rows, scores, ts_scored_ns, text)
     parts: list[Part] = [
         Chosen(text.heads, _of(batch.symbol_id, rows)),
         Integers(_of(batch.ts_event_ns, rows)),
@@ -109,7 +116,7 @@ def predictions(
     for position, target in enumerate(scores):
         parts.extend(_score_parts(target, first=position == 0))
     parts += [_tail(batch.partition, ts_scored_ns), Integers(_of(batch.offset, rows)), b"}"]
-    return Messages(rows, render(parts, len(rows))), unscorable
+    return render(parts, len(rows))
 
 
 def feature_rows(
@@ -120,7 +127,7 @@ def feature_rows(
     render: Render = rendered,
     *,
     packed: bool = False,
-) -> Messages:
+) -> list[bytes]:
     """Encode the feature vector of each of these rows, float32.
 
     Parameters
@@ -146,7 +153,7 @@ def feature_rows(
         Integers(_of(batch.offset, rows)),
         b"}",
     ]
-    return Messages(rows, render(parts, len(rows)))
+    return render(parts, len(rows))
 
 
 def encode_dead_letters(found: Iterable[DeadLetter], limit: int | None = None) -> list[bytes]:

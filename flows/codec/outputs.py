@@ -1,5 +1,6 @@
 """The outputs of a batch: everything that the sink writes for it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -60,6 +61,15 @@ class Latest:
 
 
 @dataclass(frozen=True, slots=True)
+class Outputs:
+    """Messages of a batch; ``latest`` and ``passed`` as of :class:`OutputBatch`."""
+
+    records: list[Records] = field(default_factory=list)
+    latest: list[Latest] = field(default_factory=list)
+    passed: list[Latest] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class OutputBatch:
     """All outputs of a run of input offsets of one partition.
 
@@ -87,6 +97,8 @@ class OutputBatch:
         When the batch was scored, same unit; None where nothing was.
     epoch
         As of the input.
+    pending
+        Makes the outputs that are not made yet, for :meth:`completed`; None where all are.
     """
 
     partition: int
@@ -103,6 +115,20 @@ class OutputBatch:
     first_received_ns: int | None = None
     scored_ns: int | None = None
     epoch: int = 0
+    pending: Callable[[], Outputs] | None = None
+
+    def completed(self) -> "OutputBatch":
+        """Return the batch with what was pending, which this makes."""
+        if self.pending is None:
+            return self
+        made = self.pending()
+        return replace(
+            self,
+            records=[*made.records, *self.records],
+            latest=[*self.latest, *made.latest],
+            passed=[*self.passed, *made.passed],
+            pending=None,
+        )
 
     def since(self, offset: int) -> "OutputBatch":
         """Return the batch without what came from an earlier input offset than this."""

@@ -23,7 +23,8 @@ from flows.monitoring.metrics import PipelineMetrics
 from flows.runtime.process import calm_collector
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
-from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.encode import EncodeStep
+from flows.stages.score import DecodeStep, FeatureStep, Scored, ScoreStep
 from schemas import topics
 from tests.bench.load import fill, simulated_messages
 from tests.bench.models import set_champion
@@ -136,10 +137,16 @@ def _walk(
         decoded = clock.timed("decode", lambda raw=raw: decode(raw))
         featured = clock.timed("features", lambda decoded=decoded: features(decoded))
         scored = clock.timed("score", lambda featured=featured: score(featured))
-        _, output = clock.timed("encode", lambda scored=scored: encode(scored))
+        output = clock.timed("encode", lambda scored=scored: _encoded(encode, scored))
         clock.batch_done(len(raw.values))
         outputs.append(output)
     return outputs
+
+
+def _encoded(encode: EncodeStep, scored: Scored) -> OutputBatch:
+    """Return the whole output, of which the flow's writing thread makes a part."""
+    _key, output = encode(scored)
+    return output.completed()
 
 
 class StepClock:

@@ -13,7 +13,8 @@ from flows.monitoring.metrics import PipelineMetrics
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
-from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.encode import EncodeStep
+from flows.stages.score import DecodeStep, FeatureStep, ScoreStep
 from schemas import topics
 from tests.proof.checker import Outputs
 from tests.support.kafka.tools import Message, Outgoing
@@ -61,7 +62,8 @@ class Chain:
         ticks, flags = featured.decoded.ticks, featured.features.flags
         again = ticks.offset[(flags & DUPLICATE) != 0].tolist()
         self.duplicates.update((batch.partition, offset) for offset in again)
-        _key, made = self._encode(self._score(featured))
+        _key, encoded = self._encode(self._score(featured))
+        made = encoded.completed()
         kept = {
             topics.PREDICTIONS: self.outputs.predictions,
             topics.TICKS_FEATURES: self.outputs.features,

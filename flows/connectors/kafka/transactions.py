@@ -201,7 +201,7 @@ class TransactionalWriter:
         if not self._open:
             self._opened = time.monotonic()
         # An earlier owner of the partition may have committed a part of the batch.
-        batch = batch.since(self._floor)
+        batch = batch.completed().since(self._floor)
         self._open.append(batch)
         try:
             if len(self._open) == 1:

@@ -17,8 +17,8 @@ def test_input_and_moment_of_the_flows_own_messages() -> None:
     text = SymbolText(symbols)
     text.refresh()
     rows = np.arange(20)
-    messages, _ = predictions(batch, FeatureState().update(batch), rows, [], 987_654_321, text)
-    assert [input_of(value) for value in messages.values] == [(k, 987_654_321) for k in range(20)]
+    values = predictions(batch, FeatureState().update(batch), rows, [], 987_654_321, text)
+    assert [input_of(value) for value in values] == [(k, 987_654_321) for k in range(20)]
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b'{"partition":0,"offset":5}'])

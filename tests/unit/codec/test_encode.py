@@ -16,6 +16,7 @@ from flows.codec.encode import (
     encode_dead_letters,
     feature_rows,
     predictions,
+    scorable,
     unscorable_dead_letters,
 )
 from flows.codec.rows import FeatureRows, TargetScores
@@ -158,12 +159,11 @@ def test_predictions_are_the_plain_structures(data: st.DataObject, n: int):
         target("spike", draw(), 0.5),
         target("move", draw(), None, **{"other@1": draw(), "third@2": draw()}),
     ][: data.draw(st.integers(0, 2))]
-    messages, unscorable = predictions(batch, features, rows, scores, SCORED_NS, text)
-    assert unscorable == []
-    assert messages.rows.tolist() == rows.tolist()
-    found = [msgspec.json.decode(value, type=Prediction) for value in messages.values]
+    assert scorable(features, rows, scores) == (rows, scores, [])
+    values = predictions(batch, features, rows, scores, SCORED_NS, text)
+    found = [msgspec.json.decode(value, type=Prediction) for value in values]
     assert found == plain(batch, features, rows, scores)
-    for value in messages.values:
+    for value in values:
         assert_shaped_like(json.loads(value), Prediction)
 
 
@@ -181,11 +181,11 @@ def assert_shaped_like(
 def test_a_row_without_a_finite_score_is_told_apart_and_never_written(bad: float):
     batch, features, text = make(4)
     scores = [target("spike", np.array([0.1, bad, 0.3, 0.4]), 0.25), target("move", np.ones(4))]
-    rows = np.arange(4)
-    messages, unscorable = predictions(batch, features, rows, scores, SCORED_NS, text)
+    rows, usable, unscorable = scorable(features, np.arange(4), scores)
     assert unscorable == [(1, f"the score of spike by m-spike@000001 is {bad}")]
-    assert messages.rows.tolist() == [0, 2, 3]
-    found = [msgspec.json.decode(value, type=Prediction) for value in messages.values]
+    assert rows.tolist() == [0, 2, 3]
+    values = predictions(batch, features, rows, usable, SCORED_NS, text)
+    found = [msgspec.json.decode(value, type=Prediction) for value in values]
     assert [each.offset for each in found] == [100, 104, 106]
     assert [each.scores["spike"].decision for each in found] == [False, True, True]
     payloads = [b"a", b"b", b"c", b"d"]
@@ -194,10 +194,10 @@ def test_a_row_without_a_finite_score_is_told_apart_and_never_written(bad: float
 
 
 def test_a_row_without_a_finite_mid_price_is_unscorable():
-    batch, features, text = make(2, prices=np.array([1.0, np.inf]))
+    _batch, features, _text = make(2, prices=np.array([1.0, np.inf]))
     scores = [target("spike", np.ones(2))]
-    messages, unscorable = predictions(batch, features, np.arange(2), scores, SCORED_NS, text)
-    assert messages.rows.tolist() == [0]
+    rows, [usable], unscorable = scorable(features, np.arange(2), scores)
+    assert (rows.tolist(), usable.scores.tolist()) == ([0], [1.0])
     assert unscorable == [(1, "the mid price is inf")]
 
 
@@ -205,9 +205,10 @@ def test_a_challenger_without_a_finite_score_is_left_out_of_that_row_alone():
     batch, features, text = make(3)
     shadow = {"a@1": np.array([0.1, np.nan, 0.3]), "b@1": np.array([0.4, 0.5, 0.6])}
     scores = [target("spike", np.ones(3), 0.5, **shadow)]
-    messages, unscorable = predictions(batch, features, np.arange(3), scores, SCORED_NS, text)
+    rows, usable, unscorable = scorable(features, np.arange(3), scores)
     assert unscorable == []
-    found = [msgspec.json.decode(value, type=Prediction) for value in messages.values]
+    values = predictions(batch, features, rows, usable, SCORED_NS, text)
+    found = [msgspec.json.decode(value, type=Prediction) for value in values]
     assert [each.scores["spike"].shadow for each in found] == [
         {"a@1": 0.1, "b@1": 0.4},
         {"b@1": 0.5},
@@ -224,14 +225,13 @@ def test_feature_rows_come_back_bit_for_bit(data: st.DataObject, n: int, packed:
     flags = data.draw(arrays.arrays(np.uint8, n, elements=st.integers(0, 31)))
     batch, features, text = make(n, flags=flags, values=values)
     rows = np.flatnonzero(data.draw(arrays.arrays(np.bool_, n)))
-    messages = feature_rows(batch, features, rows, text, packed=packed)
-    found = [msgspec.json.decode(value, type=FeatureRow) for value in messages.values]
-    assert messages.rows.tolist() == rows.tolist()
+    texts = feature_rows(batch, features, rows, text, packed=packed)
+    found = [msgspec.json.decode(value, type=FeatureRow) for value in texts]
     for row, each in zip(rows.tolist(), found, strict=True):
         back = np.array([np.nan if v is None else v for v in each.values], np.float32)
         assert back.tobytes() == features.values[row].tobytes()
         unused = frozenset() if packed else {"values_f32"}
-        assert_shaped_like(json.loads(messages.values[found.index(each)]), FeatureRow, unused)
+        assert_shaped_like(json.loads(texts[found.index(each)]), FeatureRow, unused)
         tick = batch.ticks[row]
         assert each == FeatureRow(
             symbol=tick.symbol,

@@ -10,7 +10,8 @@ from flows.codec.row_writer import row_writer_kernel
 from flows.codec.tick_parser import tick_parser_kernel
 from flows.features import feature_kernel
 from flows.monitoring.metrics import PipelineMetrics
-from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.encode import EncodeStep
+from flows.stages.score import DecodeStep, FeatureStep, ScoreStep
 from schemas import topics
 from tests.bench.counting import counted
 from tests.bench.profile import raw_batches
@@ -40,13 +41,12 @@ def costs(tmp_path_factory):
     for kernel in kernels:  # not while the counting slows Python down
         kernel.compile()
     parser, writer, _features = kernels
+    encode = EncodeStep(topics.TICKS_RAW, metrics, publish_features=True, write=writer.compile)
     steps = {
         "decode": DecodeStep(topics.TICKS_RAW, frozenset(), metrics, parse=parser.compile),
         "features": FeatureStep(metrics),
         "score": ScoreStep(baseline_scorer(tmp_path_factory.mktemp("store")), metrics),
-        "encode": EncodeStep(
-            topics.TICKS_RAW, metrics, publish_features=True, write=writer.compile
-        ),
+        "encode": lambda scored: encode(scored)[1].completed(),
     }
     found = {}
     for item in raw_batches(TICKS, 4):

@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 from flows.codec.batch import RawBatch
 from flows.monitoring.metrics import PipelineMetrics
 from flows.numeric.time import NS_PER_S
-from flows.stages.score import (
-    PASSED_EVERY_NS,
-    DecodeStep,
-    EncodeStep,
-    FeatureStep,
-    ScoreStep,
-    passed_rows,
-)
+from flows.stages.encode import PASSED_EVERY_NS, EncodeStep, passed_rows
+from flows.stages.score import DecodeStep, FeatureStep, ScoreStep
 from schemas.predictions import FeatureRow, Prediction
 from schemas.ticks import Tick
 from tests.fuzz.chain import Chain, baseline_scorer
@@ -70,7 +64,7 @@ def test_numbers_of_symbols_may_stand_for_others_while_older_batches_are_on_thei
     made = [tick(f"S{number % 40}-USD", "v", number) for number in range(200)]
     batches = [raw(made[start : start + 8], start) for start in range(0, 200, 8)]
     decoded = [decode(batch) for batch in batches]
-    outputs = [encode(score(features(each)))[1] for each in decoded]
+    outputs = [encode(score(features(each)))[1].completed() for each in decoded]
     for topic, kind in (("predictions", Prediction), ("ticks.features", FeatureRow)):
         rows = [
             (offset, key, msgspec.json.decode(value, type=kind))

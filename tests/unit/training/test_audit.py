@@ -13,7 +13,8 @@ from flows.monitoring.metrics import PipelineMetrics
 from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer
-from flows.stages.score import DecodeStep, EncodeStep, FeatureStep, ScoreStep
+from flows.stages.encode import EncodeStep
+from flows.stages.score import DecodeStep, FeatureStep, ScoreStep
 from schemas import topics
 from schemas.features import INDEX
 from tests.support.models import publish_tiny
@@ -72,7 +73,7 @@ def serve(store: ModelStore, raw: RawBatch) -> Served:
             min(raw.offsets[0] + at + 64, raw.next_offset),
         )
         _key, output = encode(score(features(decode(part))))
-        for records in output.records:
+        for records in output.completed().records:
             served[records.topic].extend(records.values)
     return served
 

@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from flows.codec.outputs import Latest
+from flows.codec.outputs import Latest, Outputs
 from flows.connectors.kafka.positions import CommitMetadata, Start, decode_metadata
 from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.transactions import ABORT_LIMIT, TransactionalWriter
@@ -39,6 +39,29 @@ def test_outputs_and_offset_are_committed_together():
     assert committed(producer) == (3, '{"rebuild_from":2}')
     assert not writing.is_open
     assert writing.floor == 3
+
+
+def test_pending_outputs_are_made_when_they_are_written_and_cut_at_the_committed_offset():
+    made: list[int] = []
+
+    def pending() -> Outputs:
+        made.append(1)
+        whole = output(0, 4)
+        return Outputs(whole.records, [Latest("A", 0, 1, b"old"), Latest("B", 3, 1, b"new")])
+
+    producer = FakeProducer(commit_transaction=[ABORTABLE])
+    writing = writer(producer, floor=2)
+    for passed_over in (
+        output(0, 2, records=[], pending=pending),
+        output(0, 4, records=[], pending=pending, emit=False),
+    ):
+        writing.write(passed_over)
+    assert made == []
+    writing.write(output(0, 4, records=[], pending=pending))
+    [done] = writing.commit().batches
+    assert (made, values(producer)) == ([1], [2, 3])
+    assert [each.symbol for each in done.latest] == ["B"]
+    assert done.pending is None
 
 
 def test_the_offset_goes_first_and_again_only_if_more_was_written():
