@@ -1,7 +1,7 @@
 """Ask the process of this container whether it answers (standard library alone).
 
-A flow answers where ``VOLTICK_METRICS_PORT`` says; ingest, a trainer and the alerts where their own
-ports say, if no other is named; the API at ``VOLTICK_API_PORT``; anything else at the URL that is
+A flow, ingest, a trainer and the alerts answer at the first of the ports below that their
+environment names (0 is none); the API at ``VOLTICK_API_PORT``; anything else at the URL that is
 given as the one argument. Whether Kafka, Redis and the feed are well is another question, for
 ``GET /health``: starting this container anew would not mend them.
 """
@@ -15,6 +15,9 @@ TIMEOUT_S = 4.0
 METRICS_PORTS = (
     "VOLTICK_METRICS_PORT",
     "VOLTICK_INGEST_METRICS_PORT",
+    "VOLTICK_OUTCOMES_METRICS_PORT",
+    "VOLTICK_CANDLES_METRICS_PORT",
+    "VOLTICK_ARCHIVE_METRICS_PORT",
     "VOLTICK_TRAINER_METRICS_PORT",
     "VOLTICK_ALERTS_METRICS_PORT",
 )

@@ -32,7 +32,7 @@ def here(container: Container, folder: Path, broker: EmbeddedBroker, valkey: Val
         "redis://valkey:6379/0": valkey.url,
     }
     env = {name: changed.get(value, value) for name, value in env.items()}
-    env |= {name: str(port) for name in env if name.endswith("_PORT")}
+    env |= {name: str(port) for name in env if _is_port(name, env[name])}
     for volume, path in container.mounts.items():
         (folder / volume).mkdir(exist_ok=True)
         env = {k: v.replace(path, str(folder / volume)) for k, v in env.items()}
@@ -46,6 +46,10 @@ def here(container: Container, folder: Path, broker: EmbeddedBroker, valkey: Val
     command = tuple(_word(word, container, folder, port) for word in container.command)
     health = tuple(word.replace(":5001", f":{port}") for word in container.health or ())
     return Container(container.name, command, env, container.mounts, health)
+
+
+def _is_port(name: str, value: str) -> bool:
+    return name.endswith("_PORT") and value != "0"  # which is none
 
 
 def _word(word: str, container: Container, folder: Path, port: int) -> str:

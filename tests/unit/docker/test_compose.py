@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.settings import Settings, load_settings
+from flows.settings import Settings, load_settings, variables
 from tests.support.containers import (
     COMPOSE,
     DOCKER,
@@ -123,6 +123,15 @@ def test_prometheus_asks_every_process_at_its_port() -> None:
         if name not in {"topics", "mlflow"}:
             url = healthcheck().address(container.env)
             assert f":{asked[name]}/" in url
+
+
+def test_ports_of_an_env_file_for_one_host_do_not_count_here() -> None:
+    ports = {name for name in variables().values() if name.endswith("_METRICS_PORT")}
+    for name, container in OWN.items():
+        if name != "mlflow":
+            own = {variable for variable in ports if container.env[variable] != "0"}
+            assert len(own) == (0 if name in {"topics", "api"} else 1), name
+            assert container.env["VOLTICK_API_PORT"] == str(PORTS["api"])
 
 
 def test_a_trainer_may_finish_its_training() -> None:

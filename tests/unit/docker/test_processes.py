@@ -132,6 +132,9 @@ def test_a_container_is_asked_where_it_answers(container: Container) -> None:
     ports = {
         "serving": settings.api_port,
         "flows.ingest": settings.ingest_metrics_port,
+        "flows.outcomes": settings.outcomes_metrics_port,
+        "flows.candles": settings.candles_metrics_port,
+        "flows.archive": settings.archive_metrics_port,
         "training.retrain": settings.trainer_metrics_port,
         "flows.alerts": settings.alerts_metrics_port,
     }
