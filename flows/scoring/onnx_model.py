@@ -6,6 +6,7 @@ event. Exporters shape their graphs so; nothing here guesses which column is mea
 undefined (NaN) features is inside the graph.
 """
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -66,8 +67,9 @@ class OnnxModel:
     Raises
     ------
     ModelRejectedError
-        Hash, FEATURE_SET, features, opset, input or output do not fit, the runtime cannot load the
-        graph, or a probe's scores are not finite, out of range or dependent on the batch's size.
+        Target, hash, FEATURE_SET, features, opset, input or output do not fit, the runtime cannot
+        load the graph, or a probe's scores are not finite, out of range or dependent on the batch's
+        size.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class OnnxModel:
         self._columns = _columns(manifest, contract)
         self._width = len(contract)
         self._is_classifier = manifest.target.kind == "classification"
+        _check_target(manifest)
         _check_content(manifest, onnx_bytes)
         self._session = _or_refused(
             manifest, "ONNX Runtime cannot load it", lambda: open_session(onnx_bytes)
@@ -208,6 +211,24 @@ def _columns(manifest: ModelManifest, contract: tuple[str, ...]) -> npt.NDArray[
     if tuple(manifest.features) == contract:
         return None
     return np.array([positions[name] for name in manifest.features], dtype=np.intp)
+
+
+def _check_target(manifest: ModelManifest) -> None:
+    """Refuse a target whose truth nobody can find: its outcomes would end ``flows.outcomes``."""
+    target = manifest.target
+    if target.horizon_s < 1 or target.lookback_s < 1:
+        message = (
+            f"its target looks {target.horizon_s} s ahead and {target.lookback_s} s back; both take"
+            " a second at least"
+        )
+        raise _refused(manifest, message)
+    is_event = target.kind == "classification"
+    if is_event is (target.definition == "return"):
+        message = f"its target is a {target.kind} by the definition {target.definition!r}"
+        raise _refused(manifest, message)
+    if is_event and (target.level is None or not math.isfinite(target.level)):
+        message = f"its target has no level: above which {target.definition} volatility is an event"
+        raise _refused(manifest, message)
 
 
 def _check_content(manifest: ModelManifest, onnx_bytes: bytes) -> None:

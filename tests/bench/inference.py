@@ -90,7 +90,7 @@ def fitted() -> list[Contestant]:
                 continue
             onnx_bytes = to_bytes(model, len(columns))
             definition = "relative" if kind == "classification" else "return"
-            spec = TargetSpec(name=target, kind=kind, definition=definition)
+            spec = TargetSpec(name=target, kind=kind, definition=definition, level=1.0)
             manifest = manifest_of(name, spec, columns, onnx_bytes)
             found.append(
                 Contestant(

@@ -146,6 +146,24 @@ def test_opset_that_differs_from_the_manifest_is_refused():
     refused(msgspec.structs.replace(manifest, opset=12), onnx_bytes, "opset 17.*12")
 
 
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"level": None}, "has no level"),
+        ({"level": float("nan")}, "has no level"),
+        ({"horizon_s": 0}, "0 s ahead"),
+        ({"lookback_s": -1}, "-1 s back"),
+        ({"definition": "return"}, "classification by the definition 'return'"),
+        ({"kind": "regression"}, "regression by the definition 'relative'"),
+    ],
+    ids=["no level", "an undefined level", "no horizon", "no past", "a return", "a forecast"],
+)
+def test_a_target_without_a_truth_is_refused(changes, cause):
+    manifest, onnx_bytes = tiny(0.4)
+    target = msgspec.structs.replace(manifest.target, **changes)
+    refused(msgspec.structs.replace(manifest, target=target), onnx_bytes, cause)
+
+
 def test_unknown_feature_is_refused():
     manifest, onnx_bytes = tiny(0.4, features=("moon_phase",))
     refused(manifest, onnx_bytes, "moon_phase")
