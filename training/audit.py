@@ -7,7 +7,7 @@ version that the message names. Only what the flow has committed is compared.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,8 @@ from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
 from schemas import topics
-from training.consistency.compare import Account, Comparison
+from training.consistency.blocks import BlockAudit
+from training.consistency.compare import Account, TopicTally
 from training.consistency.recompute import Recomputation
 from training.console import command, progress, say
 from training.data.sources import parse_time
@@ -118,26 +119,11 @@ def run_audit(
             " nothing to compare"
         )
         raise TrainingError(msg)
-    raw = bars.add_task("features", total=sum(ends.values()))
+    bar = bars.add_task("ticks", total=sum(ends.values()))
+    watched = [topics.DEAD_LETTERS, topics.PREDICTIONS]
+    if settings.publish_features:
+        watched.append(topics.TICKS_FEATURES)
     allowed = frozenset(settings.allowed_symbols)
-    runs: dict[int, Recomputation] = {}
-    bounds: dict[int, tuple[int, int]] = {}
-    for batch in read_topic(config, topics.TICKS_RAW):
-        part = until_offset(batch, ends.get(batch.partition, 0))
-        if not part.values:
-            continue
-        run = runs.setdefault(
-            part.partition,
-            Recomputation(part.partition, topics.TICKS_RAW, allowed, settings.max_symbols),
-        )
-        _widen(bounds, part, from_ms, to_ms)
-        run.add(part, keep=part.partition in bounds)
-        bars.advance(raw, len(part.values))
-    expected = {
-        number: runs.pop(number).result(*bounds[number])
-        for number in list(runs)
-        if number in bounds
-    }
     models: dict[str, OnnxModel] = {}
 
     def model(ref: str) -> OnnxModel:
@@ -145,20 +131,25 @@ def run_audit(
             models[ref] = prove(store, ref)
         return models[ref]
 
-    comparison = Comparison(expected, bounds, model, with_features=settings.publish_features)
-    steps: list[tuple[str, Callable[[bytes], None]]] = [
-        (topics.DEAD_LETTERS, comparison.dead_letter),
-        (topics.PREDICTIONS, comparison.prediction),
-    ]
-    if settings.publish_features:
-        steps.append((topics.TICKS_FEATURES, comparison.feature_row))
-    for topic, take in steps:
-        task = bars.add_task(topic, total=None)
-        for values in _values(read_topic(config, topic)):
-            for value in values:
-                take(value)
-            bars.advance(task, len(values))
-    return comparison.finish()
+    def inside(at_ms: int) -> bool:
+        return (from_ms is None or at_ms >= from_ms) and (to_ms is None or at_ms < to_ms)
+
+    account = Account({name: TopicTally() for name in watched})
+    for number, end in sorted(ends.items()):
+        audited = BlockAudit(
+            Recomputation(number, topics.TICKS_RAW, allowed, settings.max_symbols),
+            {name: _values(read_topic(config, name, partition=number)) for name in watched},
+            model,
+            account,
+            inside,
+        )
+        for batch in read_topic(config, topics.TICKS_RAW, partition=number) if end else ():
+            part = until_offset(batch, end)
+            if part.values:
+                audited.add(part)
+                bars.advance(bar, len(part.values))
+        audited.finish()
+    return account
 
 
 def until_offset(batch: RawBatch, end: int) -> RawBatch:
@@ -194,24 +185,9 @@ def _plain(tally: object) -> dict[str, int]:
     return {name: getattr(tally, name) for name in names}
 
 
-def _widen(
-    bounds: dict[int, tuple[int, int]], part: RawBatch, from_ms: int | None, to_ms: int | None
-) -> None:
-    """Extend a partition's range by the messages whose timestamps are asked for."""
-    inside = [
-        offset
-        for offset, at_ms in zip(part.offsets, part.timestamps_ms, strict=True)
-        if (from_ms is None or at_ms >= from_ms) and (to_ms is None or at_ms < to_ms)
-    ]
-    if not inside:
-        return
-    first, _ = bounds.get(part.partition, (inside[0], 0))
-    bounds[part.partition] = (min(first, inside[0]), inside[-1] + 1)
-
-
-def _values(batches: Iterable[RawBatch]) -> Iterable[list[bytes]]:
+def _values(batches: Iterable[RawBatch]) -> Iterator[bytes]:
     for batch in batches:
-        yield batch.values
+        yield from batch.values
 
 
 if __name__ == "__main__":

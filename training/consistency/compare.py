@@ -60,7 +60,7 @@ class TopicTally:
 class Account:
     """All findings, counted by topic, with some examples of each kind.
 
-    ``unverified`` counts scores that cannot be recomputed, by model, with the reason;
+    ``unscored`` counts scores that cannot be recomputed, by model; ``causes`` tells why;
     ``unreadable`` counts tombstones and foreign messages, by topic. The flow writes neither, and a
     message that one of them replaced is missing, so they alone leave the account clean.
     """
@@ -68,10 +68,16 @@ class Account:
     tallies: dict[str, TopicTally] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     models: dict[str, dict[str, float]] = field(default_factory=dict)
-    unverified: dict[str, str] = field(default_factory=dict)
+    unscored: Counter[str] = field(default_factory=Counter)
+    causes: dict[str, str] = field(default_factory=dict)
     uncertain: int = 0
     unreadable: Counter[str] = field(default_factory=Counter)
     _shown: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def unverified(self) -> dict[str, str]:
+        """How many of a model's scores cannot be recomputed, and why."""
+        return {ref: f"{count} scores: {self.causes[ref]}" for ref, count in self.unscored.items()}
 
     @property
     def clean(self) -> bool:
@@ -109,6 +115,8 @@ class Comparison:
         Returns a proven model by ``name@version``, or raises ModelRejectedError.
     with_features
         Whether ``ticks.features`` is published at all.
+    account
+        What is found is added to it; a new one by default.
     """
 
     def __init__(
@@ -118,6 +126,7 @@ class Comparison:
         models: Models,
         *,
         with_features: bool = True,
+        account: Account | None = None,
     ) -> None:
         self._expected = expected
         self._bounds = bounds
@@ -140,7 +149,9 @@ class Comparison:
         # Ticks that no model could score have a dead letter instead of a prediction.
         self._unscorable = {number: ServedOffsets(part.offset) for number, part in expected.items()}
         self._scores: dict[str, ServedScores] = {}
-        self.account = Account({name: TopicTally() for name in watched})
+        self.account = Account() if account is None else account
+        for name in watched:
+            self.account.tallies.setdefault(name, TopicTally())
 
     def dead_letter(self, value: bytes | None) -> None:
         """Take a message of ``dead.letters``; those of other programs are passed over.
@@ -250,7 +261,8 @@ class Comparison:
         try:
             model = self._models(ref)
         except (ModelRejectedError, ModelStoreError) as error:
-            self.account.unverified[ref] = f"{len(served)} scores: {error}"
+            self.account.unscored[ref] += len(served)
+            self.account.causes[ref] = str(error)
             return
         worst = 0.0
         for number, part in sorted(self._expected.items()):
@@ -277,7 +289,11 @@ class Comparison:
                         continue
                     offset = int(part.offset[row])
                     self.account.defect(topics.PREDICTIONS, DIFFERENT, number, offset, detail)
-        self.account.models[ref] = {"scores": len(served), "worst": worst}
+        before = self.account.models.get(ref, {"scores": 0, "worst": 0.0})
+        self.account.models[ref] = {
+            "scores": before["scores"] + len(served),
+            "worst": max(before["worst"], worst),
+        }
 
 
 def _plain_differences(

@@ -113,6 +113,13 @@ class Recomputation:
             for name, column in _columns(batch, features).items():
                 self._parts.setdefault(name, []).append(column[scored])
 
+    def take(self, first: int = 0, end: int | None = None) -> Expected:
+        """Return the rows with ``first <= offset < end``, and forget all rows."""
+        found = self.result(first, end)
+        self._parts.clear()
+        self._dead.clear()
+        return found
+
     def result(self, first: int = 0, end: int | None = None) -> Expected:
         """Return the rows with ``first <= offset < end``."""
         found = _joined(self._parts)

@@ -44,6 +44,8 @@ def read_topic(
     to_ms: int | None = None,
     batch_size: int = _BATCH,
     silence_limit_s: float = ANSWER_LIMIT_S,
+    *,
+    partition: int | None = None,
 ) -> Iterator[RawBatch]:
     """Yield a topic's committed messages, each partition in order, partitions mixed.
 
@@ -57,6 +59,8 @@ def read_topic(
         If set, only messages whose Kafka timestamp is in [from_ms, to_ms), milliseconds.
     silence_limit_s
         How long the broker may deliver nothing before the end is reached.
+    partition
+        If set, this one alone.
 
     Raises
     ------
@@ -64,6 +68,8 @@ def read_topic(
         The topic does not exist, or the broker does not answer or stops delivering.
     """
     with _reading(config, topic) as (consumer, ends):
+        if partition is not None:
+            ends = {partition: ends[partition]} if partition in ends else {}
         starts = _starts(consumer, topic, ends, from_ms)
         for batch in _read(consumer, topic, starts, ends, batch_size, silence_limit_s):
             kept = _cut(batch, from_ms, to_ms)

@@ -19,8 +19,9 @@ from schemas import topics
 from schemas.features import INDEX
 from tests.support.models import publish_tiny
 from training.audit import line_of, until_offset
-from training.consistency.compare import Account, Comparison
-from training.consistency.recompute import recompute
+from training.consistency.blocks import BlockAudit
+from training.consistency.compare import Account, Comparison, TopicTally
+from training.consistency.recompute import Expected, Recomputation, recompute
 
 START_NS = 1_750_000_000_000_000_000
 COUNT = 400
@@ -82,6 +83,41 @@ CHECKED = (topics.PREDICTIONS, topics.TICKS_FEATURES)
 
 
 def compare(store: ModelStore, raw: RawBatch, served: Served) -> Account:
+    """Compare all at once, and hold the comparison block by block against that."""
+    whole = compare_whole(store, raw, served)
+    for block_ticks, part in ((1, 16), (50, 7), (1_000, 400)):
+        account = compare_blocks(store, raw, served, block_ticks, part)
+        assert told(account) == told(whole), (block_ticks, part)
+    return whole
+
+
+def told(account: Account) -> tuple[object, ...]:
+    line = json.loads(line_of(account, 0.0))
+    found = sorted((one.topic, one.kind, one.partition, one.offset) for one in account.examples)
+    return line, found
+
+
+def compare_blocks(
+    store: ModelStore, raw: RawBatch, served: Served, block_ticks: int, part: int
+) -> Account:
+    account = Account({topic: TopicTally() for topic in served})
+    audit = BlockAudit(
+        Recomputation(0, topics.TICKS_RAW, frozenset()),
+        {topic: iter(values) for topic, values in served.items()},
+        lambda ref: prove(store, ref),
+        account,
+        block_ticks=block_ticks,
+    )
+    for at in range(0, len(raw.values), part):
+        cut = slice(at, at + part)
+        audit.add(
+            RawBatch(0, raw.values[cut], raw.offsets[cut], raw.timestamps_ms[cut], raw.next_offset)
+        )
+    assert audit.finish()
+    return account
+
+
+def compare_whole(store: ModelStore, raw: RawBatch, served: Served) -> Account:
     runs = recompute([raw], topics.TICKS_RAW, frozenset())
     bounds = {0: (raw.offsets[0], raw.next_offset)}
     expected = {0: runs[0].result(*bounds[0])}
@@ -263,3 +299,64 @@ def test_where_the_log_was_trimmed_early_values_are_uncertain_and_not_called_dif
     assert account.tallies[topics.PREDICTIONS].different == 0
     assert account.uncertain > 100
     assert not account.clean  # of which nothing was proved
+
+
+def test_only_what_was_asked_for_is_compared(store: ModelStore) -> None:
+    raw = raw_log()
+    served = serve(store, raw)
+    account = Account({topic: TopicTally() for topic in served})
+    asked = set(raw.timestamps_ms[100:200])
+    audit = BlockAudit(
+        Recomputation(0, topics.TICKS_RAW, frozenset()),
+        {topic: iter(values) for topic, values in served.items()},
+        lambda ref: prove(store, ref),
+        account,
+        asked.__contains__,
+        block_ticks=30,
+    )
+    for at in range(0, COUNT, 10):
+        cut = slice(at, at + 10)
+        audit.add(RawBatch(0, raw.values[cut], raw.offsets[cut], raw.timestamps_ms[cut], at + 10))
+    assert audit.finish()
+    assert account.clean
+    wanted = [json.loads(value)["offset"] for value in served[topics.PREDICTIONS]]
+    tally = account.tallies[topics.PREDICTIONS]
+    assert tally.served == tally.expected == sum(100 <= offset < 200 for offset in wanted)
+
+
+def test_an_output_beside_its_partition_is_extra(store: ModelStore) -> None:
+    raw = raw_log()
+    served = serve(store, raw)
+    served[topics.PREDICTIONS].append(
+        edited(served[topics.PREDICTIONS][0], lambda m: m.update(partition=1))
+    )
+    [example] = compare_blocks(store, raw, served, 50, 10).examples
+    assert (example.kind, example.partition) == ("extra", 1)
+    assert "lies in partition 0" in example.detail
+
+
+def test_no_block_holds_more_than_its_ticks(store: ModelStore) -> None:
+    held: list[int] = []
+
+    class Watched(Recomputation):
+        def take(self, first: int = 0, end: int | None = None) -> Expected:
+            found = super().take(first, end)
+            held.append(len(found))
+            return found
+
+    raw = raw_log()
+    account = Account({topics.PREDICTIONS: TopicTally(), topics.DEAD_LETTERS: TopicTally()})
+    audit = BlockAudit(
+        Watched(0, topics.TICKS_RAW, frozenset()),
+        {topics.PREDICTIONS: iter(()), topics.DEAD_LETTERS: iter(())},
+        lambda ref: prove(store, ref),
+        account,
+        block_ticks=40,
+    )
+    for at in range(0, COUNT, 10):
+        cut = slice(at, at + 10)
+        audit.add(RawBatch(0, raw.values[cut], raw.offsets[cut], raw.timestamps_ms[cut], at + 10))
+    assert audit.finish()
+    assert len(held) == 10
+    assert max(held) <= 40
+    assert account.tallies[topics.PREDICTIONS].missing == sum(held)
