@@ -1,5 +1,6 @@
 """The pipeline's last step: scores to what the sink writes."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -147,12 +148,16 @@ class _Writer:
         Grows in the flow's thread alone; what it has does not change.
     features, predictions
         Each used by one thread: the flow's, and the one that writes the partition.
+    lock
+        Held while predictions are made: an ownership may go on with the state of an earlier one
+        whose writing thread has not ended yet.
     """
 
     def __init__(self, text: SymbolText, write: Callable[[], Write | None]) -> None:
         self.text = text
         self.features = RowWriter(write)
         self.predictions = RowWriter(write)
+        self.lock = threading.Lock()
 
 
 def _predicted(
@@ -165,7 +170,8 @@ def _predicted(
 ) -> Outputs:
     """Return the predictions of scorable rows: all of them, the latest and those passed."""
     text = writer.text
-    values = predictions(ticks, features, rows, scores, at_ns, text, writer.predictions)
+    with writer.lock:
+        values = predictions(ticks, features, rows, scores, at_ns, text, writer.predictions)
     made = Outputs()
     _add(made, topics.PREDICTIONS, rows, values, ticks, text)
     shown = _Shown(ticks, rows, values, at_ns, text)

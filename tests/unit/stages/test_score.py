@@ -1,16 +1,19 @@
 """What a batch shows as the newest of each symbol."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.codec.batch import RawBatch
 from flows.monitoring.metrics import PipelineMetrics
 from flows.numeric.time import NS_PER_S
+from flows.stages import encode
 from flows.stages.encode import PASSED_EVERY_NS, EncodeStep, passed_rows
 from flows.stages.score import DecodeStep, FeatureStep, ScoreStep
 from schemas.predictions import FeatureRow, Prediction
@@ -51,6 +54,42 @@ def test_the_last_tick_of_a_symbol_is_shown_whichever_venue_it_is_of(tmp_path: P
     assert len(made.latest) == 2
     assert (shown["BTC-USD"].venue, shown["BTC-USD"].offset) == ("binance", 3)
     assert (shown["ETH-USD"].venue, shown["ETH-USD"].offset) == ("binance", 1)
+
+
+def test_two_threads_never_make_an_ownerships_predictions_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = PipelineMetrics()
+    decode, features = DecodeStep("ticks.raw", frozenset(), metrics), FeatureStep(metrics)
+    score = ScoreStep(baseline_scorer(tmp_path), metrics)
+    encode_step = EncodeStep("ticks.raw", metrics, publish_features=False)
+    batches = [
+        encode_step(score(features(decode(raw([tick("BTC-USD", "binance", at)], at)))))[1]
+        for at in (1, 2)
+    ]
+    began, goes_on = threading.Event(), threading.Event()
+    at_once: list[int] = []
+    inside = 0
+
+    def slow(*_arguments: object) -> list[bytes]:
+        nonlocal inside
+        inside += 1
+        at_once.append(inside)
+        began.set()
+        goes_on.wait(10)
+        inside -= 1
+        return [b"{}"]
+
+    monkeypatch.setattr(encode, "predictions", slow)
+    threads = [threading.Thread(target=each.completed) for each in batches]
+    for thread in threads:
+        thread.start()
+    assert began.wait(10)
+    threads[1].join(0.05)
+    goes_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert at_once == [1, 1]
 
 
 def test_numbers_of_symbols_may_stand_for_others_while_older_batches_are_on_their_way(
