@@ -53,7 +53,7 @@ READING: dict[str, Any] = {
 WRITING: dict[str, Any] = {
     **CLIENT,
     "enable.idempotence": True,
-    "retry.backoff.ms": 2,
+    "retry.backoff.ms": 1,
     "retry.backoff.max.ms": 8,
     "linger.ms": 2,
     "batch.num.messages": 100_000,

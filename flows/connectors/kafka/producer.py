@@ -62,7 +62,7 @@ def open_producer(target: Target, on_delivery: Callable[[Any, Any], None]) -> Tr
         transaction_timeout_ms=target.transaction_timeout_ms,
         # The default of 100 ms is what a commit would take: the broker needs some milliseconds to
         # finish the transaction before, and the next is refused until then.
-        retry_backoff_ms=2,
+        retry_backoff_ms=1,
         retry_backoff_max_ms=8,
         # A commit flushes, but waits for lingering batches: keep the wait short.
         linger_ms=2,

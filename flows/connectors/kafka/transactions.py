@@ -29,6 +29,7 @@ from flows.connectors.kafka.positions import CommitMetadata, Start, encode_metad
 from flows.connectors.kafka.producer import Target, TransactionalProducer, open_producer
 from flows.connectors.kafka.refusals import AbortNeededError, NotMemberError, Refusals
 from flows.connectors.kafka.retry import retried
+from flows.connectors.kafka.settling import Settling
 
 ABORT_LIMIT = 3
 
@@ -83,6 +84,7 @@ class TransactionalWriter:
         self._open: list[OutputBatch] = []
         self._sent: OutputBatch | None = None
         self._opened = 0.0
+        self._settling = Settling()
         self._log = structlog.get_logger()
 
     @property
@@ -233,6 +235,7 @@ class TransactionalWriter:
                     raise self._refusals.given_up(error, ABORT_LIMIT) from None
                 self._start_over(error)
         commit = Commit(self._target.partition, self._open, time.monotonic() - started)
+        self._settling.note_commit(commit.seconds, caught_up=last.caught_up)
         self._floor, self._metadata = last.next_offset, self._metadata_of(last)
         self._open, self._sent = [], None
         return commit
@@ -242,6 +245,7 @@ class TransactionalWriter:
         if self._open:
             self._open, self._sent = [], None
             self._insist("abort", self._producer.abort_transaction)
+            self._settling.note_end()
 
     def _fence(self) -> None:
         what = "take over"
@@ -251,15 +255,15 @@ class TransactionalWriter:
             raise self._refusals.of(what, kafka_error(error), self._failure) from None
 
     def _begin(self) -> None:
-        """Begin a transaction with the input offset of the newest open batch.
+        """Begin a transaction, where it must be so with the input offset of the newest open batch.
 
-        The broker refuses the next transaction while it still finishes the one before. It may say
-        so to the offset, which is sent again after some milliseconds, or to a message, for which
-        the client would always wait 20 ms: so the offset goes first.
+        See :mod:`.settling`. The commit sends the offset where it was not sent yet.
         """
         self._sent = None
+        self._settling.wait()
         self._step("begin a transaction", self._producer.begin_transaction)
-        self._send_offset_of(self._open[-1])
+        if self._settling.offset_first:
+            self._send_offset_of(self._open[-1])
 
     def _send_offset_of(self, batch: OutputBatch) -> None:
         metadata = self._metadata_of(batch)
@@ -308,6 +312,7 @@ class TransactionalWriter:
     def _abort_for(self, error: AbortNeededError) -> None:
         """Abort the transaction that cannot be committed, and wait until another could."""
         self._insist("abort", self._producer.abort_transaction)
+        self._settling.note_end()
         self._failure = None
         if isinstance(error, NotMemberError):
             self._wait_for_generation(error)

@@ -101,8 +101,9 @@ def test_a_member_that_the_group_has_given_up_commits_nothing_and_is_fenced(
     monkeypatch.setattr(transactions, "NEW_GENERATION_LIMIT_S", 0.05)
     producer = FakeProducer(send_offsets_to_transaction=[STALE[1]] * 99)
     writing = member(producer, lambda: 1)
+    writing.write(output(0, 2))
     with pytest.raises(FencedError, match="group group has given this member up"):
-        writing.write(output(0, 2))
+        writing.commit()
     assert producer.visible == []
 
 
@@ -112,8 +113,11 @@ def test_a_member_that_knows_that_it_is_none_does_not_even_ask():
         raise NotMemberError(message)
 
     producer = FakeProducer()
+    writing = member(producer, metadata)
+    writing.write(output(0, 2))
     with pytest.raises(FencedError, match="given this member up"):
-        member(producer, metadata).write(output(0, 2))
+        writing.commit()
+    assert producer.visible == []
     assert "send_offsets_to_transaction" not in producer.calls
 
 

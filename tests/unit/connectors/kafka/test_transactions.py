@@ -6,6 +6,7 @@ from confluent_kafka import KafkaError
 from flows.codec.outputs import Latest, Outputs
 from flows.connectors.kafka.positions import CommitMetadata, Start, decode_metadata
 from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.settling import REFUSED_IN_A_ROW, REFUSED_S
 from flows.connectors.kafka.transactions import ABORT_LIMIT, TransactionalWriter
 from flows.errors import BrokerError, FencedError
 from tests.unit.connectors.kafka.fakes import FakeProducer, failure, output, values
@@ -64,9 +65,32 @@ def test_pending_outputs_are_made_when_they_are_written_and_cut_at_the_committed
     assert done.pending is None
 
 
-def test_the_offset_goes_first_and_again_only_if_more_was_written():
+def test_the_offset_is_sent_once_and_behind_all_messages():
     producer = FakeProducer()
     writing = writer(producer)
+    writing.write(output(0, 2))
+    writing.write(output(2, 3))
+    writing.commit()
+    assert producer.calls == [
+        "begin_transaction",
+        *["produce_batch"] * 2,
+        "send_offsets_to_transaction",
+        "commit_transaction",
+    ]
+    assert committed(producer)[0] == 3
+
+
+def cautious(producer: FakeProducer) -> TransactionalWriter:
+    """Return a writer whose broker has refused messages in a row."""
+    made = writer(producer)
+    for _ in range(REFUSED_IN_A_ROW):
+        made._settling.note_commit(REFUSED_S, caught_up=True)
+    return made
+
+
+def test_where_messages_are_refused_the_offset_goes_first_and_again_only_if_more_was_written():
+    producer = FakeProducer()
+    writing = cautious(producer)
     writing.write(output(0, 2))
     writing.commit()
     alone = [
@@ -86,7 +110,7 @@ def test_the_offset_goes_first_and_again_only_if_more_was_written():
 
 def test_an_offset_that_is_refused_at_first_is_sent_again_before_any_message():
     producer = FakeProducer(send_offsets_to_transaction=[ABORTABLE])
-    writing = writer(producer)
+    writing = cautious(producer)
     writing.write(output(0, 2))
     assert producer.calls[:4] == [
         "begin_transaction",
