@@ -24,9 +24,10 @@ from flows.errors import BrokerError, LogTrimmedError
 LagObserver = Callable[[int, int | None], None]
 """Called with a partition and its lag in messages; None once the partition is given up."""
 
-# Once caught up, time between two batches of a partition while the first is not committed yet: a
-# commit takes some milliseconds, and many tiny batches would only cost time of their own.
-PACING_S = 0.003
+# Once caught up, time between two batches of a partition while the first is not committed yet. What
+# comes meanwhile could not be written earlier anyway: as one batch it costs the time of one, and it
+# is scored while the broker finishes the commit.
+PACING_S = 0.02
 
 # The first result of a start does not wait until a whole batch is computed, by kernels that may not
 # be compiled yet.
