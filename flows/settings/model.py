@@ -59,7 +59,8 @@ class Settings(
         if not value.strip():
             # NAME= in a compose file means "not set", where a setting can be unset at all.
             return None if field.default is None else value.strip()
-        if value in NOTHING and value.lower() not in get_args(field.annotation):
+        is_word = value.lower() in get_args(field.annotation)
+        if value in NOTHING and not is_word and not _is_secret(field):  # a password is any text
             message = "it is what a program writes for nothing; write the value, or remove it"
             raise ValueError(message)
         if not _is_secret(field) and UNEXPANDED.search(value):

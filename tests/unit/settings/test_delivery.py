@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flows.errors import ConfigurationError
@@ -294,6 +294,7 @@ def test_a_token_that_no_header_carries_is_refused(token: str) -> None:
     assert token not in said
 
 
+@example("undefined")
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_password_of_any_kind_reaches_another_process(password: str) -> None:
     meant = plain_text("", password)
