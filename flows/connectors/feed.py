@@ -10,7 +10,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from flows.connectors.kafka.client import client_config, produce_all
+from flows.connectors.kafka.client import idempotent_config, produce_all
 from flows.errors import BrokerError, VoltickError
 from flows.feeds.base import Feed, Frame
 from flows.feeds.pacing import Pacing
@@ -201,10 +201,9 @@ class TickProducer:
         self._stop = stop or threading.Event()
         self._silence_limit_s = silence_limit_s
         self._failed: KafkaError | None = None
-        options: dict[str, Any] = client_config(
+        options: dict[str, Any] = idempotent_config(
             # A broker that is away for long is waited for; what a feed cannot keep is a gap then.
             {"message.timeout.ms": _NEVER_MS, **config},
-            enable_idempotence=True,
             acks="all",
             partitioner="murmur2",
             compression_type="lz4",

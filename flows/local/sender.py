@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from flows.connectors.kafka.client import ClientConfig, client_config, produce_all
+from flows.connectors.kafka.client import ClientConfig, idempotent_config, produce_all
 from flows.errors import BrokerError
 from flows.feeds.processor import Messages
 from flows.local.summary import FeedCount
@@ -23,9 +23,8 @@ class Sender:
     """
 
     def __init__(self, config: ClientConfig) -> None:
-        options = client_config(
+        options = idempotent_config(
             config,
-            enable_idempotence=True,
             partitioner="murmur2",  # as ingest does: a symbol stays in one partition
             linger_ms=5,
             compression_type="lz4",

@@ -30,6 +30,10 @@ def settings_for(folder: Path, redis_url: str, **fields) -> Settings:
     return Settings(redis_url=redis_url, model_store=folder / "models", **fields)
 
 
+STOP_LIMIT_S = 60.0
+"""A request to Kafka that is under way at the stop is waited for, on a busy machine for long."""
+
+
 @contextmanager
 def running(app: FastAPI, port: int = 0) -> Iterator[str]:
     """Serve ``app`` from a thread, on any free port by default; yield its address."""
@@ -49,7 +53,7 @@ def running(app: FastAPI, port: int = 0) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(STOP_LIMIT_S)
         listener.close()
         assert not thread.is_alive()
 

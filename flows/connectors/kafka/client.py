@@ -73,6 +73,26 @@ def client_config(config: ClientConfig, **options: object) -> dict[str, Any]:
     }
 
 
+def idempotent_config(config: ClientConfig, **options: object) -> dict[str, Any]:
+    """Return the configuration of a producer that writes each message once, without transactions.
+
+    This one has to forget brokers that are all away and begin anew with the given addresses: if it
+    keeps them, it may never send again once its broker fell silent and was then killed (librdkafka
+    2.16).
+
+    Parameters
+    ----------
+    config, options
+        As of :func:`client_config`.
+    """
+    return client_config(
+        config,
+        enable_idempotence=True,
+        metadata_recovery_strategy="rebootstrap",
+        **options,
+    )
+
+
 def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:
     """Return the configuration of a consumer that only assigns, tuned for latency under load."""
     return client_config(

@@ -166,9 +166,6 @@ class Filler:
                 "message.timeout.ms": 300_000,
                 "message.max.bytes": 4_000_000,
                 "log_level": 2,
-                # As the product's clients: one that forgets all brokers at once may lose track of
-                # what it had sent to them.
-                "metadata.recovery.strategy": "none",
             }
         )
 

@@ -8,8 +8,10 @@ from flows.connectors.kafka.client import (
     ANY_PARTITION,
     OUTAGE_OVER_S,
     REMINDER_S,
+    client_config,
     error_logger,
     failed_request,
+    idempotent_config,
     produce_all,
 )
 from tests.unit.connectors.kafka.fakes import FakeProducer, failure
@@ -116,3 +118,14 @@ def test_a_broker_that_refuses_is_not_called_unreachable():
     assert str(refused) == "Kafka at here:1 refuses: cannot read it: said so"
     silent = failed_request(config, "read it", failure(KafkaError._TIMED_OUT))
     assert "no Kafka broker answers at here:1 (said so)" in str(silent)
+
+
+def test_only_a_producer_without_transactions_forgets_brokers_that_are_all_away():
+    strategy = "metadata.recovery.strategy"
+    assert client_config({})[strategy] == "none"
+    plain = idempotent_config({}, linger_ms=2)
+    assert (plain[strategy], plain["enable.idempotence"], plain["linger.ms"]) == (
+        "rebootstrap",
+        True,
+        2,
+    )
