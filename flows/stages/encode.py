@@ -172,11 +172,9 @@ def _predicted(
     text = writer.text
     with writer.lock:
         values = predictions(ticks, features, rows, scores, at_ns, text, writer.predictions)
-    made = Outputs()
+    shown = _Shown(ticks, rows, ticks.symbol_id[rows], values, at_ns, text)
+    made = Outputs(latest=shown.latest(), passed=shown.passed())
     _add(made, topics.PREDICTIONS, rows, values, ticks, text)
-    shown = _Shown(ticks, rows, values, at_ns, text)
-    made.latest.extend(shown.latest())
-    made.passed.extend(shown.passed())
     return made
 
 
@@ -202,16 +200,23 @@ def _dead_letters(dead: list[DeadLetter], limit: int | None) -> Records:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """A batch's predictions, of which Redis shows some; ``rows`` are theirs in the tick batch."""
+    """A batch's predictions, of which Redis shows some.
+
+    Attributes
+    ----------
+    rows, numbers
+        Theirs in the tick batch, and their symbols'; int64 and int32, shape (n,).
+    """
 
     ticks: TickBatch
     rows: Int64
+    numbers: Int32
     values: list[bytes]
     ts_scored_ns: int
     text: SymbolText
 
     def latest(self) -> list[Latest]:
-        numbers = self.ticks.symbol_id[self.rows]
+        numbers = self.numbers
         last = np.full(len(self.text.names), -1)
         last[numbers] = np.arange(len(numbers))  # later rows replace earlier ones
         # A symbol of two venues has one entry: the later row counts there too.
@@ -229,7 +234,7 @@ class _Shown:
         ]
 
     def passed(self) -> list[Latest]:
-        numbers = self.ticks.symbol_id[self.rows]
+        numbers = self.numbers
         return [
             Latest(
                 self.text.names[int(numbers[at])],

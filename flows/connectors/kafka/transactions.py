@@ -129,7 +129,10 @@ class TransactionalWriter:
         """
         reading = "read the committed offset"
         began_s = time.monotonic()
-        self._fence()
+        self._step(
+            "take over",
+            lambda: fence(self._producer, self._target.topic, self._target.limit_s),
+        )
         fenced_s = time.monotonic()
         if self._plan is not None:
             self._start = self._plan()
@@ -247,13 +250,6 @@ class TransactionalWriter:
             self._insist("abort", self._producer.abort_transaction)
             self._settling.note_end()
 
-    def _fence(self) -> None:
-        what = "take over"
-        try:
-            fence(self._producer, self._target.topic, self._target.limit_s)
-        except KafkaException as error:
-            raise self._refusals.of(what, kafka_error(error), self._failure) from None
-
     def _begin(self) -> None:
         """Begin a transaction, where it must be so with the input offset of the newest open batch.
 
@@ -351,7 +347,7 @@ class TransactionalWriter:
         )
 
     def _step(self, what: str, call: Callable[[], object]) -> None:
-        """Call something that does not wait for the broker."""
+        """Call something once; a refusal is told with what it was."""
         try:
             call()
         except KafkaException as error:
@@ -359,10 +355,7 @@ class TransactionalWriter:
 
     def _insist(self, what: str, call: Callable[[float], None]) -> None:
         """Call something that waits for the broker, and repeat it as long as that makes sense."""
-        try:
-            retried(call, self._target.limit_s)
-        except KafkaException as error:
-            raise self._refusals.of(what, kafka_error(error), self._failure) from None
+        self._step(what, lambda: retried(call, self._target.limit_s))
 
     def _on_delivery(self, error: KafkaError, message: Any) -> None:
         del message
