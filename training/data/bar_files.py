@@ -22,6 +22,8 @@ from training.data.tables import Table
 from training.data.times import join_date_and_time
 
 _COLUMNS = (*PRICES, "volume")
+# An export may round each column of a row on its own.
+_ROUNDING = 1e-6
 
 
 def read_bars(places: Sequence[str | Path], interval_s: int | None = None) -> list[Bars]:
@@ -123,12 +125,29 @@ def _usable(table: Table, layout: Layout, values: dict[str, Float64]) -> Bool:
         _refuse(table, column, kept & np.isnan(values[name]), "missing")
         bad = kept & ~((values[name] > 0) & np.isfinite(values[name]))
         _refuse(table, column, bad, "not a positive, finite price")
-    below = kept & (values["high"] < values["low"])
-    _refuse(table, layout.high, below, f"below the {layout.low} of its row")
+    _refuse_outside(table, layout, values, kept)
     if layout.volume is not None:
         _refuse(table, layout.volume, values["volume"] < 0, "a negative volume")
         _refuse(table, layout.volume, np.isinf(values["volume"]), "not a finite volume")
     return np.asarray(kept, np.bool_)
+
+
+def _refuse_outside(table: Table, layout: Layout, values: dict[str, Float64], kept: Bool) -> None:
+    """Refuse a high below the low, and an open or a close that is not between them.
+
+    Raises
+    ------
+    TrainingError
+        At the first such row.
+    """
+    high, low = values["high"], values["low"]
+    _refuse(table, layout.high, kept & (high < low), f"below the {layout.low} of its row")
+    for name in ("open", "close"):
+        column, price = getattr(layout, name), values[name]
+        above = kept & (price > high * (1 + _ROUNDING))
+        _refuse(table, column, above, f"above the {layout.high} of its row")
+        below = kept & (price < low * (1 - _ROUNDING))
+        _refuse(table, column, below, f"below the {layout.low} of its row")
 
 
 def _refuse(table: Table, column: str, bad: Bool, problem: str) -> None:

@@ -27,6 +27,16 @@ REFUSED = {
     "zero": (broken(close=0), r"line 5: close is '0', not a positive"),
     "one price missing": (broken(close=None), r"line 5: close is nan, missing"),
     "high below low": (broken(high=1.0), r"line 5: high is '1\.0', below the low of its row"),
+    "a close above the high": (
+        broken(close=1e6),
+        r"line 5: close is '1000000\.0', above the high of its row$",
+    ),
+    "a close below the low": (broken(close=1.0), r"line 5: close is '1\.0', below the low of its"),
+    "an open above the high": (
+        broken(open=1e6),
+        r"line 5: open is '1000000\.0', above the high of",
+    ),
+    "an open below the low": (broken(open=1.0), r"line 5: open is '1\.0', below the low of its"),
     "a negative volume": (broken(volume=-2), r"line 5: volume is '-2', a negative volume"),
     "an endless volume": (broken(volume="inf"), r"line 5: volume is 'inf', not a finite volume"),
     "more digits than a time has": (broken(timestamp="9" * 19), r"line 5: timestamp is '9{19}'"),
@@ -68,6 +78,15 @@ def test_a_bad_file_is_named_with_row_and_column(case: str, tmp_path: Path) -> N
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(TrainingError, match=message):
         read_bars([tmp_path / "a.csv"])
+
+
+def test_prices_of_a_row_may_be_rounded_each_on_its_own(tmp_path: Path) -> None:
+    frame = rows().astype(object)
+    frame.loc[3, "close"] = frame.loc[3, "high"] * (1 + 1e-7)
+    frame.loc[4, "open"] = frame.loc[4, "low"] * (1 - 1e-7)
+    (tmp_path / "a.csv").write_text(csv(frame))
+    (bars,) = read_bars([tmp_path / "a.csv"])
+    assert len(bars) == len(frame)
 
 
 def test_files_that_are_no_bars_are_named(tmp_path: Path) -> None:
