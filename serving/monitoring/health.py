@@ -11,6 +11,7 @@ from serving.context import Context, is_simulated
 from serving.http.problems import RedisUnavailableError
 from serving.http.views import CheckResult, ErrorBody, Feed, HealthReport
 from serving.scores.age import age_of
+from serving.scores.condition import describe, memory_warnings
 
 # Hosts that keep their time agree far better than this.
 CLOCK_TOLERANCE_MS = 1_000
@@ -116,6 +117,7 @@ def _check_stream(context: Context) -> CheckResult:
 async def _check_scores(context: Context) -> tuple[CheckResult, Freshness]:
     try:
         await context.scores.ping()
+        told = await context.scores.told()
         predictions = await context.latest.all_latest()
         dead = await context.scores.dead_letter_rate()
     except RedisUnavailableError as error:
@@ -127,9 +129,10 @@ async def _check_scores(context: Context) -> tuple[CheckResult, Freshness]:
         context.settings.stale_after_s,
         simulated=is_simulated(predictions, context.clock_ns()),
     )
+    warnings = (*ticks.warnings, *memory_warnings(told))
     if dead is not None:
-        ticks = replace(ticks, warnings=(*ticks.warnings, dead_letter_warning(dead)))
-    return CheckResult(ok=True, detail="answers"), ticks
+        warnings = (*warnings, dead_letter_warning(dead))
+    return CheckResult(ok=True, detail=describe(told)), replace(ticks, warnings=warnings)
 
 
 def dead_letter_warning(rate: DeadLetterRate) -> str:

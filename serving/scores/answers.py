@@ -10,6 +10,7 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError, ResponseError
 
 from schemas.decoding import decode_or_none
+from schemas.redis_errors import meaning_of
 from serving.http.problems import RedisUnavailableError
 
 READ_LIMIT_S = 2.0
@@ -45,7 +46,7 @@ async def answer_of(read: Callable[[], Awaitable[T]]) -> T:
             if loop.time() - due_s < _SLICE_S:
                 waited_s += _SLICE_S
     except (RedisError, OSError) as error:
-        raise RedisUnavailableError(type(error).__name__) from None
+        raise RedisUnavailableError(meaning_of(error)) from None
     finally:
         reading.cancel()
     cause = f"no answer within {READ_LIMIT_S:g} s"

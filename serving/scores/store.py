@@ -16,6 +16,7 @@ from schemas.dead_letters import DeadLetterRate
 from schemas.drift import DriftReport
 from schemas.predictions import Prediction
 from schemas.quality import QualityPoint
+from serving.http.problems import RedisUnavailableError
 from serving.scores.answers import ForeignEntries, answer_of, is_wrong_type
 
 MAX_CONNECTIONS = 32
@@ -71,6 +72,13 @@ class ScoreStore:
     async def ping(self) -> None:
         """Return once Redis has answered."""
         await answer_of(lambda: _awaited(self._client.ping()))
+
+    async def told(self) -> dict[str, Any]:
+        """Return Redis' answer to ``INFO``, by field; empty where it gives none."""
+        try:
+            return await answer_of(lambda: _awaited(self._client.info()))
+        except RedisUnavailableError:  # an access rule, or a service without this command
+            return {}
 
     async def latest(self, symbol: str) -> Prediction | None:
         """Return the newest prediction of a symbol, None where there is none."""

@@ -17,6 +17,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from schemas.predictions import Prediction
+from schemas.redis_errors import meaning_of
 from serving.monitoring.metrics import ApiMetrics
 from serving.scores.answers import ForeignEntries
 from serving.scores.channel import open_channel
@@ -25,6 +26,9 @@ from serving.scores.subscriber import Subscriber
 
 FLUSH_S = 0.1
 RECONNECT_S = (0.2, 2.0)
+STEADY_S = 5.0
+"""A subscription that ends earlier has not stood."""
+
 MAX_CLIENTS = 2000
 
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
@@ -149,16 +153,22 @@ class Broadcaster:
 
     async def _run(self) -> None:
         log = structlog.get_logger()
+        clock = asyncio.get_running_loop().time
         delay_s = RECONNECT_S[0]
+        told = False
         while True:
+            begin_s = clock()
             try:
                 async with open_channel(self._url, self.publish, self._latest.heard) as channel:
                     self.connected.set()
-                    delay_s = RECONNECT_S[0]
                     await _first_of(channel.listen(), self._latest.follow(channel.barrier))
             except (RedisError, OSError) as error:
-                if self.connected.is_set():
-                    log.warning("score stream interrupted", cause=type(error).__name__)
+                # A Redis that lets in and refuses what follows is one interruption, not many.
+                if clock() - begin_s >= STEADY_S:
+                    delay_s, told = RECONNECT_S[0], False
+                if self.connected.is_set() and not told:
+                    told = True
+                    log.warning("score stream interrupted", cause=meaning_of(error))
             except Exception as error:
                 # Clients must not wait for ever for what an unexpected error has ended.
                 trace = "".join(traceback.format_exception(error))

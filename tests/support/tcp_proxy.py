@@ -87,6 +87,10 @@ class TcpProxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
+    def lead_to(self, target: int) -> None:
+        """Take new connections to another port; those that are open stay where they are."""
+        self._target = target
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(

@@ -17,6 +17,8 @@ from tenacity import (
     wait_exponential,
 )
 
+from schemas.redis_errors import meaning_of, words_of
+
 ANSWER_LIMIT_S = 2.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
@@ -115,9 +117,11 @@ class WriterThread:
         self._client.close()
 
     def _failed(self, attempt: RetryCallState) -> None:
+        # After a failover the open connection may lead to what is a replica now, for good.
+        self._client.connection_pool.disconnect()
         self._on_failure()
         if not self._away and attempt.outcome is not None:
             self._away = True
             error = attempt.outcome.exception()
-            cause = f"{type(error).__name__}: {error}"
+            cause = "" if error is None else f"{meaning_of(error)} ({words_of(error)})"
             self._log.warning("Redis is away", waiting=self._name, cause=cause)

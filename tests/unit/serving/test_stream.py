@@ -1,11 +1,15 @@
 """A client's queue: bounded, in order, and honest about what it lost."""
 
 import asyncio
+import contextlib
+from unittest.mock import MagicMock
 
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.exceptions import ResponseError
 
-from serving.scores import subscriber
+from serving.scores import stream, subscriber
 from serving.scores.subscriber import Subscriber
 
 
@@ -37,6 +41,39 @@ def test_closing_wakes_the_reader():
         return await waiting
 
     assert asyncio.run(run()) == b""
+
+
+def test_a_redis_that_lets_in_and_refuses_what_follows_is_one_interruption(monkeypatch):
+    subscriptions = []
+    enough = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def busy(*_arguments):
+        subscriptions.append(0)
+        if len(subscriptions) == 4:
+            enough.set()
+        yield MagicMock(listen=refuse)
+
+    async def refuse() -> None:
+        busy_text = "BUSY a script runs"
+        raise ResponseError(busy_text)
+
+    async def run() -> None:
+        broadcaster = stream.Broadcaster("", MagicMock(follow=_for_ever), MagicMock(), MagicMock())
+        broadcaster.start()
+        await enough.wait()
+        await broadcaster.stop()
+
+    monkeypatch.setattr(stream, "open_channel", busy)
+    monkeypatch.setattr(stream, "RECONNECT_S", (0.001, 0.01))
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(run())
+    assert [line["event"] for line in lines] == ["score stream interrupted"]
+    assert "another client's script" in lines[0]["cause"]
+
+
+async def _for_ever(_barrier: object) -> None:
+    await asyncio.sleep(3600)
 
 
 async def _take_from(client: Subscriber) -> bytes:

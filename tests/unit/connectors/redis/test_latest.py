@@ -6,7 +6,9 @@ import redis
 from flows.connectors.redis.latest import ENDED_EVERY_S, LatestWriter, NewestPredictions
 from flows.connectors.redis.writer import connect
 from schemas import topics
+from tests.support.embedded import Valkey
 from tests.support.polling import until
+from tests.support.tcp_proxy import TcpProxy
 from tests.unit.connectors.redis.entries import (
     HOUR_NS,
     MS,
@@ -301,3 +303,19 @@ def test_a_symbol_that_another_process_has_written_since_stays(client, valkey):
     assert message(client, "B") == b"m2"  # has ticks in another partition, too
     assert client.exists(topics.latest_key("C"), topics.history_key("C")) == 0
     assert message(client, "E") == b"m6"
+
+
+def test_after_a_failover_the_new_primary_is_written_to(valkey, tmp_path):
+    """The open connection leads to what has become a replica, and it would say so for good."""
+    with TcpProxy(valkey.port) as way, Valkey(tmp_path / "other") as other:
+        writer = LatestWriter(f"redis://127.0.0.1:{way.port}/0", 5)
+        try:
+            writer.put([entry(1)])
+            with redis.Redis.from_url(valkey.url) as old, redis.Redis.from_url(other.url) as new:
+                until(lambda: message(old) == b"m1", "the old primary to be written")
+                old.execute_command("REPLICAOF", "127.0.0.1", str(other.port))
+                way.lead_to(other.port)
+                writer.put([entry(2)])
+                until(lambda: message(new) == b"m2", "the new primary")
+        finally:
+            writer.close()
