@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flows.codec.batch import NO_TRADE_ID, RawBatch, TickBatch
+from flows.codec.foreign import looks_like
 from flows.codec.gap_marks import gap_mark
 from flows.codec.parsed_ticks import ParsedTicks, TickParser
 from flows.codec.symbols import SymbolTable
@@ -251,12 +252,14 @@ def _broken(value: bytes) -> str | None:
         value.decode()
         _SYNTAX.decode(value)
     except UnicodeDecodeError as error:
-        return f"not JSON: bytes that are not UTF-8 ({error.reason})"
+        cause = f"bytes that are not UTF-8 ({error.reason})"
     except RecursionError:
         return "not usable as JSON: nested too deeply"
     except msgspec.DecodeError as error:
-        return f"not JSON: {error}"
-    return None
+        cause = str(error)
+    else:
+        return None
+    return f"not JSON: {looks_like(value) or cause}"
 
 
 def _shown(text: bytes) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from flows.codec.foreign import unit_of
 from flows.numeric.arrays import Bool, Float64, Int64
 from flows.numeric.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS
 from schemas.dead_letters import Reason
@@ -80,7 +81,9 @@ def explain(reason: Reason, tick: Tick, timestamp_ms: int) -> str:
         name, value = _first(sizes, lambda value: value < 0)
         return f"{name} is {value!r}, a negative number"
     if reason is Reason.ANCIENT_TIME:
-        return f"ts_event_ns is {tick.ts_event_ns}, before 2009-01-01"
+        unit = unit_of(tick.ts_event_ns)
+        hint = f"; these look like {unit}, nanoseconds are expected" if unit else ""
+        return f"ts_event_ns is {tick.ts_event_ns}, before 2009-01-01{hint}"
     if reason is Reason.UNKNOWN_SYMBOL:
         return f"symbol is {tick.symbol!r}, which VOLTICK_ALLOWED_SYMBOLS does not list"
     if tick.ts_event_ns > LATEST_NS:

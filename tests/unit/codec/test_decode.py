@@ -1,5 +1,6 @@
 """Every kind of bad message has its reason and a sentence; good ones become exact columns."""
 
+import gzip
 import json
 import math
 
@@ -164,6 +165,25 @@ def test_a_bad_message_becomes_a_dead_letter(value: bytes, reason: Reason, said:
     assert said in letter.detail
     assert letter.payload == value
     assert (letter.topic, letter.partition, letter.offset) == ("ticks.raw", 3, 12)
+
+
+FOREIGN = {
+    "byte order mark": (b"\xef\xbb\xbf" + message(), "not JSON: begins with a byte order mark"),
+    "UTF-16": (message().decode().encode("utf-16"), "looks like UTF-16"),
+    "schema registry": (b"\x00\x00\x00\x00\x07" + message(), "wire format of a schema registry"),
+    "gzip": (gzip.compress(message()), "looks like gzip"),
+    "a zero": (b"\x00", "invalid character"),
+    "seconds": (message(ts_event_ns=NOW_NS // 10**9), "these look like seconds"),
+    "milliseconds": (message(ts_event_ns=NOW_NS // 10**6), "these look like milliseconds"),
+    "microseconds": (message(ts_event_ns=NOW_NS // 10**3), "these look like microseconds"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_other_producers_write_is_told_from_garbage(case: str):
+    value, said = FOREIGN[case]
+    _ticks, [letter] = decoded(batch(value))
+    assert said in letter.detail
 
 
 def test_symbols_outside_the_list_are_refused():
