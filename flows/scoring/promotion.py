@@ -3,7 +3,7 @@
 The store checks hashes, targets and provenance; here the graph itself must also load and score.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from flows.errors import ModelRejectedError
@@ -36,11 +36,19 @@ def publish(
 
 
 def promote(
-    store: ModelStore, target: str, ref: str, *, by: str, allow_simulated: bool = False
+    store: ModelStore,
+    target: str,
+    ref: str,
+    *,
+    by: str,
+    allow_simulated: bool = False,
+    instead_of: Collection[str | None] | None = None,
 ) -> Aliases:
-    """Prove a version, then make it the champion; errors as :meth:`ModelStore.move`."""
+    """Prove a version, then make it the champion; see :meth:`ModelStore.move`."""
     prove(store, ref)
-    return store.move(target, champion=ref, by=by, allow_simulated=allow_simulated)
+    return store.move(
+        target, champion=ref, by=by, allow_simulated=allow_simulated, instead_of=instead_of
+    )
 
 
 def rollback(store: ModelStore, target: str, *, by: str, allow_simulated: bool = False) -> Aliases:

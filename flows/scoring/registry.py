@@ -67,7 +67,13 @@ class ModelStore(VersionStore):
         return self._aliases.moves()
 
     def move(
-        self, target: str, *, champion: str, by: str, allow_simulated: bool = False
+        self,
+        target: str,
+        *,
+        champion: str,
+        by: str,
+        allow_simulated: bool = False,
+        instead_of: Collection[str | None] | None = None,
     ) -> Aliases:
         """Make a version the champion; it leaves the challengers, the old one joins the history.
 
@@ -79,14 +85,24 @@ class ModelStore(VersionStore):
             Name of the caller, for the log.
         allow_simulated
             Accept a model trained on simulated data. True only where the feed is simulated.
+        instead_of
+            If given, the champions that it may replace, None for no champion: of two movers at
+            once, the second has compared its model with one that is champion no more.
 
         Raises
         ------
         ModelRejectedError
-            The version is broken, for another target, or simulated and not allowed.
+            The version is broken, for another target, or simulated and not allowed; or another
+            version has become champion.
         """
 
         def set_champion(old: Aliases) -> Aliases:
+            if instead_of is not None and old.champion not in instead_of:
+                message = (
+                    f"model {champion} does not become champion of {target}: meanwhile"
+                    f" {old.champion or 'none'} has, which it was not compared with"
+                )
+                raise ModelRejectedError(message)
             self._check_servable(target, champion, allow_simulated=allow_simulated)
             return self._with_new_champion(old, champion)
 
@@ -129,6 +145,33 @@ class ModelStore(VersionStore):
             return _with_challengers(old, [*old.challengers, ref])
 
         return self._aliases.update(target, add, action="challengers", by=by)
+
+    def renew_challengers(
+        self, target: str, refs: Collection[str], *, without: Collection[str], by: str
+    ) -> Aliases:
+        """Let versions score in shadow in the place of others; those of other movers stay.
+
+        What is the champion by now, or predicts something else than it, is left out.
+
+        Parameters
+        ----------
+        without
+            References that score in shadow no more.
+        """
+
+        def renew(old: Aliases) -> Aliases:
+            kept = [ref for ref in old.challengers if ref not in without and ref not in refs]
+            added = [
+                ref
+                for ref in refs
+                if ref != old.champion
+                and (old.champion is None or self._asks_the_same(old.champion, ref))
+            ]
+            for ref in added:
+                self._check_shadow(old, ref)
+            return _with_challengers(old, kept + added)
+
+        return self._aliases.update(target, renew, action="challengers", by=by)
 
     def remove_challenger(self, target: str, ref: str, *, by: str) -> Aliases:
         """Stop a version's shadow scores; it may be broken by now.

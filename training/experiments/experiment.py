@@ -166,8 +166,11 @@ def _run(
     versions = {
         name: _with_importances(one.version, importances[name]) for name, one in proven.items()
     }
-    decision = None
+    decision, compared_with = None, None
     if publishes is not None:
+        # Training takes its time: another version may have become champion since.
+        compared_with = publishes.aliases(spec.name).champion
+        champion = present_champion(publishes, spec.name)
         decision = decide(
             dataset,
             plan.holdout.test,
@@ -202,6 +205,7 @@ def _run(
             candidate=candidate,
             baseline=baseline if baseline in versions else None,
             champion=decision.champion,
+            instead_of=compared_with,
             in_shadow=champion is None or champion[0].target.asks_the_same(spec),
             allow_simulated=options.serves == "simulated",
         )

@@ -38,6 +38,7 @@ def publish(
     candidate: str,
     baseline: str | None,
     champion: bool,
+    instead_of: str | None,
     in_shadow: bool,
     allow_simulated: bool,
 ) -> Publication:
@@ -51,6 +52,9 @@ def publish(
     ----------
     champion
         Whether the candidate becomes the champion.
+    instead_of
+        The champion that it was compared with; where another version has become champion
+        meanwhile, it is published like one that the gate refused.
     in_shadow
         Whether these versions may score beside the champion: they predict the same.
     """
@@ -59,18 +63,37 @@ def publish(
         for name, version in versions.items()
     }
     target = versions[candidate].manifest.target.name
-    if champion:
-        promotion.promote(store, target, refs[candidate], by=BY, allow_simulated=allow_simulated)
+    champion = champion and _promote(
+        store, target, refs[candidate], instead_of, allow_simulated=allow_simulated
+    )
     if not in_shadow:
         return Publication(refs, champion)
     shadows = [refs[name] for name in (candidate, baseline) if name is not None]
-    present = store.aliases(target)
     ours = {split_ref(ref)[0] for ref in refs.values()}
-    others = [ref for ref in present.challengers if split_ref(ref)[0] not in ours]
-    kept = [ref for ref in others if _is_whole(store, ref)]
-    wanted = [ref for ref in dict.fromkeys(shadows) if ref != present.champion]
-    store.set_challengers(target, kept + wanted, by=BY)
+    replaced = [
+        ref
+        for ref in store.aliases(target).challengers
+        if split_ref(ref)[0] in ours or not _is_whole(store, ref)
+    ]
+    store.renew_challengers(target, list(dict.fromkeys(shadows)), without=replaced, by=BY)
     return Publication(refs, champion)
+
+
+def _promote(
+    store: ModelStore, target: str, ref: str, instead_of: str | None, *, allow_simulated: bool
+) -> bool:
+    """Make a version the champion unless another has become it; return whether it is."""
+    meant = (instead_of, ref)
+    try:
+        promotion.promote(
+            store, target, ref, by=BY, allow_simulated=allow_simulated, instead_of=meant
+        )
+    except ModelRejectedError as error:
+        if store.aliases(target).champion in meant:
+            raise
+        structlog.get_logger().warning("the champion has changed", cause=str(error))
+        return False
+    return True
 
 
 def _is_whole(store: ModelStore, ref: str) -> bool:

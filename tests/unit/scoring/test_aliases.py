@@ -256,3 +256,27 @@ def test_token_changes_with_every_move_and_publication(store, refs):
     publish_tiny(store, 0.9, name="new")
     tokens.append(store.change_token())
     assert len(set(tokens)) == len(tokens)
+
+
+def test_a_model_replaces_the_champion_that_it_was_compared_with_alone(store, refs):
+    first, second, third, _ = refs
+    with pytest.raises(ModelRejectedError, match="meanwhile none has"):
+        store.move(TARGET, champion=second, by="test", instead_of=(first,))
+    store.move(TARGET, champion=first, by="test", instead_of=(None,))
+    store.move(TARGET, champion=second, by="one", instead_of=(first,))
+    with pytest.raises(ModelRejectedError, match=f"meanwhile {second} has"):
+        store.move(TARGET, champion=third, by="two", instead_of=(first, third))
+    assert store.aliases(TARGET).champion == second
+
+
+def test_renewed_challengers_leave_those_of_others_and_never_the_champion(store, refs):
+    first, second, third, fourth = refs
+    store.set_challengers(TARGET, [first, second], by="test")
+    store.move(TARGET, champion=third, by="another")
+    renewed = store.renew_challengers(TARGET, [third, fourth], without=[first], by="test")
+    assert (renewed.champion, renewed.challengers) == (third, [second, fourth])
+    other = publish_tiny(
+        store, 0.7, name="other", target=msgspec.structs.replace(SPIKE, horizon_s=120)
+    )
+    renewed = store.renew_challengers(TARGET, [other, first], without=[], by="test")
+    assert renewed.challengers == [second, fourth, first]

@@ -13,6 +13,7 @@ from flows.scoring.registry import ModelStore
 from schemas.features import INDEX
 from schemas.models import TargetSpec
 from schemas.training import encode_result
+from tests.support.models import publish_tiny
 from tests.support.synthetic import dataset
 from training.evaluation.results import summarise
 from training.experiments.experiment import ExperimentOptions, run_experiment
@@ -109,6 +110,23 @@ def test_the_same_recipe_on_the_same_data_stays_a_challenger(first):
     assert not again.decision.champion
     assert store.aliases("volatility_spike").champion == before
     assert again.publication.refs["logreg"] in store.aliases("volatility_spike").challengers
+
+
+def test_a_champion_that_came_meanwhile_stays(tmp_path):
+    """Another trainer, or an operator, was faster: nothing was compared with that champion."""
+    store, others = ModelStore(tmp_path), []
+
+    def step(what: str) -> None:
+        if what == "report logreg":
+            others.append(publish_tiny(store))
+            store.move("volatility_spike", champion=others[0], by="another")
+
+    outcome = run_experiment(dataset(), SPIKE, options(), store=store, created_ns=1, step=step)
+    assert outcome.decision.champion
+    assert not outcome.publication.champion
+    aliases = store.aliases("volatility_spike")
+    assert aliases.champion == others[0]
+    assert outcome.publication.refs["logreg"] in aliases.challengers
 
 
 def test_a_simulated_model_never_becomes_champion_of_a_live_feed(tmp_path):
