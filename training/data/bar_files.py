@@ -119,7 +119,7 @@ def _usable(table: Table, layout: Layout, values: dict[str, Float64]) -> Bool:
     """
     # Some exports fill a minute without trades with zeros.
     unknown = np.stack([np.isnan(values[name]) | (values[name] == 0) for name in PRICES])
-    kept = ~unknown.all(axis=0)
+    kept = np.asarray(~unknown.all(axis=0), np.bool_)
     for name in PRICES:
         column = getattr(layout, name)
         _refuse(table, column, kept & np.isnan(values[name]), "missing")
@@ -129,7 +129,7 @@ def _usable(table: Table, layout: Layout, values: dict[str, Float64]) -> Bool:
     if layout.volume is not None:
         _refuse(table, layout.volume, values["volume"] < 0, "a negative volume")
         _refuse(table, layout.volume, np.isinf(values["volume"]), "not a finite volume")
-    return np.asarray(kept, np.bool_)
+    return kept
 
 
 def _refuse_outside(table: Table, layout: Layout, values: dict[str, Float64], kept: Bool) -> None:
