@@ -37,14 +37,14 @@ def cached_function(
 
     found = cached()
     if found is None:
-        with _configured("CACHE_LOCATOR_CLASSES", FILLED):
+        with _changed(numba.config, "CACHE_LOCATOR_CLASSES", FILLED):
             found = cached()
-        if found is not None and not is_cached(found, signature):
+        if found is not None and not load_cached(found, signature):
             found = None
     if found is None:
         folder = temporary_folder()
         if folder is not None:
-            with _configured("CACHE_DIR", str(folder)):
+            with _changed(numba.config, "CACHE_DIR", str(folder)):
                 found = cached()
     if found is None:
         _say_uncached()
@@ -67,12 +67,16 @@ def is_surely_absent(function: Callable[..., Any]) -> bool:
     return not any(folder.rglob(f"*.{function.__qualname__}-*.nbi"))
 
 
-def is_cached(dispatcher: Any, signature: tuple[Any, ...]) -> bool:
-    """Return whether the cache of a dispatcher holds its code; empty a damaged one."""
+def load_cached(dispatcher: Any, signature: tuple[Any, ...]) -> bool:
+    """Load a dispatcher's code from its cache; return whether it was there; empty a damaged one."""
     # The one way to ask the cache without compiling what it lacks.
     cache_of = dispatcher._cache  # noqa: SLF001
     try:
-        return cache_of.load_overload(signature, dispatcher.targetctx) is not None
+        with _without_what_compiling_needs():
+            found = cache_of.load_overload(signature, dispatcher.targetctx) is not None
+            if found:
+                dispatcher.compile(signature)
+        return found
     except Exception as error:  # a damaged pickle may raise anything
         structlog.get_logger().warning(
             "the cache of compiled code is damaged and made anew", cause=repr(error)
@@ -119,17 +123,41 @@ def exclusive(folder: Path | None, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _configured(name: str, value: str) -> Iterator[None]:
-    """Have one of numba's settings for functions that are decorated meanwhile."""
-    import numba
+def _without_what_compiling_needs() -> Iterator[None]:
+    """Load code from a cache without what numba prepares for compiling.
 
-    config: Any = numba.config
-    before = getattr(config, name, "")
-    setattr(config, name, value)
+    Before it loads anything, numba compiles its own runtime, for arrays that compiled code makes,
+    and imports SciPy, for products of matrices. Kernels have neither, and a process that compiles
+    nothing saves 35 MB and some tenths of a second of its start. Whoever compiles afterwards has
+    both, but that it correlates and convolves without BLAS.
+    """
+    from numba.core.compiler_lock import global_compiler_lock
+    from numba.core.runtime.nrt import rtsys
+    from numba.np import linalg
+
+    # Whoever compiles waits: it needs that runtime.
+    with (
+        global_compiler_lock,
+        _changed(rtsys, "_init", True),
+        _changed(linalg, "ensure_blas", _no_blas),
+    ):
+        yield
+
+
+def _no_blas() -> None:
+    message = "not needed"
+    raise ImportError(message)
+
+
+@contextmanager
+def _changed(owner: Any, name: str, value: object) -> Iterator[None]:
+    """Have another value of an attribute meanwhile."""
+    before = getattr(owner, name, "")
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        setattr(config, name, before)
+        setattr(owner, name, before)
 
 
 @cache

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import structlog
 
-from flows.numeric.cache import cached_function, exclusive, is_cached, is_surely_absent
+from flows.numeric.cache import cached_function, exclusive, is_surely_absent, load_cached
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 Run = TypeVar("Run", bound=Callable[..., int])
@@ -123,16 +123,19 @@ class Kernel(Generic[Run]):
         dispatcher = self._dispatcher
         if not dispatcher.signatures:
             with exclusive(self.cache_path, self._stamped.__qualname__):
-                self._is_compiled()  # which mends a broken cache
-                try:
-                    dispatcher.compile(self._signature)
-                except OSError as error:  # compiled, but not to be written
-                    if not dispatcher.signatures:
-                        raise
-                    structlog.get_logger().warning(
-                        "the compiled code could not be cached", kernel=self.name, cause=str(error)
-                    )
+                if not self._is_compiled():  # which loads it, and mends a broken cache
+                    self._compile()
         return cast(Run, dispatcher)
+
+    def _compile(self) -> None:
+        try:
+            self._dispatcher.compile(self._signature)
+        except OSError as error:  # compiled, but not to be written
+            if not self._dispatcher.signatures:
+                raise
+            structlog.get_logger().warning(
+                "the compiled code could not be cached", kernel=self.name, cause=str(error)
+            )
 
     def _is_surely_absent(self) -> bool:
         """Tell without numba, as far as that is possible, that there is no compiled form yet."""
@@ -140,7 +143,7 @@ class Kernel(Generic[Run]):
 
     def _is_compiled(self) -> bool:
         dispatcher = self._dispatcher
-        return bool(dispatcher.signatures) or is_cached(dispatcher, self._signature)
+        return bool(dispatcher.signatures) or load_cached(dispatcher, self._signature)
 
     @cached_property
     def _dispatcher(self) -> Any:

@@ -48,6 +48,22 @@ def test_only_what_is_compiled_is_loaded():
     assert result(loaded, [1.0], 1) == 2.0
 
 
+def test_what_only_compiling_needs_is_not_loaded_with_cached_code(tmp_path, cache_folder):
+    toy_kernel().compile()
+    code = (
+        "from tests.unit.numeric.toy import toy_kernel; import sys;"
+        "assert toy_kernel().load() is not None;"
+        "assert 'scipy.linalg' not in sys.modules;"
+        "from numba.core.runtime.nrt import rtsys; assert not hasattr(rtsys, '_library');"
+        # It compiles all the same, arrays and products of them too.
+        "import numba, numpy as np;"
+        "product = numba.njit(lambda n: np.ones((n, n)) @ np.ones((n, n)));"
+        "assert product(3).sum() == 27.0"
+    )
+    done = run(["-c", code], tmp_path, {"NUMBA_CACHE_DIR": str(cache_folder)})
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_was_never_compiled_is_known_without_the_compiler(tmp_path):
     code = (
         "from tests.unit.numeric.toy import toy_kernel; import sys;"
