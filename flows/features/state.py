@@ -190,12 +190,13 @@ class FeatureState:
         for ring in _RINGS:
             capacity = int(state[ring.mask]) + 1
             if int(state[ring.head] - state[ring.tail]) + 2 > capacity:
-                factor = 4 if capacity < SPARE_ROWS else 2
-                self._resize(symbol, ring, max(factor * capacity, SMALLEST_REGION))
+                self._resize(symbol, ring, max(2 * capacity, SMALLEST_REGION))
         self._memory = self._collect()
 
     def _resize(self, symbol: int, ring: _Ring, capacity: int) -> None:
         state = self._ints[symbol]
+        if self._buffers[ring.buffers].grows_in_vain(capacity):
+            self._compact(ring, room_for=capacity)
         buffers = self._buffers[ring.buffers]
         start, old = int(state[ring.start]), int(state[ring.mask]) + 1
         new_start = buffers.allocate(capacity)
@@ -220,12 +221,24 @@ class FeatureState:
             spare = capacity > np.maximum(SPARE_FACTOR * need, SPARE_ROWS)
             for symbol in np.flatnonzero(alive & spare).tolist():
                 self._resize(symbol, ring, 1 << int(2 * need[symbol]).bit_length())
-            if buffers.mostly_free:
-                holders = np.flatnonzero(self._ints[:, ring.mask] >= 0)
-                self._buffers[ring.buffers], self._ints[holders, ring.start] = buffers.compacted(
-                    self._ints[holders, ring.start], self._ints[holders, ring.mask] + 1
-                )
+            if self._buffers[ring.buffers].mostly_free:
+                self._compact(ring)
         self._memory = self._collect()
+
+    def _compact(self, ring: _Ring, room_for: int = 0) -> None:
+        """Give a kind of ring new buffers without free rows.
+
+        Parameters
+        ----------
+        room_for
+            Rows of a region that comes next: it, and as many rows again as there are, have room.
+        """
+        holders = np.flatnonzero(self._ints[:, ring.mask] >= 0)
+        capacities = self._ints[holders, ring.mask] + 1
+        spare_rows = max(room_for, int(capacities.sum())) if room_for else 0
+        self._buffers[ring.buffers], self._ints[holders, ring.start] = self._buffers[
+            ring.buffers
+        ].compacted(self._ints[holders, ring.start], capacities, spare_rows)
 
 
 def _plain(column: Any, dtype: np.dtype[Any]) -> Any:

@@ -285,6 +285,15 @@ def test_float32_values_are_finite_where_defined():
 
 
 @COMPILED_ONLY
+def test_regions_that_grew_leave_little_behind():
+    state, log = FeatureState(), random_log(1, 150_000, symbols=60, mean_gap_s=0.001)
+    for start in range(0, len(log), 1_000):
+        state.update(cut(log, start, start + 1_000))
+    for buffers in state._buffers:
+        assert buffers._top < 1.6 * (buffers._top - buffers._free_rows)
+
+
+@COMPILED_ONLY
 def test_memory_is_bounded_and_given_back():
     state = FeatureState()
     state.update(random_log(1, 300_000, symbols=20, mean_gap_s=0.0005))
