@@ -17,6 +17,7 @@ from flows.connectors.engine_errors import (
 )
 from flows.connectors.kafka.admin import DescribedTopic
 from flows.connectors.kafka.group import GroupSink, GroupSource, Place, Places, Share
+from flows.connectors.kafka.lag_reports import LagReports
 from flows.connectors.kafka.owned_partition import Owned
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.source import CommittedSource, LagObserver
@@ -76,6 +77,7 @@ class ArchiveEndpoints:
         self._archiving = archiving
         self._plan = plan
         self._observe_lag = observe_lag
+        self._lags = LagReports(self._note_lag)
         self._progress = Progress()
         self._places: Places[RawBatch] | None = None
 
@@ -151,7 +153,7 @@ class ArchiveEndpoints:
             self.topic,
             self._progress,
             self._take,
-            open_reader(settings, name, self.topic, self._note_lag, self._progress),
+            open_reader(settings, name, self.topic, self._lags, self._progress),
         )
 
     def _take(

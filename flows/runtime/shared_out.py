@@ -13,6 +13,7 @@ from flows.codec.outputs import OutputBatch
 from flows.connectors.kafka.assigned import Assigned
 from flows.connectors.kafka.client import ClientConfig, reader_config
 from flows.connectors.kafka.group import Owning, Place, Places
+from flows.connectors.kafka.lag_reports import LagReports
 from flows.connectors.kafka.lineage import OutputTopic, main_output
 from flows.connectors.kafka.membership import Member, Membership
 from flows.connectors.kafka.owner_offsets import GroupOffsets
@@ -101,7 +102,7 @@ def open_reader(
     settings: Settings,
     group: str,
     topic: str,
-    observe_lag: LagObserver | None,
+    lags: LagReports | None,
     progress: Progress,
     most: int | None = None,
 ) -> Read:
@@ -109,6 +110,8 @@ def open_reader(
 
     Parameters
     ----------
+    lags
+        Of all workers of the process; None where nobody is told.
     most
         Messages in a batch, if fewer than ``VOLTICK_BATCH_SIZE``.
     """
@@ -124,7 +127,7 @@ def open_reader(
             start,
             batch_size,
             threading.Event(),  # the worker ends, not a partition
-            observe_lag,
+            None if lags is None else lags.of_reader(start.partition),
             progress,
             epoch=epoch,
         )
@@ -158,9 +161,10 @@ class Shared:
     def places(self) -> Places[OutputBatch]:
         """Return the places of this process's workers; nothing is joined yet."""
         assigned = Assigned()
-        return Places(lambda worker: self._place(worker, assigned))
+        lags = LagReports(self.observe_lag)
+        return Places(lambda worker: self._place(worker, assigned, lags))
 
-    def _place(self, worker: int, assigned: Assigned) -> Place[OutputBatch]:
+    def _place(self, worker: int, assigned: Assigned, lags: LagReports) -> Place[OutputBatch]:
         return worker_place(
             worker,
             self.settings,
@@ -168,7 +172,7 @@ class Shared:
             self.topic,
             self.progress,
             self._writer,
-            open_reader(self.settings, self.group, self.topic, self.observe_lag, self.progress),
+            open_reader(self.settings, self.group, self.topic, lags, self.progress),
             self.partitions,
             self._standby(),
             assigned,
