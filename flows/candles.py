@@ -45,7 +45,9 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     kernel = BackgroundKernel(feature_kernel())
     # Its own group: it has its own position, and its own transactional producers.
     group = f"{settings.group}-candles"
-    endpoints = Endpoints(settings, group, topics.TICKS_RAW, WRITTEN, stop, CANDLES_OUTPUTS)
+    endpoints = Endpoints(
+        settings, group, topics.TICKS_RAW, WRITTEN, stop, CANDLES_OUTPUTS, kernels=(kernel,)
+    )
     if endpoints.rebuild:
         kernel.begin()
     metrics = CandleMetrics()

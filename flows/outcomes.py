@@ -57,7 +57,9 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     kernel = BackgroundKernel(label_kernel())
     # Its own group: it has its own position, and its own transactional producers.
     group = f"{settings.group}-outcomes"
-    endpoints = Endpoints(settings, group, topics.PREDICTIONS, WRITTEN, stop, OUTCOMES_OUTPUTS)
+    endpoints = Endpoints(
+        settings, group, topics.PREDICTIONS, WRITTEN, stop, OUTCOMES_OUTPUTS, kernels=(kernel,)
+    )
     if endpoints.rebuild:
         kernel.begin()
     metrics = QualityMetrics()

@@ -72,6 +72,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         stop,
         PIPELINE_OUTPUTS,
         follow_when=lambda: kernel.compiled,
+        kernels=(kernel, writer, parser),
     )
     if endpoints.rebuild or settings.standby:
         kernel.begin()

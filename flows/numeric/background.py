@@ -55,6 +55,11 @@ class BackgroundKernel(Generic[Run]):
         """Whether the compiled form is there."""
         return self._ready.is_set() and self._error is None
 
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to wait for: compiled, or known that it cannot be."""
+        return self._ready.is_set()
+
     def current(self) -> Run:
         """Return the form to use now; the caller may change from one to the other at any call.
 

@@ -27,6 +27,7 @@ from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
 from flows.errors import ConfigurationError, VoltickError
 from flows.monitoring.served import Health
+from flows.numeric.background import BackgroundKernel
 from flows.runtime.process import (
     StopRequest,
     calm_collector,
@@ -96,6 +97,8 @@ class Endpoints:
     follow_when
         For a flow whose state can be followed (``VOLTICK_STANDBY``): tells whether that goes at
         full speed already.
+    kernels
+        What the state is rebuilt with: a member joins others once they are compiled.
 
     Raises
     ------
@@ -112,8 +115,10 @@ class Endpoints:
         stop: threading.Event,
         outputs: Sequence[OutputTopic] = (),
         follow_when: Callable[[], bool] | None = None,
+        kernels: Sequence[BackgroundKernel[Any]] = (),
     ) -> None:
         self._settings = settings
+        self._kernels = kernels
         self._follow_when = follow_when if settings.standby else None
         if self._follow_when is not None and not self.shares_out:
             raise ConfigurationError(NOTHING_TO_FOLLOW)
@@ -236,6 +241,7 @@ class Endpoints:
             observe_lag=observe_lag,
             on_commit=on_commit,
             follow_when=self._follow_when,
+            kernels=self._kernels,
         )
 
     def _committed_source(self, observe_lag: LagObserver) -> CommittedSource:

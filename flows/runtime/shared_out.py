@@ -21,12 +21,14 @@ from flows.connectors.kafka.ownership import Ownerships
 from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.readiness import JoinWhenReady, MayJoin, at_once, group_members
 from flows.connectors.kafka.sink import CommitObserver, PartitionWriter
 from flows.connectors.kafka.source import LagObserver, PartitionReader, Read
 from flows.connectors.kafka.standby import FOLLOWED_BATCH, Standby
 from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
 from flows.connectors.partition_thread import ErrorHandler, PartitionThread
+from flows.numeric.background import BackgroundKernel
 from flows.runtime.cluster import cluster_words
 from flows.runtime.process import end_process
 from flows.settings import Settings
@@ -55,6 +57,7 @@ def worker_place(
     partitions: int = 0,
     standby: Standby | None = None,
     assigned: Assigned | None = None,
+    may_join: MayJoin = at_once,
 ) -> Place[Item]:
     """Return the membership of a worker and what it owns; nothing is joined yet.
 
@@ -66,6 +69,8 @@ def worker_place(
         Follows those that the process does not own; None where nothing does.
     assigned
         Of all workers of the process; None where it has one.
+    may_join
+        Tells whether a member may join the group now.
     """
 
     def take_as_member(
@@ -94,6 +99,7 @@ def worker_place(
         ownerships,
         ownerships.is_turning,
         end_process,
+        may_join,
     )
     return Place(member, ownerships)
 
@@ -145,6 +151,8 @@ class Shared:
         Of the topic.
     follow_when
         Tells whether states can be followed at full speed already; None where nothing is followed.
+    kernels
+        What a state is rebuilt with; where others are there, they are compiled before it joins.
     """
 
     settings: Settings
@@ -157,14 +165,29 @@ class Shared:
     observe_lag: LagObserver
     on_commit: CommitObserver
     follow_when: Callable[[], bool] | None = None
+    kernels: Sequence[BackgroundKernel[Any]] = ()
 
     def places(self) -> Places[OutputBatch]:
         """Return the places of this process's workers; nothing is joined yet."""
         assigned = Assigned()
         lags = LagReports(self.observe_lag)
-        return Places(lambda worker: self._place(worker, assigned, lags))
+        may_join = self._may_join()
+        return Places(lambda worker: self._place(worker, assigned, lags, may_join))
 
-    def _place(self, worker: int, assigned: Assigned, lags: LagReports) -> Place[OutputBatch]:
+    def _may_join(self) -> MayJoin:
+        def prepare() -> None:
+            for kernel in self.kernels:
+                kernel.begin()
+
+        return JoinWhenReady(
+            prepare,
+            lambda: all(kernel.settled for kernel in self.kernels),
+            lambda: group_members(self.config, self.group),
+        )
+
+    def _place(
+        self, worker: int, assigned: Assigned, lags: LagReports, may_join: MayJoin
+    ) -> Place[OutputBatch]:
         return worker_place(
             worker,
             self.settings,
@@ -176,6 +199,7 @@ class Shared:
             self.partitions,
             self._standby(),
             assigned,
+            may_join,
         )
 
     def _standby(self) -> Standby | None:

@@ -16,6 +16,7 @@ import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, TopicPartition
 
 from flows.connectors.kafka.client import ClientConfig, client_config
+from flows.connectors.kafka.readiness import MayJoin, at_once
 from flows.connectors.kafka.refusals import NotMemberError
 from flows.errors import BrokerError, FencedError
 
@@ -96,6 +97,8 @@ class Member:
         Whether the worker takes its turns.
     on_error
         Called by the member's thread with what ends it.
+    may_join
+        Until it returns True for the member's name, the member does not join.
     """
 
     def __init__(
@@ -107,7 +110,9 @@ class Member:
         owner: Owner,
         is_turning: Callable[[], bool],
         on_error: Callable[[BaseException], object],
+        may_join: MayJoin = at_once,
     ) -> None:
+        self._may_join = may_join
         self._group = group
         self._topic = topic
         self._membership = membership
@@ -123,13 +128,7 @@ class Member:
         self._log = structlog.get_logger()
 
     def join(self) -> None:
-        """Join the group; partitions come when it has shared them out."""
-        self._consumer.subscribe(
-            [self._topic],
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_lost,
-        )
+        """Join the group as soon as that may be; partitions come when it has shared them out."""
         self._thread.start()
 
     def leave(self) -> None:
@@ -160,6 +159,7 @@ class Member:
 
     def _run(self) -> None:
         try:
+            self._subscribe()
             while not self._stop.is_set():
                 if self._is_turning():
                     message = self._consumer.poll(_POLL_S)
@@ -173,6 +173,18 @@ class Member:
                 self._owner.look()
         except BaseException as error:  # whatever ends the thread has to reach the flow
             self._on_error(error)
+
+    def _subscribe(self) -> None:
+        while not self._may_join(self._membership.instance_id):
+            if self._stop.wait(_POLL_S):
+                return
+        self._outside_since_s = time.monotonic()
+        self._consumer.subscribe(
+            [self._topic],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
 
     def _refresh(self) -> None:
         found: object = self._consumer.consumer_group_metadata()

@@ -140,6 +140,33 @@ def test_a_member_whose_worker_hangs_polls_no_more(monkeypatch: pytest.MonkeyPat
     assert scene.client.closed
 
 
+def test_a_member_that_may_not_join_yet_is_unknown_to_the_group(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str | None] = []
+    may = threading.Event()
+    scene = Scene(monkeypatch, "me")
+
+    def may_join(name: str | None) -> bool:
+        asked.append(name)
+        return may.is_set()
+
+    scene.member._may_join = may_join
+    scene.member.join()
+    until(lambda: len(asked) > 2, "questions")
+    assert (scene.client.calls, scene.client.polls, set(asked)) == ([], 0, {"me"})
+    may.set()
+    until(lambda: scene.client.polls > 0, "polls")
+    assert scene.client.calls == [("subscribe", ["ticks.raw"])]
+    scene.member.leave()
+
+
+def test_a_member_that_never_may_join_can_leave(monkeypatch: pytest.MonkeyPatch):
+    scene = Scene(monkeypatch)
+    scene.member._may_join = lambda _name: False
+    scene.member.join()
+    scene.member.leave()
+    assert (scene.client.calls, scene.client.closed) == ([], True)
+
+
 def test_a_commit_names_the_member_and_is_refused_without_one(monkeypatch: pytest.MonkeyPatch):
     scene = Scene(monkeypatch)
     with pytest.raises(NotMemberError):
