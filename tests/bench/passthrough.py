@@ -32,7 +32,6 @@ CLIENT: dict[str, Any] = {
     "socket.keepalive.enable": True,
     "reconnect.backoff.ms": 50,
     "reconnect.backoff.max.ms": 1000,
-    "metadata.recovery.strategy": "none",
 }
 # As the flow reads, but for the message at the log's end, which nothing here needs.
 READING: dict[str, Any] = {
@@ -53,6 +52,7 @@ READING: dict[str, Any] = {
 WRITING: dict[str, Any] = {
     **CLIENT,
     "enable.idempotence": True,
+    "metadata.recovery.strategy": "none",
     "retry.backoff.ms": 1,
     "retry.backoff.max.ms": 8,
     "linger.ms": 2,

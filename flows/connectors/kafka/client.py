@@ -47,7 +47,9 @@ def client_config(config: ClientConfig, **options: object) -> dict[str, Any]:
     """Return a client's configuration: where and how to connect, plus this client's options.
 
     librdkafka's own log lines are dropped; what matters reaches the operator as an exception or as
-    a warning through ``error_cb``.
+    a warning through ``error_cb``. Once all brokers are away, the client forgets those it knew and
+    begins anew with the given addresses: one that keeps them may never send again where its broker
+    fell silent and was then killed (librdkafka 2.16). Only a transactional producer keeps them.
 
     Parameters
     ----------
@@ -65,9 +67,6 @@ def client_config(config: ClientConfig, **options: object) -> dict[str, Any]:
         "socket.keepalive.enable": True,
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
-        # Else the client forgets brokers that are all away at once, and a transaction that was to
-        # send its offset to one of them waits for the forgotten one (librdkafka 2.16).
-        "metadata.recovery.strategy": "none",
         **config,
         **named,
     }
@@ -76,21 +75,12 @@ def client_config(config: ClientConfig, **options: object) -> dict[str, Any]:
 def idempotent_config(config: ClientConfig, **options: object) -> dict[str, Any]:
     """Return the configuration of a producer that writes each message once, without transactions.
 
-    This one has to forget brokers that are all away and begin anew with the given addresses: if it
-    keeps them, it may never send again once its broker fell silent and was then killed (librdkafka
-    2.16).
-
     Parameters
     ----------
     config, options
         As of :func:`client_config`.
     """
-    return client_config(
-        config,
-        enable_idempotence=True,
-        metadata_recovery_strategy="rebootstrap",
-        **options,
-    )
+    return client_config(config, enable_idempotence=True, **options)
 
 
 def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:

@@ -20,8 +20,14 @@ from flows.connectors.kafka.readiness import MayJoin, at_once
 from flows.connectors.kafka.refusals import NotMemberError
 from flows.errors import BrokerError, FencedError
 
-MAX_POLL_INTERVAL_MS = 30_000
-"""After so long without a poll the group gives the member up; a poll takes no longer than one."""
+MAX_POLL_INTERVAL_MS = 10_000
+"""After so long without a poll the group gives the member up: twice what a revocation may take.
+
+So long, too, the group waits for members that do not join when it shares out anew. Mostly those
+that have died are known by their sessions. But Apache Kafka 4.1, started again after a failure, may
+load a group twice at once, and then waits for all the members from before, and forgets some that
+have joined meanwhile: these ask again once this time is over.
+"""
 
 HEARTBEAT_MS = 500
 """A member learns by its heartbeat that the group shares out anew, however long its session is."""

@@ -60,6 +60,9 @@ def open_producer(target: Target, on_delivery: Callable[[Any, Any], None]) -> Tr
         target.config,
         transactional_id=target.transactional_id,
         transaction_timeout_ms=target.transaction_timeout_ms,
+        # Else the client forgets brokers that are all away at once, and a transaction that was to
+        # send its offset to one of them waits for the forgotten one (librdkafka 2.16).
+        metadata_recovery_strategy="none",
         # The default of 100 ms is what a commit would take: the broker needs some milliseconds to
         # finish the transaction before, and the next is refused until then.
         retry_backoff_ms=1,

@@ -1,9 +1,12 @@
 """What all clients share: a queue that may be full, errors that are logged and told."""
 
+from typing import Any
+
 import pytest
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
+from flows.connectors.kafka import producer
 from flows.connectors.kafka.client import (
     ANY_PARTITION,
     OUTAGE_OVER_S,
@@ -13,7 +16,9 @@ from flows.connectors.kafka.client import (
     failed_request,
     idempotent_config,
     produce_all,
+    reader_config,
 )
+from flows.connectors.kafka.membership import Membership, member_config
 from tests.unit.connectors.kafka.fakes import FakeProducer, failure
 
 MESSAGES = [(b"k%d" % n, b"v%d" % n) for n in range(10)]
@@ -120,12 +125,25 @@ def test_a_broker_that_refuses_is_not_called_unreachable():
     assert "no Kafka broker answers at here:1 (said so)" in str(silent)
 
 
-def test_only_a_producer_without_transactions_forgets_brokers_that_are_all_away():
+def test_only_a_transactional_producer_keeps_brokers_that_are_all_away(
+    monkeypatch: pytest.MonkeyPatch,
+):
     strategy = "metadata.recovery.strategy"
-    assert client_config({})[strategy] == "none"
-    plain = idempotent_config({}, linger_ms=2)
-    assert (plain[strategy], plain["enable.idempotence"], plain["linger.ms"]) == (
-        "rebootstrap",
-        True,
-        2,
+    opened: list[dict[str, Any]] = []
+    monkeypatch.setattr(producer, "Producer", opened.append)
+    target = producer.Target({}, "group", "topic", 0, 60_000)
+    producer.open_producer(target, lambda *_: None)
+    assert opened[0][strategy] == "none"
+    others = (
+        client_config({}),
+        idempotent_config({}, linger_ms=2),
+        reader_config({}, "g"),
+        member_config({}, "g", Membership()),
     )
+    # As librdkafka has it by default.
+    assert [each.get(strategy, "rebootstrap") for each in others] == ["rebootstrap"] * len(others)
+
+
+def test_a_producer_without_transactions_writes_each_message_once():
+    plain = idempotent_config({}, linger_ms=2)
+    assert (plain["enable.idempotence"], plain["linger.ms"]) == (True, 2)

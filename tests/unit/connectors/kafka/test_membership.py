@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_END, KafkaError, TopicPartition
 
 from flows.connectors.kafka import membership
 from flows.connectors.kafka.membership import Member, Membership, member_config
+from flows.connectors.kafka.ownership import FINISH_LIMIT_S
 from flows.connectors.kafka.refusals import NotMemberError
 from flows.errors import BrokerError, FencedError
 from tests.support.polling import until
@@ -256,10 +257,21 @@ def test_a_session_and_its_heartbeats_are_set_where_the_protocol_leaves_them_to_
     assert classic["group.instance.id"] == "a"
     short, long = (member_config({}, "g", Membership("classic", ms)) for ms in (1_200, 600_000))
     assert (short["heartbeat.interval.ms"], long["heartbeat.interval.ms"]) == (100, 500)
-    assert classic["max.poll.interval.ms"] >= classic["session.timeout.ms"]
     consumer = member_config({}, "g", Membership("consumer"))
     assert consumer["group.protocol"] == "consumer"
     assert not {"session.timeout.ms", "partition.assignment.strategy"} & consumer.keys()
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_the_group_waits_for_a_revocation_and_not_for_much_longer(protocol: Any):
+    longest_ms = member_config({}, "g", Membership(protocol))["max.poll.interval.ms"]
+    assert 2_000 * FINISH_LIMIT_S <= longest_ms <= 10_000
+
+
+def test_a_session_may_be_longer_than_the_group_waits():
+    # The client refuses one that is longer than its time between polls.
+    patient = member_config({}, "g", Membership("classic", 600_000))
+    assert patient["max.poll.interval.ms"] == patient["session.timeout.ms"] == 600_000
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
