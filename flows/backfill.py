@@ -8,7 +8,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -29,6 +28,7 @@ from flows.connectors.parquet.layout import REPORTS
 from flows.connectors.parquet.places import is_remote
 from flows.errors import ConfigurationError
 from flows.host.command import on_this_machine, run_command
+from flows.host.terminal import plain_console
 from flows.settings import load_settings
 from flows.store.selection import Selection
 
@@ -98,8 +98,8 @@ def run(
     if as_object:
         sys.stdout.write(msgspec.json.encode(as_json(results)).decode() + "\n")
     else:
-        console = Console()
-        wide = console if console.is_terminal else Console(width=_WIDTH)
+        console = plain_console()
+        wide = console if console.is_terminal else plain_console(width=_WIDTH)
         wide.print(as_tables(results))
     usual = None if as_object else _usual_report(place, results)
     out = None if no_report else report or usual
@@ -158,7 +158,7 @@ def _markets(venue: BarVenue, names: list[str], interval: str) -> list[Market]:
 def _backfill_all(
     venue: BarVenue, markets: list[Market], span: Span, store: BarStore, *, refresh: bool
 ) -> list[Result]:
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

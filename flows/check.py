@@ -8,7 +8,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from flows import logs
 from flows.codec.batch import RawBatch
@@ -16,6 +15,7 @@ from flows.connectors.kafka.client import ClientConfig
 from flows.connectors.kafka.reader import follow_topic, group_lags, read_topic
 from flows.errors import ConfigurationError
 from flows.host.command import run_command
+from flows.host.terminal import plain_console
 from flows.inspection.contracts import contract_of
 from flows.inspection.findings import report_of
 from flows.inspection.summary import as_tables
@@ -86,8 +86,8 @@ def run(
     if as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
-        console = Console()
-        wide = console if console.is_terminal else Console(width=_WIDTH)
+        console = plain_console()
+        wide = console if console.is_terminal else plain_console(width=_WIDTH)
         wide.print(as_tables(report))
     if not report.ok:
         raise typer.Exit(WRONG)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.live import Live
 
 from flows import logs
 from flows.connectors.kafka.overview import BrokerView
 from flows.host.command import run_command
+from flows.host.terminal import plain_console
 from flows.overview.look import Looker
 from flows.overview.model import Overview, with_rates
 from flows.overview.tables import as_tables
@@ -64,8 +64,8 @@ def _show(overview: Overview, *, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.encode(overview).decode() + "\n")
         sys.stdout.flush()
         return
-    console = Console()
-    wide = console if console.is_terminal else Console(width=_WIDTH)
+    console = plain_console()
+    wide = console if console.is_terminal else plain_console(width=_WIDTH)
     wide.print(as_tables(overview))
 
 

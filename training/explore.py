@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from flows import logs
 from flows.host.command import on_this_machine
+from flows.host.terminal import plain_console
 from flows.settings import load_settings
 from schemas.models import TargetSpec
 from training.console import command, progress, say
@@ -112,7 +112,9 @@ def _specs(horizon_s: int) -> dict[str, TargetSpec]:
 
 
 def _print(found: dict[str, Any]) -> None:
-    console = Console(stderr=True, width=None if Console(stderr=True).is_terminal else 160)
+    console = plain_console(
+        stderr=True, width=None if plain_console(stderr=True).is_terminal else 160
+    )
     table = Table("quantity", "rows", *(f"p{share:g}" for share in PERCENTILES))
     rates = Table("quantity above its level", *(str(number + 1) for number in range(PARTS)))
     for name, one in found.items():

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from flows.errors import ConfigurationError
 from flows.host.command import on_this_machine
+from flows.host.terminal import plain_console
 from flows.scoring import promotion
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
@@ -220,7 +220,7 @@ def _write_json(content: object) -> None:
 def _print(table: object) -> None:
     # A pipe gets whole lines: a reference cut at 80 columns is of no use to the next command.
     width = None if sys.stdout.isatty() else 400
-    Console(width=width, soft_wrap=False, highlight=False).print(table)
+    plain_console(width=width, soft_wrap=False, highlight=False).print(table)
 
 
 def main() -> None:

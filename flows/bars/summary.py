@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from flows.bars.backfill import Result
 from flows.bars.span import Span
+from flows.host.terminal import PlainTable, visible_text
 from flows.numeric.time import NS_PER_S, text_of
 
 _MOST_HOLES = 10
@@ -54,7 +54,7 @@ def _market(result: Result) -> dict[str, Any]:
 
 def as_tables(results: Sequence[Result]) -> Group:
     """Return a table of the markets, and below it holes, refused rows and errors."""
-    table = Table("market", "from", "to", "new", "revised", "total", "missing", box=None)
+    table = PlainTable("market", "from", "to", "new", "revised", "total", "missing", box=None)
     for column in table.columns[3:]:
         column.justify = "right"
     notes: list[Text] = []
@@ -75,16 +75,18 @@ def _notes(result: Result) -> list[Text]:
     interval_s = result.market.interval_s
     symbol = result.market.symbol
     notes = [
-        Text(f"{symbol}: no bars from {hole} ({_bars(hole, interval_s):,})")
+        visible_text(f"{symbol}: no bars from {hole} ({_bars(hole, interval_s):,})")
         for hole in result.holes[:_MOST_HOLES]
     ]
     if len(result.holes) > _MOST_HOLES:
-        notes.append(Text(f"{symbol}: {len(result.holes) - _MOST_HOLES:,} holes more; see --json"))
+        notes.append(
+            visible_text(f"{symbol}: {len(result.holes) - _MOST_HOLES:,} holes more; see --json")
+        )
     if result.refused:
-        notes.append(Text(f"{symbol}: {result.refused:,} rows are no bars", style="yellow"))
-        notes += [Text(f"  {reason}", style="yellow") for reason in result.reasons]
+        notes.append(visible_text(f"{symbol}: {result.refused:,} rows are no bars", style="yellow"))
+        notes += [visible_text(f"  {reason}", style="yellow") for reason in result.reasons]
     if result.error:
-        notes.append(Text(result.error, style="red"))
+        notes.append(visible_text(result.error, style="red"))
     return notes
 
 

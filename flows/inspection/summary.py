@@ -4,6 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from flows.host.terminal import PlainTable, visible_text
 from flows.inspection.findings import CheckReport, Quantiles
 
 _MOST_SERIES = 20
@@ -16,22 +17,22 @@ def as_tables(report: CheckReport) -> Group:
         parts += [Text(), _series(report)]
     if report.labels:
         shown = ", ".join(f"{label} {count:,}" for label, count in report.labels.items())
-        parts.append(Text(f"by reason: {shown}"))
+        parts.append(visible_text(f"by reason: {shown}"))
     for error in report.errors:
-        parts.append(Text(f"{error.reason}: {error.count:,}", style="red"))
+        parts.append(visible_text(f"{error.reason}: {error.count:,}", style="red"))
         parts += [
-            Text(f"  {each['partition']}-{each['offset']}: {each['detail']}", style="red")
+            visible_text(f"  {each['partition']}-{each['offset']}: {each['detail']}", style="red")
             for each in error.examples
         ]
-    parts += [Text(f"note: {each}", style="yellow") for each in report.notes]
-    parts += [Text(f"wrong: {each}", style="bold red") for each in report.wrong]
+    parts += [visible_text(f"note: {each}", style="yellow") for each in report.notes]
+    parts += [visible_text(f"wrong: {each}", style="bold red") for each in report.wrong]
     if report.ok:
-        parts.append(Text(f"{report.topic}: nothing is wrong", style="green"))
+        parts.append(visible_text(f"{report.topic}: nothing is wrong", style="green"))
     return Group(*parts)
 
 
 def _head(report: CheckReport) -> Table:
-    table = Table(box=None, show_header=False)
+    table = PlainTable(box=None, show_header=False)
     by_partition = ", ".join(f"{each}: {count:,}" for each, count in report.partitions.items())
     rows = {
         "topic": report.topic,
@@ -54,7 +55,7 @@ def _head(report: CheckReport) -> Table:
 
 def _series(report: CheckReport) -> Table:
     columns = ("symbol", "messages", "per s", "late", "gaps", "duplicates", "newest", "partition")
-    table = Table(*columns, box=None)
+    table = PlainTable(*columns, box=None)
     for column in table.columns[1:6]:
         column.justify = "right"
     for each in report.series[:_MOST_SERIES]:

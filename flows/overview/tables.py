@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from flows.host.terminal import PlainTable, visible_text
 from flows.numeric.time import NS_PER_S
 from flows.overview.model import HealthView, Overview
 
@@ -20,7 +21,7 @@ def as_tables(overview: Overview) -> Group:
     for table in (_topics(overview), _groups(overview), _models(overview), _symbols(overview)):
         if table.row_count:
             parts += [Text(), table]
-    parts += [Text(f"not known: {each}", style="yellow") for each in overview.problems]
+    parts += [visible_text(f"not known: {each}", style="yellow") for each in overview.problems]
     return Group(*parts)
 
 
@@ -30,14 +31,14 @@ def _head(overview: Overview) -> Text:
     text = Text(f"{at:%Y-%m-%d %H:%M:%S} UTC  ")
     text.append(health.status, style=_STATES.get(health.status, "bold yellow"))
     if health.failing:
-        text.append(f"  failing: {', '.join(health.failing)}", style="red")
+        text.append_text(visible_text(f"  failing: {', '.join(health.failing)}", style="red"))
     for warning in health.warnings:
-        text.append(f"\nwarning: {warning}", style="yellow")
+        text.append("\n").append_text(visible_text(f"warning: {warning}", style="yellow"))
     return text
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = PlainTable(title=title, title_justify="left", box=None, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right")
     return table

@@ -9,13 +9,13 @@ from typing import Annotated
 import msgspec
 import structlog
 import typer
-from rich.console import Console
 
 from flows.connectors.parquet.merging import ROWS, merge_topic
 from flows.connectors.parquet.places import open_storage
 from flows.connectors.parquet.storage import Storage
 from flows.errors import ArchiveError, ConfigurationError
 from flows.host.command import on_this_machine
+from flows.host.terminal import plain_console
 from flows.logs import configure
 from flows.settings import load_settings
 from flows.store.console import print_summary
@@ -49,8 +49,8 @@ def show(
     if as_json:
         sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
         return
-    console = Console()
-    print_summary(console if console.is_terminal else Console(width=200), summary)
+    console = plain_console()
+    print_summary(console if console.is_terminal else plain_console(width=200), summary)
 
 
 @app.command(epilog="Example: python -m flows.store query 'from candles' --archive ticks")

@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from flows.host.terminal import PlainTable
 from flows.store.summary import Market, StoreSummary
 
 MOST_NAMES = 4
@@ -105,7 +106,7 @@ def _notes(summary: StoreSummary) -> Iterator[str]:
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = PlainTable(title=title, title_justify="left")
     for name, side in columns:
         table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
     return table

@@ -12,10 +12,9 @@ import duckdb
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.table import Table
 
 from flows.errors import ConfigurationError
+from flows.host.terminal import PlainTable, plain_console
 from flows.store.database import one_line
 
 BATCH_ROWS = 10_000
@@ -144,7 +143,7 @@ def _json(reader: pa.RecordBatchReader, text: TextIO) -> int:
 
 
 def _table(reader: pa.RecordBatchReader, text: TextIO, most_rows: int | None) -> int:
-    table = Table(*reader.schema.names)
+    table = PlainTable(*reader.schema.names)
     rows = 0
     for batch in reader:
         for row in _rows(batch):
@@ -153,7 +152,7 @@ def _table(reader: pa.RecordBatchReader, text: TextIO, most_rows: int | None) ->
                 table.add_row(*("" if value is None else _plain(value) for value in row))
     # A file or a pipe is as wide as its rows are.
     wide = None if text.isatty() else 1_000
-    console = Console(file=text, width=wide)
+    console = plain_console(file=text, width=wide)
     console.print(table)
     if most_rows is not None and rows > most_rows:
         console.print(f"{most_rows} of {rows} rows; --rows 0 shows all")

@@ -68,7 +68,8 @@ def test_a_terminal_shows_all_of_it(status: str) -> None:
             )
         ],
         symbols=[
-            SymbolView(symbol="BTC-USD", venue="v", age_s=0.4, price=64_000.0, scores={"t": 0.1})
+            SymbolView(symbol="BTC-USD", venue="v", age_s=0.4, price=64_000.0, scores={"t": 0.1}),
+            SymbolView(symbol="[/b]", venue="\x1b[2J", age_s=0.4, price=1.0, scores={}),
         ],
         health=HealthView(status=status, failing=["kafka"], warnings=["clocks disagree"]),
         problems=["Redis: away"],
@@ -81,6 +82,8 @@ def test_a_terminal_shows_all_of_it(status: str) -> None:
         status,
         "failing: kafka",
         "clocks disagree",
+        "[/b]",
+        r"\x1b[2J",
         "1,234",
         "7.5",
         "x at y",
