@@ -19,6 +19,7 @@ from flows.numeric.time import NS_PER_S
 from schemas import topics
 from tests.bench.clock import wall_minus_monotonic_ns
 from tests.bench.load import Message, endless_messages
+from tests.bench.memory import peak_mb
 from tests.bench.models import set_champion
 from tests.bench.pacing import SteadyFeeder
 from tests.bench.percentiles import Ints, ratio, summary_ms
@@ -101,9 +102,8 @@ class _Bench:
         gc.collect()
         gc.freeze()
         try:
-            return _figures(
-                self._flow_turn(load, rate_hz, seconds), self._copy_turn(load, rate_hz, seconds)
-            )
+            turn, peak = self._flow_turn(load, rate_hz, seconds)
+            return _figures(turn, self._copy_turn(load, rate_hz, seconds), peak)
         finally:
             gc.unfreeze()
 
@@ -111,13 +111,20 @@ class _Bench:
         """Leave the broker."""
         self._predictions.close()
 
-    def _flow_turn(self, load: list[Message], rate_hz: float, seconds: float) -> Turn:
+    def _flow_turn(self, load: list[Message], rate_hz: float, seconds: float) -> tuple[Turn, float]:
+        """Measure the flow: its turn, and its peak memory in MB."""
+        peaks: list[float] = []
+
+        def stop(process: Process) -> None:
+            peaks.append(peak_mb(process.pid))
+            end(process)
+
         features = {"VOLTICK_PUBLISH_FEATURES": str(int(self._features))}
         flow = self._place.flow(self._store, "latency", "flow", **features)
         feeder = SteadyFeeder(self._place.config, topics.TICKS_RAW, load, rate_hz)
-        turn = _turn(flow, feeder, self._predictions, _scored_input, self._done, seconds, end)
+        turn = _turn(flow, feeder, self._predictions, _scored_input, self._done, seconds, stop)
         self._done += feeder.count
-        return turn
+        return turn, peaks[0]
 
     def _copy_turn(self, load: list[Message], rate_hz: float, seconds: float) -> Turn:
         """Measure the pass-through between two topics of its own."""
@@ -200,8 +207,8 @@ def _copied_input(_copy: bytes, offset: int) -> tuple[int, int]:
     return offset, 0
 
 
-def _figures(flow: Turn, copy: Turn) -> dict[str, Any]:
-    ours = _summary(flow)
+def _figures(flow: Turn, copy: Turn, peak: float) -> dict[str, Any]:
+    ours = {**_summary(flow), "peak_mb": peak}
     limit = _summary(copy)
     ours["sent_to_scored"] = summary_ms(flow.scored_ns - flow.sent_ns)
     ours["scored_to_hand"] = summary_ms(flow.received_ns - flow.scored_ns)
@@ -229,5 +236,6 @@ def _say(kind: str, figures: dict[str, Any]) -> None:
             sys.stderr.write(
                 f"{kind}, {rate} ticks/s, {name}: p50 {found['p50_ms']:.1f} ms,"
                 f" p95 {found['p95_ms']:.1f}, p99 {found['p99_ms']:.1f},"
-                f" max {found['max_ms']:.1f}\n"
+                f" max {found['max_ms']:.1f}"
+                + (f", {found['peak_mb']:.0f} MB\n" if "peak_mb" in found else "\n")
             )

@@ -46,7 +46,8 @@ READING: dict[str, Any] = {
     "fetch.error.backoff.ms": 50,
     "fetch.queue.backoff.ms": 5,
     "fetch.message.max.bytes": 2 * 1024 * 1024,
-    "queued.max.messages.kbytes": 32 * 1024,
+    "queued.min.messages": 20_000,
+    "queued.max.messages.kbytes": 8 * 1024,
 }
 # As the flow writes, but for the transactions.
 WRITING: dict[str, Any] = {

@@ -18,6 +18,7 @@ import psutil
 
 from schemas import topics
 from tests.bench.load import fill, simulated_messages
+from tests.bench.memory import peak_mb
 from tests.bench.models import set_champion
 from tests.bench.percentiles import ratio
 from tests.bench.servers import Servers, servers
@@ -33,10 +34,11 @@ LOOK_S = 0.05
 
 @dataclass(frozen=True)
 class Rate:
-    """One contestant in one round."""
+    """One contestant in one round; the pass-through does not tell its memory."""
 
     ticks_per_s: float
     cpu_us_per_tick: float
+    peak_mb: float = 0.0
 
 
 def run(
@@ -67,7 +69,7 @@ def _on_broker(place: Servers, tick_count: int, rounds: int, models: list[str]) 
     return {name: _summary(each, limit) for name, each in rates.items()}
 
 
-def _summary(rates: list[Rate], limit: float) -> dict[str, float]:
+def _summary(rates: list[Rate], limit: float) -> dict[str, float | None]:
     per_s = [rate.ticks_per_s for rate in rates]
     median = statistics.median(per_s)
     return {
@@ -75,6 +77,7 @@ def _summary(rates: list[Rate], limit: float) -> dict[str, float]:
         "ticks_per_s_min": round(min(per_s)),
         "ticks_per_s_max": round(max(per_s)),
         "cpu_us_per_tick": round(statistics.median(rate.cpu_us_per_tick for rate in rates), 3),
+        "peak_mb": max(rate.peak_mb for rate in rates) or None,
         "of_passthrough": ratio(median, limit),
     }
 
@@ -111,12 +114,13 @@ def _flow(place: Servers, store: Path, group: str, tick_count: int, written: Wri
             if first is not None and committed >= tick_count:
                 break
             pause(LOOK_S)
+        peak = peak_mb(process.pid)
     progress.close()
     timed = committed - first[2]
     if timed < tick_count // 2:
         message = f"only {timed} of {tick_count} ticks lay between two looks; give more ticks"
         raise RuntimeError(message)
-    return Rate(timed / (now - first[0]), 1e6 * (cpu_s - first[1]) / timed)
+    return Rate(timed / (now - first[0]), 1e6 * (cpu_s - first[1]) / timed, peak)
 
 
 def _say(line: str) -> None:

@@ -100,7 +100,9 @@ def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:
         # With the default of 1 s a full local queue would run dry before fetching goes on.
         fetch_queue_backoff_ms=5,
         fetch_message_max_bytes=2 * 1024 * 1024,
-        queued_max_messages_kbytes=32 * 1024,
+        # Some 50 ms of reading at full speed, in messages that take twice their bytes.
+        queued_min_messages=20_000,
+        queued_max_messages_kbytes=8 * 1024,
     )
 
 
