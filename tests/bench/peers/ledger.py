@@ -25,6 +25,10 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
         What it gave; empty where it failed.
     error
         Why it failed; empty where it did not.
+    took_s
+        All of it, its start and end too.
+    tuning
+        What was tried instead of the peer's own settings; empty where these were left.
     """
 
     peer: str
@@ -34,6 +38,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     load: float
     figures: dict[str, Any] = {}
     error: str = ""
+    took_s: float = 0.0
+    tuning: str = ""
 
     @property
     def key(self) -> tuple[str, str, int, int]:

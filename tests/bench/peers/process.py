@@ -130,6 +130,11 @@ class PeerProcess:
         """Whether the process that was started has not ended."""
         return self._popen is not None and self._popen.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code; negative where a signal ended it; none while it runs."""
+        return None if self._popen is None else self._popen.poll()
+
     def cpu_between_s(self, begin_ns: int, end_ns: int) -> float:
         """Return the processor time used between two moments of the wall clock."""
         at = np.array([ns for ns, _ in self._samples], np.float64)

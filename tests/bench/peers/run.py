@@ -120,6 +120,7 @@ def run(plan: Plan, ledger: Ledger, cache: Path) -> bool:
 
 def _turn(contest: Contest, stage: Stage, plan: Plan, peer: Peer, number: int) -> Done:
     load = os.getloadavg()[0]
+    begin_s = time.monotonic()
     own_input = stage.measure != "throughput"
     entry = contest.turn(peer, own_input=own_input)
     figures: dict[str, Any] = {}
@@ -138,6 +139,8 @@ def _turn(contest: Contest, stage: Stage, plan: Plan, peer: Peer, number: int) -
         load=round(load, 1),
         figures=figures,
         error=error,
+        took_s=round(time.monotonic() - begin_s, 1),
+        tuning=plan.tuning,
     )
 
 
@@ -157,6 +160,6 @@ def _say(done: Done) -> None:
     told = done.figures if not done.error else done.error
     sys.stderr.write(
         f"{done.measure}, {done.symbols} symbols, round {done.round + 1},"
-        f" {done.peer} (load {done.load}): {told}\n"
+        f" {done.peer} (load {done.load}, {done.took_s:.0f} s): {told}\n"
     )
     sys.stderr.flush()

@@ -21,6 +21,9 @@ from tests.bench.reading import Arrived, Reader, follow
 
 START_LIMIT_S = 120.0
 DRAIN_LIMIT_S = 30.0
+# Who needs longer for what is left when a load ends has fallen behind: how long its ticks waited
+# tells how long the load was.
+BEHIND_S = 10.0
 # For which a load has messages, should its end be noticed late.
 SLACK_S = 5.0
 LEFT_BEHIND_S = 0.3
@@ -58,16 +61,24 @@ class _Watch:
         end_ns = time.monotonic_ns() + int(seconds * NS_PER_S)
         self.until(process, lambda now: now >= end_ns, seconds + DRAIN_LIMIT_S, "time to pass")
 
-    def drain(self, process: PeerProcess, end: int) -> None:
-        """Read until all inputs before ``end`` have outputs, or nothing new comes for long."""
+    def drain(self, process: PeerProcess, end: int, limit_s: float = 10 * DRAIN_LIMIT_S) -> None:
+        """Read until all inputs before ``end`` have outputs, or nothing new comes for long.
+
+        Parameters
+        ----------
+        limit_s
+            After which it is given up, whatever comes.
+        """
         begin_ns = time.monotonic_ns()
-        limit_ns = int(DRAIN_LIMIT_S * NS_PER_S)
+        silence_ns, limit_ns = int(DRAIN_LIMIT_S * NS_PER_S), int(limit_s * NS_PER_S)
         self.until(
             process,
             lambda now: (
-                len(self.received) >= end or now - max(self._newest_ns, begin_ns) > limit_ns
+                len(self.received) >= end
+                or now - begin_ns > limit_ns
+                or now - max(self._newest_ns, begin_ns) > silence_ns
             ),
-            10 * DRAIN_LIMIT_S,
+            limit_s + DRAIN_LIMIT_S,
             "the last outputs",
         )
 
@@ -119,7 +130,7 @@ def latency(entry: Entry, rates_hz: list[float], warm_s: float, seconds: float) 
             feeder.stop()
             contest.fed(entry, _values(load[: feeder.count]))
             end = at + feeder.count
-            watch.drain(process, end)
+            watch.drain(process, end, BEHIND_S)
             came = [watch.received.get(each, 0) for each in range(at, end)]
             if not all(came):
                 figures[f"{rate_hz:g}"] = None
