@@ -177,7 +177,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         if any(map(Message.error, messages)):
             messages, ended = self._without_events(messages)
         if not messages:
-            return self._idle() if ended else []
+            return self._at_end() if ended else []
         offsets = _offsets(messages)
         values = _values(messages)
         timestamps_ms = [message.timestamp()[1] for message in messages]
@@ -185,11 +185,8 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
         self._progress.taken[self._start.partition] = self._next_offset
         if not ended:
             self._progress.position[self._start.partition] = self._next_offset
-        # Cached, so it costs no request; -1001 until the first answer.
-        _low, high = self._consumer.get_watermark_offsets(self._at, cached=True)
+        high = self._tell_lag()
         caught_up = ended or 0 <= high <= self._next_offset
-        if self._observe_lag is not None:
-            self._observe_lag(self._start.partition, max(high - self._next_offset, 0))
         self._said_caught_up = caught_up
         self._next_look = time.monotonic() + PACING_S
         return self._batches(values, offsets, timestamps_ms, caught_up=caught_up)
@@ -255,6 +252,22 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
             caught_up=caught_up,
             epoch=self._epoch,
         )
+
+    def _tell_lag(self) -> int:
+        """Tell how far the log's end is ahead of what was read; return the end.
+
+        Behind the last message there may be some of aborted transactions, and the marks of others.
+        """
+        # Cached, so it costs no request; -1001 until the first answer.
+        _low, high = self._consumer.get_watermark_offsets(self._at, cached=True)
+        if self._observe_lag is not None:
+            position = self._progress.position[self._start.partition]
+            self._observe_lag(self._start.partition, max(high - position, 0))
+        return high
+
+    def _at_end(self) -> list[RawBatch]:
+        self._tell_lag()
+        return self._idle()
 
     def _idle(self) -> list[RawBatch]:
         """Return one empty batch at the log's end, so that the sink commits what is open."""

@@ -132,6 +132,17 @@ def test_progress_and_lag_are_told():
     assert (progress.position, progress.taken) == ({2: 2}, {2: 2})
     part.next_batch()
     assert (progress.position, progress.taken) == ({2: 5}, {2: 2})
+    assert lags == [(2, 3), (2, 0)]
+
+
+def test_aborted_messages_behind_the_last_one_are_no_lag():
+    lags = []
+    part = reader(
+        FakeConsumer([*messages(0, 1), end_of_log(900)], high=901),
+        observe_lag=lambda _partition, lag: lags.append(lag),
+    )
+    part.next_batch()
+    assert lags == [1]
 
 
 def test_closing_leaves_the_broker():
