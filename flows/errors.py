@@ -30,6 +30,10 @@ class StopError(VoltickError):
     exit_code = 1
 
 
+class ClockError(VoltickError):
+    """A clock was set back under a running flow."""
+
+
 class LogTrimmedError(VoltickError):
     """The committed or rebuild offset is no longer, or not yet, in the log."""
 

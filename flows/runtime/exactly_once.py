@@ -28,6 +28,7 @@ from flows.connectors.kafka.watchdog import Progress, watch
 from flows.errors import ConfigurationError, VoltickError
 from flows.monitoring.served import Health
 from flows.numeric.background import BackgroundKernel
+from flows.runtime.clock_steps import end_when_set_back
 from flows.runtime.process import (
     StopRequest,
     calm_collector,
@@ -67,6 +68,7 @@ def launch(
         logs.configure(settings.log_format, settings.log_level)
         explain_engine_panics()
         prepared = prepare(settings)
+        end_when_set_back(end_process)
         stop = StopRequest()
         if prepared is settings:
             stop_on_signals(stop)
