@@ -3,6 +3,8 @@
 Plain ASGI, since a middleware that buffers would stop event streams.
 """
 
+import asyncio
+import contextlib
 import time
 import traceback
 
@@ -20,6 +22,10 @@ _POLICY = (
 )
 # The documentation's package sets styles from its script.
 _DOCS_POLICY = _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+
+# What uvloop says of a connection that is closed already, by an error of no class of its own.
+_CLOSED = "the handler is closed"
+_GONE_S = 1.0
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -88,8 +94,27 @@ class Measure:
         await self._app(scope, receive, send_measured)
 
 
+class _ClientGoneError(ConnectionError):
+    """The client has hung up: there is nobody to answer, and nothing is wrong here."""
+
+
+async def _until_gone(receive: Receive) -> None:
+    """Wait until the server knows it, too: it would complain of an answer that is not complete."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GONE_S):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+
+def _is_gone(error: Exception) -> bool:
+    return isinstance(error, OSError) or _CLOSED in str(error)
+
+
 class CatchAll:
-    """Answers 500 in the one shape for an unexpected error; its cause goes to the log alone."""
+    """Answers 500 in the one shape for an unexpected error; its cause goes to the log alone.
+
+    A client that hangs up while it is answered is none.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -104,10 +129,17 @@ class CatchAll:
         async def send_watched(message: Message) -> None:
             nonlocal started
             started = True
-            await send(message)
+            try:
+                await send(message)
+            except (OSError, RuntimeError) as error:
+                if _is_gone(error):
+                    raise _ClientGoneError from error
+                raise
 
         try:
             await self._app(scope, receive, send_watched)
+        except _ClientGoneError:
+            await _until_gone(receive)
         except Exception as error:
             # The client gets an answer and the others are still served. The message may hold
             # addresses or secrets, so it goes to the log and not to the client.

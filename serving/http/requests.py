@@ -3,6 +3,7 @@
 import asyncio
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from serving.http.problems import ApiError
 
@@ -16,7 +17,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     ------
     ApiError
         415 where it is compressed; 408 where it does not come in time; 413 as soon as it is known
-        to be larger than ``limit_bytes``.
+        to be larger than ``limit_bytes``; 400 where the client hangs up before it is whole.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
@@ -28,6 +29,9 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     except TimeoutError:
         message = f"the body did not come within {BODY_LIMIT_S:g} s"
         raise ApiError(408, "request_timeout", message, headers={"Connection": "close"}) from None
+    except ClientDisconnect:
+        message = "the client has hung up before the body was whole"
+        raise ApiError(400, "incomplete_body", message) from None
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:
