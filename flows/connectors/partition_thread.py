@@ -47,7 +47,9 @@ class Writer(Protocol[Taken, Made]):
     def age_s(self) -> float:
         """How long it has waited, seconds."""
 
-    def take_over(self) -> None: ...  # noqa: D102
+    def take_over(self, is_wanted: Callable[[], bool] = ...) -> None:
+        """Take the partition over; return early once that is not wanted any more."""
+
     def keep_alive(self) -> None: ...  # noqa: D102
     def write(self, batch: Taken, /) -> None: ...  # noqa: D102
     def commit(self) -> Made: ...  # noqa: D102
@@ -83,6 +85,7 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
         self._on_open = on_open
         self._ending = threading.Event()
         self._dropped = threading.Event()
+        self._was_used = False
         self._writer = writer
         self._interval_s = interval_s
         self._on_commit = on_commit
@@ -143,7 +146,12 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
         """Give back what the partition holds; called by the thread when it ends."""
         return
 
+    def _is_wanted(self) -> bool:
+        """Tell whether the thread has something to do, or may get it."""
+        return self._was_used or not self._ending.is_set()
+
     def _put(self, item: Item | None) -> None:
+        self._was_used = True
         while True:
             if self._error is not None:
                 raise self._error
@@ -155,7 +163,9 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
 
     def _run(self) -> None:
         try:
-            self._writer.take_over()
+            self._writer.take_over(self._is_wanted)
+            if not self._is_wanted():
+                return
             self._note_progress()
             self._on_open()
             while (item := self._next()) is not None and not self._dropped.is_set():

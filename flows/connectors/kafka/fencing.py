@@ -31,6 +31,7 @@ def fence(
     topic: str,
     limit_s: float,
     clock: Callable[[], float] = time.monotonic,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> None:
     """Return once the producer is the youngest of its name, and nothing of it is open.
 
@@ -42,11 +43,13 @@ def fence(
         The longest that the broker may keep it waiting.
     clock
         Monotonic seconds.
+    is_wanted
+        Once it returns False, the broker is not asked again: another owner may be younger.
 
     Raises
     ------
     KafkaException
-        The broker refuses, or keeps silent.
+        The broker refuses, or keeps silent, also where it is not asked again.
     """
     end_s = clock() + limit_s
     step_s = _step_s(producer, topic, min(STEP_S, limit_s), clock)
@@ -55,13 +58,17 @@ def fence(
             producer.init_transactions(step_s)
         except KafkaException as error:
             reason = kafka_error(error)
-            if not is_passing(reason):
+            if not is_passing(reason) or not is_wanted():
                 raise
             if reason.code() != KafkaError.CONCURRENT_TRANSACTIONS:
                 break
         else:
             return
-    retried(producer.init_transactions, max(end_s - clock(), 0.0))
+    retried(
+        producer.init_transactions,
+        max(end_s - clock(), 0.0),
+        passes=lambda error: is_passing(error) and is_wanted(),
+    )
 
 
 def _step_s(

@@ -114,11 +114,17 @@ class TransactionalWriter:
         """Seconds since the open transaction's first batch; 0 without one."""
         return time.monotonic() - self._opened if self._open else 0.0
 
-    def take_over(self) -> None:
+    def take_over(self, is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Fence every earlier owner of the partition, then read what it has committed.
 
         Where the run starts otherwise than at the group's commit, its start is committed first,
         unless an earlier owner has committed since the start was planned.
+
+        Parameters
+        ----------
+        is_wanted
+            Asked before each step; once it returns False, nothing more is done: a group that shares
+            out anew waits for this, and somebody else may own the partition soon.
 
         Raises
         ------
@@ -128,14 +134,18 @@ class TransactionalWriter:
             A younger owner was faster.
         """
         reading = "read the committed offset"
+        if not is_wanted():
+            return
         began_s = time.monotonic()
-        self._step(
-            "take over",
-            lambda: fence(self._producer, self._target.topic, self._target.limit_s),
-        )
+        topic, limit_s = self._target.topic, self._target.limit_s
+        self._step("take over", lambda: fence(self._producer, topic, limit_s, is_wanted=is_wanted))
         fenced_s = time.monotonic()
+        if not is_wanted():
+            return
         if self._plan is not None:
             self._start = self._plan()
+            if not is_wanted():
+                return
         options = client_config(
             self._target.config,
             group_id=self._target.group,

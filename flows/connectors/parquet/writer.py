@@ -123,8 +123,13 @@ class ArchiveWriter:
         """Seconds since the oldest waiting message came."""
         return time.monotonic() - self._since_s
 
-    def take_over(self) -> None:
+    def take_over(self, is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Own the partition and remove what an earlier writer left half done.
+
+        Parameters
+        ----------
+        is_wanted
+            Where it returns False, nothing is done.
 
         Raises
         ------
@@ -133,6 +138,8 @@ class ArchiveWriter:
         FencedError
             Another process takes it over at the same moment.
         """
+        if not is_wanted():
+            return
         what = f"partition {self.partition} of {self._topic}"
         lock = layout.lock_file(self._topic, self.partition)
         self._held = self._storage.hold(lock, what, shared=self._plan is not None)

@@ -37,8 +37,14 @@ class Producer:
             self.now_s += timeout
             raise self.errors.pop(0)
 
-    def fence(self, limit_s: float = 60.0) -> None:
-        fence(self, "ticks.raw", limit_s, lambda: self.now_s)  # type: ignore[arg-type]
+    def fence(self, limit_s: float = 60.0, *, is_wanted: bool = True) -> None:
+        fence(
+            self,  # type: ignore[arg-type]
+            "ticks.raw",
+            limit_s,
+            lambda: self.now_s,
+            lambda: is_wanted,
+        )
 
 
 def test_it_asks_again_at_once_while_the_broker_ends_what_was_open():
@@ -90,3 +96,11 @@ def test_a_broker_that_never_ends_the_open_transaction_is_given_up():
     with pytest.raises(KafkaException):
         producer.fence(limit_s=1.0)
     assert sum(producer.steps_s) == pytest.approx(1.0, abs=0.2)
+
+
+@pytest.mark.parametrize("errors", [(BUSY, BUSY), (SILENT, SILENT)], ids=["busy", "silent"])
+def test_who_is_to_own_the_partition_no_more_does_not_ask_again(errors: tuple[BaseException, ...]):
+    producer = Producer(*errors)
+    with pytest.raises(KafkaException):
+        producer.fence(is_wanted=False)
+    assert len(producer.steps_s) == 1

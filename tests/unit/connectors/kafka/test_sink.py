@@ -1,6 +1,7 @@
 """The sink's thread: when it commits, how it holds the flow back, how it ends."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -27,8 +28,9 @@ class Writer(TransactionalWriter):
         self.may_start.set()
         self.refusal: BaseException | None = None
 
-    def take_over(self) -> None:
+    def take_over(self, is_wanted: Callable[[], bool] = lambda: True) -> None:
         self.may_start.wait(10)
+        self.was_wanted = is_wanted()
         if self.refusal is not None:
             raise self.refusal
 
@@ -44,13 +46,18 @@ class Sink:
         self.commits: list[int] = []
         self.progress = Progress(committed={3: 1})
         self.errors: list[BaseException] = []
+        self.opened = 0
         self.part = PartitionWriter(
             self.writer,
             interval_s,
             lambda commit: self.commits.append(commit.batches[-1].next_offset),
             self.errors.append,
             self.progress,
+            self._open,
         )
+
+    def _open(self) -> None:
+        self.opened += 1
 
 
 def test_it_commits_when_the_source_has_caught_up():
@@ -73,6 +80,15 @@ def test_an_idle_batch_commits_what_is_open():
     sink.part.write_batch([output(0, 2, caught_up=False)])
     sink.part.write_batch([output(2, 2, records=[])])
     until(lambda: sink.commits == [2], "a commit")
+
+
+def test_a_partition_that_leaves_while_it_is_taken_over_is_never_opened():
+    sink = Sink(start=False)
+    sink.part.end(commit=True)
+    assert not sink.part.join(0.0)
+    sink.writer.may_start.set()
+    assert sink.part.join(10.0)
+    assert (sink.writer.was_wanted, sink.opened, sink.errors) == (False, 0, [])
 
 
 def test_batches_that_wait_are_committed_together():

@@ -1,6 +1,7 @@
 """Taking a partition over, and commits that a member of a group makes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain, repeat
 
 import pytest
@@ -70,6 +71,23 @@ def test_a_planned_start_is_committed_unless_an_earlier_owner_has_committed_sinc
         assert producer.committed_offsets == []
         writing.keep_alive()
         assert committed(producer) == (floor, '{"rebuild_from":8}')
+
+
+@pytest.mark.parametrize("steps", range(3))
+def test_a_takeover_that_is_wanted_no_more_ends_before_its_next_step(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+):
+    done: list[str] = []
+    monkeypatch.setattr(transactions, "fence", lambda *_, **_options: done.append("fence"))
+
+    def plan() -> Start:
+        done.append("plan")
+        return Start(3, 5, 20)
+
+    writing = TransactionalWriter(replace(TARGET, start=None), FakeProducer(), plan)
+    # No client could be opened for a further step.
+    writing.take_over(lambda: len(done) < steps)
+    assert done == ["fence", "plan"][:steps]
 
 
 STALE = [
