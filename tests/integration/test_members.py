@@ -24,6 +24,9 @@ def test_members_that_are_killed_or_end_or_sleep_lose_nothing_and_repeat_nothing
             group.begin(2)
             for act in (members.kill, members.sleep, members.leave):
                 act(group)
+            said = cluster.incarnations.started[2].stderr
+            # The third was started beside another one, which kept the partitions meanwhile.
+            assert 0 < said.find("others own the partitions") < said.find("partitions assigned")
 
     plan = Plan(
         81,
