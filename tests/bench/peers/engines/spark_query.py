@@ -6,8 +6,8 @@ bytes per symbol in RocksDB.
 
 Settings: at most 20,000 ticks in a micro-batch, two partitions of the shuffle on two cores. To be
 tried: ``most``, ``partitions``, ``master`` and ``real_time`` (how long a batch of that mode is). By
-its documentation the real-time mode of 4.2 takes queries without state alone; this one starts in it
-and writes nothing within two minutes.
+its documentation the real-time mode of 4.2 takes queries without state alone. With it this one
+wrote nothing within two minutes (``local[2]``), or ended with an exception (``local[4]``).
 """
 
 import os
