@@ -47,6 +47,9 @@ class Writer(Protocol[Taken, Made]):
     def age_s(self) -> float:
         """How long it has waited, seconds."""
 
+    def leave(self) -> None:
+        """Take nothing over any more: the partition may have its next owner."""
+
     def take_over(self, is_wanted: Callable[[], bool] = ...) -> None:
         """Take the partition over; return early once that is not wanted any more."""
 
@@ -129,6 +132,7 @@ class PartitionThread(StatefulSinkPartition[Item, None], Generic[Item, Done]):
         """
         if not commit:
             self._dropped.set()
+        self._writer.leave()
         self._ending.set()
         with suppress(queue.Full):  # a thread that has something to do looks at the events
             self._queue.put_nowait(None)

@@ -31,6 +31,24 @@ def broker_pause(cluster: Cluster, asleep_s: float = 30.0) -> None:
     _goes_on_or_says_why(cluster, process)
 
 
+def broker_naps(cluster: Cluster, times: int = 8) -> None:
+    """SIGSTOP the broker for seconds, again and again: the pipeline goes on each time.
+
+    Its controller takes a node that slept beyond its session for dead and tells the clients so,
+    although their connections live.
+    """
+    random_ = random.Random(cluster.plan.seed)  # noqa: S311 - repeatable by seed
+    process = cluster.incarnations.start_whole()
+    node = _node(cluster)
+    for _ in range(times):
+        node.pause()
+        cluster.incarnations.wait_idle(random_.uniform(2.5, 6.0))
+        node.resume()
+        _goes_on_or_says_why(cluster, process)
+        assert process.running, "a broker that only napped ended the pipeline"
+        cluster.incarnations.wait_idle(random_.uniform(1.0, 5.0))
+
+
 def broker_kill(cluster: Cluster) -> None:
     """SIGKILL the broker under load and start it again on its data."""
     process = cluster.incarnations.start_whole()

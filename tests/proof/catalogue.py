@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.proof.broker_faults import (
     broker_kill,
+    broker_naps,
     broker_pause,
     disk_full,
     leader_change,
@@ -89,6 +90,7 @@ CATALOGUE = {
     "rolling-members": Entry(rolling_members, group=True),
     "redis": Entry(redis_trouble),
     "broker-pause": Entry(broker_pause),
+    "broker-naps": Entry(broker_naps),
     "broker-kill": Entry(broker_kill),
     "leader-change": Entry(leader_change, nodes=3),
     "slow-network": Entry(slow_network, nodes=3, make_broker=distant),

@@ -72,6 +72,19 @@ class Refusals:
             return AbortNeededError(cause.str())
         return self.other(what, error)
 
+    def overtaken(self, committed: int | None) -> FencedError:
+        """Return the error for a commit that is another owner's."""
+        return FencedError(
+            f"partition {self._target.partition} of {self._target.topic} belongs to a younger"
+            f" instance of group {self._target.group} now, which has committed up to {committed};"
+            " this one ends"
+        )
+
+    def hung(self, error: AbortNeededError) -> BrokerError:
+        """Return the error for a client that does not come back, and that no other replaces."""
+        where = f"partition {self._target.partition} of {self._target.topic}"
+        return BrokerError(f"{where}: {error}; start this again")
+
     def timed_out(self) -> BrokerError:
         """Return the error for a broker that takes no messages."""
         where = f"partition {self._target.partition} of {self._target.topic}"

@@ -13,30 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from confluent_kafka import (
-    OFFSET_INVALID,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from flows.codec.outputs import OutputBatch, Records
-from flows.connectors.kafka.client import client_config, kafka_error, produce_all
+from flows.connectors.kafka.client import kafka_error, produce_all
 from flows.connectors.kafka.fencing import fence
-from flows.connectors.kafka.lookup import committed
+from flows.connectors.kafka.generations import is_in_new_generation
+from flows.connectors.kafka.group_commit import GroupCommit, group_commit
+from flows.connectors.kafka.hanging import HungClientError, open_ending_producer
 from flows.connectors.kafka.positions import CommitMetadata, Start, encode_metadata
-from flows.connectors.kafka.producer import Target, TransactionalProducer, open_producer
+from flows.connectors.kafka.producer import Target, TransactionalProducer
 from flows.connectors.kafka.refusals import AbortNeededError, NotMemberError, Refusals
 from flows.connectors.kafka.retry import retried
 from flows.connectors.kafka.settling import Settling
 
 ABORT_LIMIT = 3
-
-NEW_GENERATION_LIMIT_S = 5.0
-"""How long to wait until the member hears of the generation that the group has begun."""
-
-_LOOK_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +68,11 @@ class TransactionalWriter:
         self._member = group_metadata
         self._refusals = Refusals(target)
         self._failure: KafkaError | None = None
-        self._producer = producer or open_producer(target, self._on_delivery)
+        self._producer = producer or open_ending_producer(target, self._on_delivery)
         self._group_metadata: object = None
         self._floor = 0
+        self._seen: int | None = None
+        self._is_leaving = False
         self._metadata = ""
         self._open: list[OutputBatch] = []
         self._sent: OutputBatch | None = None
@@ -133,12 +126,10 @@ class TransactionalWriter:
         FencedError
             A younger owner was faster.
         """
-        reading = "read the committed offset"
         if not is_wanted():
             return
         began_s = time.monotonic()
-        topic, limit_s = self._target.topic, self._target.limit_s
-        self._step("take over", lambda: fence(self._producer, topic, limit_s, is_wanted=is_wanted))
+        self._fence("take over", is_wanted)
         fenced_s = time.monotonic()
         if not is_wanted():
             return
@@ -146,26 +137,8 @@ class TransactionalWriter:
             self._start = self._plan()
             if not is_wanted():
                 return
-        options = client_config(
-            self._target.config,
-            group_id=self._target.group,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-        )
-        consumer = Consumer(options)
-        try:
-            [answer] = committed(
-                consumer,
-                self._target.topic,
-                [self._target.partition],
-                self._target.limit_s,
-            )
-            self._group_metadata = consumer.consumer_group_metadata()
-        except KafkaException as error:
-            raise self._refusals.other(reading, kafka_error(error)) from None
-        finally:
-            consumer.close()
-        seen = None if answer.offset == OFFSET_INVALID else answer.offset
+        found = self._committed()
+        seen = self._seen = found.offset
         start = self._start
         if start is not None and seen in (None, start.replaced):
             self._floor = start.emit_from
@@ -173,7 +146,7 @@ class TransactionalWriter:
             self.keep_alive()
         else:
             self._floor = seen or 0
-            self._metadata = answer.metadata or ""
+            self._metadata = found.metadata
         if self._plan is not None:
             self._log.info(
                 "partition taken over",
@@ -182,6 +155,10 @@ class TransactionalWriter:
                 fencing_s=round(fenced_s - began_s, 3),
                 planning_s=round(time.monotonic() - fenced_s, 3),
             )
+
+    def leave(self) -> None:
+        """Take no client but the present one from now on: the partition may have its next owner."""
+        self._is_leaving = True
 
     def keep_alive(self) -> None:
         """Commit the committed offset once more: the broker forgets a group that commits nothing.
@@ -206,6 +183,7 @@ class TransactionalWriter:
                     raise self._refusals.given_up(error, ABORT_LIMIT) from None
                 self._abort_for(error)
             else:
+                self._seen = self._floor
                 return
 
     def write(self, batch: OutputBatch) -> None:
@@ -249,7 +227,8 @@ class TransactionalWriter:
                 self._start_over(error)
         commit = Commit(self._target.partition, self._open, time.monotonic() - started)
         self._settling.note_commit(commit.seconds, caught_up=last.caught_up)
-        self._floor, self._metadata = last.next_offset, self._metadata_of(last)
+        self._seen = self._floor = last.next_offset
+        self._metadata = self._metadata_of(last)
         self._open, self._sent = [], None
         return commit
 
@@ -307,7 +286,8 @@ class TransactionalWriter:
             try:
                 self._begin()
                 for batch in self._open:
-                    self._produce(batch)
+                    if batch.next_offset > self._floor:  # else a hung commit went through
+                        self._produce(batch)
             except AbortNeededError as again:
                 error = again
                 if attempt == ABORT_LIMIT - 1:
@@ -317,24 +297,69 @@ class TransactionalWriter:
 
     def _abort_for(self, error: AbortNeededError) -> None:
         """Abort the transaction that cannot be committed, and wait until another could."""
-        self._insist("abort", self._producer.abort_transaction)
+        try:
+            if isinstance(error, HungClientError):
+                raise error
+            self._insist("abort", self._producer.abort_transaction)
+        except HungClientError as hung:
+            self._replace_client(hung)
         self._settling.note_end()
         self._failure = None
-        if isinstance(error, NotMemberError):
-            self._wait_for_generation(error)
-
-    def _wait_for_generation(self, error: NotMemberError) -> None:
-        """Wait until the group's view of this member is another than the one it has refused."""
-        end = time.monotonic() + NEW_GENERATION_LIMIT_S
         refused = self._group_metadata
-        while self._member is not None and time.monotonic() < end:
-            try:
-                if self._member() != refused:
-                    return
-            except NotMemberError:
-                break
-            time.sleep(_LOOK_S)
-        raise self._refusals.given_up(error, ABORT_LIMIT)
+        if isinstance(error, NotMemberError) and not is_in_new_generation(self._member, refused):
+            raise self._refusals.given_up(error, ABORT_LIMIT)
+
+    def _replace_client(self, hung: HungClientError) -> None:
+        """Give up a client that does not come back, and fence it by a new one.
+
+        The broker drops what the old one left open, unless it was about to commit it: then that is
+        the committed offset.
+
+        Raises
+        ------
+        FencedError
+            Another owner has committed meanwhile, or the group has given this member up.
+        BrokerError
+            The partition is given up, or the new client hangs, too.
+        """
+        if self._is_leaving:
+            raise self._refusals.hung(hung)
+        try:
+            if self._member is not None:
+                self._member()  # one that the group has given up must not fence the next owner
+        except NotMemberError as error:
+            raise self._refusals.given_up(error, ABORT_LIMIT) from None
+        self._log.warning(
+            "kafka client hangs, another takes its place",
+            partition=self._target.partition,
+            cause=str(hung),
+        )
+        self._producer = open_ending_producer(self._target, self._on_delivery)
+        self._fence("take over from a client that hangs", lambda: not self._is_leaving)
+        seen = self._committed().offset
+        written = self._open[-1].next_offset if self._open else self._floor
+        if seen not in (self._seen, self._floor, written):
+            raise self._refusals.overtaken(seen)
+        self._seen = seen
+        if seen == written:
+            self._floor = seen
+
+    def _fence(self, what: str, is_wanted: Callable[[], bool]) -> None:
+        topic, limit_s = self._target.topic, self._target.limit_s
+        try:
+            self._step(what, lambda: fence(self._producer, topic, limit_s, is_wanted=is_wanted))
+        except HungClientError as error:
+            raise self._refusals.hung(error) from None
+
+    def _committed(self) -> GroupCommit:
+        """Return the group's commit, and note how commits are made for it."""
+        reading = "read the committed offset"
+        try:
+            found = group_commit(self._target)
+        except KafkaException as error:
+            raise self._refusals.other(reading, kafka_error(error)) from None
+        self._group_metadata = found.as_group
+        return found
 
     def _produce(self, batch: OutputBatch) -> None:
         for records in batch.records:

@@ -123,6 +123,9 @@ class ArchiveWriter:
         """Seconds since the oldest waiting message came."""
         return time.monotonic() - self._since_s
 
+    def leave(self) -> None:
+        """Do nothing: files are written without taking anything over again."""
+
     def take_over(self, is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Own the partition and remove what an earlier writer left half done.
 

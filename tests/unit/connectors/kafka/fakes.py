@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from flows.codec.outputs import OutputBatch, Records
 
@@ -126,6 +126,26 @@ class FakeProducer:
     def abort_transaction(self, timeout: float) -> None:
         self._called("abort_transaction")
         self.open, self.offsets = [], []
+
+
+class Commits:
+    """Stands for the consumer that reads the group's commit of partition 3."""
+
+    def __init__(self, offset: int, metadata: str = "") -> None:
+        self.answer = TopicPartition("ticks.raw", 3, offset, metadata)
+
+    def __call__(self, _options: object) -> "Commits":
+        return self
+
+    def committed(self, _asked: object, timeout: float) -> list[TopicPartition]:
+        assert timeout > 0
+        return [self.answer]
+
+    def consumer_group_metadata(self) -> object:
+        return object()
+
+    def close(self) -> None:
+        pass
 
 
 def output(first: int, next_offset: int, **changes) -> OutputBatch:

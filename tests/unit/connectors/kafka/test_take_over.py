@@ -5,15 +5,15 @@ from dataclasses import replace
 from itertools import chain, repeat
 
 import pytest
-from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError
 
-from flows.connectors.kafka import transactions
+from flows.connectors.kafka import generations, group_commit, transactions
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.refusals import NotMemberError
 from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.errors import FencedError
-from tests.unit.connectors.kafka.fakes import FakeProducer, failure, output, values
+from tests.unit.connectors.kafka.fakes import Commits, FakeProducer, failure, output, values
 
 TARGET = Target({}, "group", "ticks.raw", 3, transaction_timeout_ms=300)
 
@@ -22,26 +22,6 @@ def committed(producer: FakeProducer) -> tuple[int, str]:
     last = producer.committed_offsets[-1]
     assert (last.topic, last.partition) == ("ticks.raw", 3)
     return last.offset, last.metadata
-
-
-class Commits:
-    """Stands for the consumer that reads the group's commit."""
-
-    def __init__(self, offset: int, metadata: str | None = None) -> None:
-        self.answer = TopicPartition("ticks.raw", 3, offset, metadata)
-
-    def __call__(self, _options: object) -> "Commits":
-        return self
-
-    def committed(self, _asked: object, timeout: float) -> list[TopicPartition]:
-        assert timeout > 0
-        return [self.answer]
-
-    def consumer_group_metadata(self) -> object:
-        return object()
-
-    def close(self) -> None:
-        pass
 
 
 TAKEN_OVER = {
@@ -59,7 +39,7 @@ def test_a_planned_start_is_committed_unless_an_earlier_owner_has_committed_sinc
     kind: str, monkeypatch: pytest.MonkeyPatch
 ):
     replaced, found, floor, is_committed = TAKEN_OVER[kind]
-    monkeypatch.setattr(transactions, "Consumer", Commits(found, '{"rebuild_from":8}'))
+    monkeypatch.setattr(group_commit, "Consumer", Commits(found, '{"rebuild_from":8}'))
     producer = FakeProducer()
     target = Target({}, "group", "ticks.raw", 3, 300, Start(3, 5, 20, replaced))
     writing = TransactionalWriter(target, producer)
@@ -116,7 +96,7 @@ def test_a_commit_of_an_older_generation_is_made_again_in_the_new_one(error: Bas
 def test_a_member_that_the_group_has_given_up_commits_nothing_and_is_fenced(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(transactions, "NEW_GENERATION_LIMIT_S", 0.05)
+    monkeypatch.setattr(generations, "NEW_GENERATION_LIMIT_S", 0.05)
     producer = FakeProducer(send_offsets_to_transaction=[STALE[1]] * 99)
     writing = member(producer, lambda: 1)
     writing.write(output(0, 2))
@@ -140,7 +120,7 @@ def test_a_member_that_knows_that_it_is_none_does_not_even_ask():
 
 
 def test_a_start_is_planned_once_every_earlier_owner_is_fenced(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(transactions, "Consumer", Commits(20, '{"rebuild_from":8}'))
+    monkeypatch.setattr(group_commit, "Consumer", Commits(20, '{"rebuild_from":8}'))
     producer = FakeProducer()
     seen: list[list[str]] = []
 
