@@ -19,7 +19,7 @@ from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.lineage import OUTCOMES_OUTPUTS, PIPELINE_OUTPUTS
 from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.positions import CommitMetadata, Start, encode_metadata
-from flows.connectors.kafka.producer import Target
+from flows.connectors.kafka.producer import Target, open_producer
 from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.errors import BrokerError, LogTrimmedError, UnknownPositionError
 from schemas import topics
@@ -69,6 +69,8 @@ class Scene:
         self.config = config
         self.group = group
         self.partitions = partitions
+        self.producer: Any = None
+        """The client of the last transaction."""
         self.admin = AdminClient(dict(config))
         create_topics(config, partitions)
 
@@ -106,7 +108,8 @@ class Scene:
             start,
             topics.PREDICTIONS,
         )
-        writer = TransactionalWriter(target)
+        self.producer = open_producer(target, lambda *_: None)
+        writer = TransactionalWriter(target, self.producer)
         writer.take_over()
         outputs = [
             (topics.PREDICTIONS, prediction, set(range(first, end)) - {*dead, *silent}),
@@ -125,7 +128,7 @@ class Scene:
         writer.write(OutputBatch(partition, end, first, True, True, records, newest_ms=1_000 + end))
         if commit:
             writer.commit()
-            writer._producer.close()
+            self.producer.close()
         return writer
 
     def forget_group(self) -> None:
@@ -201,7 +204,7 @@ def test_what_was_never_committed_is_no_output(scene: Scene, ending: str):
     scene.write_ticks(0, 100)
     scene.score(0, 60)
     left = scene.score(60, 80, commit=False)
-    left._producer.flush(10)
+    scene.producer.flush(10)
     scene.forget_group()
     if ending == "aborted":
         left.abort()

@@ -41,7 +41,7 @@ def check_leaks(
         return
     assert results.prevalence is not None  # noqa: S101  # an event has one
     for name, one in results.variants.items():
-        leaks.check_too_good(name, one.quality, results.prevalence)
+        leaks.check_too_good(name, one.quality, one.quality_ci[0], results.prevalence)
     fold = plan.folds[-1]
     train, test = thin(fold.train, SHUFFLE_ROWS), thin(fold.test, SHUFFLE_ROWS)
     rows = np.concatenate([train, test])
