@@ -28,7 +28,7 @@ from flows.connectors.parquet.layout import REPORTS
 from flows.connectors.parquet.places import is_remote
 from flows.errors import ConfigurationError
 from flows.host.command import on_this_machine, run_command
-from flows.host.terminal import plain_console
+from flows.host.terminal import plain_console, wide_console
 from flows.settings import load_settings
 from flows.store.selection import Selection
 
@@ -98,9 +98,7 @@ def run(
     if as_object:
         sys.stdout.write(msgspec.json.encode(as_json(results)).decode() + "\n")
     else:
-        console = plain_console()
-        wide = console if console.is_terminal else plain_console(width=_WIDTH)
-        wide.print(as_tables(results))
+        wide_console(_WIDTH).print(as_tables(results))
     usual = None if as_object else _usual_report(place, results)
     out = None if no_report else report or usual
     if out is not None:

@@ -15,7 +15,7 @@ from flows.connectors.kafka.client import ClientConfig
 from flows.connectors.kafka.reader import follow_topic, group_lags, read_topic
 from flows.errors import ConfigurationError
 from flows.host.command import run_command
-from flows.host.terminal import plain_console
+from flows.host.terminal import wide_console
 from flows.inspection.contracts import contract_of
 from flows.inspection.findings import report_of
 from flows.inspection.summary import as_tables
@@ -86,9 +86,7 @@ def run(
     if as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
-        console = plain_console()
-        wide = console if console.is_terminal else plain_console(width=_WIDTH)
-        wide.print(as_tables(report))
+        wide_console(_WIDTH).print(as_tables(report))
     if not report.ok:
         raise typer.Exit(WRONG)
 

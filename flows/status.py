@@ -12,7 +12,7 @@ from rich.live import Live
 from flows import logs
 from flows.connectors.kafka.overview import BrokerView
 from flows.host.command import run_command
-from flows.host.terminal import plain_console
+from flows.host.terminal import wide_console
 from flows.overview.look import Looker
 from flows.overview.model import Overview, with_rates
 from flows.overview.tables import as_tables
@@ -64,9 +64,7 @@ def _show(overview: Overview, *, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.encode(overview).decode() + "\n")
         sys.stdout.flush()
         return
-    console = plain_console()
-    wide = console if console.is_terminal else plain_console(width=_WIDTH)
-    wide.print(as_tables(overview))
+    wide_console(_WIDTH).print(as_tables(overview))
 
 
 def _follow_json(looker: Looker, every_s: float) -> None:

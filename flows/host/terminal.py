@@ -33,3 +33,9 @@ class PlainTable(Table):
 def plain_console(**options: Any) -> Console:
     """Return a console that takes brackets and colons in a text for what they are."""
     return Console(markup=False, emoji=False, **options)
+
+
+def wide_console(piped_width: int) -> Console:
+    """Return a plain console as wide as the terminal, or of so many columns where there is none."""
+    console = plain_console()
+    return console if console.is_terminal else plain_console(width=piped_width)

@@ -15,7 +15,7 @@ from flows.connectors.parquet.places import open_storage
 from flows.connectors.parquet.storage import Storage
 from flows.errors import ArchiveError, ConfigurationError
 from flows.host.command import on_this_machine
-from flows.host.terminal import plain_console
+from flows.host.terminal import wide_console
 from flows.logs import configure
 from flows.settings import load_settings
 from flows.store.console import print_summary
@@ -31,6 +31,8 @@ ArchiveOption = Annotated[
     str | None,
     typer.Option("--archive", help="Folder, or s3://BUCKET/PREFIX; VOLTICK_ARCHIVE if unset."),
 ]
+
+_WIDTH = 200  # where the output is no terminal
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -49,8 +51,7 @@ def show(
     if as_json:
         sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
         return
-    console = plain_console()
-    print_summary(console if console.is_terminal else plain_console(width=200), summary)
+    print_summary(wide_console(_WIDTH), summary)
 
 
 @app.command(epilog="Example: python -m flows.store query 'from candles' --archive ticks")
