@@ -117,9 +117,14 @@ def test_everything_runs_behind_scram_tls_and_a_password(site: Site, tmp_path: P
             return ask(port, "/health")[0] == 200
 
         until(healthy, "/health over both secured servers", 90)
-        status, scores = ask(port, "/scores")
-        assert status == 200
-        assert {each["symbol"] for each in scores["scores"]} == {"BTC-USD", "ETH-USD"}
+
+        def both_scored() -> bool:
+            status, answer = ask(port, "/scores")
+            assert status == 200
+            return {each["symbol"] for each in answer["scores"]} == {"BTC-USD", "ETH-USD"}
+
+        # They lie in two partitions, which the pipeline reaches one after the other.
+        until(both_scored, "scores of both symbols", 30)
         ends = end_offsets(site.kafka.client_config(), topics.PREDICTIONS, 2)
         assert sum(high for _low, high in ends.values()) > 0
         assert site.proxy.connections >= 2

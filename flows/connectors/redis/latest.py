@@ -17,19 +17,14 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import redis
 from redis.exceptions import NoScriptError
 
 from flows.codec.outputs import Latest
-from flows.connectors.redis.script import (
-    REMOVE_ENDED,
-    REMOVE_SYMBOL,
-    WRITE_LATEST,
-    WRITE_PASSED,
-)
+from flows.connectors.redis.script import REMOVE_ENDED, REMOVE_SYMBOL, WRITE_LATEST
 from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
 from flows.numeric.time import NS_PER_MS, NS_PER_S
 from schemas import topics
@@ -49,6 +44,9 @@ _SLACK = 8
 
 Place = tuple[str, int]
 """A symbol and a partition that its ticks come from."""
+
+_Passed = dict[Place, list[Latest]]
+"""Predictions for the history alone, in the order of their offsets."""
 
 OnWritten = Callable[[float], None]
 """Called after a write, with how long the one that waited longest had waited, seconds."""
@@ -99,7 +97,8 @@ class LatestWriter:
         age_s
             How long ago they were scored, as far as their symbol's time to live is concerned.
         passed
-            For the history alone, from before the others, in the order of their offsets.
+            For the history alone: what came before the entries of the same symbols, in the order
+            of their offsets.
         """
         self._newest.put(entries, age_s, passed)
         self._thread.wake()
@@ -194,9 +193,8 @@ class NewestPredictions:
             Redis does not take it.
         """
         passed, pending = self._take()
-        self._write_passed(client, passed)
         if pending:
-            self._write(client, pending)
+            self._write(client, pending, passed)
             self._note_written(pending)
             self._remove(client, self._crowded_out())
         if self._clock() - self._ended_s >= ENDED_EVERY_S:
@@ -218,37 +216,14 @@ class NewestPredictions:
         if self._on_written is not None and put_s is not None:
             self._on_written(self._clock() - put_s)
 
-    def _write_passed(self, client: redis.Redis, passed: list[Latest]) -> None:
-        script = client.register_script(WRITE_PASSED)
-        for start in range(0, len(passed), _CHUNK):
-            with client.pipeline(transaction=False) as pipeline:
-                for entry in passed[start : start + _CHUNK]:
-                    script(
-                        keys=[
-                            topics.latest_key(entry.symbol),
-                            topics.history_key(entry.symbol),
-                            topics.LOGS_KEY,
-                            topics.past_key(entry.symbol),
-                        ],
-                        args=[
-                            entry.partition,
-                            entry.offset,
-                            self._log,
-                            entry.message,
-                            self._history_length,
-                            self._ttl_s,
-                            self._past_length,
-                            1,  # they are some seconds of event time apart
-                        ],
-                        client=pipeline,
-                    )
-                pipeline.execute()
-
-    def _take(self) -> tuple[list[Latest], list[_Known]]:
-        """Return what waits, at one moment: what was passed lies before the latest of its batch."""
+    def _take(self) -> tuple[_Passed, list[_Known]]:
+        """Return what waits, at one moment: what was passed lies before the latest of its place."""
         with self._lock:
-            passed, self._passed = list(self._passed), deque(maxlen=_PASSED)
+            waiting, self._passed = self._passed, deque(maxlen=_PASSED)
             taken, self._pending = self._pending, {}
+        passed: _Passed = {}
+        for entry in waiting:
+            passed.setdefault((entry.symbol, entry.partition), []).append(entry)
         for place, known in taken.items():
             self._counts[place[1]] += place not in self._known
             _keep(self._known, known)
@@ -286,27 +261,30 @@ class NewestPredictions:
                     script(keys=keys, args=[*which], client=pipeline)
                 pipeline.execute()
 
-    def _write(self, client: redis.Redis, pending: list[_Known]) -> None:
+    def _write(self, client: redis.Redis, pending: list[_Known], passed: _Passed) -> None:
         if self._script is None:
             self._script = str(client.script_load(WRITE_LATEST))
         try:
-            self._send(client, self._script, pending)
+            self._send(client, self._script, pending, passed)
         except NoScriptError:
             # Another Redis, or a restarted one: it lacks the rest, too.
             self._script = str(client.script_load(WRITE_LATEST))
-            self._send(client, self._script, list(self._known.values()))
+            self._send(client, self._script, list(self._known.values()), passed)
 
-    def _send(self, client: redis.Redis, script: str, entries: list[_Known]) -> None:
+    def _send(
+        self, client: redis.Redis, script: str, entries: list[_Known], passed: _Passed
+    ) -> None:
         for start in range(0, len(entries), _CHUNK):
             chunk = entries[start : start + _CHUNK]
             with client.pipeline(transaction=False) as pipeline:
                 for known in chunk:
-                    pipeline.evalsha(script, 6, *self._arguments(known))
+                    before = passed.get((known.entry.symbol, known.entry.partition), ())
+                    pipeline.evalsha(script, 6, *self._arguments(known, before))
                 pipeline.execute()
             for known in chunk:
                 self._note(known.entry)
 
-    def _arguments(self, known: _Known) -> list[str | bytes | int]:
+    def _arguments(self, known: _Known, passed: Sequence[Latest]) -> list[str | bytes | int]:
         entry = known.entry
         left_s = self._ttl_s - (self._clock() - known.since_s)
         return [
@@ -327,6 +305,7 @@ class NewestPredictions:
             max(int(left_s), 1),
             self._past_length,
             int(self._is_thinned(entry)),
+            *[part for each in passed for part in (each.offset, each.message)],
         ]
 
     def _is_sampled(self, entry: Latest) -> bool:

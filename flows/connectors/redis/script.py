@@ -37,12 +37,16 @@ end
 
 # KEYS: latest hash, history stream, set of symbols, channel, hash of logs, past stream.
 # ARGV: partition, offset, log, ts_scored_ns, message, symbol, history length, 1 to add to the
-# history, seconds to live, past length, 1 to add to the past as well.
+# history, seconds to live, past length, 1 to add to the past as well; then offset and message of
+# each prediction that the latest passed, for the history and the past alone, in their order.
 #
 # Newer is what lies later in the log: on a partition, a greater offset. Between partitions there is
 # no order but that of arrival. Logs are numbered as they come: a topic that was made anew begins
 # with offset 0 again, and what still comes from the one before is old. Keys of a foreign type stand
 # in the way and are removed. Offsets are below 2^53, which is as far as Lua's numbers count.
+#
+# What was passed comes with its latest, in one piece: between the two another process could write
+# what lies before both.
 WRITE_LATEST = (
     _MAKE_ROOM
     + _IS_KNOWN
@@ -66,6 +70,11 @@ end
 if known_log ~= log then
   redis.call('DEL', KEYS[1])
 end
+for at = 12, #ARGV, 2 do
+  if not is_known(KEYS[1], KEYS[5], log, ARGV[1], tonumber(ARGV[at])) then
+    remember(KEYS[2], KEYS[6], ARGV[7], ARGV[10], true, ARGV[at + 1])
+  end
+end
 redis.call('HSET', KEYS[1], 'log', log, 'at:' .. ARGV[1], ARGV[2], 'ts_scored_ns', ARGV[4],
   'message', ARGV[5])
 redis.call('EXPIRE', KEYS[1], ARGV[9])
@@ -76,32 +85,6 @@ end
 redis.call('EXPIRE', KEYS[2], ARGV[9])
 redis.call('EXPIRE', KEYS[6], ARGV[9])
 redis.call('PUBLISH', KEYS[4], ARGV[5])
-return 1
-"""
-)
-
-# KEYS: latest hash, history stream, hash of logs, past stream.
-# ARGV: partition, offset, log, message, history length, seconds to live, past length, 1 to add to
-# the past as well.
-#
-# What is not newer than the latest of its partition came from a process that was replaced.
-WRITE_PASSED = (
-    _MAKE_ROOM
-    + _IS_KNOWN
-    + _REMEMBER
-    + """
-make_room(KEYS[1], 'hash')
-make_room(KEYS[2], 'stream')
-make_room(KEYS[3], 'hash')
-make_room(KEYS[4], 'stream')
-
-local log = tonumber(redis.call('HGET', KEYS[3], ARGV[3]) or '')
-if log and is_known(KEYS[1], KEYS[3], log, ARGV[1], tonumber(ARGV[2])) then
-  return 0
-end
-remember(KEYS[2], KEYS[4], ARGV[5], ARGV[7], ARGV[8] == '1', ARGV[4])
-redis.call('EXPIRE', KEYS[2], ARGV[6])
-redis.call('EXPIRE', KEYS[4], ARGV[6])
 return 1
 """
 )
