@@ -194,8 +194,13 @@ class Tally:
         )
 
     def complaints(self) -> list[str]:
-        """Return what is wrong with the scores, one sentence a symbol."""
+        """Return what is wrong with the input and the scores, a sentence each."""
         found = []
+        if self.sent.frames and not self.sent.ticks:
+            found.append(
+                f"none of {self.sent.frames} frames became a tick: {self.sent.control} hold no"
+                f" trade, {self.sent.dead_frames} are broken; were the channels of trades recorded?"
+            )
         for name, symbol in sorted(self._symbols.items()):
             if symbol.unscored:
                 found.append(f"{symbol.unscored} predictions of {name} have no {TARGET} score")

@@ -129,6 +129,12 @@ def test_a_tick_predicted_twice_is_an_error() -> None:
         tally.summary(0.0)
 
 
+def test_frames_without_a_single_trade_are_complained_about() -> None:
+    assert Tally(sent(1)).complaints() == []
+    [complaint] = Tally(sent(0)).complaints()
+    assert complaint.startswith("none of 3 frames became a tick: 2 hold no trade, 1 are broken")
+
+
 def test_missing_and_constant_scores_are_complained_about() -> None:
     tally = Tally(sent(6))
     for offset in range(3):
