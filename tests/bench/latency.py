@@ -1,16 +1,16 @@
 """How long a tick takes from its sending to its prediction in a reader's hand.
 
-At each rate the flow and a bare pass-through (no transactions, no work) take turns under the same
-steady load on the same broker, read by the same kind of reader in this process, so that one clock
-tells both ends. What counts is the time from when a tick was to be sent: a load that is held up
-by the machine must not hide how long ticks waited.
+At each rate the flow, a bare pass-through (no transactions, no work) and one in transactions take
+turns under the same steady load on the same broker, read by the same kind of reader in this
+process, so that one clock tells both ends. What counts is the time from when a tick was to be sent:
+a load that is held up by the machine must not hide how long ticks waited.
 """
 
 import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from tests.bench.load import Message, endless_messages
 from tests.bench.memory import peak_mb
 from tests.bench.models import set_champion
 from tests.bench.pacing import SteadyFeeder
+from tests.bench.passthrough import IN_TRANSACTIONS
 from tests.bench.percentiles import Ints, ratio, summary_ms
 from tests.bench.reading import Arrived, Reader, follow, input_of
 from tests.bench.servers import Servers, end, servers
@@ -96,14 +97,16 @@ class _Bench:
         self._turns = 0
 
     def measure(self, rate_hz: float, seconds: float) -> dict[str, Any]:
-        """Let flow and pass-through take a turn each and return their figures."""
+        """Let the flow and both kinds of pass-through take a turn each; return their figures."""
         load = list(islice(self._ticks, int(rate_hz * (seconds + WARM_UP_S + START_LIMIT_S))))
         # What is held for the load is not to be walked over while times are taken.
         gc.collect()
         gc.freeze()
         try:
             turn, peak = self._flow_turn(load, rate_hz, seconds)
-            return _figures(turn, self._copy_turn(load, rate_hz, seconds), peak)
+            copy = self._copy_turn(load, rate_hz, seconds)
+            committed = self._copy_turn(load, rate_hz, seconds, IN_TRANSACTIONS)
+            return _figures(turn, copy, committed, peak)
         finally:
             gc.unfreeze()
 
@@ -126,15 +129,17 @@ class _Bench:
         self._done += feeder.count
         return turn, peaks[0]
 
-    def _copy_turn(self, load: list[Message], rate_hz: float, seconds: float) -> Turn:
+    def _copy_turn(
+        self, load: list[Message], rate_hz: float, seconds: float, how: str | None = None
+    ) -> Turn:
         """Measure the pass-through between two topics of its own."""
         self._turns += 1
         source, target = f"bench.{self._turns}.in", f"bench.{self._turns}.out"
         self._place.topics(source, target)
         reader = Reader(self._place.config, target)
-        process = self._place.passthrough(source, target)
+        process = self._place.passthrough(source, target, how)
         feeder = SteadyFeeder(self._place.config, source, load, rate_hz)
-        turn = _turn(process, feeder, reader, _copied_input, 0, seconds)
+        turn = _turn(process, feeder, reader, _copies_in_order(), 0, seconds)
         reader.close()
         return turn
 
@@ -202,21 +207,25 @@ def _scored_input(prediction: bytes, _offset: int) -> tuple[int, int]:
     return input_of(prediction)
 
 
-def _copied_input(_copy: bytes, offset: int) -> tuple[int, int]:
-    # The copies' topic holds one turn's messages in their order.
-    return offset, 0
+def _copies_in_order() -> Identify:
+    # By their order, not by their offsets: marks of transactions have offsets, too.
+    numbers = count()
+    return lambda _copy, _offset: (next(numbers), 0)
 
 
-def _figures(flow: Turn, copy: Turn, peak: float) -> dict[str, Any]:
+def _figures(flow: Turn, copy: Turn, committed: Turn, peak: float) -> dict[str, Any]:
     ours = {**_summary(flow), "peak_mb": peak}
-    limit = _summary(copy)
+    limit, transactional = _summary(copy), _summary(committed)
     ours["sent_to_scored"] = summary_ms(flow.scored_ns - flow.sent_ns)
     ours["scored_to_hand"] = summary_ms(flow.received_ns - flow.scored_ns)
     return {
         "flow": ours,
         "passthrough": limit,
+        "transactional": transactional,
         "p50_of_passthrough": ratio(ours["p50_ms"], limit["p50_ms"]),
         "p99_of_passthrough": ratio(ours["p99_ms"], limit["p99_ms"]),
+        "p50_of_transactional": ratio(ours["p50_ms"], transactional["p50_ms"]),
+        "p99_of_transactional": ratio(ours["p99_ms"], transactional["p99_ms"]),
     }
 
 
@@ -231,7 +240,7 @@ def _summary(turn: Turn) -> dict[str, Any]:
 
 def _say(kind: str, figures: dict[str, Any]) -> None:
     for rate, contestants in figures.items():
-        for name in ("flow", "passthrough"):
+        for name in ("flow", "passthrough", "transactional"):
             found = contestants[name]
             sys.stderr.write(
                 f"{kind}, {rate} ticks/s, {name}: p50 {found['p50_ms']:.1f} ms,"

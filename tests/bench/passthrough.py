@@ -2,7 +2,8 @@
 
 Run as a process of its own, as the flow is: ``python -m tests.bench.passthrough BOOTSTRAP FROM TO
 [COUNT]``. With COUNT it copies so many messages as fast as it can, and its last line on stdout is
-one JSON object; without, it copies each message as soon as it can, until it is killed.
+one JSON object; without, it copies each message as soon as it can, until it is killed. With
+``transactions`` in place of COUNT it does so in transactions, as the flow commits them.
 """
 
 # Nothing of the product is imported: that takes longer than the whole start of this process, which
@@ -27,6 +28,9 @@ BATCH = 4096
 SILENCE_LIMIT_S = 30.0
 WAIT_S = 0.1
 FLUSH_LIMIT_S = 60.0
+IN_TRANSACTIONS = "transactions"
+# The flow waits as long after a commit; messages of a next transaction would be refused before.
+SETTLE_S = 0.002
 
 CLIENT: dict[str, Any] = {
     "socket.keepalive.enable": True,
@@ -110,6 +114,24 @@ def copy_at_once(bootstrap: str, source: str, target: str) -> None:
             copy(producer, target, [first, *consumer.consume(BATCH, 0)])
 
 
+def copy_in_transactions(bootstrap: str, source: str, target: str) -> None:
+    """Copy what has come in one transaction after another, each with its offset, until killed."""
+    consumer = _reader(bootstrap, source)
+    producer = _writer(bootstrap, [], **{"transactional.id": f"passthrough-{source}"})
+    producer.init_transactions()
+    while True:
+        first = consumer.poll(WAIT_S)
+        if first is None:
+            continue
+        messages: list[Any] = [first, *consumer.consume(BATCH, 0)]
+        producer.begin_transaction()
+        copy(producer, target, messages)
+        done = TopicPartition(source, 0, messages[-1].offset() + 1)
+        producer.send_offsets_to_transaction([done], consumer.consumer_group_metadata())
+        producer.commit_transaction()
+        time.sleep(SETTLE_S)
+
+
 def copy(producer: Producer, target: str, messages: list[Any]) -> int:
     """Hand over a copy of each message and return how many the client took, which is all.
 
@@ -162,7 +184,9 @@ def _writer(bootstrap: str, failures: list[str], **options: Any) -> Producer:
 if __name__ == "__main__":
     # The flow keeps the collector from walking over its batches; there is no cycle here at all.
     gc.disable()
-    if sys.argv[4:]:
+    if sys.argv[4:] == [IN_TRANSACTIONS]:
+        copy_in_transactions(sys.argv[1], sys.argv[2], sys.argv[3])
+    elif sys.argv[4:]:
         copy_counted(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
     else:
         copy_at_once(sys.argv[1], sys.argv[2], sys.argv[3])

@@ -74,11 +74,17 @@ class Servers:
         }
         return flow(module, self.folder, environment, name, options)
 
-    def passthrough(self, source: str, target: str, count: int | None = None) -> Process:
-        """Return, not started yet, the process that copies ``count`` messages, or goes on."""
-        counted = [] if count is None else [str(count)]
+    def passthrough(self, source: str, target: str, how: int | str | None = None) -> Process:
+        """Return, not started yet, the process that copies messages.
+
+        Parameters
+        ----------
+        how
+            So many of them; or ``IN_TRANSACTIONS``, or at once, both until it is killed.
+        """
+        last = [] if how is None else [str(how)]
         arguments = ["-m", "tests.bench.passthrough", self.broker.bootstrap, source, target]
-        return Process([*arguments, *counted], self.folder, {}, f"passthrough-{source}")
+        return Process([*arguments, *last], self.folder, {}, f"passthrough-{source}")
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from flows.connectors.kafka import producer
 from flows.connectors.kafka.client import reader_config
+from flows.connectors.kafka.settling import SETTLE_S
+from tests.bench import passthrough
 from tests.bench.passthrough import READING, WRITING, copy
 
 # What has no bearing on how fast bytes go through.
@@ -67,6 +69,10 @@ def test_writes_as_the_flow_does(monkeypatch: pytest.MonkeyPatch) -> None:
     target = producer.Target({}, "group", "topic", 0, 60_000)
     producer.open_producer(target, lambda *_: None)
     assert without(opened[0], OWN | TRANSACTIONS) == without(WRITING, TRANSACTIONS)
+
+
+def test_settles_as_long_as_the_flow() -> None:
+    assert passthrough.SETTLE_S == SETTLE_S
 
 
 def test_full_queue_loses_no_copy() -> None:
