@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.errors import FencedError
 from tests.proof.kill_points import KillPoint
 from tests.proof.killable import BLEW, VARIABLE
+from tests.proof.pauses import look_at
 from tests.proof.progress import Progress
 from tests.proof.standstill import Standstill
 from tests.support.polling import free_ports, pause, until
@@ -146,15 +147,14 @@ class Incarnations:
         standstill = Standstill()
 
         def ended() -> bool:
-            standstill.look(time.monotonic(), self.progress.offsets())
+            look_at(self.progress, standstill)
             return not any(each.running for each in older)
 
         until(ended, "the end of the older processes", _INCARNATION_LIMIT_S, 0.01)
         ends = {partition: offset + 1 for partition, offset in self.progress.offsets().items()}
 
         def whole() -> bool:
-            offsets = self.progress.offsets()
-            standstill.look(time.monotonic(), offsets)
+            offsets = look_at(self.progress, standstill)
             return all(offsets[part] >= end for part, end in ends.items()) or not all(
                 each.running for each in younger
             )

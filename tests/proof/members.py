@@ -2,8 +2,6 @@
 
 import itertools
 import random
-import threading
-import time
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +10,8 @@ from typing import Self
 from tests.proof.broker_faults import leader_of
 from tests.proof.cluster import Cluster
 from tests.proof.faults import error_line
+from tests.proof.pauses import PauseMeter
 from tests.proof.progress import Progress
-from tests.proof.standstill import Standstill
 from tests.support.answers import answer_of
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.polling import free_ports, pause, until
@@ -26,41 +24,6 @@ WRONG_CLOCK = "tests.proof.wrong_clock"
 NAME = "VOLTICK_INSTANCE_ID"
 
 _SETTLED_LIMIT_S = 90.0
-_LOOK_S = 0.03
-
-
-class PauseMeter:
-    """Looks at the commits all the time, and tells for how long each partition's stood still."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._lock = threading.Lock()
-        self._standstill = Standstill()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pauses", daemon=True)
-        self._thread.start()
-
-    def begin(self) -> None:
-        """Forget what was before."""
-        with self._lock:
-            self._standstill = Standstill()
-
-    def pauses_s(self) -> dict[int, float]:
-        """Return the longest pause of each partition since then, seconds."""
-        with self._lock:
-            return dict(self._standstill.by_partition_s)
-
-    def close(self) -> None:
-        """End."""
-        self._stop.set()
-        self._thread.join()
-        self._progress.close()
-
-    def _run(self) -> None:
-        while not self._stop.wait(_LOOK_S):
-            offsets = self._progress.offsets()
-            with self._lock:
-                self._standstill.look(time.monotonic(), offsets)
 
 
 def owned_at(port: int) -> set[int]:
@@ -133,6 +96,10 @@ class Group:
         """Return which partitions a member owns; none while it does not answer."""
         return owned_at(self.ports[process])
 
+    def owners(self) -> dict[int, Process]:
+        """Return which member owns each partition; without those that none owns now."""
+        return {partition: process for process in self.running for partition in self.owned(process)}
+
     def followed(self, process: Process) -> set[int]:
         """Return which partitions of others a member follows, and is not behind with."""
         lags = answer_of(self.ports[process], "/health").get("standby_lag_messages", {})
@@ -169,14 +136,24 @@ class Group:
         Parameters
         ----------
         moved
-            Partitions whose owner it happens to; none where that does not matter.
+            Partitions whose owner it happens to; none where that does not matter. Of the others,
+            those that another member owns afterwards count apart.
         """
+        before = self.owners()
         self.meter.begin()
         act()
         self.wait_settled()
-        for partition, pause_s in self.meter.pauses_s().items():
-            key = what if not moved or partition in moved else f"{what}, others"
+        pauses_s, after = self.meter.pauses_s(), self.owners()
+        longest: dict[str, tuple[float, int]] = {}
+        for partition, pause_s in pauses_s.items():
+            key = what
+            if moved and partition not in moved:
+                kept = before.get(partition) is after.get(partition)
+                key = f"{what}, others" if kept else f"{what}, others shared out anew"
             self.cluster.incarnations.pauses_s.setdefault(key, []).append(pause_s)
+            longest[key] = max(longest.get(key, (0.0, 0)), (pause_s, partition))
+        for key, (pause_s, partition) in longest.items():
+            self.cluster.say(f"{key}: at most {pause_s:.2f} s, partition {partition}")
 
     def pick(self) -> Process:
         """Return one of the members."""

@@ -52,6 +52,21 @@ class Progress:
         message = f"no answer from Kafka within {_ANSWER_LIMIT_S:g} s"
         raise TimeoutError(message)
 
+    def at_end(self, offsets: Mapping[int, int]) -> set[int]:
+        """Return the partitions whose log ends at the given offset; none that cannot be asked."""
+        found = set()
+        for partition, offset in offsets.items():
+            where = TopicPartition(topics.TICKS_RAW, partition)
+            try:
+                _low, high = self._consumer.get_watermark_offsets(where, timeout=1)
+            except KafkaException as error:
+                if not error.args[0].retriable() and error.args[0].code() not in _ABSENT:
+                    raise
+                continue
+            if high == offset:
+                found.add(partition)
+        return found
+
     def total(self) -> int:
         """Return the sum over all partitions."""
         return sum(self.offsets().values())

@@ -21,3 +21,20 @@ def test_longest_standstill_of_any_partition_counts() -> None:
 
 def test_standstill_that_has_not_ended_counts() -> None:
     assert longest((0.0, {0: 7}), (1.0, {0: 7}), (4.0, {0: 7})) == 4.0
+
+
+def test_partition_without_input_does_not_stand_still() -> None:
+    standstill = Standstill()
+    standstill.look(0.0, {0: 7, 1: 7})
+    standstill.look(5.0, {0: 7, 1: 7}, idle={0})
+    assert standstill.by_partition_s == {0: 0.0, 1: 5.0}
+    standstill.look(6.0, {0: 7, 1: 7}, idle={1})  # what came to the first waits since 5 s
+    assert standstill.by_partition_s == {0: 1.0, 1: 5.0}
+    assert standstill.longest_s == 5.0
+
+
+def test_unmoved_are_those_that_the_last_look_found_there() -> None:
+    standstill = Standstill()
+    assert standstill.unmoved({0: 7}) == {}
+    standstill.look(0.0, {0: 7, 1: 7})
+    assert standstill.unmoved({0: 7, 1: 8, 2: 0}) == {0: 7}
