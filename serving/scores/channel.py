@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from redis import asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from schemas import topics
 
@@ -90,7 +92,14 @@ async def open_channel(
     redis.RedisError, OSError
         Redis cannot be reached.
     """
-    client = redis.Redis.from_url(url, socket_connect_timeout=1.0, socket_timeout=_COMMAND_S)
+    client = redis.Redis.from_url(
+        url,
+        socket_connect_timeout=1.0,
+        socket_timeout=_COMMAND_S,
+        # redis-py connects anew before it raises: of two tasks that use one connection, one that
+        # reads and one that pings, the second to do so would leave the first one's open.
+        retry=Retry(NoBackoff(), 0, supported_errors=()),
+    )
     try:
         subscription = client.pubsub(ignore_subscribe_messages=True)
         try:

@@ -156,7 +156,7 @@ class Broadcaster:
         clock = asyncio.get_running_loop().time
         delay_s = RECONNECT_S[0]
         told = False
-        while True:
+        while not self._stopping:  # an error while a channel closes may take the place of the stop
             begin_s = clock()
             try:
                 async with open_channel(self._url, self.publish, self._latest.heard) as channel:

@@ -72,6 +72,29 @@ def test_a_redis_that_lets_in_and_refuses_what_follows_is_one_interruption(monke
     assert "another client's script" in lines[0]["cause"]
 
 
+def test_a_channel_that_fails_to_close_does_not_outlive_the_stop(monkeypatch):
+    opened = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def stubborn(*_arguments):
+        opened.set()
+        try:
+            yield MagicMock(listen=lambda: asyncio.sleep(3600))
+        finally:
+            raise TimeoutError  # as redis-py does on a machine too busy to close in time
+
+    async def run() -> None:
+        broadcaster = stream.Broadcaster("", MagicMock(follow=_for_ever), MagicMock(), MagicMock())
+        broadcaster.start()
+        await opened.wait()
+        async with asyncio.timeout(30):
+            await broadcaster.stop()
+
+    monkeypatch.setattr(stream, "open_channel", stubborn)
+    monkeypatch.setattr(stream, "RECONNECT_S", (0.001, 0.01))
+    asyncio.run(run())
+
+
 async def _for_ever(_barrier: object) -> None:
     await asyncio.sleep(3600)
 
