@@ -21,13 +21,14 @@ def look_at(progress: Progress, standstill: Standstill) -> dict[int, int]:
 class PauseMeter:
     """Looks at the commits all the time, and tells for how long each partition's stood still.
 
-    A partition without input does not.
+    A partition without input does not. What it could not look at is raised when it is asked.
     """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._standstill = Standstill()
         self._stop = threading.Event()
+        self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="pauses", daemon=True)
         self._thread.start()
 
@@ -37,6 +38,8 @@ class PauseMeter:
 
     def pauses_s(self) -> dict[int, float]:
         """Return the longest pause of each partition since then, seconds."""
+        if self._failed is not None:
+            raise self._failed
         return dict(self._standstill.by_partition_s)
 
     def close(self) -> None:
@@ -46,5 +49,8 @@ class PauseMeter:
         self._progress.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(_LOOK_S):
-            look_at(self._progress, self._standstill)
+        try:
+            while not self._stop.wait(_LOOK_S):
+                look_at(self._progress, self._standstill)
+        except Exception as error:  # raised in the thread that asks for the figures
+            self._failed = error
