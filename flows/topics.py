@@ -25,7 +25,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command(epilog="Example: python -m flows.topics --wait 60")
 def create(
     wait: Annotated[
-        float, typer.Option(help="Seconds to wait for a broker that does not answer yet.", min=0.0)
+        float,
+        typer.Option(
+            help="Seconds to wait for a broker that does not answer yet.", min=0.0, max=86_400.0
+        ),
     ] = 0.0,
 ) -> None:
     """Create the topics that are missing, with VOLTICK_PARTITIONS and VOLTICK_REPLICATION_FACTOR.

@@ -1,7 +1,8 @@
 """Forecast the next close of bars: ``python -m training.candles --from FILE|FOLDER|ARCHIVE``.
 
-Gradient boosting over lagged bar features against persistence (the next close is this one), by the
-same splits, proof, gate, store and report as the models of ticks.
+Gradient boosting over lagged bar features against persistence (the next close is this one) and an
+autoregression (the last bar's return carried on), by the same splits, proof, gate, store and report
+as the models of ticks.
 """
 
 import time
@@ -21,7 +22,7 @@ from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
 from schemas.models import TargetSpec
-from training.console import command, progress, say, stay_challenger
+from training.console import MAX_SEED, command, progress, say, stay_challenger
 from training.data.bar_archive import NAMES_S
 from training.data.bar_files import read_bars
 from training.data.bars import LAGS, WINDOWS, Bars, bar_features, next_returns
@@ -116,7 +117,7 @@ def candles(
         False
     ),
     folds: Annotated[int, typer.Option(min=1, max=20, help="Most walk-forward folds.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of everything random.")] = 0,
     report: Annotated[
         Path | None, typer.Option(callback=on_this_machine, help="Also write all reports here.")
     ] = None,
@@ -175,7 +176,8 @@ def _line(
     series: Sequence[Bars], dataset: Dataset, outcome: ExperimentResult, candidate: str
 ) -> dict[str, Any]:
     """Return the last line; prices of several markets have no common unit, so they stand apart."""
-    against = outcome.results.compare(candidate, "persistence")
+    baseline = outcome.results.best(baseline=True)
+    against = outcome.results.compare(candidate, baseline) if baseline is not None else None
     metrics = msgspec.json.decode(outcome.reports[candidate]["metrics.json"])
     importances = sorted(metrics["importances"].items(), key=lambda pair: -pair[1])
     errors = price_errors(series, dataset, outcome)
@@ -192,8 +194,9 @@ def _line(
         "champion": outcome.publication is not None and outcome.publication.champion,
         "bars": sum(len(bars) for bars in series),
         "interval_s": series[0].interval_s,
-        "lift": against.lift,
-        "lift_ci": against.lift_ci,
+        "best_baseline": baseline,
+        "lift": against.lift if against else None,
+        "lift_ci": against.lift_ci if against else None,
         "importances": dict(importances[:10]),
         "variants": figures,
         "markets": {

@@ -20,6 +20,9 @@ from flows.errors import VoltickError
 from flows.host.temporary import find_place_for_temporary_files
 from schemas.training import ExitCode
 
+MAX_SEED = 2**32 - 1
+"""The largest seed that scikit-learn takes."""
+
 
 @contextmanager
 def progress() -> Iterator[Progress]:

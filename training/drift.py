@@ -33,7 +33,10 @@ Out = Annotated[
 ]
 Since = Annotated[str | None, typer.Option(help="Earliest tick, ISO time.")]
 Until = Annotated[str | None, typer.Option(help="End of the ticks, ISO time.")]
-Most = Annotated[int, typer.Option("--rows", min=200, help="At most so many rows of each side.")]
+Most = Annotated[
+    int,
+    typer.Option("--rows", min=200, max=10_000_000, help="At most so many rows of each side."),
+]
 Using = Annotated[
     Path, typer.Option(callback=on_this_machine, help="Virtual environment that holds Evidently.")
 ]

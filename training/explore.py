@@ -62,7 +62,7 @@ def explore_target(dataset: Dataset, percentile: float) -> dict[str, Any]:
 def explore(
     source: Annotated[list[str], typer.Option("--from", help="A source; repeatable.")],
     percentile: Annotated[float, typer.Option(min=1, max=99.9, help="Sets the level.")] = 90.0,
-    horizon_s: Annotated[int, typer.Option(min=1, help="How far ahead, seconds.")] = 60,
+    horizon_s: Annotated[int, typer.Option(min=1, max=86_400, help="How far ahead, seconds.")] = 60,
     report: Annotated[
         Path | None, typer.Option(callback=on_this_machine, help="Also write a page with plots.")
     ] = None,

@@ -151,7 +151,9 @@ def shadow(
 
 @app.command(epilog="Example: python -m training.models prune --keep 5")
 def prune(
-    keep: Annotated[int, typer.Option(min=1, help="Newest versions of each model that stay.")] = 20,
+    keep: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Newest versions of each model that stay.")
+    ] = 20,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -19,7 +19,7 @@ from flows.scoring.registry import ModelStore
 from flows.settings import Settings, load_settings
 from schemas.models import TargetSpec
 from schemas.training import TrainingResult, encode_result
-from training.console import command, progress, say, stay_challenger
+from training.console import MAX_SEED, command, progress, say, stay_challenger
 from training.data.sources import parse_duration, parse_time
 from training.evaluation.results import summarise
 from training.experiments.continuous import Due, run_continuously
@@ -93,7 +93,7 @@ def retrain(
     for_feed: Annotated[
         FeedKind, typer.Option(help="Kind of feed that this store's champions score.")
     ] = FeedKind.LIVE,
-    horizon_s: Annotated[int, typer.Option(min=1, help="How far ahead, seconds.")] = 60,
+    horizon_s: Annotated[int, typer.Option(min=1, max=86_400, help="How far ahead, seconds.")] = 60,
     lookback_s: Annotated[
         int, typer.Option(min=1, max=3600, help="The symbol's own past, seconds.")
     ] = 3600,
@@ -105,12 +105,15 @@ def retrain(
     ] = 0.05,
     folds: Annotated[int, typer.Option(min=1, max=20, help="Most walk-forward folds.")] = 4,
     embargo_s: Annotated[
-        int, typer.Option(min=0, help="Between training and test, beside the horizon, seconds.")
+        int,
+        typer.Option(
+            min=0, max=31_536_000, help="Between training and test, beside the horizon, seconds."
+        ),
     ] = 3600,
     row_every_s: Annotated[
-        float, typer.Option(min=0.001, help="One row per symbol and this time, seconds.")
+        float, typer.Option(min=0.001, max=86_400, help="One row per symbol and time, seconds.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of everything random.")] = 0,
     pictures: Annotated[
         bool, typer.Option(help="Draw plots for every variant's report, not only the candidate's.")
     ] = True,
@@ -135,7 +138,10 @@ def retrain(
         str, typer.Option(help="With --on-drift: time after a run before causes give another.")
     ] = "6h",
     keep: Annotated[
-        int, typer.Option(min=1, help="With --every: newest versions of each model that stay.")
+        int,
+        typer.Option(
+            min=1, max=1_000_000, help="With --every: newest versions of each model that stay."
+        ),
     ] = 20,
     history: Annotated[
         Path | None,

@@ -51,14 +51,19 @@ def run(
     ] = None,
     start_at: Annotated[
         float | None,
-        typer.Option(help="Replays: send so many seconds of it at full speed first.", min=0.0),
+        typer.Option(
+            help="Replays: send so many seconds of it at full speed first.",
+            min=0.0,
+            max=31_536_000.0,
+        ),
     ] = None,
     until_end: Annotated[
         bool,
         typer.Option("--until-end", help="End when the last tick is scored; print a summary."),
     ] = False,
     duration: Annotated[
-        float | None, typer.Option(help="Stop the feed after this many seconds.", min=0.001)
+        float | None,
+        typer.Option(help="Stop the feed after this many seconds.", min=0.001, max=31_536_000.0),
     ] = None,
     symbols: Annotated[
         str | None, typer.Option(help="Symbols of a live or simulated feed, comma-separated.")
@@ -67,7 +72,9 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed of the simulator.")] = None,
     history: Annotated[
         int | None,
-        typer.Option(help="Simulator: seconds of history before the live ticks.", min=0),
+        typer.Option(
+            help="Simulator: seconds of history before the live ticks.", min=0, max=86_400
+        ),
     ] = None,
     api: Annotated[
         bool | None,

@@ -65,7 +65,9 @@ def query(
     out: Annotated[
         Path | None, typer.Option(callback=on_this_machine, help="File to write instead of stdout.")
     ] = None,
-    rows: Annotated[int, typer.Option(min=0, help="Most rows of a table; 0 for all.")] = 100,
+    rows: Annotated[
+        int, typer.Option(min=0, max=2**31, help="Most rows of a table; 0 for all.")
+    ] = 100,
 ) -> None:
     """Run one SELECT; it can read the archive's tables and nothing else.
 
@@ -110,9 +112,14 @@ def report(
 def merge(
     context: typer.Context,
     archive: ArchiveOption = None,
-    rows: Annotated[int, typer.Option(min=1, help="A merged file has at least so many.")] = ROWS,
+    rows: Annotated[
+        int, typer.Option(min=1, max=2**31, help="A merged file has at least so many.")
+    ] = ROWS,
     settled_days: Annotated[
-        int, typer.Option(min=0, help="A day that ended so long ago gets a smaller file, too.")
+        int,
+        typer.Option(
+            min=0, max=36_500, help="A day that ended so long ago gets a smaller file, too."
+        ),
     ] = 1,
 ) -> None:
     """Make one file of many small ones; the archive may be read and written meanwhile.

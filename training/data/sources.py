@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from flows.connectors.kafka.reader import read_topic
 from flows.errors import TrainingError
 from flows.feeds.recordings import in_runs
 from flows.feeds.simulator.market import simulate_history
-from flows.numeric.time import NS_PER_S
+from flows.numeric.time import NS_PER_US
 from flows.settings import Settings
 from schemas.feeds import REPLAY_PREFIX, FeedName, split_feeds
 from schemas.models import Provenance
@@ -35,6 +35,8 @@ KAFKA = "kafka:"
 RECORDING = ".frames.ndjson"
 SIMULATE = FeedName.SIMULATE.value
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LONGEST_S = 3_650 * 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_sources(
@@ -186,18 +188,22 @@ def read_simulation(duration_s: int, settings: Settings, end_ns: int) -> TickLog
 
 
 def parse_duration(text: str) -> int:
-    """Return seconds of ``90s``, ``10m``, ``2h`` or ``1d``.
+    """Return seconds of ``90s``, ``10m``, ``2h`` or ``1d``, at least 1.
 
     Raises
     ------
     TrainingError
-        It reads otherwise.
+        It reads otherwise, or is longer than ten years.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
     if found is None or float(found[1]) <= 0:
         msg = f"{text!r} is no duration; write 90s, 10m, 2h or 1d"
         raise TrainingError(msg)
-    return max(1, round(float(found[1]) * _UNITS[found[2]]))
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > _LONGEST_S:
+        msg = f"{text!r} is too long; the longest duration is {_LONGEST_S // 86_400}d"
+        raise TrainingError(msg)
+    return max(1, round(seconds))
 
 
 def parse_time(text: str) -> int:
@@ -215,8 +221,9 @@ def parse_time(text: str) -> int:
         raise TrainingError(msg) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * NS_PER_S
+    return (moment - _EPOCH) // timedelta(microseconds=1) * NS_PER_US
 
 
 def _ms(ts_ns: int | None) -> int | None:
-    return None if ts_ns is None else ts_ns // 1_000_000
+    """Return milliseconds; never below 0, since Kafka means by -1 the end of the topic."""
+    return None if ts_ns is None else max(0, ts_ns // 1_000_000)

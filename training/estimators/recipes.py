@@ -238,8 +238,17 @@ _FORECAST_INPUTS: tuple[InputColumn, ...] = tuple(
     )
 )
 
+PERSISTENCE = "persistence"
+
 FORECASTERS: tuple[Recipe, ...] = (
-    Recipe("persistence", (raw("log_return_1"),), _trees(lambda _seed: Constant()), baseline=True),
+    Recipe(PERSISTENCE, (raw("log_return_1"),), _trees(lambda _seed: Constant()), baseline=True),
+    # Least squares of the coming return on the last one; the penalty is that of one row.
+    Recipe(
+        "ar1",
+        (raw("log_return_60"),),
+        _scaled(lambda _seed: Scaled(Ridge(alpha=1.0))),
+        baseline=True,
+    ),
     Recipe("ridge", _FORECAST_INPUTS, _scaled(lambda _seed: Scaled(Ridge(alpha=10_000.0)))),
     Recipe(
         "gbt",

@@ -15,6 +15,7 @@ from flows.feeds.capture import FORMAT, Header
 from flows.numeric.time import NS_PER_S
 from flows.settings import load_settings
 from tests.support.frames import exchange_ticker, write_capture
+from training.data import sources
 from training.data.parquet import read_parquet
 from training.data.sources import (
     origin_of,
@@ -253,3 +254,25 @@ def test_times_without_offset_are_utc():
 )
 def test_a_topic_that_a_replay_writes_is_recorded(feed, origin):
     assert origin_of(feed) == origin
+
+
+@pytest.mark.parametrize("text", ["3651d", "99999999999d", "9" * 400 + "s"], ids=len)
+def test_a_duration_beyond_ten_years_is_refused_by_name(text):
+    """A clock that waits, and one that counts back, cannot do so for ever."""
+    with pytest.raises(TrainingError, match="is too long; the longest duration is 3650d"):
+        parse_duration(text)
+
+
+def test_a_fraction_of_a_second_is_kept():
+    assert parse_time("2026-01-05T14:30:00.25") - parse_time("2026-01-05T14:30") == NS_PER_S // 4
+
+
+def test_a_topic_is_asked_for_no_time_before_1970(monkeypatch):
+    """Kafka takes -1 for the end of the topic, and other negative times for errors."""
+    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    asked = []
+    monkeypatch.setattr(sources, "read_topic", lambda *given: asked.append(given[2:]) or [])
+    for since in ("1969-12-31T23:59:59.999", "0001-01-01"):
+        with pytest.raises(TrainingError, match="too few ticks"):
+            read_sources(["kafka:ticks.raw"], settings, from_ns=parse_time(since), to_ns=None)
+    assert asked == [(0, None), (0, None)]

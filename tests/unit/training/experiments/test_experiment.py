@@ -158,6 +158,27 @@ def test_a_forecast_is_judged_against_persistence(tmp_path):
     assert outcome.versions["persistence"].manifest.features == ["log_return_1"]
 
 
+def test_a_forecast_has_to_beat_an_autoregression_too(tmp_path):
+    """A market that moves on as it moved last: persistence is no bar there."""
+    data = dataset()
+    data.quantity[:] = 0.5 * data.values[:, INDEX["log_return_60"]]
+    data.quantity[:] += np.random.default_rng(3).normal(0, 1.5 * data.quantity.std(), len(data))
+    outcome = run(data, ModelStore(tmp_path), RETURN, models=("ridge",))
+    assert outcome.results.best(baseline=True) == "ar1"
+    assert outcome.results.compare("ar1", "persistence").lift > 1.1
+    assert outcome.versions["ar1"].manifest.features == ["log_return_60"]
+    assert not outcome.decision.champion
+    assert "the best baseline, ar1" in outcome.decision.reasons[1]
+
+
+def test_an_autoregression_that_follows_a_bounce_hides_no_leak(tmp_path):
+    """All variants are held against persistence: the best baseline knows the way back as well."""
+    data = dataset()
+    data.quantity[:] = -data.values[:, INDEX["log_return_60"]]
+    with pytest.raises(LeakError, match="lowers persistence's RMSE"):
+        run(data, ModelStore(tmp_path), RETURN, models=("ridge",))
+
+
 def test_a_label_that_overlaps_the_features_stops_the_job(tmp_path):
     data = dataset()
     leaked = dataclasses.replace(
