@@ -80,16 +80,15 @@ def export(
     done = _redriven(config, settings)
     count = 0
     try:
-        opened = out.open("wb")
+        with out.open("wb") as file:
+            for exported, dead in _dead_letters(config):
+                wanted = reason is None or dead.reason in reason
+                if wanted and dead.topic == topics.TICKS_RAW and exported.id not in done:
+                    file.write(msgspec.json.encode(exported) + b"\n")
+                    count += 1
     except OSError as error:
         message = f"cannot write {out}: {error.strerror}"
         raise ConfigurationError(message) from None
-    with opened as file:
-        for exported, dead in _dead_letters(config):
-            wanted = reason is None or dead.reason in reason
-            if wanted and dead.topic == topics.TICKS_RAW and exported.id not in done:
-                file.write(msgspec.json.encode(exported) + b"\n")
-                count += 1
     typer.echo(msgspec.json.encode({"exported": count, "file": str(out)}).decode())
 
 

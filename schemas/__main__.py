@@ -55,7 +55,14 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"unknown message {unknown[0]!r}; known: {', '.join(MESSAGES)}\n")
         return 2
     document = json_schema(list(arguments) or list(MESSAGES))
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+    try:
+        sys.stdout.write(
+            msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+        )
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stderr.write(f"cannot write the schema: {error.strerror}\n")
+        return 2
     return 0
 
 

@@ -14,13 +14,13 @@ from typing import Annotated, Protocol
 
 import typer
 
-from flows.errors import FeedError, VoltickError
+from flows.errors import FeedError
 from flows.feeds.base import Feed, Frame, Parser
 from flows.feeds.capture import FORMAT, CaptureWriter, Header
 from flows.feeds.plan import FeedOptions, OpenFeed, plan_feeds
 from flows.feeds.processor import IDLE_S, MAX_FRAMES
 from flows.feeds.rotation import Limits, RotatingWriter
-from flows.host.command import on_this_machine
+from flows.host.command import on_this_machine, run_command
 from flows.host.signals import on_stop_signals
 from schemas.feeds import FEEDS, REPLAY_PREFIX, FeedName, split_feeds
 
@@ -200,23 +200,19 @@ def main(
     """
     stop = threading.Event()
     on_stop_signals(lambda _number: stop.set())
-    try:
-        limits = limits_of(out, minutes, mb)
-        names = [name.strip() for name in symbols.split(",") if name.strip()]
-        plan = _plan(feed, names, feed_url, poll_interval)
-        with ExitStack() as opened:
-            recordings = []
-            for name, open_source in plan.items():
-                folder = out if len(plan) == 1 else out / name
-                source = open_source()
-                opened.callback(source.close)
-                full = limits if len(plan) == 1 else limits or Limits()
-                recordings.append(RecordingFeed(source, folder, note, full, name))
-                opened.callback(recordings[-1].close)
-            count = record_all(recordings, stop, duration)
-    except VoltickError as error:
-        sys.stderr.write(f"{error}\n")
-        raise typer.Exit(error.exit_code) from None
+    limits = limits_of(out, minutes, mb)
+    names = [name.strip() for name in symbols.split(",") if name.strip()]
+    plan = _plan(feed, names, feed_url, poll_interval)
+    with ExitStack() as opened:
+        recordings = []
+        for name, open_source in plan.items():
+            folder = out if len(plan) == 1 else out / name
+            source = open_source()
+            opened.callback(source.close)
+            full = limits if len(plan) == 1 else limits or Limits()
+            recordings.append(RecordingFeed(source, folder, note, full, name))
+            opened.callback(recordings[-1].close)
+        count = record_all(recordings, stop, duration)
     sys.stdout.write(f"{count} frames in {out}\n")
 
 
@@ -273,4 +269,4 @@ def _live_name(name: str) -> str:
 
 
 if __name__ == "__main__":
-    app()
+    run_command(app)

@@ -1,5 +1,7 @@
 """How a command line ends, and what its options take: errors are one line and an exit code."""
 
+import contextlib
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -11,12 +13,35 @@ from flows.errors import VoltickError
 
 
 def run_command(app: Callable[[], object]) -> None:
-    """Run a command line; its errors are one line each, no traceback."""
+    """Run a command line; its errors are one line each, no traceback.
+
+    So is an output, or another file, that the operating system refuses, a full disk above all; a
+    reader of the output that has left (``| head``) is no error that anybody waits to be told.
+    """
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # not at the interpreter's end, where nobody could answer an error
     except VoltickError as error:
         sys.stderr.write(f"voltick: {error}\n")
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        _give_up_output()
+        sys.exit(VoltickError.exit_code)
+    except OSError as error:
+        _give_up_output()
+        what = error.filename or "the output"
+        sys.stderr.write(f"voltick: {what}: {error.strerror or error}\n")
+        sys.exit(VoltickError.exit_code)
+
+
+def _give_up_output() -> None:
+    """Let what is left of the output go: written once more at the end, it would fail once more."""
+    with contextlib.suppress(OSError, ValueError):  # there may be no such descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def on_this_machine(path: Path | None) -> Path | None:
