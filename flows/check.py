@@ -12,6 +12,7 @@ import typer
 from flows import logs
 from flows.codec.batch import RawBatch
 from flows.connectors.kafka.client import ClientConfig
+from flows.connectors.kafka.keeping import losses
 from flows.connectors.kafka.reader import follow_topic, group_lags, read_topic
 from flows.errors import ConfigurationError
 from flows.host.command import run_command
@@ -82,7 +83,16 @@ def run(
     now_ns = time.time_ns()
     groups = [settings.group + suffix for suffix in _GROUPS]
     lags = group_lags(config, groups, topic)
-    report = report_of(topic, tally, took_s, now_ns, lags, live=not until_end, strict=strict)
+    report = report_of(
+        topic,
+        tally,
+        took_s,
+        now_ns,
+        lags,
+        live=not until_end,
+        strict=strict,
+        losses=losses(config, topic),
+    )
     if as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:

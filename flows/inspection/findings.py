@@ -105,6 +105,7 @@ def report_of(
     *,
     live: bool,
     strict: bool,
+    losses: tuple[str | None, str | None] = (None, None),
 ) -> CheckReport:
     """Return what was found.
 
@@ -118,6 +119,8 @@ def report_of(
         Whether new messages were waited for, so that silence tells something.
     strict
         Whether what is worth a look counts as wrong.
+    losses
+        Why the topic loses messages, and why it deletes them too soon; None where it does not.
     """
     series = [
         SeriesReport(
@@ -136,8 +139,9 @@ def report_of(
         for key, each in sorted(tally.series.items(), key=lambda pair: -pair[1].messages)
     ]
     newest_ns = tally.newest_ns()
-    wrong = _broken_promises(tally, live=live)
-    notes = _worth_a_look(tally)
+    losing, too_short = losses
+    wrong = [*([losing] if losing else []), *_broken_promises(tally, live=live)]
+    notes = [*([too_short] if too_short else []), *_worth_a_look(tally)]
     if strict:
         wrong, notes = [*wrong, *notes], []
     return CheckReport(

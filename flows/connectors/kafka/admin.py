@@ -28,6 +28,7 @@ from flows.connectors.kafka.client import (
     topic_metadata,
     unreachable,
 )
+from flows.connectors.kafka.keeping import FOR_EVER, require_kept
 from flows.connectors.kafka.retry import retried
 from flows.errors import BrokerError
 from schemas import topics
@@ -36,7 +37,10 @@ from schemas import topics
 DEAD_LETTER_BYTES = 4 * 1024 * 1024
 _SIZE_OPTION = "max.message.bytes"
 _KAFKA_DEFAULT_BYTES = 1_048_588
-_TOPIC_SETTINGS = {topics.DEAD_LETTERS: {_SIZE_OPTION: str(DEAD_LETTER_BYTES)}}
+_TOPIC_SETTINGS = {
+    topics.DEAD_LETTERS: {_SIZE_OPTION: str(DEAD_LETTER_BYTES)},
+    topics.REDRIVEN: FOR_EVER,
+}
 
 
 def ensure_topics(
@@ -53,7 +57,8 @@ def ensure_topics(
     Raises
     ------
     BrokerError
-        The broker does not answer in time, refuses, or the topics' partition counts differ.
+        The broker does not answer in time, refuses, or the topics' partition counts differ; or a
+        topic is compacted (:func:`flows.connectors.kafka.keeping.require_kept`).
     """
     counts = partition_counts(config, names, timeout_s)
     known = {name: count for name, count in counts.items() if count}
@@ -69,6 +74,7 @@ def ensure_topics(
         known = {name: found for name, found in counts.items() if found}
         _require_equal(known)
         count = next(iter(known.values()), count)
+    require_kept(config, names, timeout_s)
     return count
 
 
