@@ -133,8 +133,9 @@ class EncodeStep:
                 self._metrics.dead_letters.labels(reason).inc(count)
             self._note_dead(counts)
 
-        # Without the matrix, which is large and would wait in the sink's queue with its batch.
-        rest = replace(features, values64=features.values64[:0])
+        # Without the matrix, which is large and would wait in the sink's queue with its batch; a
+        # slice of it would hold all of it.
+        rest = replace(features, values64=features.values64[:0].copy())
         at_ns = scored.ts_scored_ns
         return made, lambda: _predicted(ticks, rest, rows, scores, at_ns, writer)
 

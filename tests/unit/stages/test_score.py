@@ -1,6 +1,7 @@
 """What a batch shows as the newest of each symbol."""
 
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +91,19 @@ def test_two_threads_never_make_an_ownerships_predictions_at_once(
     for thread in threads:
         thread.join(10)
     assert at_once == [1, 1]
+
+
+def test_what_waits_to_be_written_does_not_hold_the_features(tmp_path: Path) -> None:
+    metrics = PipelineMetrics()
+    decode, features = DecodeStep("ticks.raw", frozenset(), metrics), FeatureStep(metrics)
+    score = ScoreStep(baseline_scorer(tmp_path), metrics)
+    encode_step = EncodeStep("ticks.raw", metrics, publish_features=True)
+    featured = features(decode(raw([tick("BTC-USD", "binance", 1)])))
+    large = [weakref.ref(featured.features.values64), weakref.ref(featured.features.values)]
+    waiting = encode_step(score(featured))[1]
+    del featured
+    assert [each() is None for each in large] == [True, True]
+    assert [len(records) for records in waiting.completed().records] == [1, 1]
 
 
 def test_numbers_of_symbols_may_stand_for_others_while_older_batches_are_on_their_way(
