@@ -17,7 +17,9 @@ _ABSENT = {
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
-    # A client whose only broker is away forgets what that broker told of the topic.
+    # A client whose only broker is away forgets it, and what it told of the topic.
+    KafkaError._DESTROY,
+    KafkaError._DESTROY_BROKER,
     KafkaError._UNKNOWN_PARTITION,
     KafkaError._UNKNOWN_TOPIC,
 }

@@ -21,7 +21,9 @@ _PASSING = {
     KafkaError._TIMED_OUT,  # noqa: SLF001 (librdkafka's names of its own error codes)
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._WAIT_COORD,  # noqa: SLF001
-    KafkaError._DESTROY,  # noqa: SLF001 (a node's address was given up while it was asked)
+    # A node was given up while it was asked, as its address or its cluster was.
+    KafkaError._DESTROY,  # noqa: SLF001
+    KafkaError._DESTROY_BROKER,  # noqa: SLF001
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,

@@ -29,6 +29,7 @@ _PASSING = {
     KafkaError._TRANSPORT,
     KafkaError._WAIT_COORD,
     KafkaError._DESTROY,
+    KafkaError._DESTROY_BROKER,
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,

@@ -115,9 +115,11 @@ def test_attempts_as_long_as_their_step_end_with_the_time():
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.KAFKA_STORAGE_ERROR,
         KafkaError.NOT_COORDINATOR,
+        KafkaError._DESTROY,
+        KafkaError._DESTROY_BROKER,
     ],
 )
-def test_what_a_broker_says_while_a_leader_changes_passes(code: int) -> None:
+def test_what_is_said_while_a_leader_changes_or_a_node_is_given_up_passes(code: int) -> None:
     assert is_passing(KafkaError(code))
 
 
