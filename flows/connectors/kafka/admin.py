@@ -250,7 +250,7 @@ def _create(
     timeout_s: float,
 ) -> None:
     wanted = [
-        NewTopic(name, partitions, replication, config=_TOPIC_SETTINGS.get(name, {}))
+        NewTopic(name, partitions, replication, config=dict(_TOPIC_SETTINGS.get(name, {})))
         for name in names
     ]
     for name, future in admin.create_topics(wanted, request_timeout=timeout_s).items():
