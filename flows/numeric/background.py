@@ -8,11 +8,15 @@ from typing import Any, Generic
 
 import structlog
 
+from flows.host.memory import give_back_library
 from flows.host.processes import start_in_own_session
 from flows.numeric.compiled import Kernel, Run
 from flows.numeric.precompile import CHILD
 
 ROOT = Path(__file__).parents[2]
+
+COMPILER = "libllvmlite"
+"""The library that compiles: some 50 MB of it are read only to load what is compiled already."""
 
 REBUILD_UNCOMPILED = 20_000
 """Rows of a rebuild, some seconds, after which the compiled form is waited for."""
@@ -121,6 +125,7 @@ class BackgroundKernel(Generic[Run]):
                 run = self._kernel.compile()
                 log.info("compiled", kernel=self._kernel.name)
             self._run = run
+            give_back_library(COMPILER)
         except Exception as error:
             self._error = error
             structlog.get_logger().warning(

@@ -44,6 +44,24 @@ def test_runs_uncompiled_until_it_is_compiled(monkeypatch):
     assert result(running.current(), [1.0], 1) == 2.0
 
 
+def test_the_compiler_is_given_back_once_its_code_is_there(monkeypatch):
+    gate = Gate(monkeypatch)
+    kernel = toy_kernel()
+    given = []
+    monkeypatch.setattr(
+        background,
+        "give_back_library",
+        lambda name: given.append((name, kernel.load() is not None)),
+    )
+    running = BackgroundKernel(kernel)
+    running.begin()
+    until(lambda: gate.asked, "the child")
+    assert given == []
+    gate.opened.set()
+    running.wait()
+    assert given == [(background.COMPILER, True)]
+
+
 def test_before_its_first_use_nothing_is_compiled(monkeypatch):
     gate = Gate(monkeypatch)
     monkeypatch.setattr(background, "AFTER_FIRST_S", 0.0)
