@@ -1,5 +1,7 @@
 """What is known about a model: its target, its inputs, its proof."""
 
+import math
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import msgspec
@@ -7,6 +9,13 @@ import msgspec
 TargetKind = Literal["classification", "regression"]
 TimeNs = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 """Nanoseconds since the UNIX epoch: what 64 bits hold, so that it can be encoded."""
+
+DataTimeNs = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""As above, of data: bars of a market may be older than the epoch."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=366 * 86_400)]
+"""A span that a truth is found over: the arithmetic of nanoseconds has to hold it."""
 
 Provenance = Literal["builtin", "recorded", "live", "simulated", "imported"]
 
@@ -36,9 +45,9 @@ class TargetSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: TargetKind
     definition: Literal["relative", "absolute", "return"]
-    horizon_s: int = 60
-    lookback_s: int = 3600
-    percentile: float = 90.0
+    horizon_s: Seconds = 60
+    lookback_s: Seconds = 3600
+    percentile: Annotated[float, msgspec.Meta(gt=0, lt=100)] = 90.0
     level: float | None = None
     version: int = 1
 
@@ -50,12 +59,32 @@ class TargetSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeatureReference(msgspec.Struct, frozen=True, kw_only=True):
-    """A training histogram of one feature, for drift: ``len(edges) - 1 == len(counts)``."""
+    """A training histogram of one feature, for drift.
+
+    Attributes
+    ----------
+    edges
+        Rising and finite, one more than ``counts``; both may be empty.
+    undefined
+        Values that are in no bin.
+    """
 
     feature: str
     edges: list[float]
-    counts: list[int]
-    undefined: int
+    counts: list[Count]
+    undefined: Count
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be counted by; where it is decoded, as a validation error."""
+        if len(self.counts) != max(0, len(self.edges) - 1):
+            message = (
+                f"the histogram of {self.feature!r} has {len(self.edges)} edges and"
+                f" {len(self.counts)} counts; it takes one edge more than counts"
+            )
+            raise ValueError(message)
+        if not all(map(math.isfinite, self.edges)) or any(a >= b for a, b in pairwise(self.edges)):
+            message = f"the edges of the histogram of {self.feature!r} are not finite and rising"
+            raise ValueError(message)
 
 
 class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,11 +132,11 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     opset: int
     threshold: float | None = None
     unused_features: list[str] = []
-    data_from_ns: int | None = None
-    data_to_ns: int | None = None
-    data_windows_ns: list[tuple[int, int]] = []
+    data_from_ns: DataTimeNs | None = None
+    data_to_ns: DataTimeNs | None = None
+    data_windows_ns: list[tuple[DataTimeNs, DataTimeNs]] = []
     data_sources: list[str] = []
-    row_count: int | None = None
+    row_count: Count | None = None
     metrics: dict[str, float] = {}
     reference: list[FeatureReference] = []
     score_reference: FeatureReference | None = None

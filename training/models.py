@@ -79,7 +79,8 @@ def list_models(
         _write_json({"models": models, "aliases": aliases})
         return
     if not entries:
-        typer.echo(f"no models in {opened.root}")
+        whose = "" if target is None else f" of the target {target}"
+        typer.echo(f"no models{whose} in {opened.root}")
         return
     _print(list_table(entries, aliases))
 

@@ -92,6 +92,15 @@ def quantities(batch: TickBatch, table: FeatureTable, spec: TargetSpec) -> Float
     return quantity(spec, batch.symbol_id, table.ts_effective_ns, table.mid, table.flags)
 
 
+def moves(batch: TickBatch, mid: Float64) -> bool:
+    """Return whether any symbol has two different mid prices, float64, shape (n,)."""
+    known = np.isfinite(mid)
+    symbols, prices = batch.symbol_id[known], mid[known]
+    order = np.argsort(symbols, kind="stable")
+    same_symbol = np.diff(symbols[order]) == 0
+    return bool((same_symbol & (np.diff(prices[order]) != 0)).any())
+
+
 def build_dataset(
     logs: Sequence[TickLog],
     spec: TargetSpec,
@@ -107,10 +116,12 @@ def build_dataset(
         If no row is left.
     """
     parts: list[Dataset] = []
+    moving = False
     for log in logs:
         table = compute_features(log.batch, step, log.max_symbols)
         known = quantities(log.batch, table, spec)
         usable = table.warm & np.isfinite(known)
+        moving |= bool(usable.any()) or moves(log.batch, table.mid)
         rows = first_of_each(
             log.batch.symbol_id, table.ts_effective_ns, max(1, round(every_s * NS_PER_S)), usable
         )
@@ -128,6 +139,12 @@ def build_dataset(
             )
         )
     found = join(parts)
+    if len(found) == 0 and not moving and found.ticks > 1:
+        msg = (
+            f"nothing to learn: in {found.ticks} ticks of {', '.join(found.symbols)} no price"
+            " differs from the one before it"
+        )
+        raise TrainingError(msg)
     if len(found) == 0:
         met = ", ".join(f"{count} {name}" for name, count in found.counters.items() if count)
         msg = (

@@ -11,10 +11,14 @@ import structlog
 from flows.codec.batch import TickBatch
 from flows.codec.symbols import SymbolTable
 from flows.numeric.arrays import Bool, Int64
+from flows.numeric.time import NS_PER_S
 from training.data.ticklog import TickLog, concatenate, take
 
 # A file whose times nearly all fall is written newest first.
 _FALLING = 0.9
+# Feeds send some ticks late by seconds; where so many are by more, a file is not in a feed's order.
+_LATE_NS = 60 * NS_PER_S
+_LATE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def _continued(log: TickBatch, more: TickBatch, number: int) -> TickBatch | None
 
 def _merged(number: int, parts: Sequence[FileTicks]) -> TickBatch:
     """Return the ticks of all files in order of time, each once; each file keeps its own order."""
-    batches = [_oldest_first(part.batch) for part in parts]
+    batches = [_in_order_of_time(_oldest_first(part.batch)) for part in parts]
     keys = [_effective_ns(batch) for batch in batches]
     whole = concatenate(batches, number)
     rows = np.arange(len(whole), dtype=np.int64)
@@ -101,6 +105,24 @@ def _oldest_first(batch: TickBatch) -> TickBatch:
     steps = steps[steps != 0]
     falling = len(steps) > 0 and float((steps < 0).mean()) > _FALLING
     return take(batch, slice(None, None, -1)) if falling else batch
+
+
+def _in_order_of_time(batch: TickBatch) -> TickBatch:
+    """Return a file's ticks by time where its rows are in no order that a feed has.
+
+    A writer that works in parallel puts its pieces into any order. Left like that, what comes after
+    the newest piece would be late, and late ticks change no feature.
+    """
+    late = _effective_ns(batch) - batch.ts_event_ns > _LATE_NS
+    share = float(late.mean()) if len(batch) else 0.0
+    if share <= _LATE:
+        return batch
+    structlog.get_logger().warning(
+        "the rows of a file are not in order of time; they are sorted",
+        a_minute_late=f"{share:.0%}",
+        rows=len(batch),
+    )
+    return take(batch, np.argsort(batch.ts_event_ns, kind="stable"))
 
 
 def _effective_ns(batch: TickBatch) -> Int64:

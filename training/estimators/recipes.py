@@ -82,7 +82,11 @@ class Recipe:
         known = set(defined)
         inputs = [each for each in self.inputs if each.features <= known]
         if not inputs:
-            msg = f"every input of the variant {self.name} is undefined in these data"
+            names = ", ".join(sorted(set().union(*(each.features for each in self.inputs))))
+            msg = (
+                f"the variant {self.name} has no input that varies: {names} are undefined, or"
+                " always the same, in its training rows"
+            )
             raise TrainingError(msg)
         needed = set().union(*(each.columns for each in inputs))
         columns = [name for name in order if name in needed]

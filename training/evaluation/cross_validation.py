@@ -146,7 +146,7 @@ def fit_variant(
 
 
 def check_classes(name: str, truth: Bool | Float64) -> None:
-    """Refuse a part with one class only.
+    """Refuse a part with one class only, or of a forecast with one value only.
 
     Raises
     ------
@@ -154,6 +154,12 @@ def check_classes(name: str, truth: Bool | Float64) -> None:
         Naming the part.
     """
     if truth.dtype != bool:
+        if len(truth) and (truth == truth[0]).all():
+            msg = (
+                f"one value only in {name}: all {len(truth)} rows are {truth[0]:g}, so the price"
+                " does not move there; record longer"
+            )
+            raise TrainingError(msg)
         return
     positives = int(truth.sum())
     if positives == 0:

@@ -52,8 +52,8 @@ def import_file(
         fields["opset"] = _opset(onnx_path, onnx_bytes)
     if "version" not in fields:
         created_ns = fields["created_ns"]
-        if not isinstance(created_ns, int):
-            message = f"{manifest_path}: created_ns is {created_ns!r}, not nanoseconds"
+        if not isinstance(created_ns, int) or not 0 <= created_ns < 1 << 63:
+            message = f"{manifest_path}: created_ns is {created_ns!r}, no nanoseconds since 1970"
             raise ConfigurationError(message)
         fields["version"] = version_of(created_ns, onnx_bytes)
     try:

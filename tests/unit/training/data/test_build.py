@@ -1,5 +1,7 @@
 """Rows are made by the flow's own code, the same whatever the cuts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,20 @@ def test_the_first_row_of_each_second_is_kept():
     ts = np.array([0, 1, 1, 11, 12, 12], np.int64)
     usable = np.array([False, True, True, True, True, True])
     assert first_of_each(symbol, ts, 10, usable).tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("definition", ["relative", "absolute"])
+def test_a_price_that_never_moves_is_said_to_be_the_cause(log, definition):
+    """All ticks are warm and whole: what is missing is any volatility to compare with."""
+    still = np.full(len(log.batch), 100.0)
+    batch = dataclasses.replace(log.batch, price=still, bid=still - 0.1, ask=still + 0.1)
+    spec = TargetSpec(name="volatility_spike", kind="classification", definition=definition)
+    flat = dataclasses.replace(log, batch=batch)
+    if definition == "absolute":
+        assert set(build_dataset([flat], spec).quantity) == {0.0}
+        return
+    with pytest.raises(TrainingError, match=r"nothing to learn: in \d+ ticks of simulator:BTC-USD"):
+        build_dataset([flat], spec)
 
 
 def test_without_a_label_there_is_nothing_to_learn(log):

@@ -199,6 +199,27 @@ def test_late_ticks_stay_late(tmp_path: Path) -> None:
     assert log.batch.price.tolist() == [100, 101, 104, 102, 103, *range(105, 111)]
 
 
+@pytest.mark.parametrize("pieces", [2, 5, 400], ids=["two", "five", "rows"])
+def test_pieces_in_any_order_are_put_in_order_of_time(pieces: int, tmp_path: Path) -> None:
+    """As a writer that works in parallel leaves them; it may give them no offsets."""
+    generator = np.random.default_rng(1)
+    parts = np.array_split(np.arange(400), pieces)
+    order = np.concatenate([parts[at] for at in generator.permutation(pieces)[::-1]])
+    assert (order != np.arange(400)).any()
+    mixed = {name: np.asarray(column)[order] for name, column in ticks(400).items()}
+    (log,) = read_parquet(write(tmp_path / "a.parquet", mixed))
+    assert log.batch.price.tolist() == (100.0 + np.arange(400)).tolist()
+    assert log.batch.offset.tolist() == list(range(400))
+
+
+def test_symbols_one_after_the_other_are_in_order(tmp_path: Path) -> None:
+    """The times of a symbol rise: that its rows lie after another's changes no feature."""
+    two = {name: np.concatenate([column, column]) for name, column in ticks(400).items()}
+    two["symbol"] = np.repeat(["BTC-USD", "ETH-USD"], 400)
+    (log,) = read_parquet(write(tmp_path / "a.parquet", two))
+    assert log.batch.price.tolist() == [*range(100, 500), *range(100, 500)]
+
+
 def test_a_file_that_is_written_newest_first_is_turned(tmp_path: Path) -> None:
     turned = {name: np.asarray(column)[::-1] for name, column in ticks(10).items()}
     (log,) = read_parquet(write(tmp_path / "a.parquet", turned))

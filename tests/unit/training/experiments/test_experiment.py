@@ -15,6 +15,7 @@ from schemas.models import TargetSpec
 from schemas.training import encode_result
 from tests.support.models import publish_tiny
 from tests.support.synthetic import dataset
+from training.evaluation.cross_validation import make_plan
 from training.evaluation.results import summarise
 from training.experiments.experiment import ExperimentOptions, run_experiment
 
@@ -193,6 +194,32 @@ def test_infinite_features_are_refused_by_name(tmp_path):
     data = dataset()
     data.values[100, INDEX["spread_bps"]] = np.inf
     with pytest.raises(TrainingError, match="infinite values in the features spread_bps"):
+        run(data, ModelStore(tmp_path))
+
+
+def test_a_forecast_of_a_price_that_never_moves_is_refused(tmp_path):
+    """Nothing can be told apart there: persistence is exact, and so is everybody else's zero."""
+    data = dataset()
+    data.quantity[:] = 0.0
+    with pytest.raises(TrainingError, match=r"one value only in fold1's .* does not move"):
+        run(data, ModelStore(tmp_path), RETURN, models=("ridge",))
+
+
+def test_a_part_in_which_the_price_never_moves_is_cut_otherwise(tmp_path):
+    """A quiet end of the data is no holdout: a longer one is taken."""
+    data = dataset()
+    data.quantity[:] = np.random.default_rng(3).normal(0, 1e-3, len(data))
+    whole = data.ts_ns[-1] - data.ts_ns[0]
+    data.quantity[data.ts_ns > data.ts_ns[-1] - 0.2 * whole] = 0.0
+    plan = make_plan(data, RETURN, 2, 3600)
+    assert data.quantity[plan.holdout.test].std() > 0
+    assert all(data.quantity[fold.test].std() > 0 for fold in plan.folds)
+
+
+def test_inputs_that_never_vary_are_named(tmp_path):
+    data = dataset()
+    data.values[:, INDEX["grid_vol_60"]] = 1e-4
+    with pytest.raises(TrainingError, match="last_minute has no input that varies: grid_vol_60"):
         run(data, ModelStore(tmp_path))
 
 

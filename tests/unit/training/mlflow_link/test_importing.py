@@ -179,3 +179,12 @@ def test_without_a_server_named_mlflow_is_not_asked(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigurationError, match="Set MLFLOW_TRACKING_URI"):
         download_from_mlflow("spikes", "3", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "created_ns", [10**30, -1, 1.5, "now"], ids=["huge", "negative", "fraction", "word"]
+)
+def test_a_time_of_creation_that_is_none_is_refused(store, files, created_ns):
+    graph, manifest = files(created_ns=created_ns)
+    with pytest.raises(ConfigurationError, match=r"created_ns is .*, no nanoseconds since 1970"):
+        import_file(store, graph, manifest)
