@@ -15,6 +15,7 @@ from bytewax.dataflow import Dataflow
 from flows.codec.batch import RawBatch, partition_key
 from flows.connectors.kafka.admin import ensure_topics
 from flows.connectors.kafka.group import figures
+from flows.connectors.kafka.permissions import require_allowed
 from flows.connectors.parquet.places import open_storage
 from flows.connectors.parquet.planning import plan_topic
 from flows.connectors.parquet.writer import Flush
@@ -53,6 +54,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     config = settings.kafka_config()
     names = settings.archive_topics
     partitions = ensure_topics(config, names, settings.partitions, settings.replication_factor)
+    require_allowed(config, reads=names)
     archiving = Archiving(settings, name, storage, stop, lambda flush: _count(metrics, flush))
     dataflow = Dataflow("voltick_archive")
     for topic in names:

@@ -13,6 +13,7 @@ from bytewax.dataflow import Dataflow
 
 from flows.connectors.feed import FeedSource, FrameBatch, Outgoing, ProducerSink
 from flows.connectors.kafka.admin import ensure_topics
+from flows.connectors.kafka.permissions import require_allowed
 from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.processor import MAX_FRAMES
 from flows.monitoring.dead_letters import DeadLetterWatch
@@ -61,6 +62,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         raise ConfigurationError(message)
     kafka = settings.kafka_config()
     ensure_topics(kafka, topics.ALL, settings.partitions, settings.replication_factor)
+    require_allowed(kafka, writes=(topics.TICKS_RAW, topics.DEAD_LETTERS))
     # By the all-in-one run that set it.
     told = settings.live_from_ns is not None and not settings.replays
     opened = OpenFeeds(loops=settings.replay_loop, told=told)

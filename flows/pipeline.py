@@ -73,6 +73,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         PIPELINE_OUTPUTS,
         follow_when=lambda: kernel.compiled,
         kernels=(kernel, writer, parser),
+        idle=() if settings.publish_features else (topics.TICKS_FEATURES,),
     )
     if endpoints.rebuild or settings.standby:
         kernel.begin()

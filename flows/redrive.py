@@ -27,6 +27,7 @@ from flows.connectors.kafka.client import (
     produce_all,
     unreachable,
 )
+from flows.connectors.kafka.permissions import require_allowed
 from flows.connectors.kafka.reader import read_topic
 from flows.errors import BrokerError, ConfigurationError
 from flows.host.command import on_this_machine, run_command
@@ -109,6 +110,8 @@ def put(
     config = settings.kafka_config()
     allowed = frozenset(settings.allowed_symbols)
     ticks = [(exported, mended_tick(exported, allowed)) for exported in read_dead_letters(file)]
+    ensure_topics(config, [topics.REDRIVEN], 1, settings.replication_factor)
+    require_allowed(config, writes=(topics.TICKS_RAW, topics.REDRIVEN))
     producer = _take_over(config, settings)  # first, so that what is read next is not outdated
     if not accept_restart:
         refuse_restarts(ticks, _newest(config, {tick.symbol for _exported, tick in ticks}))

@@ -8,7 +8,7 @@ from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from flows.connectors.kafka.client import idempotent_config, produce_all
 from flows.errors import BrokerError, VoltickError
@@ -200,7 +200,7 @@ class TickProducer:
         self._config = config
         self._stop = stop or threading.Event()
         self._silence_limit_s = silence_limit_s
-        self._failed: KafkaError | None = None
+        self._failed: str | None = None
         options: dict[str, Any] = idempotent_config(
             # A broker that is away for long is waited for; what a feed cannot keep is a gap then.
             {"message.timeout.ms": _NEVER_MS, **config},
@@ -227,6 +227,8 @@ class TickProducer:
         try:
             produce_all(self._producer, topic, messages, check)
         except KafkaException as error:
+            self._producer.poll(0)
+            self._check()  # the first that failed says why a client takes no more
             message = f"cannot produce to {topic}: {error.args[0].str()}"
             raise BrokerError(message) from None
         self._check()
@@ -239,13 +241,13 @@ class TickProducer:
             silence.look(left)
         self._check()
 
-    def _delivered(self, error: KafkaError | None, _message: object) -> None:
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._failed is None:
-            self._failed = error
+            self._failed = f"to {message.topic()}: {error.str()}"
 
     def _check(self) -> None:
         if self._failed is not None:
-            message = f"a message was not delivered: {self._failed.str()}; nothing more is sent"
+            message = f"a message was not delivered {self._failed}; nothing more is sent"
             raise BrokerError(message)
 
 

@@ -21,6 +21,7 @@ from flows.connectors.kafka.admin import DescribedTopic, ensure_topics
 from flows.connectors.kafka.group import GroupSink, GroupSource, Places, Share, figures
 from flows.connectors.kafka.lineage import OutputTopic, main_output
 from flows.connectors.kafka.owned_partition import Owned
+from flows.connectors.kafka.permissions import require_allowed
 from flows.connectors.kafka.planning import plan_all
 from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
 from flows.connectors.kafka.source import CommittedSource, LagObserver
@@ -103,6 +104,8 @@ class Endpoints:
         full speed already.
     kernels
         What the state is rebuilt with: a member joins others once they are compiled.
+    idle
+        Those of the topics that nothing is written to by these settings.
 
     Raises
     ------
@@ -120,6 +123,7 @@ class Endpoints:
         outputs: Sequence[OutputTopic] = (),
         follow_when: Callable[[], bool] | None = None,
         kernels: Sequence[BackgroundKernel[Any]] = (),
+        idle: Sequence[str] = (),
     ) -> None:
         self._settings = settings
         self._kernels = kernels
@@ -133,6 +137,9 @@ class Endpoints:
         self._outputs = outputs
         self._partitions = ensure_topics(
             self._config, topics, settings.partitions, settings.replication_factor
+        )
+        require_allowed(
+            self._config, [topic], [name for name in topics if name not in (topic, *idle)]
         )
         self._starts = plan_all(
             self._config,

@@ -36,6 +36,10 @@ from schemas import topics
 # A dead letter carries the refused bytes in base64; with this, whole up to some 3 MB.
 DEAD_LETTER_BYTES = 4 * 1024 * 1024
 _SIZE_OPTION = "max.message.bytes"
+_DENIED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
 _KAFKA_DEFAULT_BYTES = 1_048_588
 _TOPIC_SETTINGS = {
     topics.DEAD_LETTERS: {_SIZE_OPTION: str(DEAD_LETTER_BYTES)},
@@ -259,7 +263,13 @@ def _create(
         except KafkaException as error:
             reason = kafka_error(error)
             if reason.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                message = f"cannot create topic {name}: {reason.str()}"
+                hidden = (
+                    "; it is not there, or is not shown to this user: allow READ, WRITE or DESCRIBE"
+                    " on it, or else CREATE"
+                    if reason.code() in _DENIED
+                    else ""
+                )
+                message = f"cannot create topic {name}: {reason.str()}{hidden}"
                 raise BrokerError(message) from None
         except TimeoutError:
             raise unreachable(config, f"no answer to creating {name}") from None

@@ -26,6 +26,10 @@ OUTAGE_OVER_S = 60.0
 REMINDER_S = 600.0
 ANY_PARTITION = -1  # the producer's partitioner decides, by the message's key
 
+_ALLOW = {
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "; allow DESCRIBE or READ on the group",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "; allow READ on the topic",
+}
 _ASK_S = 0.5
 _FULL_POLL_S = 0.01
 # librdkafka's names of its own error codes begin with an underscore.
@@ -156,7 +160,8 @@ def failed_request(config: ClientConfig, what: str, error: KafkaException) -> Br
     if is_passing(reason):
         return unreachable(config, reason.str())
     where = config.get("bootstrap.servers")
-    return BrokerError(f"Kafka at {where} refuses: cannot {what}: {reason.str()}")
+    cure = _ALLOW.get(reason.code(), "")
+    return BrokerError(f"Kafka at {where} refuses: cannot {what}: {reason.str()}{cure}")
 
 
 def topic_metadata(config: ClientConfig, timeout_s: float) -> dict[str, Any]:

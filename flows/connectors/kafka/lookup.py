@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from flows.connectors.kafka.retry import retried
+from flows.connectors.kafka.retry import is_passing, retried
 
 _PROBE_S = 3.0
 _WAIT_S = 0.05
@@ -22,6 +22,11 @@ def committed(
 ) -> list[TopicPartition]:
     """Return the group's commits, one per partition.
 
+    Parameters
+    ----------
+    consumer
+        Has no partition assigned.
+
     Raises
     ------
     KafkaException
@@ -30,13 +35,23 @@ def committed(
     asked = [TopicPartition(topic, partition) for partition in partitions]
 
     def ask(step_s: float) -> list[TopicPartition]:
-        answers: list[TopicPartition] = consumer.committed(asked, timeout=step_s)
+        try:
+            answers: list[TopicPartition] = consumer.committed(asked, timeout=step_s)
+        except KafkaException as error:
+            raise _cause(consumer, error) from None
         failed = [answer for answer in answers if answer.error is not None]
         if failed:
             raise KafkaException(failed[0].error)
         return answers
 
     return retried(ask, limit_s)
+
+
+def _cause(consumer: Consumer, error: KafkaException) -> KafkaException:
+    """Return why the group does not answer: a refusal of its coordinator is told as an event."""
+    events = [message.error() for message in consumer.consume(_BATCH, 0.0)]
+    refused = [each for each in events if each is not None and not is_passing(each)]
+    return KafkaException(refused[0]) if refused else error
 
 
 def bounds(consumer: Consumer, topic: str, partition: int, limit_s: float) -> Bounds:

@@ -93,7 +93,8 @@ class BrokerView:
         try:
             found = committed(consumer, topic, range(partitions), ANSWER_LIMIT_S)
         except KafkaException as error:
-            what = "read the committed offsets"
+            self._groups.pop(group).close()  # a client tells of its group's refusal only once
+            what = f"read the committed offsets of group {group}"
             raise failed_request(self._config, what, error) from None
         return {each.partition: each.offset for each in found if each.offset >= 0}
 

@@ -71,10 +71,13 @@ class GroupOffsets:
         BrokerError
             The broker does not answer in time, or refuses.
         """
+        consumer = self._asking()
         try:
-            answers = committed(self._asking(), self._topic, partitions, ANSWER_LIMIT_S)
+            answers = committed(consumer, self._topic, partitions, ANSWER_LIMIT_S)
         except KafkaException as error:
-            what = "read the committed offsets"
+            self._consumer = None  # a client tells of its group's refusal only once
+            consumer.close()
+            what = f"read the committed offsets of group {self._group}"
             raise failed_request(self._config, what, error) from None
         return {answer.partition: answer.offset for answer in answers if answer.offset >= 0}
 

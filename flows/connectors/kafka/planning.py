@@ -173,7 +173,7 @@ class _Inquiry:
         )
         consumer = Consumer(options)
         try:
-            with self._asking("read the committed offsets"):
+            with self._asking(f"read the committed offsets of group {self._group}"):
                 commits = committed(consumer, self._topic, wanted, self._timeout_s)
             with self._asking("read the bounds of the log"):
                 logs = {

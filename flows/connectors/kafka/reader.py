@@ -35,6 +35,8 @@ Found = list[tuple[int, int, bytes]]
 """Offsets, timestamps in milliseconds and payloads of one partition."""
 
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 (librdkafka's name of its own event)
+# Who assigns partitions and commits nothing needs no group, and so no permission on one.
+_NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
 def read_topic(
@@ -181,7 +183,8 @@ def _committed(config: ClientConfig, group: str, topic: str, count: int) -> list
     try:
         return committed(consumer, topic, range(count), ANSWER_LIMIT_S)
     except KafkaException as error:
-        raise failed_request(config, "read the committed offsets", error) from None
+        what = f"read the committed offsets of group {group}"
+        raise failed_request(config, what, error) from None
     finally:
         consumer.close()
 
@@ -262,7 +265,7 @@ def _next(consumer: Consumer, batch_size: int, topic: str) -> tuple[dict[int, Fo
             by_partition.setdefault(message.partition() or 0, []).append(entry)
         elif error.code() == _END:
             ended.add(message.partition() or 0)
-        else:
+        elif error.code() != _NO_GROUP:
             text = f"topic {topic} cannot be read: {error.str()}"
             raise BrokerError(text)
     return by_partition, ended

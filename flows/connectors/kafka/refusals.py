@@ -18,6 +18,7 @@ _NOT_ALLOWED = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.INVALID_TRANSACTION_TIMEOUT,
 }
+_DENIED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 _STATE = KafkaError._STATE  # noqa: SLF001
 
 
@@ -29,6 +30,10 @@ _NOT_A_MEMBER = {
     KafkaError.STALE_MEMBER_EPOCH,
     KafkaError.FENCED_MEMBER_EPOCH,
 }
+
+
+def _is_denied(error: KafkaError | None) -> bool:
+    return error is not None and error.code() in _DENIED
 
 
 class AbortNeededError(BrokerError):
@@ -57,6 +62,9 @@ class Refusals:
         """
         if error.code() in _NOT_ALLOWED:
             return self.other(what, error)
+        denied = next((each for each in (failure, error) if _is_denied(each)), None)
+        if denied is not None:  # another try would be denied, too
+            return self.other(what, denied)
         if error.code() in _FENCED or error.fatal():
             return FencedError(
                 f"partition {self._target.partition} of {self._target.topic} belongs to a younger"
@@ -97,9 +105,22 @@ class Refusals:
             f"; the broker kept it waiting for {self._target.limit_s:g} s: see that it runs, then"
             " start this again"
             if is_passing(error)
-            else ""
+            else self._allow(error)
         )
         return BrokerError(f"{where}: cannot {what}: {error.str()}{cure}")
+
+    def _allow(self, error: KafkaError) -> str:
+        """Return what a user is to be allowed."""
+        if error.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+            return (
+                f"; allow DESCRIBE and WRITE on the transactional ids {self._target.group}-0,"
+                f" {self._target.group}-1, ... (prefix {self._target.group}-)"
+            )
+        if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return f"; allow READ on group {self._target.group}"
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return "; allow WRITE on the topics that this flow writes"
+        return ""
 
     def given_up(self, error: AbortNeededError, aborts: int) -> VoltickError:
         """Return the error for a transaction that was aborted again and again."""

@@ -231,6 +231,25 @@ def test_a_transaction_that_fails_while_written_is_written_again_whole():
     assert values(producer) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "allow WRITE on the topics"),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, "allow READ on group "),
+    ],
+)
+def test_what_is_not_allowed_any_more_is_not_tried_again(code: int, cure: str):
+    """The next try ends in an erroneous state, which says nothing."""
+    denied = failure(code, abort=True)
+    producer = FakeProducer(send_offsets_to_transaction=[denied])
+    writing = writer(producer)
+    writing.write(output(0, 2))
+    with pytest.raises(BrokerError, match=f"said so; {cure}") as refused:
+        writing.commit()
+    assert refused.value.exit_code == BrokerError.exit_code
+    assert producer.calls.count("begin_transaction") == 1
+
+
 def test_aborts_have_an_end():
     producer = FakeProducer(commit_transaction=[ABORTABLE] * ABORT_LIMIT)
     writing = writer(producer)
