@@ -8,6 +8,8 @@ from starlette.requests import ClientDisconnect
 from serving.http.problems import ApiError
 
 BODY_LIMIT_S = 30.0
+# A server takes no length beyond 64 bits.
+_MOST_DIGITS = 20
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
@@ -23,6 +25,8 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     if encoding not in ("", "identity"):
         message = f"the body is encoded by {encoding!r}; send it as plain JSON"
         raise ApiError(415, "unsupported_encoding", message)
+    if _announced(request) > limit_bytes:
+        raise _too_large(limit_bytes)
     try:
         async with asyncio.timeout(BODY_LIMIT_S):
             return await _read(request, limit_bytes)
@@ -40,6 +44,16 @@ async def _read(request: Request, limit_bytes: int) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit_bytes:
-            raise ApiError(413, "too_large", f"the body is larger than {limit_bytes} bytes")
+            raise _too_large(limit_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _announced(request: Request) -> int:
+    """Return the size that the client gives in its head; 0 for none, or none that is a number."""
+    size = request.headers.get("content-length", "").strip()
+    return int(size) if size.isascii() and size.isdigit() and len(size) <= _MOST_DIGITS else 0
+
+
+def _too_large(limit_bytes: int) -> ApiError:
+    return ApiError(413, "too_large", f"the body is larger than {limit_bytes} bytes")
