@@ -1,9 +1,10 @@
 """From ticks to rows: features by the flow's kernel, labels by the flow's targets."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import structlog
 
 from flows.codec.batch import DUPLICATE, WARM, TickBatch
 from flows.errors import TrainingError
@@ -92,6 +93,27 @@ def quantities(batch: TickBatch, table: FeatureTable, spec: TargetSpec) -> Float
     return quantity(spec, batch.symbol_id, table.ts_effective_ns, table.mid, table.flags)
 
 
+def _once_each(joined: Dataset, every_ns: int) -> Dataset:
+    """Return the first row of each symbol and interval: two logs may have watched one market."""
+    count = len(joined)
+    rows = first_of_each(joined.symbol, joined.ts_ns, every_ns, np.ones(count, np.bool_))
+    if len(rows) == count:
+        return joined
+    structlog.get_logger().warning(
+        "logs overlap; of each symbol and interval one row is taken",
+        rows=len(rows),
+        left_out=count - len(rows),
+        sources=joined.sources,
+    )
+    return replace(
+        joined,
+        values=joined.values[rows],
+        ts_ns=joined.ts_ns[rows],
+        symbol=joined.symbol[rows],
+        quantity=joined.quantity[rows],
+    )
+
+
 def moves(batch: TickBatch, mid: Float64) -> bool:
     """Return whether any symbol has two different mid prices, float64, shape (n,)."""
     known = np.isfinite(mid)
@@ -115,6 +137,7 @@ def build_dataset(
     TrainingError
         If no row is left.
     """
+    every_ns = max(1, round(every_s * NS_PER_S))
     parts: list[Dataset] = []
     moving = False
     for log in logs:
@@ -122,9 +145,7 @@ def build_dataset(
         known = quantities(log.batch, table, spec)
         usable = table.warm & np.isfinite(known)
         moving |= bool(usable.any()) or moves(log.batch, table.mid)
-        rows = first_of_each(
-            log.batch.symbol_id, table.ts_effective_ns, max(1, round(every_s * NS_PER_S)), usable
-        )
+        rows = first_of_each(log.batch.symbol_id, table.ts_effective_ns, every_ns, usable)
         parts.append(
             Dataset(
                 values=table.values[rows],
@@ -138,7 +159,7 @@ def build_dataset(
                 counters={**table.counters, "dead letters": log.dead},
             )
         )
-    found = join(parts)
+    found = _once_each(join(parts), every_ns)
     if len(found) == 0 and not moving and found.ticks > 1:
         msg = (
             f"nothing to learn: in {found.ticks} ticks of {', '.join(found.symbols)} no price"

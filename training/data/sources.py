@@ -64,7 +64,7 @@ def read_sources(
         A source cannot be read, or holds no tick.
     """
     logs: list[TickLog] = []
-    for name in (part for one in names for part in one.split(",") if part):
+    for name in (part for one in names for part in _parts(one)):
         if name.startswith(KAFKA):
             logs.extend(read_kafka(name.removeprefix(KAFKA), settings, from_ns, to_ns))
         else:
@@ -74,6 +74,20 @@ def read_sources(
         raise TrainingError(msg)
     found = once_each([log for log in logs if len(log)])
     return [replace(log, max_symbols=settings.max_symbols) for log in found]
+
+
+def _parts(names: str) -> list[str]:
+    """Return the sources between commas, refusing none at all and places that are not read."""
+    parts = [part for part in names.split(",") if part.strip()]
+    if not parts:
+        msg = f"--from {names!r} names no source"
+        raise TrainingError(msg)
+    for part in parts:
+        found = re.match(r"([A-Za-z][\w+.-]+)://", part)
+        if found is not None and found[1] != "s3":
+            msg = f"{part} is an address; of those only s3://BUCKET/PREFIX is read: download it"
+            raise TrainingError(msg)
+    return parts
 
 
 def _read(name: str, settings: Settings) -> list[TickLog]:

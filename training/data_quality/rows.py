@@ -60,15 +60,24 @@ class Rows:
 
 
 def warm_rows(name: str, tables: Iterable[tuple[TickLog, FeatureTable]]) -> Rows:
-    """Return the first warm row of each symbol and second, as the flow compares them."""
+    """Return the first warm row of each symbol and second, as the flow compares them.
+
+    Also where several logs hold one symbol: as two recorders of one market leave them.
+    """
     values = [np.empty((0, len(NAMES)), np.float32)]
     times = [np.empty(0, np.int64)]
+    symbols = [np.empty(0, np.int32)]
+    numbers: dict[str, int] = {}
     for log, table in tables:
+        own = [numbers.setdefault(symbol, len(numbers)) for symbol in log.names]
         rows = first_of_each(log.batch.symbol_id, table.ts_effective_ns, NS_PER_S, table.warm)
         values.append(table.values[rows])
         times.append(table.ts_effective_ns[rows])
+        symbols.append(np.array(own, np.int32)[log.batch.symbol_id[rows]])
     ts_ns = np.concatenate(times)
     order = np.argsort(ts_ns, kind="stable")
+    symbol = np.concatenate(symbols)[order]
+    order = order[first_of_each(symbol, ts_ns[order], NS_PER_S, np.ones(len(order), np.bool_))]
     return Rows(name, np.concatenate(values)[order], ts_ns[order])
 
 

@@ -63,6 +63,23 @@ def test_the_first_row_of_each_second_is_kept():
     assert first_of_each(symbol, ts, 10, usable).tolist() == [1, 2, 3, 4]
 
 
+def test_two_logs_of_one_market_give_one_row_a_second(log):
+    """As two recorders leave them; else what both saw would count twice in every figure."""
+    first = dataclasses.replace(log, name="first", batch=build.take(log.batch, slice(0, 9_000)))
+    second = dataclasses.replace(
+        log, name="second", batch=build.take(log.batch, slice(2_000, None))
+    )
+    whole = build_dataset([log], SPEC)
+    both = build_dataset([first, second], SPEC)
+    key = both.symbol.astype(np.int64) << 40 | both.ts_ns // NS_PER_S
+    assert len(np.unique(key)) == len(key)
+    assert len(both) <= len(whole)
+    assert (np.diff(both.ts_ns) >= 0).all()
+    twice = build_dataset([log, log], SPEC)
+    np.testing.assert_array_equal(twice.values, whole.values)
+    np.testing.assert_array_equal(twice.quantity, whole.quantity)
+
+
 @pytest.mark.parametrize("definition", ["relative", "absolute"])
 def test_a_price_that_never_moves_is_said_to_be_the_cause(log, definition):
     """All ticks are warm and whole: what is missing is any volatility to compare with."""

@@ -263,6 +263,21 @@ def test_a_duration_beyond_ten_years_is_refused_by_name(text):
         parse_duration(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "--from '' names no source"),
+        (" , ", "--from ' , ' names no source"),
+        ("https://host/a.parquet", "https://host/a.parquet is an address"),
+        ("a.parquet,gs://bucket/a", "gs://bucket/a is an address"),
+    ],
+    ids=["empty", "commas", "web", "other-bucket"],
+)
+def test_what_names_no_place_to_read_is_refused_as_it_was_written(name, why, settings):
+    with pytest.raises(TrainingError, match=why):
+        read_sources([name], settings)
+
+
 def test_a_fraction_of_a_second_is_kept():
     assert parse_time("2026-01-05T14:30:00.25") - parse_time("2026-01-05T14:30") == NS_PER_S // 4
 

@@ -1,5 +1,7 @@
 """Which rows are compared."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -32,6 +34,15 @@ def test_rows_are_the_first_warm_ones_of_each_symbol_and_second() -> None:
     assert found.ts_ns.tolist() == table.ts_effective_ns[wanted].tolist()
     assert len(found) > 100
     np.testing.assert_array_equal(np.sort(found.values, axis=0), np.sort(table.values[wanted], 0))
+
+
+def test_what_two_logs_saw_of_a_symbol_in_one_second_is_one_row() -> None:
+    one = read_simulation(400, load_settings({}), 1_700_000_000 * S)
+    table = compute_features(one.batch)
+    alone = warm_rows("one", [(one, table)])
+    both = warm_rows("two", [(one, table), (replace(one, name="again"), table)])
+    assert both.ts_ns.tolist() == alone.ts_ns.tolist()
+    np.testing.assert_array_equal(both.values, alone.values)
 
 
 def test_training_and_what_came_after_are_told_apart() -> None:
