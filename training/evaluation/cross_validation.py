@@ -1,10 +1,14 @@
 """Walk-forward cross-validation: fit on the rows before a fold, score the rows in it."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
+import structlog
+from sklearn.exceptions import ConvergenceWarning
 
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float32, Float64, Int64
@@ -140,9 +144,25 @@ def fit_variant(
     defined = dataset.defined(kept, varying=True)
     model, columns = recipe.build(defined, Fitting(seed, hours), dataset.columns)
     inputs = dataset.pick(kept, columns)
-    model.fit(inputs, truth[chosen])
+    with _told_once(recipe.name):
+        model.fit(inputs, truth[chosen])
     threshold = budget_threshold(model.score(inputs), budget) if truth.dtype == bool else None
     return FittedVariant(recipe, model, columns, threshold, len(kept))
+
+
+@contextmanager
+def _told_once(variant: str) -> Iterator[None]:
+    """Say in one line of the log that a fit did not converge; pass other warnings on."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        yield
+    others = [each for each in caught if not issubclass(each.category, ConvergenceWarning)]
+    if len(others) < len(caught):
+        structlog.get_logger().warning(
+            "a fit did not converge; its figures stand, but more rows may help", variant=variant
+        )
+    for each in others:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def check_classes(name: str, truth: Bool | Float64) -> None:

@@ -5,6 +5,8 @@ import dataclasses
 import msgspec
 import numpy as np
 import pytest
+import structlog
+from sklearn.neural_network import MLPRegressor
 
 from flows.errors import LeakError, TrainingError
 from flows.numeric.time import NS_PER_S
@@ -15,7 +17,10 @@ from schemas.models import TargetSpec
 from schemas.training import encode_result
 from tests.support.models import publish_tiny
 from tests.support.synthetic import dataset
-from training.evaluation.cross_validation import make_plan
+from training.estimators.fitted import Model, Scaled
+from training.estimators.preprocessing import Preprocessor
+from training.estimators.recipes import FORECASTERS, Recipe
+from training.evaluation.cross_validation import fit_variant, make_plan
 from training.evaluation.results import summarise
 from training.experiments.experiment import ExperimentOptions, run_experiment
 
@@ -214,6 +219,24 @@ def test_a_part_in_which_the_price_never_moves_is_cut_otherwise(tmp_path):
     plan = make_plan(data, RETURN, 2, 3600)
     assert data.quantity[plan.holdout.test].std() > 0
     assert all(data.quantity[fold.test].std() > 0 for fold in plan.folds)
+
+
+def test_a_fit_that_does_not_converge_is_one_line_of_the_log():
+    """Not a warning of a library, with its path and source, on the newcomer's terminal."""
+    short = Recipe(
+        "short",
+        FORECASTERS[0].inputs,
+        lambda inputs, columns, _fitting: Model(
+            Preprocessor(inputs, columns),
+            Scaled(MLPRegressor(hidden_layer_sizes=(2,), max_iter=2, random_state=0)),
+        ),
+    )
+    data = dataset()
+    data.quantity[:] = np.random.default_rng(3).normal(0, 1e-3, len(data))
+    rows = np.arange(500)
+    with structlog.testing.capture_logs() as lines:
+        fit_variant(short, data, rows, data.quantity[rows], seed=0, budget=0.05)
+    assert [(line["log_level"], line["variant"]) for line in lines] == [("warning", "short")]
 
 
 def test_inputs_that_never_vary_are_named(tmp_path):
