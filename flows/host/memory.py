@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+ARENAS = 2
+
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _CHOSEN_BY = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
 
@@ -29,13 +31,12 @@ def own_pages(size: int) -> mmap.mmap:
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
-def share_one_arena() -> bool:
-    """Have threads that start from now on allocate where the first one does; return whether so.
+def share_arenas() -> bool:
+    """Have threads that start from now on share two arenas of memory; return whether they do.
 
     glibc gives each new thread an arena of its own, up to eight times the cores. A batch is made by
     one thread and freed by another: what was freed in one arena is of no use to the others, and
-    each grows to its own peak. Most of the time only the thread that holds Python's lock allocates,
-    so that one arena is hardly waited for.
+    each grows to its own peak. With a single one, threads would wait for each other.
 
     Does nothing without glibc, or where ``MALLOC_ARENA_MAX`` or ``GLIBC_TUNABLES`` is set.
     """
@@ -44,7 +45,7 @@ def share_one_arena() -> bool:
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):  # musl has arenas of another kind
         return False
-    return bool(library.mallopt(_M_ARENA_MAX, 1))
+    return bool(library.mallopt(_M_ARENA_MAX, ARENAS))
 
 
 def give_back_library(name: str) -> int:

@@ -27,7 +27,7 @@ from flows.connectors.kafka.sink import CommitObserver, TransactionalSink
 from flows.connectors.kafka.source import CommittedSource, LagObserver
 from flows.connectors.kafka.watchdog import Progress, watch
 from flows.errors import ConfigurationError, VoltickError
-from flows.host.memory import share_one_arena
+from flows.host.memory import share_arenas
 from flows.monitoring.served import Health
 from flows.numeric.background import BackgroundKernel
 from flows.runtime.clock_steps import end_when_set_back
@@ -65,7 +65,7 @@ def launch(
     prepare
         Starts missing services and returns the settings that name them; it then handles signals.
     """
-    share_one_arena()
+    share_arenas()
     try:
         settings = load_settings()
         logs.configure(settings.log_format, settings.log_level)

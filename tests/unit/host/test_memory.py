@@ -10,13 +10,13 @@ import numpy as np
 import psutil
 import pytest
 
-from flows.host.memory import Mapping, own_pages, unchanged_mappings
+from flows.host.memory import ARENAS, Mapping, own_pages, unchanged_mappings
 
 SIZE = 64 << 20
 ALLOCATE_IN_THREADS = """
 import ctypes, os, sys, threading
 from flows.host import memory
-done = memory.share_one_arena() if sys.argv[1:] else None
+done = memory.share_arenas() if sys.argv[1:] else None
 library = ctypes.CDLL(None)
 all_there = threading.Barrier(5)
 def allocate():
@@ -157,8 +157,8 @@ def arenas_of_five_threads(*arguments: str, **environment: str) -> tuple[int, st
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="such arenas are glibc's")
-def test_threads_share_one_arena_where_they_are_told_to_and_nobody_chose_otherwise() -> None:
-    assert arenas_of_five_threads()[0] > 1
-    assert arenas_of_five_threads("share") == (1, "True")
-    arenas, done = arenas_of_five_threads("share", MALLOC_ARENA_MAX="3")
-    assert (arenas > 1, done) == (True, "False")
+def test_threads_share_arenas_where_they_are_told_to_and_nobody_chose_otherwise() -> None:
+    assert arenas_of_five_threads()[0] > ARENAS
+    assert arenas_of_five_threads("share") == (ARENAS, "True")
+    arenas, done = arenas_of_five_threads("share", MALLOC_ARENA_MAX="4")
+    assert (arenas > ARENAS, done) == (True, "False")

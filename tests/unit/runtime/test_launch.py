@@ -10,7 +10,7 @@ from flows.runtime import exactly_once
 from flows.runtime.exactly_once import launch
 
 
-def test_threads_share_one_arena_from_before_the_first_is_started(
+def test_threads_share_arenas_from_before_the_first_is_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done: list[str] = []
@@ -20,8 +20,8 @@ def test_threads_share_one_arena_from_before_the_first_is_started(
         message = "no"
         raise ConfigurationError(message)
 
-    monkeypatch.setattr(exactly_once, "share_one_arena", lambda: done.append("arena"))
+    monkeypatch.setattr(exactly_once, "share_arenas", lambda: done.append("arenas"))
     monkeypatch.setattr(exactly_once, "load_settings", refused)
     with pytest.raises(SystemExit):
         launch(lambda _settings, _stop: Dataflow("none"))
-    assert done == ["arena", "settings"]
+    assert done == ["arenas", "settings"]
