@@ -25,7 +25,7 @@ def test_a_disk_that_fills_up_leaves_a_whole_file_that_ends_early(tmp_path: Path
         timeout=110,
         check=False,
     )
-    said = f"cannot write the recording {path}: File too large\n"
+    said = f"voltick: cannot write the recording {path}: File too large\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
     gzip.decompress(path.read_bytes())
     with CaptureReader(path) as reader:
@@ -41,6 +41,6 @@ def test_a_disk_that_can_only_be_read_is_one_clear_line(tmp_path: Path) -> None:
         code = process.wait_exit(110)
     assert (code, process.tail()) == (
         2,
-        f"cannot write the recording {path}: Read-only file system",
+        f"voltick: cannot write the recording {path}: Read-only file system",
     )
     assert not path.exists()
