@@ -12,6 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 from schemas.decoding import decode_or_none
 from schemas.redis_errors import meaning_of
 from serving.http.problems import RedisUnavailableError
+from serving.scores.endings import end_all
 
 READ_LIMIT_S = 2.0
 # Where the loop is busy beyond measure an answer is due all the same.
@@ -22,35 +23,54 @@ _WARN_EVERY_S = 60.0
 T = TypeVar("T")
 
 
-async def answer_of(read: Callable[[], Awaitable[T]]) -> T:
-    """Return what Redis answers within ``READ_LIMIT_S``.
+class Answers:
+    """Reads of Redis, each awaited for a bounded time; none outlives the end."""
 
-    Only time counts in which the event loop could have noticed an answer: while a thousand requests
-    keep it busy, the answer may lie in the socket for longer, and Redis is not to blame.
+    def __init__(self) -> None:
+        self._under_way: set[asyncio.Future[Any]] = set()
 
-    Raises
-    ------
-    RedisUnavailableError
-        No answer in time, or an error instead of it.
-    """
-    loop = asyncio.get_running_loop()
-    reading = asyncio.ensure_future(read())
-    begin_s = loop.time()
-    waited_s = 0.0
-    try:
-        while waited_s < READ_LIMIT_S and loop.time() - begin_s < MOST_S:
-            due_s = loop.time() + _SLICE_S
-            done, _ = await asyncio.wait({reading}, timeout=_SLICE_S)
-            if done:
-                return reading.result()
-            if loop.time() - due_s < _SLICE_S:
-                waited_s += _SLICE_S
-    except (RedisError, OSError) as error:
-        raise RedisUnavailableError(meaning_of(error)) from None
-    finally:
-        reading.cancel()
-    cause = f"no answer within {READ_LIMIT_S:g} s"
-    raise RedisUnavailableError(cause)
+    async def of(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Return what Redis answers within ``READ_LIMIT_S``.
+
+        Only time counts in which the event loop could have noticed an answer: while a thousand
+        requests keep it busy, the answer may lie in the socket for longer, and Redis is not to
+        blame.
+
+        Raises
+        ------
+        RedisUnavailableError
+            No answer in time, or an error instead of it.
+        """
+        loop = asyncio.get_running_loop()
+        reading = asyncio.ensure_future(read())
+        self._under_way.add(reading)
+        reading.add_done_callback(self._ended)
+        begin_s = loop.time()
+        waited_s = 0.0
+        try:
+            while waited_s < READ_LIMIT_S and loop.time() - begin_s < MOST_S:
+                due_s = loop.time() + _SLICE_S
+                done, _ = await asyncio.wait({reading}, timeout=_SLICE_S)
+                if done:
+                    return reading.result()
+                if loop.time() - due_s < _SLICE_S:
+                    waited_s += _SLICE_S
+        except (RedisError, OSError) as error:
+            raise RedisUnavailableError(meaning_of(error)) from None
+        finally:
+            reading.cancel()
+        cause = f"no answer within {READ_LIMIT_S:g} s"
+        raise RedisUnavailableError(cause)
+
+    async def end(self) -> None:
+        """Return once no read is under way."""
+        await end_all(self._under_way)
+
+    def _ended(self, reading: "asyncio.Future[Any]") -> None:
+        self._under_way.discard(reading)
+        # Nobody may wait for it any more: its exception is retrieved here.
+        if not reading.cancelled():
+            reading.exception()
 
 
 class ForeignEntries:

@@ -17,7 +17,8 @@ from schemas.drift import DriftReport
 from schemas.predictions import Prediction
 from schemas.quality import QualityPoint
 from serving.http.problems import RedisUnavailableError
-from serving.scores.answers import ForeignEntries, answer_of, is_wrong_type
+from serving.scores.answers import Answers, ForeignEntries, is_wrong_type
+from serving.scores.endings import end_all
 
 MAX_CONNECTIONS = 32
 
@@ -63,20 +64,26 @@ class ScoreStore:
     def __init__(self, client: redis.Redis, foreign: ForeignEntries) -> None:
         self._client = client
         self._foreign = foreign
+        self._answers = Answers()
         self._flights: dict[str, asyncio.Future[Any]] = {}
 
     async def close(self) -> None:
-        """Close all connections."""
+        """End the reads under way, whose readers may have gone, and close all connections.
+
+        A read that went on would open another connection, which nobody would close.
+        """
+        await end_all(self._flights.values())
+        await self._answers.end()
         await self._client.aclose()
 
     async def ping(self) -> None:
         """Return once Redis has answered."""
-        await answer_of(lambda: _awaited(self._client.ping()))
+        await self._answers.of(lambda: _awaited(self._client.ping()))
 
     async def told(self) -> dict[str, Any]:
         """Return Redis' answer to ``INFO``, by field; empty where it gives none."""
         try:
-            return await answer_of(lambda: _awaited(self._client.info()))
+            return await self._answers.of(lambda: _awaited(self._client.info()))
         except RedisUnavailableError:  # an access rule, or a service without this command
             return {}
 
@@ -125,7 +132,7 @@ class ScoreStore:
         def read() -> Awaitable[Any]:
             return self._foreign.of_right_type(place, _awaited(self._client.get(key)))
 
-        message = await answer_of(read)
+        message = await self._answers.of(read)
         return None if message is None else self._foreign.decode(place, decode, message)
 
     async def _read_entries(
@@ -138,7 +145,7 @@ class ScoreStore:
                 place, _awaited(self._client.xrevrange(key, max=until, count=limit))
             )
 
-        return list(reversed(await answer_of(read) or []))
+        return list(reversed(await self._answers.of(read) or []))
 
     def _decoded(
         self,
@@ -160,10 +167,10 @@ class ScoreStore:
                 "latest", _awaited(self._client.hget(key, "message"))
             )
 
-        return self._foreign.decode("latest", _prediction, await answer_of(read))
+        return self._foreign.decode("latest", _prediction, await self._answers.of(read))
 
     async def _read_all(self) -> list[Prediction]:
-        messages = await answer_of(self._all_messages)
+        messages = await self._answers.of(self._all_messages)
         found = (self._foreign.decode("latest", _prediction, message) for message in messages)
         return [prediction for prediction in found if prediction is not None]
 

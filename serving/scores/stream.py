@@ -21,6 +21,7 @@ from schemas.redis_errors import meaning_of
 from serving.monitoring.metrics import ApiMetrics
 from serving.scores.answers import ForeignEntries
 from serving.scores.channel import open_channel
+from serving.scores.endings import end_all
 from serving.scores.latest import LatestScores
 from serving.scores.subscriber import Subscriber
 
@@ -28,6 +29,7 @@ FLUSH_S = 0.1
 RECONNECT_S = (0.2, 2.0)
 STEADY_S = 5.0
 """A subscription that ends earlier has not stood."""
+_STOP_AGAIN_S = 3.0
 
 MAX_CLIENTS = 2000
 
@@ -85,9 +87,7 @@ class Broadcaster:
         self._stopping = True
         self.close_clients()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_all([self._task], _STOP_AGAIN_S)
         if self._flush_timer is not None:
             self._flush_timer.cancel()
 
@@ -186,8 +186,6 @@ async def _first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(tasks)
     for task in done:
         task.result()
