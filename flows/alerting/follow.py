@@ -7,13 +7,13 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 
 from flows.connectors.kafka.admin import partition_counts
 from flows.connectors.kafka.client import ClientConfig, failed_request, reader_config
+from flows.connectors.kafka.reader import NO_GROUP
 from flows.errors import BrokerError
 
 _GROUP = "voltick-alerts"  # required by the client; it is never joined
 _BATCH = 2000
 _WAIT_S = 0.2
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 (librdkafka's name of its own event)
-_NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED  # nothing is committed: none is needed
 
 
 def follow(config: ClientConfig, topic: str, stop: threading.Event) -> Iterator[list[bytes]]:
@@ -40,7 +40,7 @@ def follow(config: ClientConfig, topic: str, stop: threading.Event) -> Iterator[
                 error = message.error()
                 if error is None:
                     values.append(message.value() or b"")
-                elif error.code() not in {_END, _NO_GROUP} and not error.retriable():
+                elif error.code() not in {_END, NO_GROUP} and not error.retriable():
                     text = f"topic {topic} cannot be read: {error.str()}"
                     raise BrokerError(text)
             yield values

@@ -6,23 +6,12 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas import topics
+from tests.support.kafka.tools import PASSING
 from tests.support.polling import pause
 
 _ANSWER_LIMIT_S = 120.0
-_ABSENT = {
-    KafkaError._TIMED_OUT,
-    KafkaError._TRANSPORT,
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._WAIT_COORD,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    # A client whose only broker is away forgets it, and what it told of the topic.
-    KafkaError._DESTROY,
-    KafkaError._DESTROY_BROKER,
-    KafkaError._UNKNOWN_PARTITION,
-    KafkaError._UNKNOWN_TOPIC,
-}
+# A client whose only broker is away forgets what that told of the topic, too.
+_ABSENT = PASSING | {KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC}
 
 
 class Progress:
@@ -49,7 +38,7 @@ class Progress:
                 answer = self._consumer.committed(self._asked, timeout=5)
             except KafkaException as error:
                 # While its broker is stopped or gone, as far as anybody knows nothing moves.
-                if not error.args[0].retriable() and error.args[0].code() not in _ABSENT:
+                if not _is_absent(error):
                     raise
                 continue
             if not any(each.error for each in answer):
@@ -65,7 +54,7 @@ class Progress:
             try:
                 _low, high = self._consumer.get_watermark_offsets(where, timeout=1)
             except KafkaException as error:
-                if not error.args[0].retriable() and error.args[0].code() not in _ABSENT:
+                if not _is_absent(error):
                     raise
                 continue
             if high == offset:
@@ -111,3 +100,9 @@ class Progress:
     def close(self) -> None:
         """Close the client."""
         self._consumer.close()
+
+
+def _is_absent(error: KafkaException) -> bool:
+    """Tell whether there is nobody to answer for now."""
+    reason = error.args[0]
+    return bool(reason.retriable()) or reason.code() in _ABSENT

@@ -35,8 +35,8 @@ Found = list[tuple[int, int, bytes]]
 """Offsets, timestamps in milliseconds and payloads of one partition."""
 
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 (librdkafka's name of its own event)
-# Who assigns partitions and commits nothing needs no group, and so no permission on one.
-_NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED
+NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED
+"""Who assigns partitions and commits nothing needs no group, and so no permission on one."""
 
 
 def read_topic(
@@ -265,7 +265,7 @@ def _next(consumer: Consumer, batch_size: int, topic: str) -> tuple[dict[int, Fo
             by_partition.setdefault(message.partition() or 0, []).append(entry)
         elif error.code() == _END:
             ended.add(message.partition() or 0)
-        elif error.code() != _NO_GROUP:
+        elif error.code() != NO_GROUP:
             text = f"topic {topic} cannot be read: {error.str()}"
             raise BrokerError(text)
     return by_partition, ended

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 Config = Mapping[str, str]
 _PATIENCE_S = 60.0
-_PASSING = {
+PASSING = {
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
     KafkaError._WAIT_COORD,
@@ -297,7 +297,7 @@ def _read_all(
                 )
             elif error.code() == KafkaError._PARTITION_EOF:
                 ended.add(message.partition())
-            elif error.code() not in _PASSING:
+            elif error.code() not in PASSING:
                 raise KafkaException(error)
         quiet = time.monotonic() - last_news > quiet_s
         if len(ended) == partitions and len(found) >= at_least and quiet:
@@ -349,7 +349,7 @@ def _patiently(ask: Callable[[], T]) -> T:
             return ask()
         except KafkaException as error:
             said = error.args[0]
-            passing = said.retriable() or said.code() in _PASSING
+            passing = said.retriable() or said.code() in PASSING
             if not passing or time.monotonic() > deadline:
                 raise
             pause(0.1)
