@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-ARENAS = 2
+ARENAS = 4
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _CHOSEN_BY = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
@@ -32,11 +32,11 @@ def own_pages(size: int) -> mmap.mmap:
 
 
 def share_arenas() -> bool:
-    """Have threads that start from now on share two arenas of memory; return whether they do.
+    """Have threads that start from now on share a few arenas of memory; return whether they do.
 
     glibc gives each new thread an arena of its own, up to eight times the cores. A batch is made by
     one thread and freed by another: what was freed in one arena is of no use to the others, and
-    each grows to its own peak. With a single one, threads would wait for each other.
+    each grows to its own peak. With fewer than these, the threads wait for each other.
 
     Does nothing without glibc, or where ``MALLOC_ARENA_MAX`` or ``GLIBC_TUNABLES`` is set.
     """

@@ -60,7 +60,7 @@ WRITING: dict[str, Any] = {
     "metadata.recovery.strategy": "none",
     "retry.backoff.ms": 1,
     "retry.backoff.max.ms": 8,
-    "linger.ms": 2,
+    "linger.ms": 100,
     "batch.num.messages": 100_000,
     "batch.size": 1024 * 1024,
     "message.max.bytes": 8 * 1024 * 1024,

@@ -18,12 +18,12 @@ import ctypes, os, sys, threading
 from flows.host import memory
 done = memory.share_arenas() if sys.argv[1:] else None
 library = ctypes.CDLL(None)
-all_there = threading.Barrier(5)
+all_there = threading.Barrier(8)
 def allocate():
     for _ in range(3):
         library.malloc(50_000)
     all_there.wait(30)
-threads = [threading.Thread(target=allocate) for _ in range(4)]
+threads = [threading.Thread(target=allocate) for _ in range(7)]
 for thread in threads:
     thread.start()
 all_there.wait(30)
@@ -150,7 +150,7 @@ def output_of(
     )
 
 
-def arenas_of_five_threads(*arguments: str, **environment: str) -> tuple[int, str]:
+def arenas_of_eight_threads(*arguments: str, **environment: str) -> tuple[int, str]:
     """Return how many arenas a process has whose threads allocate, and what it printed."""
     ended = output_of(ALLOCATE_IN_THREADS, *arguments, **environment)
     return ended.stderr.count("Arena "), ended.stdout.strip()
@@ -158,7 +158,7 @@ def arenas_of_five_threads(*arguments: str, **environment: str) -> tuple[int, st
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="such arenas are glibc's")
 def test_threads_share_arenas_where_they_are_told_to_and_nobody_chose_otherwise() -> None:
-    assert arenas_of_five_threads()[0] > ARENAS
-    assert arenas_of_five_threads("share") == (ARENAS, "True")
-    arenas, done = arenas_of_five_threads("share", MALLOC_ARENA_MAX="4")
+    assert arenas_of_eight_threads()[0] > ARENAS
+    assert arenas_of_eight_threads("share") == (ARENAS, "True")
+    arenas, done = arenas_of_eight_threads("share", MALLOC_ARENA_MAX="6")
     assert (arenas > ARENAS, done) == (True, "False")
