@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import structlog
 
+from flows.host.lossy_output import LossyOutput
+
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -69,6 +71,8 @@ def _over_status_line(_logger: Any, _method: str, line: Any) -> str:
 def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> None:
     """Send structlog and the standard library's loggers to stderr, one event a line.
 
+    A line that cannot be written is lost, and the next one that can says so.
+
     Parameters
     ----------
     log_format
@@ -77,6 +81,7 @@ def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> No
         Events below it are dropped.
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
+    output: Any = LossyOutput(sys.stderr)  # not all of a stream, but all that loggers use
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -106,10 +111,10 @@ def configure(log_format: LogFormat = "console", level: LogLevel = "info") -> No
     structlog.configure(
         processors=[*shared, *closing],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

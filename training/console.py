@@ -17,6 +17,7 @@ from rich.progress import (
 )
 
 from flows.errors import VoltickError
+from flows.host.lossy_output import tell
 from flows.host.temporary import find_place_for_temporary_files
 from schemas.training import ExitCode
 
@@ -51,11 +52,11 @@ def command(app: typer.Typer | Callable[[], None]) -> None:
     try:
         app()
     except VoltickError as error:
-        sys.stderr.write(f"{error}\n")
+        tell(f"{error}\n")
         sys.exit(error.exit_code)
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"{what}{error.strerror or error}\n")
+        tell(f"{what}{error.strerror or error}\n")
         sys.exit(VoltickError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -69,5 +70,5 @@ def say(line: str) -> None:
 
 def stay_challenger(reasons: Sequence[str]) -> NoReturn:
     """End a command whose candidate is published but did not become champion."""
-    typer.echo(f"stays a challenger: {'; '.join(reasons)}", err=True)
+    tell(f"stays a challenger: {'; '.join(reasons)}\n")
     raise typer.Exit(ExitCode.STAYED_CHALLENGER)

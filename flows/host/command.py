@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from flows.errors import VoltickError
+from flows.host.lossy_output import tell
 
 
 def run_command(app: Callable[[], object]) -> None:
@@ -24,7 +25,7 @@ def run_command(app: Callable[[], object]) -> None:
         finally:
             sys.stdout.flush()  # not at the interpreter's end, where nobody could answer an error
     except VoltickError as error:
-        sys.stderr.write(f"voltick: {error}\n")
+        tell(f"voltick: {error}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         _give_up_output()
@@ -32,7 +33,7 @@ def run_command(app: Callable[[], object]) -> None:
     except OSError as error:
         _give_up_output()
         what = error.filename or "the output"
-        sys.stderr.write(f"voltick: {what}: {error.strerror or error}\n")
+        tell(f"voltick: {what}: {error.strerror or error}\n")
         sys.exit(VoltickError.exit_code)
 
 

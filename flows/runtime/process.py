@@ -5,6 +5,7 @@ a step, a source or a sink is therefore reported here, and the process ends with
 was committed is out, what was not is done again by the next run.
 """
 
+import contextlib
 import gc
 import os
 import sys
@@ -45,9 +46,11 @@ def report(error: BaseException) -> None:
         text = f"error: {error}\n"
     else:
         text = "".join(traceback.format_exception(error))
-    sys.stderr.flush()
     text = hide_in_text(text)
-    os.write(2, text.encode(errors="replace"))  # whole, whichever thread writes beside
+    # A log that takes nothing keeps no process alive.
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+        os.write(2, text.encode(errors="replace"))  # whole, whichever thread writes beside
 
 
 def end_process(error: BaseException) -> NoReturn:
