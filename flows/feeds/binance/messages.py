@@ -9,6 +9,7 @@ import msgspec
 
 from schemas.ticks import Symbol
 
+NULL = msgspec.Raw(b"null")
 TradeId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -51,10 +52,10 @@ class Kind(msgspec.Struct, gc=False, frozen=True):
 
     e: str | None = None
     s: str | None = None
-    b: Any = None
-    a: Any = None
-    B: Any = None
-    A: Any = None
+    b: msgspec.Raw = NULL
+    a: msgspec.Raw = NULL
+    B: msgspec.Raw = NULL
+    A: msgspec.Raw = NULL
     id: Any = None
     result: Any = msgspec.UNSET
     error: Any = None

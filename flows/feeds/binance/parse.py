@@ -10,6 +10,7 @@ import msgspec
 
 from flows.feeds.base import Frame, ParsedFrame, bad_price, broken, dead_frame
 from flows.feeds.binance.messages import (
+    NULL,
     OPTIONAL_QUOTE_NUMBERS,
     OPTIONAL_TRADE_NUMBERS,
     BookTicker,
@@ -148,7 +149,7 @@ def _refused(frame: Frame, detail: str, reason: Reason) -> ParsedFrame:
 
 
 def _any_stated(message: Kind) -> bool:
-    return any(value is not None for value in (message.b, message.B, message.a, message.A))
+    return any(value != NULL for value in (message.b, message.B, message.a, message.A))
 
 
 def _kind_of(message: Kind) -> str | None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from flows.feeds.processor import FrameProcessor
@@ -12,10 +13,16 @@ from schemas.ticks import Tick
 from tests.unit.feeds.support import decoded, frame
 
 MISSING = object()
-NOTHING = [MISSING, None, "", " ", "0", 0, "0.00", "null", "NaN", "inf", "-Infinity", "-1", -1, "-"]
+HUGE, MINUS_HUGE = msgspec.Raw(b"1e999"), msgspec.Raw(b"-1e999")
+NOTHING = [
+    *(MISSING, None, "", " ", "0", 0, "0.00", "null", "NaN", "inf", "-Infinity", "-1", -1, "-"),
+    *("1_000", "1,5", "0x10", "\u0661", "1e999", HUGE, MINUS_HUGE),
+]
 NAMES = [
     "missing", "null", "empty", "blank", "zero text", "zero", "zero decimals", "null text", "nan",
     "infinite", "minus infinite", "negative text", "negative", "dash",
+    "underscore", "decimal comma", "hexadecimal", "arabic digit", "beyond float64 as text",
+    "beyond float64", "below float64",
 ]  # fmt: skip
 TIME = "2023-11-14T22:13:20.5Z"
 
@@ -102,7 +109,8 @@ FULL = {"size": 3.0, "bid": 9.0, "ask": 11.0, "bid_size": 1.0, "ask_size": 2.0}
 def tick_of(source: str, name: str, value: object) -> Tick:
     venue, make = SOURCES[source]
     processor = FrameProcessor(parser_for(venue))
-    messages = processor.process([frame(each) for each in make(name, value)])
+    texts = [msgspec.json.encode(each).decode() for each in make(name, value)]
+    messages = processor.process([frame(text) for text in texts])
     assert not messages.dead
     [tick] = decoded(messages)
     return tick
@@ -134,6 +142,24 @@ def test_what_is_not_said_is_null_and_the_trade_lives(
         expected["size"] = None
     assert stated(tick) == expected
     assert tick.price == 10.0
+
+
+@pytest.mark.parametrize("value", ["+9", "9.", " 9 ", "009", "9e0", ".9e1", "9\n"])
+@pytest.mark.parametrize("name", ["bid", "size"])
+@pytest.mark.parametrize("source", [each for each in SOURCES if each != "advanced ticker"])
+def test_a_number_written_in_an_unusual_way_is_kept(source: str, name: str, value: str) -> None:
+    assert stated(tick_of(source, name, value)) == {**FULL, name: 9.0}
+
+
+@pytest.mark.parametrize("value", [" 12345678901234567 ", "+12345678901234567"])
+def test_an_id_written_in_an_unusual_way_keeps_all_digits(value: str) -> None:
+    *before, trade = binance_trade("size", "3")
+    assert isinstance(trade, dict)
+    messages = FrameProcessor(parser_for(Venue.BINANCE)).process(
+        [frame(each) for each in (*before, changed(trade, "t", value))]
+    )
+    [tick] = decoded(messages)
+    assert tick.trade_id == 12345678901234567
 
 
 @pytest.mark.parametrize(
