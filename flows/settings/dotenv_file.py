@@ -3,10 +3,11 @@
 import codecs
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
+from dotenv.variables import Variable, parse_variables
 
 from flows.errors import ConfigurationError
 
@@ -24,16 +25,20 @@ _COMMENT = re.compile(r"\s*(;|//|--)")
 _WRONG = "\ufffd"
 
 
-def read_dotenv(path: Path, ours: re.Pattern[str]) -> dict[str, str]:
+def read_dotenv(path: Path, ours: re.Pattern[str], env: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a file; none where there is no such file.
 
     A later line wins over an earlier one with the same name. Lines that cannot be read are passed
-    over where they name no setting.
+    over where they name no setting. ``${NAME}`` and ``${NAME:-default}`` are replaced, as a shell
+    does it: not within single quotes. Where nothing has the name, and there is no default, they
+    stay: a password has them, and any other setting is refused with them.
 
     Parameters
     ----------
     ours
         Matches the whole name of a variable that is, or looks like, a setting.
+    env
+        The process's environment; what a file says wins within the file.
 
     Raises
     ------
@@ -50,7 +55,7 @@ def read_dotenv(path: Path, ours: re.Pattern[str]) -> dict[str, str]:
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}; let this user read it, or remove it"
         raise ConfigurationError(message) from error
-    usable = []
+    values: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(_text(content), newline=None)):
         broken = binding.error or _WRONG in (binding.value or "")
         name = _setting_in(binding, ours) if broken else None
@@ -63,10 +68,22 @@ def read_dotenv(path: Path, ours: re.Pattern[str]) -> dict[str, str]:
             )
             message = f"{path}, line {line}: {name} cannot be read; {cause}"
             raise ConfigurationError(message)
-        if not broken:
-            usable.append(binding.original.string)
-    values = dotenv_values(stream=io.StringIO("".join(usable)))
-    return {name: value for name, value in values.items() if value is not None}
+        if not broken and binding.key is not None and binding.value is not None:
+            is_literal = binding.original.string.partition("=")[2].lstrip().startswith("'")
+            text = binding.value if is_literal else _expanded(binding.value, {**env, **values})
+            values[binding.key] = text
+    return values
+
+
+def _expanded(text: str, known: Mapping[str, str]) -> str:
+    """Return a text with the variables in it replaced, as far as they are known."""
+    parts = []
+    for atom in parse_variables(text):
+        if isinstance(atom, Variable) and atom.name not in known and atom.default is None:
+            parts.append(f"${{{atom.name}}}")
+        else:
+            parts.append(atom.resolve(known))
+    return "".join(parts)
 
 
 def _text(content: bytes) -> str:

@@ -46,7 +46,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         env = os.environ
         names = "|".join(sorted(known | OTHER_NAMES.keys()))
         ours = re.compile(f"{names}|{PREFIX}.*", re.IGNORECASE)
-        stored = read_dotenv(Path(".env"), ours)
+        stored = read_dotenv(Path(".env"), ours, env)
     # A file's values are without quotes already, and a value there may begin and end with some.
     given = without_service_links(env, known)
     values = {**stored, **{name: plain_text(name, value) for name, value in given.items()}}

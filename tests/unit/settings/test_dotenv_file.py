@@ -116,6 +116,40 @@ def test_quotes_within_a_files_quotes_stay(dotenv: Path) -> None:
     assert load_settings(settings.to_env()) == settings
 
 
+@pytest.mark.parametrize(
+    ("line", "password"),
+    [
+        ("KAFKA_SASL_PASSWORD='pa${NOBODY}ss$x'", "pa${NOBODY}ss$x"),
+        ("KAFKA_SASL_PASSWORD='${FILE_WORD}'", "${FILE_WORD}"),
+        ("export KAFKA_SASL_PASSWORD = '${NOBODY:-b}' # a comment", "${NOBODY:-b}"),
+        ("KAFKA_SASL_PASSWORD=pa${NOBODY}ss", "pa${NOBODY}ss"),
+        ('KAFKA_SASL_PASSWORD="pa${NOBODY}ss"', "pa${NOBODY}ss"),
+        ("KAFKA_SASL_PASSWORD=${FILE_WORD}-${SHELL_WORD}", "of file-of shell"),
+        ('KAFKA_SASL_PASSWORD="${BOTH}-${NOBODY:-b}"', "of file-b"),
+        ("KAFKA_SASL_PASSWORD=${FILE_WORD:-b}", "of file"),
+    ],
+)
+def test_a_variable_in_a_value_is_replaced_as_a_shell_does_it_and_never_by_nothing(
+    dotenv: Path, monkeypatch: pytest.MonkeyPatch, line: str, password: str
+) -> None:
+    monkeypatch.delenv("NOBODY", raising=False)
+    monkeypatch.setenv("SHELL_WORD", "of shell")
+    monkeypatch.setenv("BOTH", "of shell")
+    dotenv.write_text(f"FILE_WORD='of file'\nBOTH='of file'\n{line}\n")
+    settings = load_settings()
+    assert settings.kafka_sasl_password is not None
+    assert settings.kafka_sasl_password.get_secret_value() == password
+
+
+def test_a_setting_with_a_variable_that_nobody_has_set_is_refused(
+    dotenv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOBODY", raising=False)
+    dotenv.write_text("VOLTICK_GROUP=voltick${NOBODY}\n")
+    with pytest.raises(ConfigurationError, match=r"VOLTICK_GROUP='voltick\$\{NOBODY\}' .*variable"):
+        load_settings()
+
+
 def test_an_unreadable_file_is_one_line(dotenv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dotenv.write_text(TEXT)
 
