@@ -9,8 +9,10 @@ in ten seconds is kept for longer, in a stream of its own.
 
 Delivery: at most the newest. A thread writes what is newest when it gets to it; what was replaced
 meanwhile is skipped. While Redis is away the newest of each symbol is kept and written when it is
-back, also into a Redis that came back empty. A symbol without new scores ends after its time to
-live, or earlier where a partition has more symbols than are kept: those silent for longest leave.
+back, also into a Redis that came back empty. What Redis has lost while it answered, since it was
+emptied or removes keys for want of memory, is written again, too. A symbol without new scores ends
+after its time to live, or earlier where a partition has more symbols than are kept: those silent
+for longest leave.
 """
 
 import threading
@@ -21,10 +23,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import redis
+import structlog
 from redis.exceptions import NoScriptError
 
 from flows.codec.outputs import Latest
-from flows.connectors.redis.script import REMOVE_ENDED, REMOVE_SYMBOL, WRITE_LATEST
+from flows.connectors.redis.script import (
+    HAD_NOTHING,
+    REMOVE_ENDED,
+    REMOVE_SYMBOL,
+    WRITE_LATEST,
+)
 from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
 from flows.numeric.time import NS_PER_MS, NS_PER_S
 from schemas import topics
@@ -38,6 +46,9 @@ PAST_SHARE = 4
 ROUND_S = 0.02  # between two writes: the page and the API notice no more
 DAY_S = 86_400
 ENDED_EVERY_S = 60.0
+REFILL_EVERY_S = 5.0
+"""A Redis that keeps removing keys for want of memory gets everything again no more often."""
+
 _CHUNK = 500
 _PASSED = 20_000
 _SLACK = 8
@@ -167,6 +178,8 @@ class NewestPredictions:
         self._thinned_ns: dict[str, int] = {}
         self._script: str | None = None
         self._ended_s = clock()
+        self._lost = False
+        self._refilled_s = float("-inf")
 
     def put(
         self, entries: Iterable[Latest], age_s: float = 0.0, passed: Iterable[Latest] = ()
@@ -192,11 +205,12 @@ class NewestPredictions:
         redis.RedisError, OSError
             Redis does not take it.
         """
-        passed, pending = self._take()
+        passed, pending, repeated = self._take()
         if pending:
-            self._write(client, pending, passed)
+            self._write(client, pending, passed, repeated)
             self._note_written(pending)
             self._remove(client, self._crowded_out())
+            self._refill(client)
         if self._clock() - self._ended_s >= ENDED_EVERY_S:
             self._ended_s = self._clock()
             self._forget_ended()
@@ -216,8 +230,13 @@ class NewestPredictions:
         if self._on_written is not None and put_s is not None:
             self._on_written(self._clock() - put_s)
 
-    def _take(self) -> tuple[_Passed, list[_Known]]:
-        """Return what waits, at one moment: what was passed lies before the latest of its place."""
+    def _take(self) -> tuple[_Passed, list[_Known], set[Place]]:
+        """Return what waits, at one moment: what was passed lies before the latest of its place.
+
+        And of which places Redis should have a latest already.
+        """
+        oldest_s = self._clock() - self._ttl_s
+        repeated: set[Place] = set()
         with self._lock:
             waiting, self._passed = self._passed, deque(maxlen=_PASSED)
             taken, self._pending = self._pending, {}
@@ -225,9 +244,12 @@ class NewestPredictions:
         for entry in waiting:
             passed.setdefault((entry.symbol, entry.partition), []).append(entry)
         for place, known in taken.items():
-            self._counts[place[1]] += place not in self._known
+            before = self._known.get(place)
+            self._counts[place[1]] += before is None
+            if before is not None and before.since_s > oldest_s and known.put_s is not None:
+                repeated.add(place)
             _keep(self._known, known)
-        return passed, list(taken.values())
+        return passed, list(taken.values()), repeated
 
     def _crowded_out(self) -> list[_Known]:
         """Forget and return those silent for longest, where a partition has too many symbols.
@@ -261,28 +283,54 @@ class NewestPredictions:
                     script(keys=keys, args=[*which], client=pipeline)
                 pipeline.execute()
 
-    def _write(self, client: redis.Redis, pending: list[_Known], passed: _Passed) -> None:
+    def _write(
+        self,
+        client: redis.Redis,
+        pending: list[_Known],
+        passed: _Passed,
+        repeated: set[Place],
+    ) -> None:
         if self._script is None:
             self._script = str(client.script_load(WRITE_LATEST))
         try:
-            self._send(client, self._script, pending, passed)
+            self._lost |= bool(self._send(client, self._script, pending, passed) & repeated)
         except NoScriptError:
             # Another Redis, or a restarted one: it lacks the rest, too.
             self._script = str(client.script_load(WRITE_LATEST))
             self._send(client, self._script, list(self._known.values()), passed)
 
+    def _refill(self, client: redis.Redis) -> None:
+        """Write everything again where Redis has lost what this process wrote."""
+        now_s = self._clock()
+        if not self._lost or self._script is None or now_s - self._refilled_s < REFILL_EVERY_S:
+            return
+        if self._refilled_s == float("-inf"):
+            structlog.get_logger().warning(
+                "Redis has lost scores that were written: it was emptied, or removes keys for want"
+                " of memory; they are written again, now and whenever that happens"
+            )
+        self._refilled_s = now_s
+        self._forget_ended()
+        self._send(client, self._script, list(self._known.values()), {})
+        self._lost = False
+
     def _send(
         self, client: redis.Redis, script: str, entries: list[_Known], passed: _Passed
-    ) -> None:
+    ) -> set[Place]:
+        """Write entries; return the places of whose symbols Redis had nothing."""
+        new: set[Place] = set()
         for start in range(0, len(entries), _CHUNK):
             chunk = entries[start : start + _CHUNK]
             with client.pipeline(transaction=False) as pipeline:
                 for known in chunk:
                     before = passed.get((known.entry.symbol, known.entry.partition), ())
                     pipeline.evalsha(script, 6, *self._arguments(known, before))
-                pipeline.execute()
-            for known in chunk:
+                answers = pipeline.execute()
+            for known, answer in zip(chunk, answers, strict=True):
                 self._note(known.entry)
+                if answer == HAD_NOTHING:
+                    new.add((known.entry.symbol, known.entry.partition))
+        return new
 
     def _arguments(self, known: _Known, passed: Sequence[Latest]) -> list[str | bytes | int]:
         entry = known.entry

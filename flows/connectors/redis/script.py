@@ -47,6 +47,8 @@ end
 #
 # What was passed comes with its latest, in one piece: between the two another process could write
 # what lies before both.
+#
+# Returns 0 where Redis knows it or a newer one, 2 where it had nothing of this symbol, otherwise 1.
 WRITE_LATEST = (
     _MAKE_ROOM
     + _IS_KNOWN
@@ -65,6 +67,8 @@ if not log then
 end
 local known, known_log = is_known(KEYS[1], KEYS[5], log, ARGV[1], tonumber(ARGV[2]))
 if known then
+  -- The set may have been removed without the rest.
+  redis.call('SADD', KEYS[3], ARGV[6])
   return 0
 end
 if known_log ~= log then
@@ -78,16 +82,19 @@ end
 redis.call('HSET', KEYS[1], 'log', log, 'at:' .. ARGV[1], ARGV[2], 'ts_scored_ns', ARGV[4],
   'message', ARGV[5])
 redis.call('EXPIRE', KEYS[1], ARGV[9])
-redis.call('SADD', KEYS[3], ARGV[6])
+local is_new = redis.call('SADD', KEYS[3], ARGV[6]) == 1 or not known_log
 if ARGV[8] == '1' then
   remember(KEYS[2], KEYS[6], ARGV[7], ARGV[10], ARGV[11] == '1', ARGV[5])
 end
 redis.call('EXPIRE', KEYS[2], ARGV[9])
 redis.call('EXPIRE', KEYS[6], ARGV[9])
 redis.call('PUBLISH', KEYS[4], ARGV[5])
-return 1
+return is_new and 2 or 1
 """
 )
+
+HAD_NOTHING = 2
+"""What :data:`WRITE_LATEST` returns for a symbol that was not there."""
 
 # KEYS: set of symbols. ARGV: what precedes a symbol in the name of its latest hash.
 REMOVE_ENDED = """

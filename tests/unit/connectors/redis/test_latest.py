@@ -2,6 +2,7 @@
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from flows.connectors.redis.latest import ENDED_EVERY_S, LatestWriter, NewestPredictions
 from flows.connectors.redis.writer import connect
@@ -319,3 +320,49 @@ def test_after_a_failover_the_new_primary_is_written_to(valkey, tmp_path):
                 until(lambda: message(new) == b"m2", "the new primary")
         finally:
             writer.close()
+
+
+def test_quiet_symbols_come_back_after_flushall(client, write):
+    write(entry(1), entry(2, "ETH-USD"), entry(3, "SOL-USD", partition=1))
+    client.flushall()  # scripts stay: nothing fails
+    write(entry(4))
+    shown = [message(client, name) for name in ("BTC-USD", "ETH-USD", "SOL-USD")]
+    assert shown == [b"m4", b"m2", b"m3"]
+    assert client.smembers(topics.SYMBOLS_KEY) == {b"BTC-USD", b"ETH-USD", b"SOL-USD"}
+
+
+def test_quiet_symbols_are_listed_again_where_the_set_alone_was_removed(client, write):
+    write(entry(1), entry(2, "ETH-USD"))
+    client.delete(topics.SYMBOLS_KEY)
+    write(entry(3))
+    assert client.smembers(topics.SYMBOLS_KEY) == {b"BTC-USD", b"ETH-USD"}
+    assert message(client, "ETH-USD") == b"m2"
+
+
+def test_a_redis_that_removes_keys_all_the_time_is_filled_again_now_and_then(valkey, client):
+    clock = Clock()
+    with connect(valkey.url) as own, capture_logs() as lines:
+        process = Process(own, clock=clock)
+        process.write(entry(1), entry(2, "ETH-USD"))
+        back = []
+        for offset in range(3, 13):  # a second each
+            client.flushall()
+            process.write(entry(offset))
+            back.append(message(client, "ETH-USD"))
+            clock.now_s += 1
+        client.delete(topics.latest_key("ETH-USD"))
+        process.write(entry(20))
+    assert back == [b"m2", None, None, None, None] * 2
+    assert message(client, "ETH-USD") == b"m2"  # what was lost before is owed still
+    assert len(lines) == 1
+
+
+def test_new_symbols_and_those_that_ended_are_no_loss(valkey, client):
+    clock = Clock()
+    with connect(valkey.url) as own, capture_logs() as lines:
+        process = Process(own, clock=clock)
+        process.write(entry(1), entry(2, "ETH-USD"), entry(1, partition=1))
+        client.delete(topics.latest_key("ETH-USD"))  # as its time to live does
+        clock.now_s += TTL_S + 1
+        process.write(entry(3, "ETH-USD"), entry(4, "SOL-USD"))
+    assert lines == []
