@@ -53,8 +53,8 @@ def run(
             _show(found, as_json=as_json)
             if found.health.status != "ok":
                 raise typer.Exit(NOT_WELL)
-        elif as_json:
-            _follow_json(looker, every)
+        elif as_json or not sys.stdout.isatty():
+            _follow_below(looker, every, as_json=as_json)
         else:
             _follow(looker, every)
 
@@ -67,11 +67,12 @@ def _show(overview: Overview, *, as_json: bool) -> None:
     wide_console(_WIDTH).print(as_tables(overview))
 
 
-def _follow_json(looker: Looker, every_s: float) -> None:
+def _follow_below(looker: Looker, every_s: float, *, as_json: bool) -> None:
+    """Print each look below the last: a file or a pipe has no screen to draw anew."""
     before = None
     while True:
         now = looker.look()
-        _show(with_rates(now, before), as_json=True)
+        _show(with_rates(now, before), as_json=as_json)
         before = now
         time.sleep(every_s)
 

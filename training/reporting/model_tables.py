@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 
 from rich.table import Table
+from rich.text import Text
 
+from flows.host.terminal import PlainTable
 from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore, StoreEntry
 from schemas.models import Aliases, ModelManifest
@@ -24,21 +26,22 @@ def role_of(ref: str, aliases: list[Aliases]) -> str:
 
 def list_table(entries: list[StoreEntry], aliases: list[Aliases]) -> Table:
     """Return one row per version; broken ones with their problem."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = PlainTable(box=None, pad_edge=False, header_style="bold")
     table.add_column("model", overflow="fold", no_wrap=False)
     for title in ("variant", "target", "role", "data", "created", "metric"):
         table.add_column(title)
     for entry in entries:
         role = role_of(entry.ref, aliases)
         if entry.manifest is None:
-            table.add_row(entry.ref, "[red]broken[/red]", "", role, "", "", entry.problem or "")
+            broken = Text("broken", "red")
+            table.add_row(entry.ref, broken, "", role, "", "", entry.problem or "")
             continue
         manifest = entry.manifest
         table.add_row(
             entry.ref,
             manifest.variant,
             manifest.target.name,
-            f"[bold]{role}[/bold]" if role == "champion" else role,
+            Text(role, "bold") if role == "champion" else role,
             manifest.provenance,
             moment(manifest.created_ns),
             headline(manifest),
@@ -73,7 +76,7 @@ def show_table(store: ModelStore, manifest: ModelManifest, role: str) -> Table:
         "folder": str(store.folder(manifest.ref)),
         "notes": manifest.notes or "-",
     }
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = PlainTable(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in rows.items():

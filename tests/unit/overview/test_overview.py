@@ -1,9 +1,12 @@
 """The overview: rates between two looks, parts that are away, and what a terminal shows."""
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 from rich.console import Console
 
+from flows import status
 from flows.numeric.time import NS_PER_S
 from flows.overview.look import Looker
 from flows.overview.model import (
@@ -47,8 +50,25 @@ def test_what_is_away_is_named_and_hides_nothing_else(tmp_path) -> None:
     assert msgspec.json.decode(msgspec.json.encode(found), type=Overview) == found
 
 
-@pytest.mark.parametrize("status", ["ok", "unavailable", "unreachable"])
-def test_a_terminal_shows_all_of_it(status: str) -> None:
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_pipe_gets_each_look_below_the_last(arguments, monkeypatch, capsys, tmp_path) -> None:
+    def rest(_seconds: float) -> None:
+        shown.append(capsys.readouterr().out.count("unreachable"))
+        if len(shown) == 2:
+            raise KeyboardInterrupt
+
+    shown: list[int] = []
+    monkeypatch.setenv("VOLTICK_MODEL_STORE", str(tmp_path))
+    monkeypatch.setenv("VOLTICK_API_PORT", "1")
+    monkeypatch.setattr(status, "time", SimpleNamespace(sleep=rest))
+    monkeypatch.setattr("sys.argv", ["flows.status", *arguments])
+    with pytest.raises(SystemExit):
+        status.app()
+    assert shown == [1, 1]
+
+
+@pytest.mark.parametrize("health", ["ok", "unavailable", "unreachable"])
+def test_a_terminal_shows_all_of_it(health: str) -> None:
     overview = Overview(
         ts_ns=1_750_000_000 * NS_PER_S,
         topics=[TopicView(name="ticks.raw", partitions=2, messages=1_234, end=1_234, rate_hz=7.5)],
@@ -71,7 +91,7 @@ def test_a_terminal_shows_all_of_it(status: str) -> None:
             SymbolView(symbol="BTC-USD", venue="v", age_s=0.4, price=64_000.0, scores={"t": 0.1}),
             SymbolView(symbol="[/b]", venue="\x1b[2J", age_s=0.4, price=1.0, scores={}),
         ],
-        health=HealthView(status=status, failing=["kafka"], warnings=["clocks disagree"]),
+        health=HealthView(status=health, failing=["kafka"], warnings=["clocks disagree"]),
         problems=["Redis: away"],
     )
     console = Console(width=140, record=True, file=None, force_terminal=False)
@@ -79,7 +99,7 @@ def test_a_terminal_shows_all_of_it(status: str) -> None:
         console.print(as_tables(overview))
     text = captured.get()
     for part in (
-        status,
+        health,
         "failing: kafka",
         "clocks disagree",
         "[/b]",

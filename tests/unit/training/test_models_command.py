@@ -69,6 +69,15 @@ def test_list_shows_roles_and_the_broken(command, store):
     assert "broken" in table
 
 
+def test_list_as_a_table_has_words_and_no_markup(command, store):
+    champion, broken = (publish_tiny(store, 0.2, name=name) for name in ("a", "b"))
+    store.move(TARGET, champion=champion, by="test")
+    (store.folder(broken) / "manifest.json").unlink()
+    rows = {line.split()[0]: line.split() for line in command("list")[1].splitlines()}
+    assert "champion" in rows[champion]
+    assert rows[broken][1] == "broken"
+
+
 def test_list_of_one_target(command, store):
     publish_tiny(store, 0.2)
     out = command("list", "--target", "forward_return", "--json")[1]
