@@ -88,3 +88,14 @@ class LeakError(TrainingError):
     """A model knows something it cannot know."""
 
     exit_code = 4
+
+
+def needs_extra(asked: str, extra: str) -> str:
+    """Return the message for what was asked of an extra that is not installed.
+
+    The package is on no index: an extra is installed from the checkout.
+    """
+    return (
+        f"{asked} needs the extra {extra}; in the checkout: pip install -e '.[{extra}]', "
+        f"or with uv: uv run --extra {extra}"
+    )

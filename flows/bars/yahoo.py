@@ -16,7 +16,7 @@ import pandas as pd
 
 from flows.bars.bar import Bar, Page, problem_of
 from flows.bars.span import INTERVALS_S, Span
-from flows.errors import ConfigurationError, FeedError, VenueError
+from flows.errors import ConfigurationError, FeedError, VenueError, needs_extra
 from flows.feeds.retrying import Clock, Limits, PassingError, Sleep, persistently
 from flows.numeric.time import NS_PER_S, text_of
 
@@ -57,8 +57,7 @@ class YahooBars:
             import yfinance  # an extra, and slow to import
             from yfinance.exceptions import YFPricesMissingError, YFTzMissingError
         except ImportError:
-            message = "--venue yahoo needs yfinance; install it with: pip install 'voltick[yahoo]'"
-            raise ConfigurationError(message) from None
+            raise ConfigurationError(needs_extra("--venue yahoo", "yahoo")) from None
         self._yfinance = yfinance
         self._no_bars: type[Exception] = YFPricesMissingError
         self._unknown: type[Exception] = YFTzMissingError

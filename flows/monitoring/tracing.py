@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from flows.codec.batch import RawBatch
 from flows.codec.outputs import OutputBatch
-from flows.errors import ConfigurationError
+from flows.errors import ConfigurationError, needs_extra
 from flows.numeric.time import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -180,8 +180,7 @@ def open_traces(topic: str) -> BatchTraces:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        message = "VOLTICK_TRACES needs the extra: pip install -e '.[otel]'"
-        raise ConfigurationError(message) from None
+        raise ConfigurationError(needs_extra("VOLTICK_TRACES", "otel")) from None
     named = OTELResourceDetector().detect().attributes.get(SERVICE_NAME)
     resource = Resource.create({SERVICE_NAME: named or SERVICE})
     provider = TracerProvider(resource=resource)

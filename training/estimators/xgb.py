@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from flows.errors import TrainingError
+from flows.errors import TrainingError, needs_extra
 from flows.numeric.arrays import Float32, Float64
 from training.estimators.graph import GraphBuilder
 from training.estimators.trees import xgboost_to_graph
@@ -32,8 +32,7 @@ class XGBoostClassifier(BaseEstimator):  # type: ignore[misc]
         try:
             import xgboost
         except ImportError as error:
-            msg = "the variant xgb needs the extra: pip install 'voltick[xgboost]'"
-            raise TrainingError(msg) from error
+            raise TrainingError(needs_extra("the variant xgb", "xgboost")) from error
         parameters = {
             "objective": "binary:logistic",
             "max_depth": self.depth,

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from flows.errors import ConfigurationError, ModelRejectedError
+from flows.errors import ConfigurationError, ModelRejectedError, needs_extra
 from flows.logs import hide_in_text
 from flows.scoring.names import sha256_of, version_of
 from flows.scoring.promotion import publish
@@ -115,7 +115,7 @@ def download_from_mlflow(name: str, version: str, folder: Path) -> Path:
         try:
             import mlflow
         except ImportError as error:
-            message = "importing from MLflow needs the extra: pip install 'voltick[mlflow]'"
+            message = needs_extra("importing from MLflow", "mlflow")
             raise ConfigurationError(message) from error
         if not any(os.environ.get(setting) for setting in MLFLOW_SERVERS):
             # MLflow would make an empty database of its own in the working folder and look there.

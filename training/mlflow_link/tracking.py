@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
+from flows.errors import needs_extra
+
 if TYPE_CHECKING:  # imports of an extra's client should not cost those of a whole training
     from training.experiments.experiment import ExperimentResult
 
@@ -68,7 +70,7 @@ def track(
         if error.name != "mlflow":
             log.warning("not tracked: MLflow is broken", uri=uri, cause=one_line(error))
         else:
-            log.warning("not tracked: the extra is missing", cure="pip install 'voltick[mlflow]'")
+            log.warning("not tracked", cause=needs_extra("--mlflow", "mlflow"))
         return False
     except Exception as error:  # whatever the client raises, the training stands
         log.warning("not tracked: MLflow failed", uri=uri, cause=one_line(error))

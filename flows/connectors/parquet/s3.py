@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from flows.connectors.parquet.storage import Held
-from flows.errors import ArchiveError, FencedError
+from flows.errors import ArchiveError, FencedError, needs_extra
 
 SCHEME = "s3://"
 
@@ -167,8 +167,7 @@ def _connect() -> tuple[Any, tuple[type[Exception], ...]]:
         from botocore.exceptions import BotoCoreError, ClientError
         from urllib3.exceptions import HTTPError
     except ImportError:
-        message = "an archive in S3 needs boto3: pip install 'voltick[s3]'"
-        raise ArchiveError(message) from None
+        raise ArchiveError(needs_extra("an archive in S3", "s3")) from None
     config = Config(
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         connect_timeout=_CONNECT_S,

@@ -104,7 +104,5 @@ def test_yfinance_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(
-        ConfigurationError, match=r"install it with: pip install 'voltick\[yahoo\]'"
-    ):
+    with pytest.raises(ConfigurationError, match="--venue yahoo needs the extra yahoo"):
         YahooBars(None, Limits(), sleep=time.sleep, clock=time.monotonic)

@@ -169,7 +169,7 @@ def test_source_without_name_or_version_is_refused(store, source):
 
 def test_without_mlflow_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(ConfigurationError, match=r"voltick\[mlflow\]"):
+    with pytest.raises(ConfigurationError, match="needs the extra mlflow"):
         download_from_mlflow("spikes", "3", tmp_path)
 
 
