@@ -53,7 +53,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     metrics = CandleMetrics()
     metrics.ownership.read = endpoints.figures
     serve_metrics(metrics, settings, "candles", endpoints.health)
-    stage = CandleStage(frozenset(settings.allowed_symbols), metrics, kernel, settings.max_symbols)
+    stage = CandleStage(settings.allowed, metrics, kernel, settings.max_symbols)
     dataflow = Dataflow("voltick_candles")
     source, sink = endpoints.ends(metrics.partitions.observe_lag, lambda _commit: None)
     raw = op.input("ticks", dataflow, source)

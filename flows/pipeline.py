@@ -100,7 +100,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     source, sink = endpoints.ends(metrics.partitions.observe_lag, on_commit)
     decode = DecodeStep(
         topics.TICKS_RAW,
-        frozenset(settings.allowed_symbols),
+        settings.allowed,
         metrics,
         settings.max_symbols,
         parser.compiled_form,

@@ -108,7 +108,7 @@ def put(
     """Put mended dead letters back on ticks.raw, the whole file in one transaction, once each."""
     settings = _settings()
     config = settings.kafka_config()
-    allowed = frozenset(settings.allowed_symbols)
+    allowed = settings.allowed
     ticks = [(exported, mended_tick(exported, allowed)) for exported in read_dead_letters(file)]
     ensure_topics(config, [topics.REDRIVEN], 1, settings.replication_factor)
     require_allowed(config, writes=(topics.TICKS_RAW, topics.REDRIVEN))

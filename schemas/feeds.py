@@ -39,3 +39,10 @@ def split_feeds(spec: str) -> list[str]:
     """Return the feeds that ``VOLTICK_FEED`` names, known names in lower case."""
     parts = [part.strip() for part in _SEPARATOR.split(spec)]
     return [part.lower() if part.lower() in FEEDS else part for part in parts]
+
+
+def written_symbol(name: str) -> str:
+    """Return the symbol that feeds write into ticks for a name that ``VOLTICK_SYMBOLS`` takes."""
+    feed, colon, rest = name.partition(":")
+    symbol = rest if colon and feed.lower() in FEEDS else name
+    return symbol.upper().replace("/", "-")

@@ -123,7 +123,7 @@ def run_audit(
     watched = [topics.DEAD_LETTERS, topics.PREDICTIONS]
     if settings.publish_features:
         watched.append(topics.TICKS_FEATURES)
-    allowed = frozenset(settings.allowed_symbols)
+    allowed = settings.allowed
     models: dict[str, OnnxModel] = {}
 
     def model(ref: str) -> OnnxModel:

@@ -109,7 +109,9 @@ class DataflowSettings(BaseModel):
     allowed_symbols: Names = Field(
         (),
         alias="VOLTICK_ALLOWED_SYMBOLS",
-        description="If set, ticks of other symbols are dead-lettered.",
+        description="If set, ticks of other symbols are dead-lettered. Names as in the ticks; one"
+        " as `VOLTICK_SYMBOLS` takes it (`btc-usd`, `BTC/USD`, `binance:BTC-USDT`) also allows the"
+        " symbol that its feed writes, of any venue.",
     )
     max_symbols: int = Field(
         MAX_SYMBOLS,

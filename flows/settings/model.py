@@ -23,7 +23,7 @@ from flows.settings.explain import NOTHING, UNEXPANDED, reason_of
 from flows.settings.metrics import MetricsSettings
 from flows.settings.operation import OperationSettings
 from flows.settings.types import plain_value, whole_number
-from schemas.feeds import REPLAY_PREFIX
+from schemas.feeds import REPLAY_PREFIX, written_symbol
 
 _SHOWN = 300  # characters of each end of an error
 
@@ -95,6 +95,12 @@ class Settings(
     def replays(self) -> bool:
         """Whether the feed is a recording."""
         return self.feed.startswith(REPLAY_PREFIX)
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The symbols that ticks may have; empty where any will do."""
+        written = {written_symbol(name) for name in self.allowed_symbols}
+        return frozenset(written.union(self.allowed_symbols))
 
     def kafka_config(self) -> dict[str, str | int]:
         """Return what every librdkafka client needs: the brokers and the security settings.

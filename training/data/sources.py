@@ -102,7 +102,7 @@ def _read(name: str, settings: Settings) -> list[TickLog]:
 
     path = local_copy(name)
     if is_archive(path):
-        return read_archive(path, origin_of(settings.feed), frozenset(settings.allowed_symbols))
+        return read_archive(path, origin_of(settings.feed), settings.allowed)
     if path.suffix in PARQUET:
         return read_parquet(path)
     if not path.is_dir():
@@ -150,7 +150,7 @@ def read_kafka(
     batches: dict[int, list[TickBatch]] = {}
     symbols: dict[int, SymbolTable] = {}
     dead: dict[int, int] = {}
-    allowed = frozenset(settings.allowed_symbols)
+    allowed = settings.allowed
     for raw in read_topic(settings.kafka_config(), topic, _ms(from_ns), _ms(to_ns)):
         number = raw.partition
         batch, letters = decode(raw, symbols.setdefault(number, SymbolTable()), topic, allowed)

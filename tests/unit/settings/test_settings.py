@@ -37,6 +37,26 @@ def test_lists_are_comma_separated() -> None:
     assert settings.allowed_symbols == ()
 
 
+@pytest.mark.parametrize(
+    ("value", "symbols"),
+    [
+        ("", set()),
+        ("BTC-USD", {"BTC-USD"}),
+        ("btc-usd", {"btc-usd", "BTC-USD"}),
+        ("Btc/Usd, ETH-USD", {"Btc/Usd", "BTC-USD", "ETH-USD"}),
+        ("binance:btc-usdt", {"binance:btc-usdt", "BTC-USDT"}),
+        ("Coinbase-Exchange:ETH-USD", {"Coinbase-Exchange:ETH-USD", "ETH-USD"}),
+        ("other:ETH-USD", {"other:ETH-USD", "OTHER:ETH-USD"}),
+    ],
+)
+def test_a_symbol_is_allowed_as_it_is_named_and_as_feeds_write_it(
+    value: str, symbols: set[str]
+) -> None:
+    settings = load_settings({"VOLTICK_ALLOWED_SYMBOLS": value})
+    assert settings.allowed == symbols
+    assert load_settings(settings.to_env()) == settings
+
+
 @pytest.mark.parametrize("name", ["KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "VOLTICK_API_TOKEN"])
 def test_blank_means_unset_where_unset_is_possible(name: str) -> None:
     assert load_settings({name: "  "}) == Settings()
