@@ -9,6 +9,8 @@ import msgspec
 from flows.bars.span import Span
 from schemas.ticks import EARLIEST_NS, LATEST_NS
 
+_MOST_TRADES = 2**63 - 1
+
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a venue says about [ts_open_ns, ts_open_ns + interval); null where it does not say.
@@ -94,6 +96,8 @@ def problem_of(bar: Bar, interval_ns: int) -> str | None:
     )
     if not all(each is None or (math.isfinite(each) and each >= 0) for each in volumes):
         return f"a volume or a count is negative or no number: {volumes}"
+    if bar.trade_count is not None and bar.trade_count > _MOST_TRADES:
+        return f"its number of trades {bar.trade_count} is beyond 64 bits"
     return None
 
 

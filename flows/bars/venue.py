@@ -12,6 +12,7 @@ from flows.errors import VenueError
 from schemas.decoding import UNREADABLE
 
 _SHOWN = 120
+_DIGITS = 20
 
 
 class BarVenue(Protocol):
@@ -106,6 +107,8 @@ def whole(value: Any, what: str) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < _DIGITS:
+        return int(value)  # of a float the last digits would be others
     made = required(value, what)
     if not made.is_integer():
         message = f"its {what} {value!r} is no whole number"
@@ -144,14 +147,18 @@ def read_rows(
         It is no list of rows.
     """
     try:
-        rows = msgspec.json.decode(body, type=list[list[Any]])
+        parts = msgspec.json.decode(body, type=list[msgspec.Raw])
     except UNREADABLE as error:
         message = f"{venue} answers what is no list of bars: {error}"
         raise VenueError(message) from None
     bars: list[Bar] = []
     refused: list[str] = []
-    for row in rows:
+    found = 0
+    for part in parts:
+        row: Sequence[Any] = ()
         try:
+            row = _row_of(part)
+            found += 1
             bar = make(row)
             problem = problem_of(bar, interval_ns)
         except RowError as error:
@@ -161,5 +168,16 @@ def read_rows(
         if problem is None:
             bars.append(bar)
         else:
-            refused.append(f"{problem} in {str(row)[:_SHOWN]}")
+            refused.append(f"{problem} in {bytes(part)[:_SHOWN].decode(errors='replace')}")
+    if refused and not found:
+        message = f"{venue} answers what is no list of bars: {refused[0]}"
+        raise VenueError(message)
     return Page(bars, refused)
+
+
+def _row_of(part: msgspec.Raw) -> Sequence[Any]:
+    try:
+        return msgspec.json.decode(part, type=list[Any])
+    except UNREADABLE as error:
+        message = f"it is no row: {error}"
+        raise RowError(message) from None

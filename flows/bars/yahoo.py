@@ -6,7 +6,6 @@ currency, and often 0 where it knows none: null here. Of anything else it gives 
 """
 
 import logging
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -16,6 +15,7 @@ import pandas as pd
 
 from flows.bars.bar import Bar, Page, problem_of
 from flows.bars.span import INTERVALS_S, Span
+from flows.bars.venue import RowError, required
 from flows.errors import ConfigurationError, FeedError, VenueError, needs_extra
 from flows.feeds.retrying import Clock, Limits, PassingError, Sleep, persistently
 from flows.numeric.time import NS_PER_S, text_of
@@ -28,6 +28,7 @@ _PAGE_DAYS = 7
 _REFUSALS = (400, 404)
 _NO_DATA = "Data doesn't exist for startDate"
 _MINUTES_A_DAY = 1_440
+_FIELDS = ("Open", "High", "Low", "Close", "Volume")
 
 
 class YahooBars:
@@ -142,24 +143,24 @@ def _refused(symbol: str, words: str) -> VenueError:
 
 
 def read_frame(frame: pd.DataFrame | None, interval_ns: int, *, is_crypto: bool) -> Page:
-    """Return the bars of yfinance's table; None is a span without any."""
+    """Return the bars of yfinance's table; None is a span without any.
+
+    Raises
+    ------
+    VenueError
+        The table has other columns, or times without a zone.
+    """
     bars, refused = [], []
     for at, row in _rows(frame):
         # Yahoo appends the newest price as a row of its own, between two bars.
         if at % interval_ns:
             refused.append(f"{text_of(at)} is no multiple of the interval")
             continue
-        volume = _known(row["Volume"])
-        bar = Bar(
-            ts_open_ns=at,
-            open=float(row["Open"]),
-            high=float(row["High"]),
-            low=float(row["Low"]),
-            close=float(row["Close"]),
-            volume=None if is_crypto else volume,
-            quote_volume=(volume or None) if is_crypto else None,
-        )
-        problem = problem_of(bar, interval_ns)
+        try:
+            bar = _bar(at, row, is_crypto=is_crypto)
+            problem = problem_of(bar, interval_ns)
+        except RowError as error:
+            problem = f"{error} at {text_of(at)}"
         if problem is None:
             bars.append(bar)
         else:
@@ -167,17 +168,30 @@ def read_frame(frame: pd.DataFrame | None, interval_ns: int, *, is_crypto: bool)
     return Page(bars, refused)
 
 
+def _bar(at: int, row: Mapping[Any, Any], *, is_crypto: bool) -> Bar:
+    volume = None if pd.isna(row["Volume"]) else required(row["Volume"], "volume")
+    return Bar(
+        ts_open_ns=at,
+        open=required(row["Open"], "open"),
+        high=required(row["High"], "high"),
+        low=required(row["Low"], "low"),
+        close=required(row["Close"], "close"),
+        volume=None if is_crypto else volume,
+        quote_volume=(volume or None) if is_crypto else None,
+    )
+
+
 def _rows(frame: pd.DataFrame | None) -> Iterator[tuple[int, Mapping[Any, Any]]]:
     if frame is None or not len(frame):
         return
-    times = pd.DatetimeIndex(frame.index).tz_convert("UTC").as_unit("ns").asi8
-    columns = ["Open", "High", "Low", "Close", "Volume"]
-    for at, row in zip(times, frame[columns].to_dict("records"), strict=True):
+    try:
+        times = pd.DatetimeIndex(frame.index).tz_convert("UTC").as_unit("ns").asi8
+        rows = frame[list(_FIELDS)].to_dict("records")
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"yahoo answers what is no table of bars: {error}"
+        raise VenueError(message) from None
+    for at, row in zip(times, rows, strict=True):
         yield int(at), row
-
-
-def _known(value: Any) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
 
 
 def _redirected(url: str) -> Any:

@@ -110,6 +110,28 @@ def test_an_answer_that_is_no_list_of_bars_is_an_error(answer: bytes) -> None:
         read_candles(answer, MINUTE)
 
 
+@pytest.mark.parametrize("part", [b"null", b"1", b"{}", b'"x"', b"[1e999]", b"[1770000000,1e999]"])
+def test_a_part_that_is_no_row_is_refused_by_itself(part: bytes) -> None:
+    for read, row in ((read_klines, KLINE), (read_candles, CANDLE)):
+        page = read(b"[" + part + b"," + json.dumps(row).encode() + b"]", MINUTE)
+        assert [each.ts_open_ns for each in page.bars] == [OPEN_NS]
+        [refused] = page.refused
+        assert refused.startswith("it is no row: ")
+        assert refused.endswith(f" in {part.decode()}")
+
+
+@pytest.mark.parametrize("count", [2**63, 2**70, 1e300, str(2**63), "9" * 400, "9" * 5000])
+def test_a_number_of_trades_that_the_archive_cannot_hold_is_refused(count: object) -> None:
+    page = read_klines(body(with_field(KLINE, 8, count), KLINE), MINUTE)
+    assert (len(page.bars), len(page.refused)) == (1, 1)
+
+
+@pytest.mark.parametrize("count", [2**63 - 1, str(2**63 - 1)])
+def test_a_number_of_trades_keeps_all_digits(count: object) -> None:
+    [read] = read_klines(body(with_field(KLINE, 8, count)), MINUTE).bars
+    assert read.trade_count == 2**63 - 1
+
+
 def frame(*rows: tuple[int, float | None]) -> pd.DataFrame:
     times = [pd.Timestamp(OPEN_NS + minute * MINUTE, tz="UTC") for minute, _volume in rows]
     index = pd.DatetimeIndex(times).tz_convert("America/New_York").as_unit("s")
@@ -138,6 +160,32 @@ def test_the_newest_price_that_yahoo_appends_is_no_bar() -> None:
 @pytest.mark.parametrize("table", [None, frame((0, 1.0))[:0]], ids=["none", "no-rows"])
 def test_no_table_of_yahoo_is_no_bar(table: pd.DataFrame | None) -> None:
     assert read_frame(table, MINUTE, is_crypto=True) == Page([], [])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("Open", None), ("High", "x"), ("Low", float("nan")), ("Close", []), ("Volume", "much")],
+)
+def test_a_row_of_yahoo_that_is_no_bar_is_refused_by_itself(field: str, value: object) -> None:
+    table = frame((0, 5.0), (1, 1.0)).astype(object)
+    table.at[table.index[0], field] = value
+    page = read_frame(table, MINUTE, is_crypto=False)
+    assert page.bars == [bar(1, volume=1.0)]
+    [refused] = page.refused
+    assert f"its {field.lower()} {value!r} is no number at 2026-" in refused
+
+
+@pytest.mark.parametrize("change", ["no-volume", "no-zone", "no-times", "two-levels"])
+def test_a_table_of_yahoo_that_cannot_be_read_is_an_error(change: str) -> None:
+    table = frame((0, 5.0))
+    changed = {
+        "no-volume": lambda: table.drop(columns="Volume"),
+        "no-zone": lambda: table.tz_localize(None),
+        "no-times": lambda: table.reset_index(drop=True),
+        "two-levels": lambda: pd.concat({"BTC-USD": table}, axis=1),
+    }[change]()
+    with pytest.raises(VenueError, match="yahoo answers what is no table of bars"):
+        read_frame(changed, MINUTE, is_crypto=False)
 
 
 def test_what_is_outside_running_or_repeated_is_sorted_out() -> None:
