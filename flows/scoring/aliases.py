@@ -6,7 +6,7 @@ is not logged; the next move finds that by the time in the file and writes the m
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -148,15 +148,27 @@ class AliasFiles:
                 self._append(_move(old.champion, new, action))
                 return new
         except OSError as error:
-            message = f"model store: cannot write {self._folder}: {error.strerror}"
-            raise ModelStoreError(message) from error
+            raise self._unwritable(error) from error
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep every other mover waiting during the block."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / LOCK_FILE, self._lock_timeout_s):
+        """Keep every other mover waiting during the block.
+
+        Raises
+        ------
+        ModelStoreError
+            The store cannot be written, or another process holds the lock for too long.
+        """
+        with ExitStack() as stack:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(self._folder / LOCK_FILE, self._lock_timeout_s))
+            except OSError as error:
+                raise self._unwritable(error) from error
             yield
+
+    def _unwritable(self, error: OSError) -> ModelStoreError:
+        return ModelStoreError(f"model store: cannot write {self._folder}: {error.strerror}")
 
     def moves(self) -> list[Move]:
         """Return the log, oldest first; a line torn by a kill is left out."""

@@ -45,6 +45,14 @@ def test_a_removed_version_is_refused_by_name(store: ModelStore) -> None:
     assert publish_tiny(store, 0.3, created_ns=CREATED_NS) == refs[0]  # as if it were new
 
 
+def test_a_store_that_cannot_be_written_is_an_error_of_the_store(store: ModelStore) -> None:
+    refs = publish_many(store, 2)
+    (store.root / "aliases" / ".lock").mkdir(parents=True)  # no file's mode stops root
+    with pytest.raises(ModelStoreError, match=r"cannot write .*aliases: Is a directory"):
+        store.prune(1)
+    assert store.refs() == refs
+
+
 def test_nobody_is_promoted_while_versions_are_removed(store: ModelStore, monkeypatch) -> None:
     refs = publish_many(store, 2)
     remove = ModelStore.remove
