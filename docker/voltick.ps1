@@ -225,4 +225,8 @@ function Invoke-ByCluster {
 if (-not (Test-Path "$Here/kubernetes/overlays/$Overlay")) { throw "there is no overlay $Overlay" }
 $program = if ($Cluster) { 'kubectl' } else { 'docker' }
 if (-not (Get-Command $program -ErrorAction SilentlyContinue)) { throw "$program is not installed" }
+if (-not $Cluster) {
+    docker compose version | Out-Null
+    if ($LASTEXITCODE -ne 0) { throw 'docker has no compose plugin: https://docs.docker.com/compose/install/' }
+}
 if ($Cluster) { Invoke-ByCluster } else { Invoke-ByCompose }

@@ -185,5 +185,6 @@ if "$cluster"; then
   "cluster_${command//-/_}" "$@"
 else
   command -v docker >/dev/null || fail "docker is not installed"
+  docker compose version >/dev/null 2>&1 || fail "docker has no compose plugin: https://docs.docker.com/compose/install/"
   "compose_${command//-/_}" "$@"
 fi

@@ -19,6 +19,7 @@ COMMANDS = (
 )
 # Writes its name and arguments to a file, and answers some questions.
 FAKE = """#!/bin/sh
+[ "$*" = "compose version" ] && exit "${NO_COMPOSE:-0}"
 echo "${0##*/} $*" >> "$CALLS"
 case "$*" in
   "config current-context") echo kind-trial ;;
@@ -117,13 +118,17 @@ def engines(tmp_path: Path) -> Path:
 
 
 def call(
-    engines: Path, *words: str, given: str = ""
+    engines: Path, *words: str, given: str = "", **environment: str
 ) -> tuple["subprocess.CompletedProcess[str]", list[str]]:
     calls = engines.parent / "calls"
     calls.write_text("")
     done = subprocess.run(
         [BASH, *words],
-        env={"PATH": f"{engines}{os.pathsep}{os.environ['PATH']}", "CALLS": str(calls)},
+        env={
+            "PATH": f"{engines}{os.pathsep}{os.environ['PATH']}",
+            "CALLS": str(calls),
+            **environment,
+        },
         input=given,
         capture_output=True,
         text=True,
@@ -168,6 +173,14 @@ def test_what_cannot_be_meant_is_refused(words: list[str], engines: Path) -> Non
     done, calls = call(engines, *words)
     assert (done.returncode, calls) == (2, [])
     assert done.stderr
+
+
+def test_docker_without_compose_is_named(engines: Path) -> None:
+    done, calls = call(engines, "up", NO_COMPOSE="125")
+    assert (done.returncode, calls) == (2, [])
+    assert "docker has no compose plugin" in done.stderr
+    done, calls = call(engines, "--cluster", "status", NO_COMPOSE="125")
+    assert (done.returncode, len(calls)) == (0, 1)
 
 
 def test_a_linter_finds_nothing_in_the_scripts() -> None:
