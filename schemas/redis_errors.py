@@ -20,7 +20,9 @@ _MEANINGS = {
 
 _PHRASES = {
     "BUSY ": "another client's script keeps it busy: SCRIPT KILL ends that",
+    "DB index is out of range": "it has no database of the number that REDIS_URL ends with",
     "MISCONF ": "it cannot save to its disk, and takes no writes until it can",
+    "protected mode": "it is in protected mode, which answers its own host alone",
     "max number of clients": "it has as many clients as its maxclients allows",
 }
 """By what Redis says, where redis-py has no class for it."""

@@ -26,6 +26,15 @@ BACKFILL_KEY_PREFIX = "voltick:backfill:"
 STREAM_CHANNEL = "voltick:stream"
 
 
+def stream_channel(database: int) -> str:
+    """Channel on which new predictions are published; by the database's number.
+
+    Keys are a database's own, but channels are shared by all databases of a Redis: without the
+    number the predictions of one deployment would show in another's API.
+    """
+    return STREAM_CHANNEL if database == 0 else f"{STREAM_CHANNEL}:{database}"
+
+
 def latest_key(symbol: str) -> str:
     """Key of the newest prediction of a symbol: a hash.
 

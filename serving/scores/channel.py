@@ -103,7 +103,9 @@ async def open_channel(
     try:
         subscription = client.pubsub(ignore_subscribe_messages=True)
         try:
-            await subscription.subscribe(topics.STREAM_CHANNEL)
+            options = client.get_connection_kwargs()  # type: ignore[no-untyped-call]
+            database = int(options.get("db") or 0)
+            await subscription.subscribe(topics.stream_channel(database))
             yield Channel(subscription, take, heard)
         finally:
             await subscription.aclose()  # type: ignore[no-untyped-call]

@@ -33,7 +33,7 @@ from flows.connectors.redis.script import (
     REMOVE_SYMBOL,
     WRITE_LATEST,
 )
-from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
+from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread, database_of
 from flows.numeric.time import NS_PER_MS, NS_PER_S
 from schemas import topics
 from schemas.features import MAX_SYMBOLS
@@ -319,12 +319,13 @@ class NewestPredictions:
     ) -> set[Place]:
         """Write entries; return the places of whose symbols Redis had nothing."""
         new: set[Place] = set()
+        channel = topics.stream_channel(database_of(client))
         for start in range(0, len(entries), _CHUNK):
             chunk = entries[start : start + _CHUNK]
             with client.pipeline(transaction=False) as pipeline:
                 for known in chunk:
                     before = passed.get((known.entry.symbol, known.entry.partition), ())
-                    pipeline.evalsha(script, 6, *self._arguments(known, before))
+                    pipeline.evalsha(script, 6, *self._arguments(known, before, channel))
                 answers = pipeline.execute()
             for known, answer in zip(chunk, answers, strict=True):
                 self._note(known.entry)
@@ -332,14 +333,16 @@ class NewestPredictions:
                     new.add((known.entry.symbol, known.entry.partition))
         return new
 
-    def _arguments(self, known: _Known, passed: Sequence[Latest]) -> list[str | bytes | int]:
+    def _arguments(
+        self, known: _Known, passed: Sequence[Latest], channel: str
+    ) -> list[str | bytes | int]:
         entry = known.entry
         left_s = self._ttl_s - (self._clock() - known.since_s)
         return [
             topics.latest_key(entry.symbol),
             topics.history_key(entry.symbol),
             topics.SYMBOLS_KEY,
-            topics.STREAM_CHANNEL,
+            channel,
             topics.LOGS_KEY,
             topics.past_key(entry.symbol),
             entry.partition,

@@ -16,6 +16,8 @@ from schemas.redis_errors import _MEANINGS, meaning_of, words_of
         (exceptions.ResponseError("MISCONF Redis is"), "ResponseError: it cannot save to its disk"),
         (exceptions.ConnectionError("max number of clients reached"), "maxclients allows"),
         (exceptions.AuthenticationError("WRONGPASS"), "another user or password"),
+        (exceptions.ResponseError("DB index is out of range"), "has no database of the number"),
+        (exceptions.ResponseError("DENIED Redis is running in protected mode"), "its own host"),
         (TimeoutError(), "TimeoutError: no answer in time"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",

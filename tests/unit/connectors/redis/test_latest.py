@@ -1,5 +1,7 @@
 """The newest prediction per symbol in a real Redis: what wins, and what survives."""
 
+import asyncio
+
 import pytest
 import redis
 from structlog.testing import capture_logs
@@ -7,6 +9,7 @@ from structlog.testing import capture_logs
 from flows.connectors.redis.latest import ENDED_EVERY_S, LatestWriter, NewestPredictions
 from flows.connectors.redis.writer import connect
 from schemas import topics
+from serving.scores.channel import open_channel
 from tests.support.embedded import Valkey
 from tests.support.polling import until
 from tests.support.tcp_proxy import TcpProxy
@@ -366,3 +369,29 @@ def test_new_symbols_and_those_that_ended_are_no_loss(valkey, client):
         clock.now_s += TTL_S + 1
         process.write(entry(3, "ETH-USD"), entry(4, "SOL-USD"))
     assert lines == []
+
+
+def test_predictions_are_published_to_readers_of_their_own_database_alone(valkey):
+    """Channels are shared by the databases of a Redis, unlike keys."""
+    heard: dict[int, list[bytes]] = {0: [], 3: []}
+
+    def url(database: int) -> str:
+        return f"{valkey.url.rpartition('/')[0]}/{database}"
+
+    async def read() -> None:
+        async with (
+            open_channel(url(0), heard[0].append, lambda: None) as first,
+            open_channel(url(3), heard[3].append, lambda: None) as second,
+        ):
+            reading = [asyncio.create_task(each.listen()) for each in (first, second)]
+            for database, offset in ((0, 1), (3, 2)):
+                with connect(url(database)) as own:
+                    Process(own).write(entry(offset))
+            await first.barrier()
+            await second.barrier()
+            for each in reading:
+                each.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
+
+    asyncio.run(read())
+    assert heard == {0: [b"m1"], 3: [b"m2"]}
