@@ -18,6 +18,9 @@ FIRST_LIMIT = 500
 MIN_LIMIT = 100
 _NO_TRADES = (401, 403, 404, 405, 501)
 
+ANEW_S = 30.0
+"""A market without new trades for so long is asked for its newest ones whatever their ids are."""
+
 TRADES_AGAIN_S = 60.0
 """When a venue that gave no list of trades is asked for one again."""
 
@@ -88,6 +91,8 @@ class Market:
         self._dialect = dialect
         self._clock = clock
         self._known_id: int | None = None
+        self._known_ns = 0
+        self._risen_s = clock()
         self._reached_s = clock()
         self._limit = FIRST_LIMIT
         self._trades_again_s = -math.inf
@@ -108,7 +113,9 @@ class Market:
         first = self._known_id is None
         if first:
             self._quote(fetch, emit)
-        newest = fetch(self._dialect.newest(self.symbol, self._known_id, self._limit))
+        is_quiet = self._clock() - self._risen_s > ANEW_S
+        after_id = None if is_quiet else self._known_id
+        newest = fetch(self._dialect.newest(self.symbol, after_id, self._limit))
         if newest.status != 200:
             self._without_trades(newest, fetch, emit)
             return
@@ -124,10 +131,17 @@ class Market:
             emit(newest, None if self._known_id is None else self._known_id + 1)
             self._reached_s = asked_s
             return
-        low_id = trades[0].trade_id
-        high_id = max(trades[-1].trade_id, *(each.trade_id or 0 for each in unusable), 0)
+        low_id, high_id = trades[0].trade_id, trades[-1].trade_id
+        # What cannot be used may have any id: one that leaps ahead would hide what follows.
+        broken_ids = [each.trade_id or 0 for each in unusable]
+        high_id = max(
+            high_id, *(each for each in broken_ids if each <= high_id + self._dialect.page), 0
+        )
         known_id = self._known_id
-        if known_id is None or asked_s - self._reached_s > CATCH_UP_S:
+        anew = self._counted_anew(trades)
+        if anew:
+            known_id, high_id = anew[0] - 1, anew[-1]
+        elif known_id is None or asked_s - self._reached_s > CATCH_UP_S:
             known_id = max(_before_catch_up(trades), known_id or 0)
         pages = [newest]
         if low_id > known_id + 1:
@@ -136,8 +150,34 @@ class Market:
             emit(page, known_id + 1)
         new = high_id - known_id
         self._limit = min(max(2 * new, MIN_LIMIT), self._dialect.page)
+        if new > 0 or asked_s - self._risen_s > ANEW_S:
+            self._risen_s = asked_s
         self._known_id = max(high_id, known_id)
+        self._known_ns = max(self._known_ns, *(trade.ts_event_ns for trade in trades))
         self._reached_s = asked_s
+
+    def _counted_anew(self, trades: list[StoredTrade]) -> list[int]:
+        """Return the ids, rising, of trades that are later than all known ones, with lower ids.
+
+        There are none, unless the venue has begun to count anew, or an id was wrong.
+        """
+        known_id = self._known_id
+        if known_id is None:
+            return []
+        ids = [
+            trade.trade_id
+            for trade in trades
+            if trade.trade_id <= known_id and trade.ts_event_ns > self._known_ns
+        ]
+        if ids:
+            structlog.get_logger().warning(
+                "the venue counts its trades anew, or an id was wrong",
+                feed=self._dialect.venue,
+                symbol=self.symbol,
+                known_id=known_id,
+                trade_id=ids[0],
+            )
+        return ids
 
     def _pages_below(self, low_id: int, known_id: int, fetch: Fetch) -> list[Fetched]:
         """Return the answers with the trades above a known id and below another, oldest first."""
