@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from flows.errors import ModelStoreError
 from flows.scoring.durable import append_line, locked, read_regular, replace_file
@@ -145,7 +146,7 @@ class AliasFiles:
                     moved_by=by,
                 )
                 replace_file(self._path(target), _pretty(new))
-                self._append(_move(old.champion, new, action))
+                self._log_move(_move(old.champion, new, action))
                 return new
         except OSError as error:
             raise self._unwritable(error) from error
@@ -243,6 +244,19 @@ class AliasFiles:
         if logged and logged[-1].ts_ns >= current.moved_ns:
             return
         self._append(_move(logged[-1].after if logged else None, current, "recovered"))
+
+    def _log_move(self, move: Move) -> None:
+        """Add a line about a move that is done; where that fails, the next move writes it."""
+        try:
+            self._append(move)
+        except OSError as error:
+            structlog.get_logger().warning(
+                "the model has moved, but not into the log of moves: the next move adds it",
+                target=move.target,
+                champion=move.after,
+                path=str(self.log_path),
+                cause=error.strerror,
+            )
 
     def _append(self, move: Move) -> None:
         append_line(self.log_path, msgspec.json.encode(move))

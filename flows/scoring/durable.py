@@ -68,7 +68,9 @@ def append_line(path: Path, line: bytes) -> None:
         size = os.fstat(descriptor).st_size
         os.lseek(descriptor, max(0, size - 1), os.SEEK_SET)
         torn = os.read(descriptor, 1) not in (b"", b"\n")
-        os.write(descriptor, (b"\n" if torn else b"") + line + b"\n")
+        left = (b"\n" if torn else b"") + line + b"\n"
+        while left:  # a disk that is nearly full takes a part, and refuses the rest
+            left = left[os.write(descriptor, left) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -128,10 +128,12 @@ class VersionStore:
                 if exists and self._is_there(ref, content):
                     return ref
                 temporary = self._staging / uuid.uuid4().hex
-                temporary.mkdir()
-                for name in sorted(content):
-                    write_file(temporary / name, content[name])
-                sync_folder(temporary)
+                try:
+                    _write_folder(temporary, content)
+                except OSError:
+                    # A disk that is full is not to stay full of what nobody reads.
+                    shutil.rmtree(temporary, ignore_errors=True)
+                    raise
                 final.parent.mkdir(parents=True, exist_ok=True)
                 for folder in (self.root, self._models):
                     sync_folder(folder)
@@ -157,7 +159,10 @@ class VersionStore:
             with locked(self.root / ".lock", self._lock_timeout_s):
                 doomed = self.folder(ref).rename(self._staging / uuid.uuid4().hex)
                 sync_folder(self.folder(ref).parent)
-                shutil.rmtree(doomed)
+                if doomed.is_symlink():  # what it leads to is another's
+                    doomed.unlink()
+                else:
+                    shutil.rmtree(doomed)
         except OSError as error:
             message = f"model store: cannot remove {ref}: {error.strerror or error}"
             raise ModelStoreError(message) from error
@@ -333,6 +338,14 @@ class VersionStore:
         except OSError as error:
             message = f"model {ref} is refused: cannot read {path}{expected}: {error.strerror}"
             raise ModelRejectedError(message) from error
+
+
+def _write_folder(folder: Path, content: Mapping[str, bytes]) -> None:
+    """Make a folder of files, all durable; its name is the caller's to sync."""
+    folder.mkdir()
+    for name in sorted(content):
+        write_file(folder / name, content[name])
+    sync_folder(folder)
 
 
 def _check_publication(

@@ -121,8 +121,29 @@ def confusion(truth: Bool, alert: Bool) -> Confusion:
 
 
 def budget_threshold(score: Float64, budget: float) -> float:
-    """Return the threshold that alerts on the share ``budget`` of these (training) scores."""
-    return float(np.quantile(score, 1 - budget, method="higher"))
+    """Return the threshold that alerts on the share ``budget`` of these (training) scores.
+
+    Where many scores are the same, as of markets that stand still or of trees with few leaves, one
+    that all of them reach would alert on more: then it lies between them and the next higher score,
+    or where there is none, halfway to certainty.
+
+    Parameters
+    ----------
+    score
+        float64, shape (n,), n at least 1.
+    budget
+        In (0, 1).
+    """
+    threshold = float(np.quantile(score, 1 - budget, method="higher"))
+    most = len(score) - int(np.ceil((len(score) - 1) * (1 - budget)))
+    if np.count_nonzero(score >= threshold) <= most:
+        return threshold
+    above = score[score > threshold]
+    higher = float(above.min()) if len(above) else max(1.0, float(np.nextafter(threshold, np.inf)))
+    # Halfway, since the scores of the ONNX graph differ by some rounding. Of two neighbours the
+    # middle is one of them: the upper one is meant.
+    middle = (threshold + higher) / 2
+    return middle if middle > threshold else higher
 
 
 def classification_metrics(truth: Bool, score: Float64, *, alert: Bool) -> dict[str, float]:

@@ -1,9 +1,11 @@
+import errno
 import fcntl
 import os
 import threading
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.scoring.registry import ModelStore
@@ -237,6 +239,28 @@ def test_move_that_could_not_be_logged_is_logged_by_the_next(store, refs):
     log = store.root / "aliases" / "log.ndjson"
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(lines[0] + lines[1][:25])  # bob was killed while he wrote his line
+    store.move(TARGET, champion=third, by="eve")
+    assert [(move.action, move.before, move.after, move.by) for move in store.moves()] == [
+        ("champion", None, first, "ann"),
+        ("recovered", first, second, "bob"),
+        ("champion", second, third, "eve"),
+    ]
+
+
+def test_move_whose_line_finds_no_room_is_a_move_and_logged_by_the_next(store, refs, monkeypatch):
+    first, second, third, _ = refs
+    store.move(TARGET, champion=first, by="ann")
+
+    def full(_path, _line):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, capture_logs() as lines:
+        patched.setattr("flows.scoring.aliases.append_line", full)
+        assert store.move(TARGET, champion=second, by="bob").champion == second
+    assert store.aliases(TARGET).champion == second
+    assert [(line["champion"], line["cause"]) for line in lines] == [
+        (second, "No space left on device")
+    ]
     store.move(TARGET, champion=third, by="eve")
     assert [(move.action, move.before, move.after, move.by) for move in store.moves()] == [
         ("champion", None, first, "ann"),

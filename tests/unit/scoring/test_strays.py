@@ -1,5 +1,6 @@
 """Foreign files in the model store stop nothing and are named once."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.durable import read_regular
-from flows.scoring.registry import ModelStore
+from flows.scoring.registry import MODEL_FILE, SUMS_FILE, ModelStore
 from flows.scoring.scorer import Scorer
 from tests.support.models import CREATED_NS, publish_tiny, tiny
 from training.models import app
@@ -169,6 +170,32 @@ def test_a_version_that_cannot_be_removed_does_not_keep_the_others(
     assert store.prune(1) == refs[1:3]
     with pytest.raises(ModelStoreError, match="busy"):
         store.prune(1)
+
+
+def test_a_version_that_is_a_link_is_removed_and_what_it_leads_to_stays(store: ModelStore) -> None:
+    refs = [publish_tiny(store, 0.3, created_ns=CREATED_NS + n * 10**9) for n in range(3)]
+    elsewhere = store.root.parent / "elsewhere"
+    store.folder(refs[0]).rename(elsewhere)
+    store.folder(refs[0]).symlink_to(elsewhere)
+    assert store.prune(1) == refs[:2]
+    assert list((store.root / ".staging").iterdir()) == []
+    assert (elsewhere / MODEL_FILE).is_file()
+
+
+def test_a_publication_that_finds_no_room_leaves_nothing(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nearly_full(path: Path, content: bytes) -> None:
+        path.write_bytes(content[:10])
+        if path.name == SUMS_FILE or len(content) > 1000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flows.scoring.versions.write_file", nearly_full)
+        with pytest.raises(ModelStoreError, match="No space left"):
+            store.publish(*tiny(0.3), {"report.html": b"x" * 2000})
+    assert store.refs() == []
+    assert list((store.root / ".staging").iterdir()) == []
 
 
 def test_leftovers_of_any_kind_in_staging_do_not_stop_a_publication(store: ModelStore) -> None:

@@ -132,6 +132,32 @@ def test_the_threshold_keeps_the_alert_budget():
     assert np.mean(score >= ev.budget_threshold(score, 0.05)) == pytest.approx(0.05, abs=0.002)
 
 
+@pytest.mark.parametrize(
+    ("score", "share"),
+    [
+        (np.full(1_000, 0.1), 0.0),
+        (np.ones(1_000), 0.0),
+        (np.r_[np.full(970, 0.02), np.linspace(0.5, 0.9, 30)], 0.03),
+        (np.repeat([0.1, 0.2, 0.3], [500, 300, 200]), 0.0),
+        (np.repeat([0.1, 0.2, 0.3], [500, 460, 40]), 0.04),
+        (np.repeat([0.1, 0.3], [950, 50]), 0.05),
+        (np.repeat([0.5, np.nextafter(0.5, 1)], [990, 10]), 0.01),
+        (np.array([0.7]), 1.0),
+    ],
+    ids=["same", "certain", "calm", "leaves", "a rare leaf", "just fits", "neighbours", "one row"],
+)
+def test_scores_that_tie_alert_on_no_more_than_the_budget(score, share):
+    threshold = ev.budget_threshold(score, 0.05)
+    assert np.mean(score >= threshold) == pytest.approx(share)
+
+
+def test_a_graph_that_rounds_otherwise_alerts_on_no_more_where_scores_tie():
+    score = np.repeat([0.1, 0.2, 0.3], [500, 460, 40])
+    threshold = ev.budget_threshold(score, 0.05)
+    for rounding in (-1e-5, 1e-5):
+        assert np.mean(score + rounding >= threshold) == pytest.approx(0.04)
+
+
 def test_persistence_has_no_skill_over_itself():
     truth = np.random.default_rng(0).normal(size=100)
     metrics = ev.regression_metrics(truth, np.zeros(100))
