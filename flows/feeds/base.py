@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from flows.feeds.complaints import with_value
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.ticks import Int64, Tick
 
@@ -133,9 +134,10 @@ class Feed(Protocol):
 def broken(
     venue: str, payload: str | bytes, detail: str, reason: Reason = Reason.BROKEN_FRAME
 ) -> DeadLetter:
-    """Wrap a frame, or a part of one, that cannot be used."""
+    """Wrap a frame, or a part of one, that cannot be used; its detail tells the value, too."""
     raw = payload.encode("utf-8", "backslashreplace") if isinstance(payload, str) else payload
-    return DeadLetter(reason=reason, detail=detail, payload=bytes(raw), venue=venue)
+    told = with_value(detail, raw)
+    return DeadLetter(reason=reason, detail=told, payload=bytes(raw), venue=venue)
 
 
 def dead_frame(venue: str, frame: Frame, detail: str) -> ParsedFrame:

@@ -19,6 +19,7 @@ from flows.feeds.binance.messages import (
     Trade,
 )
 from flows.feeds.binance.pairs import split_pair
+from flows.feeds.complaints import with_value
 from flows.feeds.lenient import decode_leniently
 from flows.feeds.quotes import NewestQuotes, positive_or_none, stated_quote
 from flows.feeds.timestamps import epoch_to_ns
@@ -82,7 +83,7 @@ class BinanceParser:
             if kind == "trade":
                 return self._trade(frame, self._read_trade(body))
         except msgspec.ValidationError as error:
-            return dead_frame(VENUE, frame, str(error))
+            return dead_frame(VENUE, frame, with_value(str(error), body))
         except UNREADABLE as error:
             return dead_frame(VENUE, frame, f"not JSON: {error}")
         return self._control
