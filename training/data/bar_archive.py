@@ -33,15 +33,21 @@ def bar_files(path: Path) -> list[DataFile]:
     Raises
     ------
     TrainingError
-        See :func:`training.data.files.data_files`.
+        It is an archive without either; see also :func:`training.data.files.data_files`.
     ArchiveError
         The archive's state is damaged.
     """
     if (path / BACKFILL).is_dir():
         return data_files(path / BACKFILL, PARQUET, "bars")
-    if (path / topic_folder(topics.CANDLES)).is_dir():
+    if any((path / topic_folder(topic)).is_dir() for topic in topics.ARCHIVED):
         storage = LocalStorage(path)
         kept = archived_files(storage, topics.CANDLES)
+        if not kept:
+            msg = (
+                f"the archive {path} has neither bars nor candles: flows.backfill fetches bars;"
+                " flows.candles makes candles, which flows.archive keeps"
+            )
+            raise TrainingError(msg)
         return [DataFile(Path(storage.url(file.path))) for file in kept]
     found = data_files(path, TEXT + PARQUET + JSON, "bars")
     tables = [file for file in found if not file.is_json]

@@ -109,3 +109,11 @@ def test_a_file_of_several_intervals_asks_for_one(tmp_path: Path) -> None:
         read_bars([tmp_path])
     [bars] = read_bars([tmp_path], 60)
     assert (len(bars), bars.interval_s) == (3, 60)
+
+
+def test_an_archive_without_bars_and_candles_says_who_makes_them(tmp_path: Path) -> None:
+    other = tmp_path / "topic=ticks.raw" / "date=2026-02-01" / "symbol=BTC-USD"
+    other.mkdir(parents=True)
+    pq.write_table(pa.table({"symbol": ["BTC-USD"], "price": [1.0]}), other / "0-0-0-1.parquet")
+    with pytest.raises(TrainingError, match=r"neither bars nor candles: flows\.backfill"):
+        read_bars([tmp_path])
