@@ -24,7 +24,7 @@ from flows.monitoring.served import Health
 from flows.runtime.archiving import ArchiveEndpoints, Archiving
 from flows.runtime.exactly_once import launch
 from flows.runtime.metrics import serve_metrics
-from flows.runtime.process import calm_collector
+from flows.runtime.process import calm_collector, refuse_without_engine
 from flows.settings import Settings
 
 
@@ -119,3 +119,7 @@ def _count(metrics: ArchiveMetrics, flush: Flush) -> None:
     metrics.seconds.labels(topic).inc(flush.seconds)
     metrics.next_offset.labels(topic, partition).set(flush.next_offset)
     metrics.last_write.labels(topic, partition).set(time.time())
+
+
+if __name__ == "__main__":
+    refuse_without_engine("flows.archive")

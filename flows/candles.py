@@ -17,7 +17,7 @@ from flows.monitoring.candle_metrics import CandleMetrics
 from flows.numeric.background import BackgroundKernel
 from flows.runtime.exactly_once import Endpoints, launch
 from flows.runtime.metrics import serve_metrics
-from flows.runtime.process import end_on_error
+from flows.runtime.process import end_on_error, refuse_without_engine
 from flows.settings import Settings
 from flows.stages.candles import CandleStage
 from schemas import topics
@@ -67,3 +67,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         rebuild=endpoints.rebuild,
     )
     return dataflow
+
+
+if __name__ == "__main__":
+    refuse_without_engine("flows.candles")

@@ -23,7 +23,7 @@ from flows.runtime.exactly_once import launch
 from flows.runtime.feeds import feeds_of
 from flows.runtime.metrics import serve_metrics
 from flows.runtime.open_feeds import OpenFeeds
-from flows.runtime.process import end_on_error, end_process
+from flows.runtime.process import end_on_error, end_process, refuse_without_engine
 from flows.settings import Settings
 from schemas import topics
 
@@ -133,3 +133,7 @@ class _Ending:
         reason = error or self._error
         if reason is not None:
             end_process(reason)
+
+
+if __name__ == "__main__":
+    refuse_without_engine("flows.ingest")

@@ -23,7 +23,7 @@ from flows.numeric.background import BackgroundKernel
 from flows.numeric.time import NS_PER_S
 from flows.runtime.exactly_once import Endpoints, launch
 from flows.runtime.metrics import serve_metrics
-from flows.runtime.process import end_on_error
+from flows.runtime.process import end_on_error, refuse_without_engine
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
 from flows.stages.drift_watch import DriftWatch, KnownManifests, tail_of, watch_drift
@@ -130,3 +130,7 @@ def _publisher(settings: Settings) -> Publish:
 
 def _point(own: Sequence[QualityWindow], others: Sequence[QualityWindow]) -> QualityPoint:
     return combine(beside(own, others, WINDOW_S * NS_PER_S))
+
+
+if __name__ == "__main__":
+    refuse_without_engine("flows.outcomes")

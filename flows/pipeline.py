@@ -31,7 +31,7 @@ from flows.numeric.background import BackgroundKernel
 from flows.numeric.time import NS_PER_MS, NS_PER_S
 from flows.runtime.exactly_once import Endpoints, launch
 from flows.runtime.metrics import serve_metrics
-from flows.runtime.process import end_on_error
+from flows.runtime.process import end_on_error, refuse_without_engine
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
 from flows.scoring.scorer import Scorer, TargetStatus
@@ -233,3 +233,7 @@ def _observe(
         metrics.latency_seconds.observe(max((now_ns - oldest_ns) / NS_PER_S, 0.0), exemplar)
     for batch in commit.batches:
         metrics.note_latest(commit.partition, batch.latest)
+
+
+if __name__ == "__main__":
+    refuse_without_engine("flows.pipeline")

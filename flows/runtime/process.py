@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn, TypeVar
 
-from flows.errors import StopError, VoltickError
+from flows.errors import ConfigurationError, StopError, VoltickError
 from flows.host.signals import stop_on_first_signal
 from flows.logs import hide_in_text
 
@@ -58,6 +58,15 @@ def end_process(error: BaseException) -> NoReturn:
     _ENDING.acquire()  # never released: a second thread waits here until the process has ended
     report(error)
     os._exit(exit_code_of(error))
+
+
+def refuse_without_engine(flow: str) -> NoReturn:
+    """End a process that runs a flow's module by itself, which would do nothing and look well."""
+    error = ConfigurationError(
+        f"{flow} is a dataflow, which the engine runs: python -m bytewax.run {flow}"
+    )
+    report(error)
+    sys.exit(error.exit_code)
 
 
 def end_on_error(step: Callable[[_In], _Out]) -> Callable[[_In], _Out]:

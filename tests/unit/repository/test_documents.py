@@ -1,6 +1,8 @@
 """Every setting, metric, topic and command is documented, once, and as the code has it."""
 
 import re
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,15 @@ def test_env_example_uncommented_loads_as_the_defaults() -> None:
     assert load_settings(pairs) == Settings()
 
 
+def dataflows() -> set[str]:
+    """Return the modules that the engine runs."""
+    return {
+        f"flows.{path.stem}"
+        for path in (docs.ROOT / "flows").glob("*.py")
+        if re.search(r"^def flow\(\) -> Dataflow:", path.read_text("utf-8"), re.MULTILINE)
+    }
+
+
 def _commands() -> set[str]:
     """Return the modules that run as commands, as ``python -m`` takes them."""
     found = set()
@@ -97,12 +108,19 @@ def test_every_command_is_documented_and_every_one_documented_exists(
     text = "\n".join(documents.values())
     named = set(re.findall(r"python -m ((?:flows|serving|training|schemas|tests)(?:\.\w+)*)", text))
     flows = set(re.findall(r"python -m bytewax\.run (flows\.\w+)", text))
-    assert named - PRIVATE == _commands()
-    assert flows == {
-        f"flows.{path.stem}"
-        for path in (docs.ROOT / "flows").glob("*.py")
-        if re.search(r"^def flow\(\) -> Dataflow:", path.read_text("utf-8"), re.MULTILINE)
-    }
+    assert named - PRIVATE == _commands() - dataflows()
+    assert flows == dataflows()
+
+
+@pytest.mark.parametrize("name", sorted(dataflows()))
+def test_a_dataflow_that_is_run_by_itself_names_the_engines_command(
+    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(name, run_name="__main__")
+    assert ended.value.code == 2
+    assert f"python -m bytewax.run {name}\n" in capfd.readouterr().err
 
 
 def test_every_topic_has_its_row(documents: dict[str, str]) -> None:
