@@ -28,11 +28,16 @@ export async function get(path, parameters = {}) {
 
 export const scorePath = (kind, symbol) => `${kind}/${encodeURIComponent(symbol)}`;
 
-/** Follow /stream; reopens it for ever, also where the browser has given up. */
+/**
+ * Follow /stream; reopens it for ever, also where the browser has given up. A hidden tab has none:
+ * a browser gives a host six connections, and as many tabs would leave the next one waiting.
+ */
 export function follow(onScore, onState) {
   let source = null;
   const open = () => {
     source?.close();
+    source = null;
+    if (document.hidden) return;
     source = new EventSource(new URL("stream", ROOT));
     source.addEventListener("open", () => onState(true));
     source.addEventListener("score", (event) => onScore(JSON.parse(event.data)));
@@ -41,6 +46,9 @@ export function follow(onScore, onState) {
       if (source.readyState === EventSource.CLOSED) setTimeout(open, 2000);
     });
   };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden !== (source === null)) open();
+  });
   open();
 }
 

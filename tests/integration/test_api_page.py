@@ -344,6 +344,37 @@ def test_a_server_that_restarts_is_joined_again(page, tmp_path, valkey, database
         until(lambda: "does not answer" not in page.text("#trouble"), "the trouble to be over", 40)
 
 
+def hide(page: Page) -> None:
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {get: () => window.asleep === true,"
+        " configurable: true}); window.asleep = true;"
+        " document.dispatchEvent(new Event('visibilitychange'))"
+    )
+
+
+def show(page: Page) -> None:
+    page.evaluate("window.asleep = false; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_a_hidden_tab_leaves_the_browsers_connections_to_others(page, tmp_path, valkey, database):
+    scored(database, "BTC-USD", 0.111, 1)
+    with api(tmp_path, valkey.url) as address:
+
+        def clients() -> str:
+            told = httpx.get(f"{address}/metrics").text.splitlines()
+            [line] = [each for each in told if each.startswith("voltick_stream_clients ")]
+            return line.split()[1]
+
+        page.open(address)
+        until(lambda: clients() == "1.0", "the stream")
+        hide(page)
+        until(lambda: clients() == "0.0", "the stream to end", 40)
+        show(page)
+        until(lambda: clients() == "1.0", "the stream again", 40)
+        scored(database, "BTC-USD", 0.222, 2)
+        until(lambda: "0.222" in page.text("#score"), "the score of meanwhile")
+
+
 def test_a_tab_that_slept_catches_up(page, tmp_path, valkey, database):
     for offset in range(30):
         scored(database, "BTC-USD", 0.1, offset, age_s=60 - offset)
@@ -351,10 +382,7 @@ def test_a_tab_that_slept_catches_up(page, tmp_path, valkey, database):
         page.open(address)
         until(lambda: "score 0.100" in page.text("#score-readout"), "the chart")
         # As a browser does to a tab behind others: no timers, and an event when it is seen again.
-        page.evaluate(
-            "Object.defineProperty(document, 'hidden', {get: () => window.asleep === true,"
-            " configurable: true}); window.asleep = true; dispatchEvent(new Event('blur'))"
-        )
+        hide(page)
         page.call(
             "Network.emulateNetworkConditions",
             offline=True,
@@ -372,8 +400,6 @@ def test_a_tab_that_slept_catches_up(page, tmp_path, valkey, database):
             downloadThroughput=-1,
             uploadThroughput=-1,
         )
-        page.evaluate(
-            "window.asleep = false; document.dispatchEvent(new Event('visibilitychange'))"
-        )
+        show(page)
         until(lambda: "score 0.400" in page.text("#score-readout"), "what was missed", 40)
         assert page.text("#score") == "0.400"
