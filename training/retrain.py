@@ -26,7 +26,7 @@ from training.experiments.continuous import Due, run_continuously
 from training.experiments.experiment import ExperimentOptions, ExperimentResult
 from training.experiments.pipeline import PipelineRequest, run_pipeline
 from training.experiments.trainer_metrics import TrainerMetrics
-from training.mlflow_link.tracking import track
+from training.mlflow_link.tracking import check_address, track
 from training.reporting.history import MetricsHistory
 from training.reporting.report import write_reports
 
@@ -173,6 +173,8 @@ def retrain(
     if last is not None and (since is not None or until is not None):
         msg = "--last and --since/--until contradict each other; give one of them"
         raise TrainingError(msg)
+    if mlflow is not None:
+        check_address(mlflow)
     opened = ModelStore(settings.model_store if store is None else store)
     if publish:
         opened.check_writable()  # known before minutes of training

@@ -3,7 +3,8 @@
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,3 +202,17 @@ def read_bytes(file: DataFile) -> bytes:
         msg = f"cannot read {file.path}: {reason}"
         raise TrainingError(msg) from None
     return raw
+
+
+def check_columns(file: DataFile, names: Sequence[str]) -> None:
+    """Refuse a file of which a name cannot tell the column.
+
+    Raises
+    ------
+    TrainingError
+        Two columns have one name.
+    """
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        msg = f"{file.path} has more than one column {', '.join(twice)}; leave one of each name"
+        raise TrainingError(msg)

@@ -22,7 +22,7 @@ from flows.numeric.arrays import Bool, Float64, Int32, Int64
 from schemas.features import FEATURE_SET
 from schemas.ticks import EARLIEST_NS, LATEST_NS
 from training.data import times
-from training.data.files import PARQUET, DataFile, data_files
+from training.data.files import PARQUET, DataFile, check_columns, data_files
 from training.data.merging import FileTicks, logs_of
 from training.data.ticklog import TickLog, provenance_of, take
 
@@ -101,6 +101,7 @@ def _read(file: DataFile) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         msg = f"cannot read {file.path} as Parquet: {error}"
         raise TrainingError(msg) from None
+    check_columns(file, table.column_names)
     names = set(table.column_names)
     if "feature_set" in names or "history_s" in names:
         found = (

@@ -14,7 +14,7 @@ from flows.connectors.parquet.reading import open_parquet
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float64, Int64
 from training.data import numbers, times
-from training.data.files import DataFile, read_bytes
+from training.data.files import DataFile, check_columns, read_bytes
 from training.data.json_tables import is_json, json_frame
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -76,6 +76,7 @@ def _read_parquet(file: DataFile) -> Table:
     except (OSError, pa.ArrowException) as error:
         msg = f"cannot read {file.path} as Parquet: {error}"
         raise TrainingError(msg) from None
+    check_columns(file, table.column_names)
     frame = table.to_pandas(types_mapper=pd.ArrowDtype)
     market = _single_market(file, frame)
     # pandas writes its index as a column: often the times, as a range where they are equidistant.

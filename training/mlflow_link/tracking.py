@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from flows.errors import needs_extra
+from flows.errors import TrainingError, needs_extra
 
 if TYPE_CHECKING:  # imports of an extra's client should not cost those of a whole training
     from training.experiments.experiment import ExperimentResult
@@ -41,6 +41,21 @@ CLIENT_SETTINGS = {
 }
 # Their complaints come back as errors, of which we report one.
 _CHATTY = ("mlflow", "urllib3")
+
+
+def check_address(uri: str) -> None:
+    """Refuse an address that is empty, as of a variable that is not set.
+
+    MLflow would take it for a database of its own in the working folder.
+
+    Raises
+    ------
+    TrainingError
+        It is empty.
+    """
+    if not uri.strip():
+        msg = "--mlflow is empty: give a server's address, such as http://127.0.0.1:5000"
+        raise TrainingError(msg)
 
 
 def track(

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from flows.errors import TrainingError
@@ -106,3 +108,12 @@ def test_files_that_are_no_bars_are_named(tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=message):
             read_bars([path])
         path.unlink()
+
+
+def test_two_columns_of_one_name_are_named(tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(rows(), preserve_index=False)
+    pq.write_table(table.append_column("close", table.column("close")), tmp_path / "a.parquet")
+    with pytest.raises(
+        TrainingError, match=r"a\.parquet has more than one column close; leave one"
+    ):
+        read_bars(tmp_path / "a.parquet")

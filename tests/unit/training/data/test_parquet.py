@@ -262,6 +262,16 @@ def test_unusable_ticks_are_named(case: str, tmp_path: Path) -> None:
         read_parquet(write(tmp_path / "a.parquet", columns))
 
 
+def test_two_columns_of_one_name_are_named(tmp_path: Path) -> None:
+    columns = [pa.array(each) for each in ticks().values()]
+    twice = pa.Table.from_arrays([*columns, columns[-1]], names=[*ticks(), "price"])
+    pq.write_table(twice, tmp_path / "a.parquet")
+    with pytest.raises(
+        TrainingError, match=r"a\.parquet has more than one column price; leave one"
+    ):
+        read_parquet(tmp_path / "a.parquet")
+
+
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", ticks())
     path.write_bytes(path.read_bytes()[:-20])
