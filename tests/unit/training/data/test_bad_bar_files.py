@@ -116,4 +116,4 @@ def test_two_columns_of_one_name_are_named(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError, match=r"a\.parquet has more than one column close; leave one"
     ):
-        read_bars(tmp_path / "a.parquet")
+        read_bars([tmp_path / "a.parquet"])
