@@ -110,16 +110,17 @@ def _model(
     for _ in range(rounds):
         for written in Written:
             clock = StepClock(int(WARMING * len(batches)))
-            outputs[written] = _walk(store, batches, clock, written)
+            outputs[written] = walk(store, batches, clock, written)
             for name, figure in clock.us_per_tick().items():
                 key = written.named(name) if name == "encode" else name
                 best[key] = min(best[key], figure)
     return {name: round(figure, 4) for name, figure in best.items()}, outputs
 
 
-def _walk(
+def walk(
     store: ModelStore, batches: list[RawBatch], clock: "StepClock", written: Written
 ) -> list[OutputBatch]:
+    """Take batches through all steps; return what the flow would write for each."""
     metrics = PipelineMetrics()
     parse = tick_parser_kernel().compile
     decode = DecodeStep(topics.TICKS_RAW, frozenset(), metrics, parse=parse)

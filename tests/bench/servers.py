@@ -86,6 +86,19 @@ class Servers:
         arguments = ["-m", "tests.bench.passthrough", self.broker.bootstrap, source, target]
         return Process([*arguments, *last], self.folder, {}, f"passthrough-{source}")
 
+    def bare(self, count: int, from_count: int, group: str, messages: Path) -> Process:
+        """Return, not started yet, the flow without its work, which ends by itself.
+
+        Parameters
+        ----------
+        count, from_count
+            How many ticks it reads, and after how many it is timed.
+        messages
+            The folder with what it writes.
+        """
+        arguments = ["-m", "tests.bench.bare", self.broker.bootstrap, str(count), str(from_count)]
+        return Process([*arguments, group, str(messages)], self.folder, {}, group)
+
 
 @contextmanager
 def servers(kind: str) -> Iterator[Servers]:

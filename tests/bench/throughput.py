@@ -1,7 +1,8 @@
 """How fast the running flow is, beside the limit of the same broker, messages and machine.
 
 Every round runs each contestant once, so that what the machine does meanwhile hits all alike; the
-result is the median of the rounds with its spread, and the ratio to the pass-through. A rate is
+result is the median of the rounds with its spread, and the ratio to the pass-through. Among them is
+the flow without its work: what no code between the same reader and writer could beat. A rate is
 taken from the group's committed offsets behind the log's first quarter, so that start-up, the
 loading of models and of compiled code, and the batches before that code serves do not count.
 """
@@ -16,15 +17,20 @@ from typing import Any
 
 import psutil
 
+from flows.features import warm_up
+from flows.scoring.registry import ModelStore
 from schemas import topics
+from tests.bench.bare import BATCH, keep
 from tests.bench.load import fill, simulated_messages
 from tests.bench.memory import peak_mb
 from tests.bench.models import set_champion
 from tests.bench.percentiles import ratio
+from tests.bench.profile import StepClock, raw_batches, walk
 from tests.bench.servers import Servers, servers
 from tests.bench.written import Written
 from tests.proof.progress import Progress
 from tests.support.polling import pause
+from tests.support.processes import Process
 
 COPY_TOPIC = "bench.copy"
 FINISH_LIMIT_S = 300.0
@@ -36,7 +42,7 @@ LOOK_S = 0.05
 
 @dataclass(frozen=True)
 class Rate:
-    """One contestant in one round; the pass-through does not tell its memory."""
+    """One contestant in one round; those that do no work do not tell their memory."""
 
     ticks_per_s: float
     cpu_us_per_tick: float
@@ -52,15 +58,23 @@ def run(
         with servers(kind) as place:
             place.topics(*topics.ALL, COPY_TOPIC)
             fill(place.config, simulated_messages(tick_count, symbol_count))
-            result[kind] = _on_broker(place, tick_count, rounds, models)
+            result[kind] = _on_broker(place, tick_count, rounds, models, symbol_count)
     return result
 
 
-def _on_broker(place: Servers, tick_count: int, rounds: int, models: list[str]) -> dict[str, Any]:
+def _on_broker(
+    place: Servers, tick_count: int, rounds: int, models: list[str], symbol_count: int
+) -> dict[str, Any]:
     stores = {model: set_champion(model, place.folder / f"store-{model}") for model in models}
+    messages = _keep_messages(place.folder, stores[models[0]], symbol_count)
     rates: dict[str, list[Rate]] = {}
     for number in range(rounds):
         rates.setdefault("passthrough", []).append(_passthrough(place, tick_count))
+        for written, folder in messages.items():
+            name = written.named("bare")
+            rate = _bare(place, tick_count, f"bench-{name}-{number}", folder)
+            rates.setdefault(name, []).append(rate)
+            _say(f"round {number + 1}: {name} {rate.ticks_per_s:,.0f} ticks/s")
         for model, store in stores.items():
             for written in Written:
                 name = written.named(model)
@@ -84,14 +98,34 @@ def _summary(rates: list[Rate], limit: float) -> dict[str, float | None]:
     }
 
 
+def _keep_messages(folder: Path, store: Path, symbol_count: int) -> dict[Written, Path]:
+    """Write what the flow makes of a full batch to a folder, for each kind of output."""
+    warm_up()
+    some = raw_batches(2 * BATCH, symbol_count)
+    folders = {}
+    for written in Written:
+        folders[written] = folder / written.named("messages")
+        keep(walk(ModelStore(store), some, StepClock(0), written)[-1], folders[written])
+    return folders
+
+
 def _passthrough(place: Servers, count: int) -> Rate:
-    with place.passthrough(topics.TICKS_RAW, COPY_TOPIC, count) as process:
-        if process.wait_exit(FINISH_LIMIT_S) != 0:
-            message = f"the pass-through failed:\n{process.tail()}"
-            raise RuntimeError(message)
-    rate = Rate(**json.loads(process.stdout.splitlines()[-1]))
+    rate = _told(place.passthrough(topics.TICKS_RAW, COPY_TOPIC, count))
     _say(f"pass-through {rate.ticks_per_s:,.0f} ticks/s")
     return rate
+
+
+def _bare(place: Servers, count: int, group: str, messages: Path) -> Rate:
+    return _told(place.bare(count, int(WARM_UP_SHARE * count), group, messages))
+
+
+def _told(contestant: Process) -> Rate:
+    """Run a contestant that ends by itself; return what it tells."""
+    with contestant as process:
+        if process.wait_exit(FINISH_LIMIT_S) != 0:
+            message = f"{' '.join(process.arguments)} failed:\n{process.tail()}"
+            raise RuntimeError(message)
+    return Rate(**json.loads(process.stdout.splitlines()[-1]))
 
 
 def _flow(place: Servers, store: Path, group: str, tick_count: int, written: Written) -> Rate:

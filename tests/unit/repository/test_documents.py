@@ -18,7 +18,8 @@ PRIVATE = {
     "flows.host.parent_death",
     "training.data_quality.evidently_report",  # runs in Evidently's environment
     "tests.bench.api_load",  # started by the api benchmark
-    "tests.bench.passthrough",  # a contestant of the throughput benchmark
+    "tests.bench.bare",  # a contestant of the throughput benchmark, as the next one is
+    "tests.bench.passthrough",
     "tests.support.api",
     "tests.support.docs",
     # contestants of the comparison with other stream processors
