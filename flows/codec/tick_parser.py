@@ -128,12 +128,19 @@ Parse = Callable[[Messages, Names, Parsed], int]
 
 
 @inlined
+def byte(text: UInt8, place: int) -> np.uint8:
+    """Return a byte. Told that no place is counted from the end, the parser is a third faster."""
+    found: np.uint8 = text[np.uint64(place)]
+    return found
+
+
+@inlined
 def is_here(data: UInt8, at: int, end: int, text: UInt8, first: int, last: int) -> bool:
     """Return whether a message goes on with a part of a text."""
     if end - at < last - first:
         return False
     place = 0
-    while place < last - first and data[at + place] == text[first + place]:
+    while place < last - first and byte(data, at + place) == byte(text, first + place):
         place += 1
     return place == last - first
 
@@ -146,7 +153,7 @@ def find_key(data: UInt8, at: int, end: int, names: Names, expected: int) -> int
         field = (expected + tried) % FIELDS
         first, last = starts[field], starts[field + 1]
         closing = at + last - first
-        ends = closing < end and data[closing] == QUOTE
+        ends = closing < end and byte(data, closing) == QUOTE
         if ends and is_here(data, at, end, names.keys, first, last):
             return field
     return -1
@@ -157,7 +164,7 @@ def end_of_text(data: UInt8, at: int, end: int) -> int:
     """Return where a plain text ends that begins here, before its quote; ``LEFT`` otherwise."""
     first = at
     while at < end and at - first <= MOST_TEXT:
-        sign = data[at]
+        sign = byte(data, at)
         if sign == QUOTE:
             return at if at > first else LEFT
         if sign < SPACE or sign > LAST_PRINTABLE or sign == BACKSLASH:
@@ -171,12 +178,12 @@ def read_integer(data: UInt8, at: int, end: int) -> tuple[int, int]:
     """Return where an integer ends, and which; ``LEFT`` where it is not up to 19 digits."""
     first = at
     value = 0
-    while at < end and DIGIT_0 <= data[at] <= DIGIT_9:
+    while at < end and DIGIT_0 <= byte(data, at) <= DIGIT_9:
         if at - first >= MOST_DIGITS and (at - first > MOST_DIGITS or value >= SAFE_TENTH):
             return LEFT, 0
-        value = value * 10 + (int(data[at]) - DIGIT_0)
+        value = value * 10 + (int(byte(data, at)) - DIGIT_0)
         at += 1
-    if at == first or (data[first] == DIGIT_0 and at > first + 1):
+    if at == first or (byte(data, first) == DIGIT_0 and at > first + 1):
         return LEFT, 0
     return at, value
 
@@ -186,33 +193,33 @@ def read_float(data: UInt8, at: int, end: int, powers: Float64) -> tuple[int, fl
     """Return where a number ends, and which; ``LEFT`` where it may not be exact by one rounding."""
     first = at
     value = 0
-    while at < end and at - first <= MOST_DIGITS and DIGIT_0 <= data[at] <= DIGIT_9:
-        value = value * 10 + (int(data[at]) - DIGIT_0)
+    while at < end and at - first <= MOST_DIGITS and DIGIT_0 <= byte(data, at) <= DIGIT_9:
+        value = value * 10 + (int(byte(data, at)) - DIGIT_0)
         at += 1
     digits = at - first
-    if digits == 0 or digits > MOST_DIGITS or (data[first] == DIGIT_0 and digits > 1):
+    if digits == 0 or digits > MOST_DIGITS or (byte(data, first) == DIGIT_0 and digits > 1):
         return LEFT, 0.0
     power = 0
-    if at < end and data[at] == POINT:
+    if at < end and byte(data, at) == POINT:
         at += 1
         first = at
-        while at < end and at - first <= MOST_DIGITS and DIGIT_0 <= data[at] <= DIGIT_9:
+        while at < end and at - first <= MOST_DIGITS and DIGIT_0 <= byte(data, at) <= DIGIT_9:
             if digits + at - first >= MOST_DIGITS:
                 return LEFT, 0.0
-            value = value * 10 + (int(data[at]) - DIGIT_0)
+            value = value * 10 + (int(byte(data, at)) - DIGIT_0)
             at += 1
         if at == first:
             return LEFT, 0.0
         power = first - at
-    if at < end and (data[at] == SMALL_E or data[at] == LARGE_E):
+    if at < end and (byte(data, at) == SMALL_E or byte(data, at) == LARGE_E):
         at += 1
-        negative = at < end and data[at] == MINUS
-        if at < end and (data[at] == MINUS or data[at] == PLUS):
+        negative = at < end and byte(data, at) == MINUS
+        if at < end and (byte(data, at) == MINUS or byte(data, at) == PLUS):
             at += 1
         first = at
         exponent = 0
-        while at < end and at - first < 3 and DIGIT_0 <= data[at] <= DIGIT_9:
-            exponent = exponent * 10 + (int(data[at]) - DIGIT_0)
+        while at < end and at - first < 3 and DIGIT_0 <= byte(data, at) <= DIGIT_9:
+            exponent = exponent * 10 + (int(byte(data, at)) - DIGIT_0)
             at += 1
         if at == first:
             return LEFT, 0.0
@@ -231,9 +238,9 @@ def find_symbol(data: UInt8, venue: int, symbol: int, long: tuple[int, int], nam
     mask = len(slots) - 1
     slot = 0
     for place in range(long[0]):
-        slot = ((slot ^ int(data[venue + place])) * HASH_FACTOR) & HASH_MASK
+        slot = ((slot ^ int(byte(data, venue + place))) * HASH_FACTOR) & HASH_MASK
     for place in range(long[1]):
-        slot = ((slot ^ int(data[symbol + place])) * HASH_FACTOR) & HASH_MASK
+        slot = ((slot ^ int(byte(data, symbol + place))) * HASH_FACTOR) & HASH_MASK
     for _ in range(len(slots)):
         slot &= mask
         row = slots[slot]
@@ -262,13 +269,13 @@ def parse_tick(data: UInt8, at: int, end: int, names: Names, parsed: Parsed, row
     gaps[row] = False
     seen = expected = 0
     begins_symbol = begins_venue = long_symbol = long_venue = 0
-    if at >= end or data[at] != OPEN:
+    if at >= end or byte(data, at) != OPEN:
         return False
     while True:
         at += 1
-        if at < end and data[at] == SPACE:
+        if at < end and byte(data, at) == SPACE:
             at += 1
-        if at >= end or data[at] != QUOTE:
+        if at >= end or byte(data, at) != QUOTE:
             return False
         field = find_key(data, at + 1, end, names, expected)
         if field < 0 or (seen >> field) & 1 == 1:
@@ -276,15 +283,15 @@ def parse_tick(data: UInt8, at: int, end: int, names: Names, parsed: Parsed, row
         seen |= 1 << field
         expected = field + 1
         at += 2 + starts[field + 1] - starts[field]
-        if at >= end or data[at] != COLON:
+        if at >= end or byte(data, at) != COLON:
             return False
         at += 1
-        if at < end and data[at] == SPACE:
+        if at < end and byte(data, at) == SPACE:
             at += 1
         if at >= end:
             return False
         kind, column = kinds[field, 0], kinds[field, 1]
-        sign = data[at]
+        sign = byte(data, at)
         if sign == SMALL_N:
             if kinds[field, 2] == 0:
                 return False
@@ -317,9 +324,11 @@ def parse_tick(data: UInt8, at: int, end: int, names: Names, parsed: Parsed, row
             negative = sign == MINUS
             if negative:
                 at += 1
-            if at >= end or (data[at] != DIGIT_0 + 1 and (negative or data[at] != DIGIT_0)):
+            if at >= end or (
+                byte(data, at) != DIGIT_0 + 1 and (negative or byte(data, at) != DIGIT_0)
+            ):
                 return False
-            side = int(data[at]) - DIGIT_0
+            side = int(byte(data, at)) - DIGIT_0
             sides[row] = -side if negative else side
             at += 1
         elif is_here(data, at, end, keys, starts[FIELDS + 1], starts[FIELDS + 2]):
@@ -331,9 +340,9 @@ def parse_tick(data: UInt8, at: int, end: int, names: Names, parsed: Parsed, row
             return False
         if at >= end:
             return False
-        if data[at] == CLOSE:
+        if byte(data, at) == CLOSE:
             break
-        if data[at] != COMMA:
+        if byte(data, at) != COMMA:
             return False
     if at + 1 != end or seen & REQUIRED != REQUIRED:
         return False

@@ -180,7 +180,7 @@ class PartitionReader(StatefulSourcePartition[RawBatch, None]):
             return self._at_end() if ended else []
         offsets = _offsets(messages)
         values = _values(messages)
-        timestamps_ms = [message.timestamp()[1] for message in messages]
+        timestamps_ms = [at_ms for _kind, at_ms in map(Message.timestamp, messages)]
         self._next_offset = offsets[-1] + 1
         self._progress.taken[self._start.partition] = self._next_offset
         if not ended:
