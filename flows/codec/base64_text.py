@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from flows.codec.digits import I64
+from flows.codec.places import put
 from flows.numeric.arrays import UInt8, UInt32
 from flows.numeric.compiled import compilable, inlined
 
@@ -79,6 +80,6 @@ def put_base64(out: UInt8, at: I64, words: UInt32, row: I64, alphabet: UInt8) ->
             put_three_bytes(out, at, second << EIGHT, alphabet)
             at += 4
         else:
-            out[at - 2] = PADDING
-        out[at - 1] = PADDING
+            put(out, at - 2, PADDING)
+        put(out, at - 1, PADDING)
     return at

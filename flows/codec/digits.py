@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from flows.codec.places import byte, put
 from flows.numeric.arrays import UInt8, UInt64
 from flows.numeric.compiled import compilable, inlined
 
@@ -107,12 +108,12 @@ def put_digits(out: UInt8, end: I64, digits: U64, count: I64, pairs: UInt8) -> U
         pair = np.int64(digits - rest * HUNDRED)
         digits = rest
         at -= 2
-        out[at] = pairs[2 * pair]
-        out[at + 1] = pairs[2 * pair + 1]
+        put(out, at, byte(pairs, 2 * pair))
+        put(out, at + 1, byte(pairs, 2 * pair + 1))
         left -= 2
     if left == 1:
         rest = digits // TEN
-        out[at - 1] = 48 + np.int64(digits - rest * TEN)
+        put(out, at - 1, 48 + np.int64(digits - rest * TEN))
         digits = rest
     return digits
 
@@ -121,7 +122,7 @@ def put_digits(out: UInt8, end: I64, digits: U64, count: I64, pairs: UInt8) -> U
 def count_digits(digits: U64, tens: UInt64) -> I64:
     """Return how many digits a positive number of at most 19 has."""
     count = 9 if digits >= tens[8] else 1
-    while digits >= tens[count]:
+    while digits >= tens[np.uint64(count)]:
         count += 1
     return count
 
@@ -130,10 +131,10 @@ def count_digits(digits: U64, tens: UInt64) -> I64:
 def put_integer(out: UInt8, at: I64, value: I64, tables: NumberTables) -> I64:
     """Write an int64; return where it ends."""
     if value == 0:
-        out[at] = 48
+        put(out, at, 48)
         return at + 1
     if value < 0:
-        out[at] = 45
+        put(out, at, 45)
         at += 1
         digits = np.uint64(-(value + 1)) + ONE
     else:
@@ -146,7 +147,10 @@ def put_integer(out: UInt8, at: I64, value: I64, tables: NumberTables) -> I64:
 @compilable
 def put_null(out: UInt8, at: I64) -> I64:
     """Write ``null``; return where it ends."""
-    out[at], out[at + 1], out[at + 2], out[at + 3] = 110, 117, 108, 108
+    put(out, at, 110)
+    put(out, at + 1, 117)
+    put(out, at + 2, 108)
+    put(out, at + 3, 108)
     return at + 4
 
 
@@ -178,36 +182,36 @@ def put_decimal(
     if point < low or point > high:
         if count > 1:
             rest = put_digits(out, at + count + 1, digits, count - 1, pairs)
-            out[at] = 48 + np.int64(rest)
-            out[at + 1] = 46
+            put(out, at, 48 + np.int64(rest))
+            put(out, at + 1, 46)
             at += count + 1
         else:
-            out[at] = 48 + np.int64(digits)
+            put(out, at, 48 + np.int64(digits))
             at += 1
-        out[at] = 101
+        put(out, at, 101)
         shown = point - 1
-        out[at + 1] = 43
+        put(out, at + 1, 43)
         if shown < 0:
-            out[at + 1] = 45
+            put(out, at + 1, 45)
             shown = -shown
         return put_integer(out, at + 2, shown, tables)
     if exponent >= 0:
         end = at + count
         put_digits(out, end, digits, count, pairs)
         for _ in range(exponent):
-            out[end] = 48
+            put(out, end, 48)
             end += 1
-        out[end] = 46
-        out[end + 1] = 48
+        put(out, end, 46)
+        put(out, end + 1, 48)
         return end + 2
     whole = max(point, 1)
     end = at + whole + 1 - exponent
     rest = put_digits(out, end, digits, -exponent, pairs)
-    out[at + whole] = 46
+    put(out, at + whole, 46)
     if point > 0:
         put_digits(out, at + whole, rest, whole, pairs)
     else:
-        out[at] = 48
+        put(out, at, 48)
     return end
 
 

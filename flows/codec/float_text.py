@@ -29,6 +29,7 @@ from flows.codec.digits import (
     put_null,
     put_word,
 )
+from flows.codec.places import put
 from flows.numeric.arrays import UInt8
 from flows.numeric.compiled import compilable, inlined
 
@@ -135,12 +136,14 @@ def put_float64(out: UInt8, at: I64, value: float, bits: U64, tables: NumberTabl
     if bits & MAGNITUDE64 >= INFINITE64:
         return put_null(out, at)
     if bits >> SIGN64 == ONE:
-        out[at] = 45
+        put(out, at, 45)
         at += 1
         bits &= MAGNITUDE64
         value = -value
     if bits == ZERO:
-        out[at], out[at + 1], out[at + 2] = 48, 46, 48
+        put(out, at, 48)
+        put(out, at + 1, 46)
+        put(out, at + 2, 48)
         return at + 3
     # A decimal of few digits is its own shortest form: a price, most often.
     scaled = value * SCALE
@@ -171,7 +174,7 @@ def put_float32(out: UInt8, at: I64, bits32: U64, tables: NumberTables) -> I64:
     sign, the number of digits and the place of the point are as good as random.
     """
     bits = np.uint64(bits32)
-    out[np.uint64(at)] = 45
+    put(out, at, 45)
     begin = at + np.int64(bits >> SIGN32)
     bits &= MAGNITUDE32
     fraction = bits & FRACTION32
@@ -211,11 +214,13 @@ def put_other_float32(out: UInt8, at: I64, bits32: U64, tables: NumberTables) ->
     if bits & MAGNITUDE32 >= INFINITE32:
         return put_null(out, at)
     if bits >> SIGN32 == ONE:
-        out[at] = 45
+        put(out, at, 45)
         at += 1
         bits &= MAGNITUDE32
     if bits == ZERO:
-        out[at], out[at + 1], out[at + 2] = 48, 46, 48
+        put(out, at, 48)
+        put(out, at + 1, 46)
+        put(out, at + 2, 48)
         return at + 3
     fraction, biased = bits & FRACTION32, np.int64(bits >> SHIFT32)
     c = fraction if biased == 0 else fraction | HIDDEN32
@@ -247,7 +252,7 @@ def put_nine(out: UInt8, at: I64, digits: U64, point: I64) -> I64:
     start = at + max(1 - point, 0)
     put_word(out, at, text if point > 0 else LEADING_ZEROS)
     put_word(out, start + before + 1, text >> np.uint64(8 * before))
-    out[np.uint64(start + 9)] = np.uint64(48) + ninth
-    out[np.uint64(at + max(point, 1))] = 46
+    put(out, start + 9, np.uint64(48) + ninth)
+    put(out, at + max(point, 1), 46)
     last = max(last_digit(word), 8 * np.int64(ninth != ZERO))
     return max(start + last + 1 + np.int64(last >= point), at + point + 2)

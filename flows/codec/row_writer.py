@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from flows.codec import base64_text, digits, float_text
+from flows.codec import base64_text, digits, float_text, places
 from flows.codec.base64_text import put_base64, text_length
 from flows.codec.digits import (
     MOST_FLOAT32,
     MOST_FLOAT64,
+    ONE,
     NumberTables,
     number_tables,
     put_integer,
@@ -24,6 +25,7 @@ from flows.codec.digits import (
 )
 from flows.codec.float_text import put_float32, put_float64
 from flows.codec.message_parts import Chosen, Floats, Integers, Packed, Part, Vectors, rendered
+from flows.codec.places import put
 from flows.numeric.arrays import Float32, Float64, Int64, UInt8, UInt32, UInt64
 from flows.numeric.compiled import Kernel, inlined
 
@@ -104,11 +106,12 @@ def write(steps: Steps, rows: Rows, tables: NumberTables, out: Written, first: i
     room = len(data)
     at = ends[first - 1] if first > 0 else 0
     for row in range(first, len(ends)):
+        here = np.uint64(row)
         for step in range(len(program)):
-            kind, which = program[step, 0], program[step, 1]
+            kind, which = program[step, 0], np.uint64(program[step, 1])
             if kind <= CHOSEN:
-                number = which if kind == TEXT else chosen[which, row]
-                start, end = starts[number], starts[number + 1]
+                number = which if kind == TEXT else np.uint64(chosen[which, here])
+                start, end = starts[number], starts[number + ONE]
                 if room - at < end - start:
                     return row
                 at = put_text(data, at, text, start, end)
@@ -116,8 +119,8 @@ def write(steps: Steps, rows: Rows, tables: NumberTables, out: Written, first: i
                 if room - at < width * MOST_FLOAT32:
                     return row
                 for column in range(width):
-                    at = put_float32(data, at, vectors[row, column], tables)
-                    data[np.uint64(at)] = 44
+                    at = put_float32(data, at, vectors[here, np.uint64(column)], tables)
+                    put(data, at, 44)
                     at += 1
                 at -= 1 if width > 0 else 0
             elif kind == PACKED:
@@ -127,11 +130,11 @@ def write(steps: Steps, rows: Rows, tables: NumberTables, out: Written, first: i
             elif room - at < MOST_FLOAT64:
                 return row
             elif kind == FLOAT:
-                at = put_float64(data, at, floats[which, row], bits[which, row], tables)
-            elif kind == INTEGER_OR_NULL and integers[which, row] == program[step, 2]:
+                at = put_float64(data, at, floats[which, here], bits[which, here], tables)
+            elif kind == INTEGER_OR_NULL and integers[which, here] == program[step, 2]:
                 at = put_null(data, at)
             else:
-                at = put_integer(data, at, integers[which, row], tables)
+                at = put_integer(data, at, integers[which, here], tables)
         ends[row] = at
     return len(ends)
 
@@ -141,7 +144,10 @@ def row_writer_kernel() -> Kernel[Write]:
     """Return the kernel that ``write`` is."""
     here = sys.modules[__name__]
     return Kernel(
-        f"{__name__}:row_writer_kernel", write, _example, (base64_text, digits, float_text, here)
+        f"{__name__}:row_writer_kernel",
+        write,
+        _example,
+        (base64_text, digits, float_text, places, here),
     )
 
 

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flows.codec import batch
+from flows.codec import batch, places
+from flows.codec.places import byte
 from flows.numeric.arrays import Bool, Float64, Int32, Int64, UInt8
 from flows.numeric.compiled import Kernel, compilable, inlined
 from schemas.ticks import Tick
@@ -125,13 +126,6 @@ class Parsed(NamedTuple):
 
 
 Parse = Callable[[Messages, Names, Parsed], int]
-
-
-@inlined
-def byte(text: UInt8, place: int) -> np.uint8:
-    """Return a byte. Told that no place is counted from the end, the parser is a third faster."""
-    found: np.uint8 = text[np.uint64(place)]
-    return found
 
 
 @inlined
@@ -368,7 +362,7 @@ def parse(messages: Messages, names: Names, parsed: Parsed) -> int:
 def tick_parser_kernel() -> Kernel[Parse]:
     """Return the kernel that ``parse`` is."""
     here = sys.modules[__name__]
-    return Kernel(f"{__name__}:tick_parser_kernel", parse, _example, (batch, here))
+    return Kernel(f"{__name__}:tick_parser_kernel", parse, _example, (batch, places, here))
 
 
 def _example() -> tuple[Messages, Names, Parsed]:
