@@ -52,10 +52,11 @@ async function loadSeries() {
   if (asked.wantedStep() !== asked.step) {
     // The one that is shown stays until the other has something to show.
     const next = new Series(asked.symbol, asked.target, asked.range, asked.wantedStep());
-    next.bars = asked.bars;
-    next.take(await get(scorePath("series", next.symbol), {
+    const whole = await get(scorePath("series", next.symbol), {
       target: next.target, seconds: next.range.seconds, step_s: next.step, after: 0,
-    }));
+    });
+    next.bars = asked.bars; // not before: they may have come meanwhile
+    next.take(whole);
     if (asked === series) series = next;
   }
   setText(byId("source"), asked.source === "redis" ? "Kafka cannot be read: sampled scores of Redis, without quotes and outcomes"
