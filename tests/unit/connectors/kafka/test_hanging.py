@@ -60,13 +60,15 @@ def test_a_call_that_does_not_come_back_ends_and_nothing_more_is_asked_of_the_cl
 
 
 def test_the_thread_ends_with_who_uses_it():
-    before = threading.active_count()
     calls = CallThread()
-    calls.run(lambda: None, 1.0)
-    assert threading.active_count() > before
+    threads: list[threading.Thread] = []
+    calls.run(lambda: threads.append(threading.current_thread()), 1.0)
+    [thread] = threads
+    assert thread is not threading.current_thread()
+    assert thread.is_alive()
     del calls
     gc.collect()
-    until(lambda: threading.active_count() <= before, "the thread ends", 10.0)
+    until(lambda: not thread.is_alive(), "the thread ends", 10.0)
 
 
 @pytest.fixture
