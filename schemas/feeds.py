@@ -43,6 +43,21 @@ def split_feeds(spec: str) -> list[str]:
 
 def written_symbol(name: str) -> str:
     """Return the symbol that feeds write into ticks for a name that ``VOLTICK_SYMBOLS`` takes."""
-    feed, colon, rest = name.partition(":")
-    symbol = rest if colon and feed.lower() in FEEDS else name
+    _feed, symbol = split_symbol(name)
+    return hyphenated(symbol)
+
+
+def split_symbol(name: str) -> tuple[str | None, str]:
+    """Return the one feed that a name of ``VOLTICK_SYMBOLS`` is for, and the symbol.
+
+    The feed is None where the symbol is for all of them.
+    """
+    feed, colon, symbol = name.partition(":")
+    if colon and feed.lower() in FEEDS:
+        return feed.lower(), symbol
+    return None, name
+
+
+def hyphenated(symbol: str) -> str:
+    """Return a symbol in capitals, its assets with a hyphen between them where it had a slash."""
     return symbol.upper().replace("/", "-")

@@ -1,5 +1,8 @@
 """Names of topics and Redis keys, in one place."""
 
+from collections.abc import Mapping
+from typing import Any
+
 TICKS_RAW = "ticks.raw"
 TICKS_FEATURES = "ticks.features"
 PREDICTIONS = "predictions"
@@ -26,12 +29,18 @@ BACKFILL_KEY_PREFIX = "voltick:backfill:"
 STREAM_CHANNEL = "voltick:stream"
 
 
-def stream_channel(database: int) -> str:
+def stream_channel(connection: Mapping[str, Any]) -> str:
     """Channel on which new predictions are published; by the database's number.
 
     Keys are a database's own, but channels are shared by all databases of a Redis: without the
     number the predictions of one deployment would show in another's API.
+
+    Parameters
+    ----------
+    connection
+        The keyword arguments of a client's connections.
     """
+    database = int(connection.get("db") or 0)
     return STREAM_CHANNEL if database == 0 else f"{STREAM_CHANNEL}:{database}"
 
 

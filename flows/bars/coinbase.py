@@ -16,6 +16,7 @@ from flows.bars.venue import opening_ns, optional, read_rows, required
 from flows.errors import FeedError
 from flows.feeds.retrying import Limits, RestClient
 from flows.numeric.time import NS_PER_S, text_of
+from schemas.feeds import hyphenated
 
 NAME: Final = "coinbase"
 URL = "https://api.exchange.coinbase.com"
@@ -39,7 +40,7 @@ class CoinbaseBars:
 
     def symbol(self, text: str) -> str:
         """Return ``BTC-USD``."""
-        found = text.upper().replace("/", "-")
+        found = hyphenated(text)
         if "-" not in found.strip("-"):
             message = f"symbol {text!r} has no separator; write it as BASE-QUOTE, such as BTC-USD"
             raise FeedError(message)

@@ -22,7 +22,7 @@ def with_value(complaint: str, payload: str | bytes | msgspec.Raw) -> str:
     found = _PATH.search(complaint)
     if found is None:
         return complaint
-    value: str | bytes | msgspec.Raw = payload
+    value = msgspec.Raw(payload)
     try:
         for name, index in _STEP.findall(found["path"]):
             if name:
@@ -31,5 +31,5 @@ def with_value(complaint: str, payload: str | bytes | msgspec.Raw) -> str:
                 value = msgspec.json.decode(value, type=list[msgspec.Raw])[int(index)]
     except (*UNREADABLE, LookupError):
         return complaint
-    text = bytes(value).decode(errors="replace") if not isinstance(value, str) else value
+    text = bytes(value).decode(errors="replace")
     return f"{complaint}: {text[:_SHOWN]}{'...' if len(text) > _SHOWN else ''}"

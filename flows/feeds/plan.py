@@ -9,7 +9,7 @@ from flows.feeds.base import Feed
 from flows.feeds.binance.client import MAX_SYMBOLS
 from flows.feeds.protocol import Limits
 from flows.feeds.registry import LIVE, POLLED, open_feed
-from schemas.feeds import FEEDS, FeedName, split_feeds
+from schemas.feeds import FeedName, split_feeds, split_symbol
 
 OpenFeed = Callable[[], Feed]
 
@@ -107,11 +107,11 @@ def split_symbols(symbols: Sequence[str]) -> tuple[list[str], dict[str, list[str
     common: list[str] = []
     own: dict[str, list[str]] = {}
     for symbol in symbols:
-        feed, colon, name = symbol.partition(":")
-        if colon and feed.lower() in FEEDS:
-            own.setdefault(_live_name(feed.lower()), []).append(name)
+        feed, name = split_symbol(symbol)
+        if feed is None:
+            common.append(name)
         else:
-            common.append(symbol)
+            own.setdefault(_live_name(feed), []).append(name)
     return common, own
 
 

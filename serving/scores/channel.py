@@ -103,9 +103,8 @@ async def open_channel(
     try:
         subscription = client.pubsub(ignore_subscribe_messages=True)
         try:
-            options = client.get_connection_kwargs()  # type: ignore[no-untyped-call]
-            database = int(options.get("db") or 0)
-            await subscription.subscribe(topics.stream_channel(database))
+            channel = topics.stream_channel(client.connection_pool.connection_kwargs)
+            await subscription.subscribe(channel)
             yield Channel(subscription, take, heard)
         finally:
             await subscription.aclose()  # type: ignore[no-untyped-call]

@@ -8,30 +8,19 @@ object. What the flow takes beyond this is what decoding, features, scores and t
 
 import json
 import sys
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from flows.codec.batch import RawBatch
 from flows.codec.outputs import OutputBatch, Records
-from flows.connectors.kafka.client import reader_config
-from flows.connectors.kafka.positions import Start
-from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.sink import PartitionWriter
-from flows.connectors.kafka.source import PartitionReader
-from flows.connectors.kafka.transactions import TransactionalWriter
 from flows.connectors.kafka.watchdog import Progress
 from flows.runtime.process import calm_collector
-from schemas import topics
+from tests.bench.transport import COMMIT_EVERY_S, SILENCE_LIMIT_S, open_reader, open_writer
 from tests.support.polling import pause
 
-BATCH = 4096
-COMMIT_EVERY_S = 0.1
-TRANSACTION_TIMEOUT_MS = 60_000
-SILENCE_LIMIT_S = 30.0
 LOOK_S = 0.001
 
 Messages = list[tuple[str, list[bytes]]]
@@ -75,17 +64,11 @@ def copy(
     Both are taken from ``from_count`` committed ticks on.
     """
     config = {"bootstrap.servers": bootstrap}
-    consumer = Consumer(reader_config(config, group))
-    consumer.assign([TopicPartition(topics.TICKS_RAW, 0, OFFSET_BEGINNING)])
     progress = Progress()
-    start = Start(0, 0, 0)
     progress.position[0] = progress.committed[0] = 0
-    reader = PartitionReader(
-        consumer, topics.TICKS_RAW, start, BATCH, threading.Event(), progress=progress
-    )
-    target = Target(config, group, topics.TICKS_RAW, 0, TRANSACTION_TIMEOUT_MS, start)
+    reader = open_reader(config, group, progress)
     writer = PartitionWriter(
-        TransactionalWriter(target), COMMIT_EVERY_S, lambda _: None, lambda _: None, progress
+        open_writer(config, group), COMMIT_EVERY_S, lambda _: None, lambda _: None, progress
     )
     first: tuple[float, float, int] | None = None
     heard_s = time.monotonic()

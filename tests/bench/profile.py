@@ -29,10 +29,9 @@ from schemas import topics
 from tests.bench.load import fill, simulated_messages
 from tests.bench.models import set_champion
 from tests.bench.servers import TARGET, servers
-from tests.bench.transport import consume, produce
+from tests.bench.transport import BATCH, consume, produce
 from tests.bench.written import Written
 
-BATCH = 4096
 # Of the ticks, not counted: caches and windows are still filling.
 WARMING = 0.2
 

@@ -20,12 +20,12 @@ import psutil
 from flows.features import warm_up
 from flows.scoring.registry import ModelStore
 from schemas import topics
-from tests.bench.bare import BATCH, keep
+from tests.bench.bare import keep
 from tests.bench.load import fill, simulated_messages
 from tests.bench.memory import peak_mb
 from tests.bench.models import set_champion
 from tests.bench.percentiles import ratio
-from tests.bench.profile import StepClock, raw_batches, walk
+from tests.bench.profile import BATCH, StepClock, raw_batches, walk
 from tests.bench.servers import Servers, servers
 from tests.bench.written import Written
 from tests.proof.progress import Progress

@@ -17,6 +17,7 @@ from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.source import PartitionReader
 from flows.connectors.kafka.transactions import TransactionalWriter
+from flows.connectors.kafka.watchdog import Progress
 from schemas import topics
 from tests.bench.percentiles import summary_ms
 from tests.support.polling import pause
@@ -52,11 +53,27 @@ class Cost:
         }
 
 
+def open_reader(
+    config: Mapping[str, str], group: str, progress: Progress | None = None
+) -> PartitionReader:
+    """Return the flow's reader of ``ticks.raw``, at its beginning."""
+    consumer = Consumer(reader_config({**config, **_QUIET}, group))
+    consumer.assign([TopicPartition(topics.TICKS_RAW, 0, OFFSET_BEGINNING)])
+    return PartitionReader(
+        consumer, topics.TICKS_RAW, Start(0, 0, 0), BATCH, threading.Event(), progress=progress
+    )
+
+
+def open_writer(config: Mapping[str, str], group: str) -> TransactionalWriter:
+    """Return the flow's writer for that partition, which has not taken it over yet."""
+    return TransactionalWriter(
+        Target({**config, **_QUIET}, group, topics.TICKS_RAW, 0, TRANSACTION_TIMEOUT_MS)
+    )
+
+
 def consume(config: Mapping[str, str], tick_count: int) -> dict[str, float]:
     """Read ``ticks.raw`` to its end; microseconds per tick."""
-    consumer = Consumer(reader_config({**config, **_QUIET}, "bench-profile"))
-    consumer.assign([TopicPartition(topics.TICKS_RAW, 0, OFFSET_BEGINNING)])
-    reader = PartitionReader(consumer, topics.TICKS_RAW, Start(0, 0, 0), BATCH, threading.Event())
+    reader = open_reader(config, "bench-profile")
     # Looks that find nothing are the flow's waiting, not what a tick costs.
     useful_ns = 0
     at = 0
@@ -87,9 +104,7 @@ def produce(
 
     A commit's wall time is given too: the sink's thread waits for it while the flow goes on.
     """
-    writer = TransactionalWriter(
-        Target({**config, **_QUIET}, group, topics.TICKS_RAW, 0, TRANSACTION_TIMEOUT_MS)
-    )
+    writer = open_writer(config, group)
     writer.take_over()
     commits_ns: list[int] = []
     cost = Cost()

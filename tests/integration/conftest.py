@@ -5,6 +5,7 @@ import pytest
 
 from flows.scoring.registry import ModelStore
 from tests.support.api import TOKEN, api
+from tests.support.browser import browser, chromium
 from tests.support.embedded import Valkey
 
 
@@ -23,3 +24,10 @@ def server(tmp_path, valkey: Valkey):
 def client(server):
     with httpx.Client(base_url=server, timeout=10) as made:
         yield made
+
+
+@pytest.fixture
+def page(tmp_path):
+    chromium()
+    with browser(tmp_path / "browser") as opened:
+        yield opened

@@ -13,22 +13,14 @@ from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import ModelStore
 from schemas import topics
 from schemas.backfill import Backfill, BackfillBar
-from schemas.predictions import TargetScore
 from schemas.quality import ModelQuality, QualityPoint, ReliabilityBin
-from tests.support.api import api, prediction, write
-from tests.support.browser import Page, browser, chromium
+from tests.support.api import api
+from tests.support.browser import Page
 from tests.support.models import publish_tiny
+from tests.support.pages import SPIKE, scored
 from tests.support.polling import until
 
 EVIL = "<img src=x onerror=alert(1)>"
-SPIKE = "volatility_spike"
-
-
-@pytest.fixture
-def page(tmp_path):
-    chromium()
-    with browser(tmp_path / "browser") as opened:
-        yield opened
 
 
 def complaints(page: Page) -> list[str]:
@@ -41,12 +33,6 @@ def champion(tmp_path) -> str:
     ref = publish_tiny(store, 0.25, provenance="simulated")
     store.move(SPIKE, champion=ref, by="test", allow_simulated=True)
     return ref
-
-
-def scored(database, symbol: str, score: float, offset: int, **fields) -> None:
-    own = TargetScore(score=score, decision=score > 0.5, model="m", version="v", variant="tiny")
-    own = msgspec.structs.replace(own, **fields.pop("own", {}))
-    write(database, prediction(symbol, offset=offset, scores={SPIKE: own}, **fields))
 
 
 def test_page_shows_scores_as_they_come_and_runs_no_foreign_markup(
@@ -327,79 +313,3 @@ def test_five_hundred_symbols_make_a_dozen_rows_and_no_stall(page, tmp_path, val
         assert "S123-USD" in page.text("#symbols")
         # What is drawn at once does not grow with the symbols.
         assert 0 < page.evaluate("most") < 500
-
-
-def test_a_server_that_restarts_is_joined_again(page, tmp_path, valkey, database):
-    scored(database, "BTC-USD", 0.111, 1)
-    with api(tmp_path, valkey.url) as address:
-        page.open(address)
-        until(lambda: "0.111" in page.text("#score"), "the first score")
-        port = int(address.rpartition(":")[2])
-    until(lambda: "does not answer" in page.text("#trouble"), "the page to notice", 40)
-    scored(database, "BTC-USD", 0.222, 2)
-    with api(tmp_path, valkey.url, port=port):
-        until(lambda: "0.222" in page.text("#score"), "the score of meanwhile", 40)
-        scored(database, "BTC-USD", 0.333, 3)
-        until(lambda: "0.333" in page.text("#score"), "the stream", 40)
-        until(lambda: "does not answer" not in page.text("#trouble"), "the trouble to be over", 40)
-
-
-def hide(page: Page) -> None:
-    page.evaluate(
-        "Object.defineProperty(document, 'hidden', {get: () => window.asleep === true,"
-        " configurable: true}); window.asleep = true;"
-        " document.dispatchEvent(new Event('visibilitychange'))"
-    )
-
-
-def show(page: Page) -> None:
-    page.evaluate("window.asleep = false; document.dispatchEvent(new Event('visibilitychange'))")
-
-
-def test_a_hidden_tab_leaves_the_browsers_connections_to_others(page, tmp_path, valkey, database):
-    scored(database, "BTC-USD", 0.111, 1)
-    with api(tmp_path, valkey.url) as address:
-
-        def clients() -> str:
-            told = httpx.get(f"{address}/metrics").text.splitlines()
-            [line] = [each for each in told if each.startswith("voltick_stream_clients ")]
-            return line.split()[1]
-
-        page.open(address)
-        until(lambda: clients() == "1.0", "the stream")
-        hide(page)
-        until(lambda: clients() == "0.0", "the stream to end", 40)
-        show(page)
-        until(lambda: clients() == "1.0", "the stream again", 40)
-        scored(database, "BTC-USD", 0.222, 2)
-        until(lambda: "0.222" in page.text("#score"), "the score of meanwhile")
-
-
-def test_a_tab_that_slept_catches_up(page, tmp_path, valkey, database):
-    for offset in range(30):
-        scored(database, "BTC-USD", 0.1, offset, age_s=60 - offset)
-    with api(tmp_path, valkey.url) as address:
-        page.open(address)
-        until(lambda: "score 0.100" in page.text("#score-readout"), "the chart")
-        # As a browser does to a tab behind others: no timers, and an event when it is seen again.
-        hide(page)
-        page.call(
-            "Network.emulateNetworkConditions",
-            offline=True,
-            latency=0,
-            downloadThroughput=-1,
-            uploadThroughput=-1,
-        )
-        for offset in range(30, 50):
-            scored(database, "BTC-USD", 0.4, offset, age_s=60 - offset)
-        time.sleep(1)
-        page.call(
-            "Network.emulateNetworkConditions",
-            offline=False,
-            latency=0,
-            downloadThroughput=-1,
-            uploadThroughput=-1,
-        )
-        show(page)
-        until(lambda: "score 0.400" in page.text("#score-readout"), "what was missed", 40)
-        assert page.text("#score") == "0.400"

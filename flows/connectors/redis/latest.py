@@ -33,7 +33,7 @@ from flows.connectors.redis.script import (
     REMOVE_SYMBOL,
     WRITE_LATEST,
 )
-from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread, database_of
+from flows.connectors.redis.writer import ANSWER_LIMIT_S, WriterThread
 from flows.numeric.time import NS_PER_MS, NS_PER_S
 from schemas import topics
 from schemas.features import MAX_SYMBOLS
@@ -319,7 +319,7 @@ class NewestPredictions:
     ) -> set[Place]:
         """Write entries; return the places of whose symbols Redis had nothing."""
         new: set[Place] = set()
-        channel = topics.stream_channel(database_of(client))
+        channel = topics.stream_channel(client.get_connection_kwargs())
         for start in range(0, len(entries), _CHUNK):
             chunk = entries[start : start + _CHUNK]
             with client.pipeline(transaction=False) as pipeline:

@@ -39,11 +39,6 @@ def connect(url: str) -> redis.Redis:
     )
 
 
-def database_of(client: redis.Redis) -> int:
-    """Return the number of the database that a client uses."""
-    return int(client.get_connection_kwargs().get("db") or 0)
-
-
 class WriterThread:
     """Calls ``write`` after each :meth:`wake`, and again while Redis is away.
 

@@ -19,6 +19,7 @@ from flows.feeds.binance.parse import VENUE, BinanceParser
 from flows.feeds.protocol import Limits, Notice
 from flows.feeds.websocket import WebSocketFeed
 from schemas.decoding import UNREADABLE
+from schemas.feeds import hyphenated
 
 URL = "wss://data-stream.binance.vision"
 STREAMS = ("trade", "bookTicker")
@@ -123,7 +124,7 @@ def pair_of(symbol: str) -> str:
     FeedError
         It has no separator, and its assets are not certain.
     """
-    pair = symbol.upper().replace("/", "-")
+    pair = hyphenated(symbol)
     if "-" in pair:
         return pair
     split = split_pair(pair)
