@@ -10,11 +10,12 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from flows.alerting.decide import Alert
 from flows.errors import ConfigurationError
+from flows.numeric.text import plain_number
 from flows.numeric.time import NS_PER_S
 
 SLACK = """
 {%- set text = symbol ~ ": " ~ target ~ " expected, score " ~ "%.2f" | format(score) ~ ", price "
-  ~ "%g" | format(price) -%}
+  ~ price | plain -%}
 {
   "text": {{ text | tojson }},
   "blocks": [
@@ -44,6 +45,9 @@ EXAMPLE = Alert(
 class MessageTemplate:
     """Renders alerts; a template can read the alert's fields and ``time``, and do nothing else.
 
+    Beside Jinja's own filters there is ``plain``, which writes a price out
+    (:func:`flows.numeric.text.plain_number`).
+
     Parameters
     ----------
     text
@@ -63,6 +67,7 @@ class MessageTemplate:
             undefined=jinja2.StrictUndefined,
             autoescape=False,  # JSON, not HTML; proved with a quotation mark
         )
+        environment.filters["plain"] = plain_number
         try:
             self._template = environment.from_string(text)
         except jinja2.TemplateError as error:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 LONGEST_LATENCY_S = 10
 """A score that lies further behind its tick tells of a history or a recording, not of the flow."""
 
+_SEPARATOR = " · "
+# What a narrow terminal's line does without, the first first.
+_LEFT_OUT = ("judged", "quality", "latency", "rate")
+
 _PREDICTION = msgspec.json.Decoder(Prediction).decode
 _QUALITY = msgspec.json.Decoder(QualityPoint).decode
 
@@ -145,25 +149,41 @@ def _figure(model: ModelQuality) -> str | None:
     return None
 
 
-def sentence(status: Status, page: str | None) -> str:
-    """Return one line for a terminal."""
+def sentence(status: Status, page: str | None, width: int | None = None) -> str:
+    """Return one line for a terminal.
+
+    Parameters
+    ----------
+    page
+        Where to look; None without an API.
+    width
+        Of the terminal: what does not fit is left out, whole parts of the line, those first that
+        the page tells as well. None for all of it.
+    """
     if status.symbol is None:
         return "waiting for the first score"
-    parts = []
+    parts = {}
     if status.ticks_per_s is not None:
-        parts.append(f"{status.ticks_per_s:,.0f} ticks/s")
+        parts["rate"] = f"{status.ticks_per_s:,.0f} ticks/s"
     if status.latency_ms is not None:
-        parts.append(f"{status.latency_ms:.0f} ms to score")
+        parts["latency"] = f"{status.latency_ms:.0f} ms to score"
     elif status.behind_s is not None:
-        parts.append(f"{status.behind_s / 60:,.0f} min behind")
+        parts["latency"] = f"{status.behind_s / 60:,.0f} min behind"
     if status.score is not None:
         warming = "" if status.warm else ", warming up"
-        parts.append(f"{status.symbol} {status.score:.2f} {status.model}{warming}")
+        parts["score"] = f"{status.symbol} {status.score:.2f} {status.model}{warming}"
     if status.quality is not None:
-        parts.append(f"{status.quality}, {status.outcomes:,} judged")
+        parts["quality"] = f"{status.quality}, {status.outcomes:,} judged"
     if page is not None:
-        parts.append(page)
-    return " · ".join(parts)
+        parts["page"] = page
+    for name in _LEFT_OUT:
+        if width is None or len(_SEPARATOR.join(parts.values())) <= width:
+            break
+        if name == "judged" and status.quality is not None:
+            parts["quality"] = status.quality
+        else:
+            parts.pop(name, None)
+    return _SEPARATOR.join(parts.values())
 
 
 def fields(status: Status) -> dict[str, object]:

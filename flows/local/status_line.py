@@ -78,7 +78,8 @@ def _display(settings: Settings, page: str | None) -> tuple[AbstractContextManag
     )
 
     def show(status: Status) -> None:
-        live.update(Text(sentence(status, page), no_wrap=True, overflow="ellipsis"), refresh=True)
+        line = sentence(status, page, console.width)
+        live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
 
     return live, show
 

@@ -154,21 +154,22 @@ class Looker:
         judged = {} if point is None else {each.model: each for each in point.models}
         states = {} if report is None else {each.model: each.state for each in report.models}
         own = judged.get(ref)
+        figure, offline = None, None
         try:
-            metrics = store.manifest(ref).metrics
+            manifest = store.manifest(ref)
         except (ModelRejectedError, ModelStoreError) as error:
             self._problems.append(f"model {ref}: {error}")
-            metrics = {}
-        is_event = own is None or own.rmse is None
-        figure = "pr_auc" if is_event else "rmse"
+        else:
+            figure = "pr_auc" if manifest.target.kind == "classification" else "rmse"
+            offline = manifest.metrics.get(figure)
         return ModelView(
             target=target,
             model=ref,
             role="champion" if is_champion else "challenger",
             judged=None if own is None else own.count,
             figure=figure,
-            live=None if own is None else getattr(own, figure),
-            offline=metrics.get(figure),
+            live=None if own is None or figure is None else getattr(own, figure),
+            offline=offline,
             drift=states.get(ref),
         )
 

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.host.terminal import PlainTable, visible_text
+from flows.numeric.text import plain_number
 from flows.numeric.time import NS_PER_S
 from flows.overview.model import HealthView, Overview
 
@@ -77,5 +78,7 @@ def _symbols(overview: Overview) -> Table:
     table = _table("Newest scores", "symbol", "venue", "age", "price", "scores")
     for each in overview.symbols[:_MOST_SYMBOLS]:
         scores = ", ".join(f"{target} {score:.3g}" for target, score in each.scores.items())
-        table.add_row(each.symbol, each.venue, f"{each.age_s:.1f} s", f"{each.price:,g}", scores)
+        table.add_row(
+            each.symbol, each.venue, f"{each.age_s:.1f} s", plain_number(each.price), scores
+        )
     return table

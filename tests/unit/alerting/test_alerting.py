@@ -3,6 +3,7 @@
 import json
 
 import httpx
+import msgspec
 import pytest
 
 from flows.alerting.decide import MAX_PLACES, Alert, SpikeAlerts
@@ -69,9 +70,20 @@ def test_a_clock_that_was_set_back_begins_anew_and_memory_is_bounded() -> None:
 
 def test_the_built_in_message_is_slacks() -> None:
     body = json.loads(MessageTemplate().render(EXAMPLE))
-    assert body["text"] == 'BTC-USD": volatility_spike expected, score 0.50, price 64000'
+    assert body["text"] == 'BTC-USD": volatility_spike expected, score 0.50, price 64,000'
     assert [block["type"] for block in body["blocks"]] == ["section", "context"]
     assert "2025-06-15" in body["blocks"][1]["elements"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("price", "text"),
+    [(123_456.78, "123,456.78"), (1_512_345.5, "1,512,345.5"), (1.234e-8, "0.00000001234")],
+)
+def test_a_price_is_written_out(price: float, text: str) -> None:
+    alert = msgspec.structs.replace(EXAMPLE, price=price)
+    assert json.loads(MessageTemplate().render(alert))["text"].endswith(f"price {text}")
+    own = MessageTemplate('{"price": {{ price | plain | tojson }}}').render(alert)
+    assert json.loads(own) == {"price": text}
 
 
 @pytest.mark.parametrize(

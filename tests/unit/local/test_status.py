@@ -23,6 +23,8 @@ from tests.support.embedded import Valkey
 NOW_NS = 1_767_225_600_000_000_000
 TARGET = "volatility_spike"
 PAGE = "http://127.0.0.1:8000/"
+RATE, LATENCY, SCORE = "6 ticks/s", "4 ms to score", "BTC-USD 0.12 logreg"
+QUALITY = "logreg PR-AUC 0.40 (chance 0.10)"
 
 
 def prediction(
@@ -91,6 +93,23 @@ def test_the_line_has_rate_latency_score_quality_and_where_to_look() -> None:
         "quality": "logreg PR-AUC 0.40 (chance 0.10)",
         "outcomes": 805,
     }
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (200, f"{RATE} · {LATENCY} · {SCORE} · {QUALITY}, 805 judged · {PAGE}"),
+        (115, f"{RATE} · {LATENCY} · {SCORE} · {QUALITY} · {PAGE}"),
+        (80, f"{RATE} · {LATENCY} · {SCORE} · {PAGE}"),
+        (60, f"{RATE} · {SCORE} · {PAGE}"),
+        (50, f"{SCORE} · {PAGE}"),
+        (10, f"{SCORE} · {PAGE}"),
+    ],
+)
+def test_a_narrow_terminal_still_says_where_to_look(width: int, line: str) -> None:
+    before = Snapshot(10.0, {0: 100, 1: 50})
+    now = Snapshot(15.0, {0: 120, 1: 60, 2: 7}, prediction(), point(zscore=6_000, logreg=805))
+    assert sentence(status(now, before), PAGE, width) == line
 
 
 def test_a_model_that_was_not_judged_yet_leaves_the_figures_to_the_one_before() -> None:

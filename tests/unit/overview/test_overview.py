@@ -22,7 +22,7 @@ from flows.overview.tables import as_tables
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
 from tests.support.api import DEAD_REDIS
-from tests.support.models import publish_tiny
+from tests.support.models import RETURN, publish_tiny, tiny
 
 
 def topic(name: str, end: int) -> TopicView:
@@ -89,6 +89,8 @@ def test_a_terminal_shows_all_of_it(health: str) -> None:
         ],
         symbols=[
             SymbolView(symbol="BTC-USD", venue="v", age_s=0.4, price=64_000.0, scores={"t": 0.1}),
+            SymbolView(symbol="BTC-JPY", venue="v", age_s=0.4, price=15_123_456.5, scores={}),
+            SymbolView(symbol="SHIB-USD", venue="v", age_s=0.4, price=1.234e-5, scores={}),
             SymbolView(symbol="[/b]", venue="\x1b[2J", age_s=0.4, price=1.0, scores={}),
         ],
         health=HealthView(status=health, failing=["kafka"], warnings=["clocks disagree"]),
@@ -110,6 +112,18 @@ def test_a_terminal_shows_all_of_it(health: str) -> None:
         "m@1",
         "misfit",
         "BTC-USD",
+        "15,123,456.5",
+        "0.00001234",
         "not known: Redis: away",
     ):
         assert part in text
+
+
+def test_a_forecast_is_held_to_its_error_before_it_was_judged(tmp_path) -> None:
+    store = ModelStore(tmp_path)
+    manifest, graph = tiny(0.0, name="forward_return-tiny", target=RETURN)
+    manifest = msgspec.structs.replace(manifest, metrics={"rmse": 0.002})
+    ref = store.publish(manifest, graph)
+    store.install("forward_return", champion=ref, by="test")
+    [found] = Looker(Settings(model_store=tmp_path, api_port=1), None).look().models
+    assert (found.model, found.figure, found.live, found.offline) == (ref, "rmse", None, 0.002)
