@@ -12,10 +12,28 @@ export function compact(value) {
   return value.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 1 });
 }
 
+const power = (size) => Math.floor(Math.log10(size));
+// "1.2340e-9", and no sign before a power above 0: an axis has room for ten signs.
+const scientific = (value, digits) => value.toExponential(digits).replace("e+", "e");
+
+/** A price or a quantity of any market: of 0.00001234 as of 1,600,000,000 the first digits are told. */
 export function price(value) {
   if (!isNumber(value)) return "–";
   const size = Math.abs(value);
-  return number(value, size >= 1000 ? 2 : size >= 1 ? 4 : 6);
+  if (size >= 1e10 || (size > 0 && size < 1e-6)) return scientific(value, 4);
+  if (size >= 1) return number(value, size >= 1e7 ? 0 : size >= 1000 ? 2 : 4);
+  return number(value, size > 0 ? Math.max(6, 3 - power(size)) : 6);
+}
+
+/** A value as an axis says it, whose lines are `step` apart: as many digits as tell them apart. */
+export function axisValue(value, step) {
+  if (!isNumber(value)) return "–";
+  const at = power(step);
+  const isHalf = Math.abs(step / 10 ** at - Math.round(step / 10 ** at)) > 0.01; // 2.5, 0.25, ...
+  const last = isHalf ? at - 1 : at;
+  const plain = number(value, Math.min(Math.max(-last, 0), 20));
+  if (plain.length <= 10 || value === 0) return value === 0 ? "0" : plain;
+  return scientific(value, Math.min(Math.max(power(Math.abs(value)) - last, 0), 15));
 }
 
 export function score(value, kind) {

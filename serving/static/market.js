@@ -39,7 +39,7 @@ function line(colour, options = {}) {
 
 const priceChart = shared("price-chart", {
   height: 270,
-  axes: [valueAxis(axisPrice)],
+  axes: [valueAxis()],
   scales: {
     y: { range: (_plot, low, high) => { const [from, to] = roomy(low, high); return [from - (to - from) * 0.12, to]; } },
     volume: { range: (_plot, _low, high) => [0, (high || 1) * 7] },
@@ -71,7 +71,7 @@ const priceChart = shared("price-chart", {
 
 const scoreChart = shared("score-chart", {
   height: 210,
-  axes: [valueAxis((value) => (isForecast() ? number(value * 1e4, 1) : number(value, 2)))],
+  axes: [valueAxis(() => (isForecast() ? 1e4 : 1))],
   scales: { y: { range: (_plot, low, high) => scoreRange(low, high) } },
   series: [
     line((plot) => (isForecast() ? palette.accent : parted(plot, limit(), palette.accent, palette.alert)), {
@@ -95,18 +95,13 @@ const scoreChart = shared("score-chart", {
 
 const errorChart = shared("error-chart", {
   height: 120,
-  axes: [valueAxis((value) => number(value * 1e4, 1))],
+  axes: [valueAxis(() => 1e4)],
   scales: { y: { range: (_plot, _low, high) => [0, (high || 1e-6) * 1.12] } },
   series: [line(() => palette.accent, { width: 1.8 }), line(() => palette.muted, { width: 1.2, dash: [4, 3] })],
 });
 
 const isForecast = () => series?.kind === "regression";
 const limit = () => series?.threshold ?? null;
-
-/** A price as an axis says it: no more digits than its lines are apart. */
-function axisPrice(value) {
-  return Math.abs(value) >= 1000 && Number.isInteger(value) ? number(value, 0) : price(value);
-}
 
 /** The newest of the first of these columns that has one: its time and value. */
 function last(...names) {
@@ -280,7 +275,7 @@ function readout() {
   const at = `${timeOfDay(series.ts[row])} UTC`;
   const parts = [`price ${price(columns.close[row])}`];
   if (columns.bid[row] !== null) parts.push(`bid ${price(columns.bid[row])}`, `ask ${price(columns.ask[row])}`);
-  if (columns.trades[row]) parts.push(`${columns.trades[row]} ${columns.trades[row] === 1 ? "trade" : "trades"}, ${number(columns.volume[row], 3)}`);
+  if (columns.trades[row]) parts.push(`${columns.trades[row]} ${columns.trades[row] === 1 ? "trade" : "trades"}, ${price(columns.volume[row])}`);
   setText(byId("price-readout"), `${at} · ${parts.join(" · ")}`);
   const kind = series.kind;
   const said = [`${isForecast() ? "forecast" : "score"} ${scoreText(columns.score[row], kind)}`];

@@ -1,6 +1,6 @@
 // A chart over time on uPlot: what all of them share.
 
-import { timeOfDay } from "./format.js";
+import { axisValue, timeOfDay } from "./format.js";
 import { palette } from "./palette.js";
 
 const PINCH_MS = 100;
@@ -8,10 +8,10 @@ const LEAST_S = 10;
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 export const RIGHT_WIDTH = 66;
 
-/** Options of an axis of values on the right, or of times below. */
-export function valueAxis(format, scale = "y") {
+/** Options of an axis of values on the right; its labels tell each value times `factor()`. */
+export function valueAxis(factor = () => 1) {
   return {
-    scale,
+    scale: "y",
     side: 1,
     size: RIGHT_WIDTH,
     gap: 4,
@@ -20,7 +20,7 @@ export function valueAxis(format, scale = "y") {
     stroke: () => palette.muted,
     grid: { stroke: () => palette.line, width: 1 },
     ticks: { show: false },
-    values: (_plot, splits) => splits.map(format),
+    values: (_plot, splits, _axis, _space, step) => splits.map((value) => axisValue(value * factor(), step * factor())),
   };
 }
 

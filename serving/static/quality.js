@@ -24,7 +24,7 @@ const line = (colour, options = {}) => ({ stroke: colour, width: 1.8, points, sp
 const rolling = new TimeChart(byId("rolling-chart"), {
   group: "voltick-quality",
   height: 180,
-  axes: [valueAxis((value) => number(value, state.kind === "regression" ? 2 : 2))],
+  axes: [valueAxis()],
   scales: { y: { range: (_plot, low, high) => {
     const values = [low, high, state.band?.low, state.band?.high].filter(Number.isFinite);
     return roomy(values.length ? Math.min(...values) : null, values.length ? Math.max(...values) : null, 0.12);
@@ -54,8 +54,8 @@ const calibration = new uPlot({
   cursor: { show: false },
   scales: { x: { time: false, range: () => [0, state.top ?? 1] }, y: { range: () => [0, state.top ?? 1] } },
   axes: [
-    { ...valueAxis((value) => number(value, 1)), side: 2, scale: "x", size: 26, space: 44 },
-    { ...valueAxis((value) => number(value, 1)), size: 34 },
+    { ...valueAxis(), side: 2, scale: "x", size: 26, space: 44 },
+    { ...valueAxis(), size: 34 },
   ],
   series: [{}, {
     stroke: () => palette.accent, width: 1.6, spanGaps: true,
