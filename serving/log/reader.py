@@ -97,6 +97,7 @@ class LogReader:
         }
         self._clock = clock
         self._consumer: Consumer | None = None
+        self._uncommitted: Consumer | None = None
         self._positions: dict[Place, int] = {}
 
     def partitions(self) -> dict[str, int]:
@@ -113,6 +114,9 @@ class LogReader:
     def bounds(self, place: Place) -> tuple[int, int]:
         """Return the first offset and the one behind the last.
 
+        Where the log seems to be empty, transactions that are open count: the embedded broker tells
+        readers of committed data that a log ends where it begins as long as one is.
+
         Raises
         ------
         LogUnavailableError
@@ -125,6 +129,8 @@ class LogReader:
             return int(low), int(high)
 
         found: tuple[int, int] = self._asked(ask)
+        if found[0] >= found[1]:
+            found = self._asked(lambda _consumer: ask(self._open_uncommitted()))
         return found
 
     def offset_at(self, place: Place, at_ms: int) -> int:
@@ -190,10 +196,12 @@ class LogReader:
 
     def close(self) -> None:
         """Hang up; the next read connects anew."""
-        consumer, self._consumer = self._consumer, None
+        consumers = self._consumer, self._uncommitted
+        self._consumer = self._uncommitted = None
         self._positions.clear()
-        if consumer is not None:
-            consumer.close()
+        for consumer in consumers:
+            if consumer is not None:
+                consumer.close()
 
     def _assign(self, parts: Sequence[Part], *, follows: bool) -> None:
         if follows and len(parts) == len(self._positions):
@@ -248,6 +256,11 @@ class LogReader:
         if self._consumer is None:
             self._consumer = Consumer(self._options)
         return self._consumer
+
+    def _open_uncommitted(self) -> Consumer:
+        if self._uncommitted is None:
+            self._uncommitted = Consumer({**self._options, "isolation.level": "read_uncommitted"})
+        return self._uncommitted
 
     def _asked(self, ask: Callable[[Consumer], Any]) -> Any:
         try:

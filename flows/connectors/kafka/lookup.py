@@ -10,6 +10,7 @@ from flows.connectors.kafka.retry import is_passing, retried
 _PROBE_S = 3.0
 _WAIT_S = 0.05
 _BATCH = 1000
+_OPEN_MESSAGES = 10_000  # more than a transaction of the embedded run ever has
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 (librdkafka's name of its own event)
 _TIMED_OUT = KafkaError._TIMED_OUT  # noqa: SLF001
 
@@ -75,8 +76,9 @@ def bounds(consumer: Consumer, topic: str, partition: int, limit_s: float) -> Bo
 def true_ends(consumer: Consumer, topic: str, known: Mapping[int, Bounds]) -> dict[int, int]:
     """Return one past the last offset of each partition, as it is now.
 
-    The embedded broker names the first offset of a log's last batch, plus one, as its end. So what
-    lies behind the end that it names is read, up to the first end that is met.
+    The embedded broker names the first offset of a log's last batch, plus one, as its end; to a
+    reader of committed data it names 0 as long as a transaction is open. So what lies behind the
+    end that it names is read, up to the first end that is met.
 
     Parameters
     ----------
@@ -85,21 +87,51 @@ def true_ends(consumer: Consumer, topic: str, known: Mapping[int, Bounds]) -> di
     known
         Bounds by partition, as the broker names them.
     """
-    ends = {partition: high for partition, (_low, high) in known.items()}
-    left = {partition for partition, (low, high) in known.items() if low < high}
-    consumer.assign([TopicPartition(topic, partition, ends[partition]) for partition in left])
+    ends = {at: high for at, (_low, high) in known.items()}
+    empty = {at: low for at, (low, high) in known.items() if low >= high}
+    ends.update(_told_by_reading(consumer, topic, empty))
+    places = {at: end for at, end in ends.items() if at not in empty or end > empty[at]}
+    for message in _until_ends(consumer, topic, places):
+        ends[_partition(message)] = max(ends[_partition(message)], (message.offset() or 0) + 1)
+    return ends
+
+
+def _told_by_reading(consumer: Consumer, topic: str, starts: Mapping[int, int]) -> dict[int, int]:
+    """Return an end, or a place before it, of those logs that are not as empty as they seem."""
+    found: dict[int, int] = {}
+    for message in _until_ends(consumer, topic, starts, most=1):
+        at, behind = _partition(message), (message.offset() or 0) + 1
+        # The answer with the message told where the log ends, open transactions included.
+        _low, high = consumer.get_watermark_offsets(TopicPartition(topic, at), cached=True)
+        found[at] = max(behind, high - _OPEN_MESSAGES)
+    return found
+
+
+def _until_ends(
+    consumer: Consumer, topic: str, starts: Mapping[int, int], most: int | None = None
+) -> Iterator[Message]:
+    """Yield messages of each partition up to the first end that is met, or ``most`` of each.
+
+    A partition without an answer is given up after a while.
+    """
+    left = dict.fromkeys(starts, 0)
+    consumer.assign([TopicPartition(topic, at, start) for at, start in starts.items()])
     deadline = time.monotonic() + _PROBE_S
     while left and time.monotonic() < deadline:
         for message in consumer.consume(_BATCH, _WAIT_S):
-            partition, offset = message.partition(), message.offset()
-            if partition is None or partition not in left:
+            at = message.partition()
+            if at is None or at not in left:
                 continue
-            if message.error() is not None:
-                left.discard(partition)
-            elif offset is not None:
-                ends[partition] = max(ends[partition], offset + 1)
+            if message.error() is None:
+                left[at] += 1
+                yield message
+            if message.error() is not None or left[at] == most:
+                del left[at]
     consumer.unassign()
-    return ends
+
+
+def _partition(message: Message) -> int:
+    return message.partition() or 0
 
 
 def read_range(

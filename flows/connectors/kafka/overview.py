@@ -5,7 +5,7 @@ Delivery: nothing is read. Blocking: until the broker answers, at most ``ANSWER_
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -34,7 +34,9 @@ class BrokerView:
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
-        self._consumer = Consumer(reader_config(config, _GROUP))
+        # The embedded broker tells a reader of committed data that a log ends where it begins, as
+        # long as a transaction is open.
+        self._consumer = Consumer(_uncommitted(config, _GROUP))
         self._groups: dict[str, Consumer] = {}
         quiet = client_config(config)
         quiet["error_cb"] = lambda _error: None
@@ -85,11 +87,7 @@ class BrokerView:
         consumer = self._groups.get(group)
         if consumer is None:
             # A reader of committed data gets no offset while a transaction is open.
-            options = {
-                **reader_config(self._config, group),
-                "isolation.level": "read_uncommitted",
-            }
-            consumer = self._groups[group] = Consumer(options)
+            consumer = self._groups[group] = Consumer(_uncommitted(self._config, group))
         try:
             found = committed(consumer, topic, range(partitions), ANSWER_LIMIT_S)
         except KafkaException as error:
@@ -111,3 +109,7 @@ class BrokerView:
             for place in (member.assignment.topic_partitions if member.assignment else ())
             if place.topic == topic
         }
+
+
+def _uncommitted(config: ClientConfig, group: str) -> dict[str, Any]:
+    return {**reader_config(config, group), "isolation.level": "read_uncommitted"}

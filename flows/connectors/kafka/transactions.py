@@ -16,6 +16,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from flows.codec.outputs import OutputBatch, Records
+from flows.connectors.kafka.bare_offsets import BareOffsets
 from flows.connectors.kafka.client import kafka_error, produce_all
 from flows.connectors.kafka.fencing import fence
 from flows.connectors.kafka.generations import is_in_new_generation
@@ -67,6 +68,7 @@ class TransactionalWriter:
         self._plan = plan
         self._member = group_metadata
         self._refusals = Refusals(target)
+        self._bare = BareOffsets(target)
         self._failure: KafkaError | None = None
         self._producer = producer or open_ending_producer(target, self._on_delivery)
         self._group_metadata: object = None
@@ -88,9 +90,7 @@ class TransactionalWriter:
     @property
     def start(self) -> Start:
         """Where this owner starts; once it has taken over."""
-        if self._start is not None:
-            return self._start
-        return Start(self._target.partition, self._floor, self._floor)
+        return self._start or Start(self._target.partition, self._floor, self._floor)
 
     @property
     def floor(self) -> int:
@@ -184,6 +184,7 @@ class TransactionalWriter:
                 self._abort_for(error)
             else:
                 self._seen = self._floor
+                self._bare.note(self._floor, self._metadata, [])
                 return
 
     def write(self, batch: OutputBatch) -> None:
@@ -229,6 +230,7 @@ class TransactionalWriter:
         self._settling.note_commit(commit.seconds, caught_up=last.caught_up)
         self._seen = self._floor = last.next_offset
         self._metadata = self._metadata_of(last)
+        self._bare.note(self._floor, self._metadata, self._open)
         self._open, self._sent = [], None
         return commit
 
