@@ -139,16 +139,10 @@ class CaptureReader:
             if len(rest) > _LINE_BYTES:
                 self._break_off(f"line {number + len(lines) + 1} has no end")
                 break
-            block = []
-            for line in lines:
-                number += 1
-                frame = self._frame(line, number)
-                if frame is None:
-                    after_loss = after_loss or bool(line.strip())
-                    continue
-                if after_loss:
-                    frame.after_loss, after_loss = True, False
-                block.append(frame)
+            block = None if after_loss else self._whole_frames(lines)
+            if block is None:
+                block, after_loss = self._frames(lines, number, after_loss=after_loss)
+            number += len(lines)
             if block:
                 yield block
             chunk = self._read()
@@ -158,6 +152,37 @@ class CaptureReader:
             yield [last]
         if self.damaged > 1:
             self._log("lines of the recording were left out", lines=self.damaged)
+
+    def _whole_frames(self, lines: list[bytes]) -> list[Frame] | None:
+        """Return the frames of lines each of which is one, as nearly always; None otherwise."""
+        try:
+            return list(map(self._decode, lines))
+        except UNREADABLE:
+            return None
+
+    def _frames(
+        self, lines: list[bytes], number: int, *, after_loss: bool
+    ) -> tuple[list[Frame], bool]:
+        """Return the frames of some lines, and whether a line was left out after the last one.
+
+        Parameters
+        ----------
+        number
+            Of the line before them.
+        after_loss
+            Whether a line was left out just before them.
+        """
+        block = []
+        for line in lines:
+            number += 1
+            frame = self._frame(line, number)
+            if frame is None:
+                after_loss = after_loss or bool(line.strip())
+                continue
+            if after_loss:
+                frame.after_loss, after_loss = True, False
+            block.append(frame)
+        return block, after_loss
 
     def _frame(self, line: bytes, number: int) -> Frame | None:
         try:

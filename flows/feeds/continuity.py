@@ -203,6 +203,32 @@ class Continuity:
             return False
         return tick.trade_id > track.trade_id + 1 + track.unnamed
 
+    def follow(self, tick: Tick) -> bool:
+        """Note a tick whose id is the one after its symbol's newest, if nothing else is to note.
+
+        Returns
+        -------
+        Whether it is such a tick, which :meth:`admit` would pass on as it is. Of any other one
+        nothing is noted.
+        """
+        track = self._tracks.get(tick.symbol)
+        new = tick.trade_id
+        if (
+            track is None
+            or new is None
+            or track.trade_id is None
+            or new != track.trade_id + 1
+            or track.ts_event_ns is None
+            or track.first_id is None
+            or track.overdue is not None
+            or track.owed
+            or tick.gap
+        ):
+            return False
+        track.trade_id, track.unnamed, track.ts_event_ns = new, 0, tick.ts_event_ns
+        track.breaks, track.silences = self._breaks, self._silences
+        return True
+
     def admit(self, tick: Tick, *, complete: bool = False) -> Tick | None:
         """Return the tick, marked if there is a gap before it, or None for a repeat.
 

@@ -54,6 +54,14 @@ class Messages:
         return bool(self.ticks or self.dead)
 
 
+@dataclass(slots=True)
+class Passed:
+    """What has passed of some frames, before it is encoded."""
+
+    ticks: list[Tick] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+
+
 class FrameProcessor:
     """Turn the frames of one feed into messages for ``ticks.raw`` and ``dead.letters``.
 
@@ -96,7 +104,7 @@ class FrameProcessor:
         self.dead_by_reason: Counter[str] = Counter()
         self.newest: dict[str, Tick] = {}
         self.newest_frame_ns: int | None = None
-        self._ticks_by_key: Counter[bytes] = Counter()
+        self._ticks_by_symbol: Counter[str] = Counter()
         self._parser = parser
         self._live = live
         self._clock_ns = clock_ns
@@ -106,7 +114,6 @@ class FrameProcessor:
         self._clock = ClockWatch(parser.venue) if live else None
         self._loops: LoopShift | None = None
         self._encode = msgspec.json.Encoder().encode
-        self._keys: dict[str, bytes] = {}
 
     @classmethod
     def of(cls, feed: Feed) -> "FrameProcessor":
@@ -121,7 +128,7 @@ class FrameProcessor:
     @property
     def ticks_by_symbol(self) -> dict[str, int]:
         """Ticks so far, by symbol."""
-        return {key.decode(): count for key, count in dict(self._ticks_by_key).items()}
+        return dict(self._ticks_by_symbol)
 
     @property
     def gaps_by_symbol(self) -> dict[str, int]:
@@ -138,16 +145,25 @@ class FrameProcessor:
         Without frames, those of a live feed's trades that have waited long enough meanwhile; a
         recording waits by its own times alone.
         """
+        return self._encoded(self.read(frames, loop_number))
+
+    def finish(self) -> Messages:
+        """Return the messages of all trades that still wait; to be called after the last frame."""
+        return self._encoded(self.read_rest())
+
+    def read(self, frames: Sequence[Frame], loop_number: int = 0) -> Passed:
+        """Return the ticks and dead letters that :meth:`process` writes as messages."""
         counts, continuity, loops = self.counts, self._continuity, self._loops
-        parse, admit, append = self._parser.parse, continuity.admit, self._append
-        is_early = continuity.is_early
-        note_time, clock, reorder = self._note_time, self._clock, self._reorder
-        out = Messages()
+        parse, admit, follow = self._parser.parse, continuity.admit, continuity.follow
+        is_early, waiting = continuity.is_early, self._reorder.waiting
+        note_time, clock = self._note_time, self._clock
+        out = Passed()
         ticks = out.ticks
+        append = ticks.append
         tick_frames = dead_frames = 0
         for frame in frames:
             parsed = parse(frame)
-            if reorder:
+            if waiting:
                 self._release_before(ticks, frame, parsed)
             if frame.after_loss or parsed.reconnected or parsed.lost or parsed.last_trade:
                 continuity.observe(parsed, lost=frame.after_loss)
@@ -160,19 +176,23 @@ class FrameProcessor:
                 complete = parsed.complete
                 for made in parsed.ticks:
                     tick = made if loops is None else loops.shift(made, loop_number)
-                    if complete and (reorder or is_early(tick)):
+                    if not waiting and follow(tick):
+                        append(tick)
+                    elif complete and (waiting or is_early(tick)):
                         self._in_order(ticks, tick, _arrival_ns(frame, parsed))
-                    else:
-                        append(ticks, admit(tick, complete=complete))
+                    elif (admitted := admit(tick, complete=complete)) is not None:
+                        append(admitted)
             elif parsed.dead:
                 dead_frames += 1
             elif parsed.replayed is not None:
                 made = parsed.replayed
                 tick = made if loops is None else loops.shift(made, loop_number)
-                tick_frames += append(ticks, continuity.fill_in(tick, complete=parsed.complete))
+                filled = continuity.fill_in(tick, complete=parsed.complete)
+                tick_frames += filled is not None
+                _append(ticks, filled)
                 self._follow_up(ticks, tick.symbol)
             if parsed.dead:
-                out.dead.extend(self._dead_letter(each) for each in parsed.dead)
+                out.dead += parsed.dead
             if parsed.warning is not None:
                 structlog.get_logger().warning("the venue complains", message=parsed.warning)
         if frames:
@@ -187,70 +207,71 @@ class FrameProcessor:
         self._count(out)
         return out
 
-    def finish(self) -> Messages:
-        """Return the messages of all trades that still wait; to be called after the last frame."""
-        out = Messages()
+    def read_rest(self) -> Passed:
+        """Return the trades that :meth:`finish` writes as messages."""
+        out = Passed()
         self._release(out.ticks, None)
         self._count(out)
         return out
 
-    def _count(self, out: Messages) -> None:
+    def _count(self, out: Passed) -> None:
         self.counts.ticks += len(out.ticks)
-        self._ticks_by_key.update([key for key, _value in out.ticks])
+        self._ticks_by_symbol.update([tick.symbol for tick in out.ticks])
+        self.newest.update({tick.symbol: tick for tick in out.ticks})
+        self.dead_by_reason.update([dead.reason for dead in out.dead])
         self.counts.gaps = self._continuity.gaps
         self.counts.repeats = self._continuity.repeats
 
-    def _in_order(self, messages: list[tuple[bytes, bytes]], tick: Tick, now_ns: int) -> None:
+    def _encoded(self, passed: Passed) -> Messages:
+        encode = self._encode
+        keys = {symbol: symbol.encode() for symbol in {tick.symbol for tick in passed.ticks}}
+        return Messages(
+            ticks=[(keys[tick.symbol], encode(tick)) for tick in passed.ticks],
+            dead=[self._dead_letter(each) for each in passed.dead],
+        )
+
+    def _in_order(self, ticks: list[Tick], tick: Tick, now_ns: int) -> None:
         """Append a tick of a channel that promises all, or let it wait for those before it."""
         if tick.trade_id is not None and self._continuity.is_early(tick):
             self._reorder.hold(tick, tick.trade_id, now_ns)
-            self._release(messages, now_ns)
+            self._release(ticks, now_ns)
             return
         if tick.trade_id is None and self._reorder.hold_behind(tick, now_ns):
             return
-        self._append(messages, self._continuity.admit(tick, complete=True))
-        self._follow_up(messages, tick.symbol)
+        _append(ticks, self._continuity.admit(tick, complete=True))
+        self._follow_up(ticks, tick.symbol)
 
-    def _follow_up(self, messages: list[tuple[bytes, bytes]], symbol: str) -> None:
+    def _follow_up(self, ticks: list[Tick], symbol: str) -> None:
         """Append the waiting ticks of a symbol before which none is missing any more."""
         while (tick := self._reorder.first(symbol)) and not self._continuity.is_early(tick):
             self._reorder.pop(symbol)
-            self._append(messages, self._continuity.admit(tick, complete=True))
+            _append(ticks, self._continuity.admit(tick, complete=True))
 
-    def _release_before(
-        self, messages: list[tuple[bytes, bytes]], frame: Frame, parsed: ParsedFrame
-    ) -> None:
+    def _release_before(self, ticks: list[Tick], frame: Frame, parsed: ParsedFrame) -> None:
         """Append the ticks that need not wait for anything in this frame."""
         if frame.after_loss or parsed.reconnected:
-            self._release(messages, None)
+            self._release(ticks, None)
         elif frame.ts_recv_ns is not None or parsed.ticks:
-            self._release(messages, _arrival_ns(frame, parsed))
+            self._release(ticks, _arrival_ns(frame, parsed))
 
-    def _release(self, messages: list[tuple[bytes, bytes]], now_ns: int | None) -> None:
+    def _release(self, ticks: list[Tick], now_ns: int | None) -> None:
         """Append the ticks that have waited long enough; all of them for None."""
         for symbol in self._reorder.overdue(now_ns):
             tick = self._reorder.pop(symbol)
-            self._append(messages, self._continuity.admit(tick, complete=True))
-            self._follow_up(messages, symbol)
-
-    def _append(self, messages: list[tuple[bytes, bytes]], tick: Tick | None) -> bool:
-        """Append a tick's message, if there is one; return whether there is."""
-        if tick is None:
-            return False
-        key = self._keys.get(tick.symbol)
-        if key is None:
-            key = self._keys[tick.symbol] = tick.symbol.encode()
-        self.newest[tick.symbol] = tick
-        messages.append((key, self._encode(tick)))
-        return True
+            _append(ticks, self._continuity.admit(tick, complete=True))
+            self._follow_up(ticks, symbol)
 
     def _dead_letter(self, dead: DeadLetter) -> tuple[bytes, bytes]:
-        self.dead_by_reason[dead.reason] += 1
         if len(dead.payload) > MAX_PAYLOAD_BYTES:
             detail = f"{dead.detail} (first {MAX_PAYLOAD_BYTES} of {len(dead.payload)} bytes)"
             payload = dead.payload[:MAX_PAYLOAD_BYTES]
             dead = msgspec.structs.replace(dead, detail=detail, payload=payload)
         return (dead.venue or "").encode(), self._encode(dead)
+
+
+def _append(ticks: list[Tick], tick: Tick | None) -> None:
+    if tick is not None:
+        ticks.append(tick)
 
 
 def _arrival_ns(frame: Frame, parsed: ParsedFrame) -> int:

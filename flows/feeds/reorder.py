@@ -9,7 +9,7 @@ Times are those of the frames, so that a recording gives the same ticks as the f
 """
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 from flows.numeric.time import NS_PER_MS
 from schemas.ticks import Tick
@@ -35,8 +35,10 @@ class Reorder:
         self._held: dict[str, list[_Held]] = {}
         self._arrivals = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._held)
+    @property
+    def waiting(self) -> Sized:
+        """What waits, by symbol: one object that changes with it."""
+        return self._held
 
     def hold(self, tick: Tick, trade_id: int, now_ns: int) -> None:
         """Let a trade wait."""

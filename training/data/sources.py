@@ -15,9 +15,6 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from flows.codec.batch import TickBatch
-from flows.codec.decode import decode
-from flows.codec.symbols import SymbolTable
 from flows.connectors.kafka.reader import read_topic
 from flows.errors import TrainingError
 from flows.feeds.recordings import in_runs
@@ -26,10 +23,11 @@ from flows.numeric.time import NS_PER_US
 from flows.settings import Settings
 from schemas.feeds import REPLAY_PREFIX, FeedName, split_feeds
 from schemas.models import Provenance
-from training.data.captures import decode_values, read_capture
+from training.data.captures import read_capture
+from training.data.decoding import LogDecoder
 from training.data.files import PARQUET, data_files
 from training.data.merging import once_each
-from training.data.ticklog import TickLog, between, concatenate, provenance_of
+from training.data.ticklog import TickLog, between
 
 KAFKA = "kafka:"
 RECORDING = ".frames.ndjson"
@@ -147,30 +145,20 @@ def read_kafka(
     """Read a topic to its present end, one log for each partition."""
     topic = topic or "ticks.raw"
     origin = origin_of(settings.feed)
-    batches: dict[int, list[TickBatch]] = {}
-    symbols: dict[int, SymbolTable] = {}
-    dead: dict[int, int] = {}
-    allowed = settings.allowed
+    decoders: dict[int, LogDecoder] = {}
     for raw in read_topic(settings.kafka_config(), topic, _ms(from_ns), _ms(to_ns)):
-        number = raw.partition
-        batch, letters = decode(raw, symbols.setdefault(number, SymbolTable()), topic, allowed)
-        batch.ticks.clear()
-        batches.setdefault(number, []).append(batch)
-        dead[number] = dead.get(number, 0) + len(letters)
-    if not any(len(batch) for parts in batches.values() for batch in parts):
-        unusable = sum(dead.values())
+        if raw.partition not in decoders:
+            decoders[raw.partition] = LogDecoder(topic, settings.allowed)
+        decoders[raw.partition].add(raw)
+    if not any(decoders.values()):
+        unusable = sum(each.dead.total() for each in decoders.values())
         what = f"{unusable} messages that are no ticks" if unusable else "none in the asked time"
         msg = f"too few ticks: {topic} holds {what}"
         raise TrainingError(msg)
     return [
-        TickLog(
-            f"kafka:{topic}[{number}]",
-            concatenate(parts, number),
-            symbols[number],
-            provenance_of(symbols[number], origin),
-            dead[number],
-        )
-        for number, parts in sorted(batches.items())
+        decoder.log(f"kafka:{topic}[{number}]", origin, number)
+        for number, decoder in sorted(decoders.items())
+        if decoder
     ]
 
 
@@ -183,9 +171,7 @@ def origin_of(feed: str) -> Provenance:
 def read_simulation(duration_s: int, settings: Settings, end_ns: int) -> TickLog:
     """Simulate a market's past, decoded by the same checks as real ticks."""
     encode = msgspec.json.Encoder().encode
-    symbols = SymbolTable()
-    batches: list[TickBatch] = []
-    offset = 0
+    decoder = LogDecoder()
     history = simulate_history(
         settings.symbols,
         duration_s=duration_s,
@@ -194,11 +180,8 @@ def read_simulation(duration_s: int, settings: Settings, end_ns: int) -> TickLog
         rate_hz=settings.simulate_rate_hz,
     )
     for ticks in history:
-        values = [encode(tick) for tick in ticks]
-        batches.append(decode_values(values, offset, symbols)[0])
-        offset += len(values)
-    name = f"simulate:{duration_s}s"
-    return TickLog(name, concatenate(batches), symbols, provenance_of(symbols, "simulated"))
+        decoder.add_values([encode(tick) for tick in ticks])
+    return decoder.log(f"simulate:{duration_s}s", "simulated")
 
 
 def parse_duration(text: str) -> int:

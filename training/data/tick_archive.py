@@ -15,9 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.codec.batch import RawBatch, TickBatch
-from flows.codec.decode import decode
-from flows.codec.symbols import SymbolTable
+from flows.codec.batch import RawBatch
 from flows.connectors.parquet.catalog import ArchivedFile, archived_files, unreadable_files
 from flows.connectors.parquet.layout import topic_folder
 from flows.connectors.parquet.storage import LocalStorage
@@ -25,7 +23,8 @@ from flows.errors import TrainingError
 from schemas.models import Provenance
 from schemas.ticks import Tick
 from schemas.topics import TICKS_RAW
-from training.data.ticklog import TickLog, concatenate, provenance_of
+from training.data.decoding import LogDecoder
+from training.data.ticklog import TickLog
 
 _BATCH = 8_192
 _ENCODE = msgspec.json.Encoder().encode
@@ -67,10 +66,11 @@ def read_archive(
         _read_log(storage, partition, some, origin, allowed)
         for (partition, _log_id), some in sorted(files.items())
     ]
-    if not any(len(log) for log in logs):
+    found = [log for log in logs if log is not None]
+    if not found:
         msg = f"too few ticks: the archive {path} holds no usable one"
         raise TrainingError(msg)
-    return [log for log in logs if len(log)]
+    return found
 
 
 def _read_log(
@@ -79,18 +79,12 @@ def _read_log(
     files: list[ArchivedFile],
     origin: Provenance,
     allowed: frozenset[str],
-) -> TickLog:
-    symbols = SymbolTable()
-    batches: list[TickBatch] = []
-    dead = 0
+) -> TickLog | None:
+    """Return the ticks of a log; None where it holds no usable one."""
+    decoder = LogDecoder(TICKS_RAW, allowed)
     for raw in _messages(storage, partition, files):
-        batch, letters = decode(raw, symbols, TICKS_RAW, allowed)
-        batch.ticks.clear()
-        batches.append(batch)
-        dead += len(letters)
-    name = f"archive:{TICKS_RAW}[{partition}]"
-    kind = provenance_of(symbols, origin)
-    return TickLog(name, concatenate(batches, partition), symbols, kind, dead)
+        decoder.add(raw)
+    return decoder.log(f"archive:{TICKS_RAW}[{partition}]", origin, partition) if decoder else None
 
 
 def _messages(
