@@ -6,10 +6,11 @@ address to a plain one. Nothing but the address is taken along to the next host:
 password in an address are sent to its host alone, as basic authorization.
 """
 
+import string
 import time
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urldefrag, urljoin, urlsplit, urlunsplit
 
 import structlog
 import websocket
@@ -28,6 +29,7 @@ _REDIRECTS = frozenset(
 )
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _SHORTEST_S = 0.001
+_ASCII = string.punctuation
 
 
 class RedirectError(websocket.WebSocketException):
@@ -50,7 +52,7 @@ def connect(url: str, timeout_s: float) -> Any:
     end_s = time.monotonic() + timeout_s
     for _ in range(MOST_REDIRECTS + 1):
         connection: Any = websocket.WebSocket(enable_multithread=True, skip_utf8_validation=True)
-        plain, authorization = without_credentials(url)
+        plain, authorization = without_credentials(as_sent(url))
         left_s = max(end_s - time.monotonic(), _SHORTEST_S)
         try:
             # The library follows no relative redirect, and one to a plain address.
@@ -71,6 +73,16 @@ def connect(url: str, timeout_s: float) -> Any:
         return connection
     message = f"more than {MOST_REDIRECTS} redirects, the last to {public_address(url)}"
     raise RedirectError(message)
+
+
+def as_sent(url: str) -> str:
+    """Return an address as it goes over the wire, with path and query in ASCII.
+
+    A symbol's name may have other letters: they are escaped; what is escaped already stays.
+    """
+    parts = urlsplit(url)
+    path, query = (quote(each, safe=_ASCII) for each in (parts.path, parts.query))
+    return urlunsplit(parts._replace(path=path, query=query))
 
 
 def redirected(url: str, location: str | None) -> str:

@@ -5,6 +5,10 @@ from email.utils import parsedate_to_datetime
 
 from flows.numeric.time import NS_PER_S
 
+LONGEST_PAUSE_S = 3_600.0
+"""A live feed that is asked to stay away for longer asks again after this: the header may be wrong,
+and nobody else would end the wait."""
+
 
 def retry_after_s(header: str | None, now_ns: int) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks for; None if it cannot be read.

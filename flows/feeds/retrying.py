@@ -7,18 +7,17 @@ would change (an unknown symbol, a wrong parameter) is told at once, in the venu
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
 from flows.errors import VenueError
 from flows.feeds.addresses import public_address
 from flows.feeds.http import HttpClient, NoAnswerError, Reply, TooLongError
+from flows.feeds.refusals import words_of
 from flows.feeds.retry_after import http_date_ns, retry_after_s
 from flows.numeric.time import NS_PER_S
-from schemas.decoding import UNREADABLE
 
 if TYPE_CHECKING:
     import httpx
@@ -29,9 +28,6 @@ BANNED = 418
 
 _PASSING = frozenset({408, 425, TOO_MANY_REQUESTS, BANNED, 500, 502, 503, 504, 520, 522, 524})
 _OK = 200
-_MOST_WORDS = 200
-# Where venues put their words: Coinbase, Binance, and what proxies and Yahoo answer.
-_WORD_FIELDS = ("message", "msg", "error", "description")
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
@@ -226,25 +222,3 @@ class RestClient:
         error = PassingError(message, status)
         error.retry_after_s = pause_s
         return error
-
-
-def words_of(body: bytes) -> str:
-    """Return what a server's error says, in one short line; empty where it says nothing."""
-    found = _words(body)
-    text = found if found is not None else body.decode("utf-8", "replace")
-    return " ".join(text.split())[:_MOST_WORDS]
-
-
-def _words(body: bytes) -> str | None:
-    try:
-        said: Any = msgspec.json.decode(body)
-    except UNREADABLE:
-        return None
-    while isinstance(said, dict):
-        inner = next((said[name] for name in _WORD_FIELDS if said.get(name)), None)
-        if inner is None and len(said) == 1:
-            [inner] = said.values()  # Yahoo: {"chart": {"error": {...}}}
-        if inner is None:
-            return None
-        said = inner
-    return said if isinstance(said, str) else None

@@ -35,11 +35,11 @@ from flows.feeds.addresses import public_address
 from flows.feeds.base import Frame, Parser
 from flows.feeds.handshake import connect
 from flows.feeds.protocol import Limits, VenueProtocol
-from flows.feeds.retry_after import retry_after_s
+from flows.feeds.refusals import said_of
+from flows.feeds.retry_after import LONGEST_PAUSE_S, retry_after_s
 from flows.feeds.subscription import Subscription
 
 _MINUTE_S = 60.0
-_LONGEST_WAIT_S = 300
 _LISTENS = 4
 """A silence is noticed in so many attempts to hear something, so that a process that was stopped
 does not take its own pause for one."""
@@ -195,11 +195,13 @@ class WebSocketFeed:
         """Heed what a refused handshake says, and return it for the log."""
         status = error.status_code
         wait_s = retry_after_s((error.resp_headers or {}).get("retry-after"), time.time_ns())
+        asks = ""
         if wait_s is not None:
-            self._not_before_s = time.monotonic() + min(wait_s, _LONGEST_WAIT_S)
+            self._not_before_s = time.monotonic() + min(wait_s, LONGEST_PAUSE_S)
+            asks = f"; it asks for a pause of {wait_s:.0f} s"
         # The symbols in the address may be what it refuses; a message can name them, too.
         self._names_symbols = status not in (400, 404, 414) or not self._names_symbols
-        return f"the handshake is refused with {status}"
+        return f"the handshake is refused with {said_of(status, error.resp_body)}{asks}"
 
     def _count_anew(self, state: RetryCallState) -> None:
         """Let waits start from the first again after a connection that carried data."""

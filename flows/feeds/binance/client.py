@@ -102,7 +102,7 @@ class BinanceProtocol:
 
     def refused(self, words: str, symbols: Sequence[str]) -> list[str]:
         """Return the symbols that a refusal names."""
-        names = set(re.split(r"[^a-z0-9]+", words.lower()))
+        names = set(re.split(r"[\W_]+", words.lower()))
         return [symbol for symbol in symbols if self._name(symbol) in names]
 
     def parser(self) -> BinanceParser:

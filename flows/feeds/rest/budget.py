@@ -5,11 +5,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from flows.feeds.retry_after import LONGEST_PAUSE_S
+
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
-LONGEST_ASKED_S = 3_600.0
-"""A venue that asks for more is asked again after this: its header may be wrong."""
-
 _JITTER = 0.1
 
 
@@ -69,6 +68,6 @@ def wait_s(
         Returns a random number in [0, 1).
     """
     if asked_s is not None:
-        return min(asked_s, LONGEST_ASKED_S) * (1 + _JITTER * draw())
+        return min(asked_s, LONGEST_PAUSE_S) * (1 + _JITTER * draw())
     longest_s = min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 30), LONGEST_WAIT_S)
     return longest_s * (0.5 + 0.5 * draw())

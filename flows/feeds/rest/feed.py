@@ -23,6 +23,7 @@ from flows.errors import FeedError
 from flows.feeds.addresses import public_address
 from flows.feeds.base import Frame, Parser
 from flows.feeds.http import HttpClient, NoAnswerError, Reply
+from flows.feeds.refusals import said_of
 from flows.feeds.rest import budget
 from flows.feeds.rest.budget import Budget
 from flows.feeds.rest.dialect import Dialect, Request
@@ -106,7 +107,7 @@ class RestFeed:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.venue = dialect.venue
-        self.name = f"live {self.venue}, polled at {url}"
+        self.name = f"live {self.venue}, polled at {public_address(url)}"
         self.loop_number = 0
         self.finished = False
         self.connections = 0
@@ -243,7 +244,7 @@ class RestFeed:
         self._mind_weight(reply)
         if reply.status in _TOO_MANY or reply.status >= 500:
             asked_s = retry_after_s(reply.headers.get("retry-after"), date_ns or received_ns)
-            message = f"HTTP {reply.status} for {request.path}"
+            message = f"HTTP {said_of(reply.status, reply.body)} ({request.path})"
             raise PollError(message, asked_s=asked_s, for_all=reply.status in _TOO_MANY)
         if not self._answering:
             self._answering = True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from flows.feeds.catch_up import CATCH_UP_S
+from flows.feeds.refusals import said_of
 from flows.feeds.rest.dialect import Dialect, Request, StoredTrade, Unreadable
 from flows.numeric.time import NS_PER_S
 
@@ -252,4 +253,4 @@ def _before_catch_up(trades: list[StoredTrade]) -> int:
 
 
 def _failed(fetched: Fetched) -> PollError:
-    return PollError(f"HTTP {fetched.status} for {fetched.request.path}")
+    return PollError(f"HTTP {said_of(fetched.status, fetched.body)} ({fetched.request.path})")

@@ -1,11 +1,7 @@
 """Limits and waits of the polling feeds, with clocks of their own."""
 
-from flows.feeds.rest.budget import (
-    LONGEST_ASKED_S,
-    LONGEST_WAIT_S,
-    Budget,
-    wait_s,
-)
+from flows.feeds.rest.budget import LONGEST_WAIT_S, Budget, wait_s
+from flows.feeds.retry_after import LONGEST_PAUSE_S
 
 
 class Clock:
@@ -45,4 +41,4 @@ def test_waits_double_up_to_a_limit_and_are_jittered() -> None:
 def test_a_wait_is_never_shorter_than_asked_and_has_a_limit() -> None:
     assert wait_s(9, 7.0, lambda: 0.0) == 7.0
     assert wait_s(9, 7.0, lambda: 0.5) > 7.0
-    assert wait_s(1, 1e12, lambda: 0.0) == LONGEST_ASKED_S
+    assert wait_s(1, 1e12, lambda: 0.0) == LONGEST_PAUSE_S

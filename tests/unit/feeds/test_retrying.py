@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from flows.errors import VenueError
-from flows.feeds.retrying import Limits, RestClient, words_of
+from flows.feeds.retrying import Limits, RestClient
 from tests.support.rest_server import Reply, Request, RestServer
 
 NOW_S = 1_760_000_000.0
@@ -201,23 +201,3 @@ def test_requests_keep_their_distance(server: RestServer, time: FakeTime) -> Non
         asking.pause(60.0)
         asking.get("/", {})
     assert time.slept == pytest.approx([0.25, 0.25, 60.0])
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        (b'{"message":"NotFound"}', "NotFound"),
-        (b'{"code":-1121,"msg":"Invalid symbol."}', "Invalid symbol."),
-        (
-            b'{"chart":{"result":null,"error":{"code":"Not Found","description":"No data"}}}',
-            "No data",
-        ),
-        (b"<html>\n  Bad\n  gateway</html>", "<html> Bad gateway</html>"),
-        (b"[1,2]", "[1,2]"),
-        (b"", ""),
-        (b"\xff\xfe", "\ufffd\ufffd"),
-    ],
-    ids=["coinbase", "binance", "yahoo", "proxy", "array", "nothing", "no-text"],
-)
-def test_words_of_an_error(body: bytes, words: str) -> None:
-    assert words_of(body) == words

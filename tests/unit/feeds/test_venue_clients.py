@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import structlog
@@ -296,3 +297,24 @@ def test_no_more_connections_are_made_in_a_minute_than_the_limit() -> None:
     ):
         until(lambda: [each for each in logs if "next attempt" in each["event"]], "the limit", 20.0)
         assert server.attempts == 3
+
+
+def test_a_symbol_of_other_letters_is_subscribed_to_beside_others() -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def script(connection: VenueConnection) -> None:
+        asked.append((connection.path, connection.receive()["params"]))
+        connection.send(
+            {"result": None, "id": 1}, binance_trade(1), binance_trade(5, "币安人生USDT")
+        )
+        connection.hang()
+
+    symbols = ["BTC-USDT", "币安人生-USDT"]
+    with listening(open_binance, symbols, script, limits=PATIENT) as (_server, listener):
+        listener.until(lambda: len(listener.ticks) == 2)
+    [(path, params)] = asked
+    assert path.isascii()
+    assert unquote(path).partition("streams=")[2].split("/") == params
+    assert [each.symbol for each in listener.ticks] == symbols
+    protocol = BinanceProtocol(symbols)
+    assert protocol.refused("Invalid stream 币安人生usdt@trade", symbols) == ["币安人生-USDT"]
