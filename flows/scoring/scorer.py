@@ -4,7 +4,6 @@ One set of models scores a batch from its first row to its last. :meth:`Scorer.p
 two batches, swaps to a new set once it is complete; a background thread loads and proves it.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,8 +17,8 @@ from flows.numeric.arrays import Float32
 from flows.scoring.rebuilding import RebuildSchedule
 from flows.scoring.registry import ModelStore
 from flows.scoring.serving_models import (
+    Gist,
     ModelOverride,
-    Problem,
     ServingModels,
     ServingModelsBuilder,
     TargetModels,
@@ -28,10 +27,6 @@ from schemas.models import ModelManifest
 
 # How often the store is looked at, seconds: well below the two within which a swap is promised.
 POLL_INTERVAL_S = 0.25
-
-_HASH = re.compile(r"[0-9a-f]{64}")
-
-Gist = tuple[str, str | None, str]
 
 
 @dataclass(frozen=True)
@@ -192,7 +187,7 @@ class Scorer:
 
     def _swap(self, models: ServingModels) -> tuple[Swap, ...]:
         before, self._models = self._models, models
-        self._report({_gist(problem) for problem in before.problems}, models)
+        self._report(before.gists(), models)
         swaps = []
         for target in self._targets:
             old, new = (_champion(side, target) for side in (before, models))
@@ -206,7 +201,7 @@ class Scorer:
 
     def _report(self, known: set[Gist], models: ServingModels) -> None:
         for problem in models.problems:
-            if _gist(problem) not in known:
+            if problem.gist not in known:
                 self._log.error(
                     "model refused",
                     target=problem.target,
@@ -214,11 +209,6 @@ class Scorer:
                     reason=problem.reason,
                     serving=_champion(models, problem.target),
                 )
-
-
-def _gist(problem: Problem) -> Gist:
-    """Return what makes a problem new; a file on its way has another hash at every look."""
-    return problem.target, problem.ref, _HASH.sub("", problem.reason)
 
 
 def _champion(models: ServingModels, target: str) -> str | None:

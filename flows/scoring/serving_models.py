@@ -1,5 +1,6 @@
 """The set of models that scores: built as a whole, and never changed once it is built."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,10 @@ from flows.scoring.registry import ModelStore
 from schemas.features import FEATURE_SET
 from schemas.feeds import FeedName
 from schemas.models import Aliases
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+Gist = tuple[str, str | None, str]
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ class Problem:
     ref: str | None
     reason: str
 
+    @property
+    def gist(self) -> Gist:
+        """What makes a problem new; a file on its way has another hash at every look."""
+        return self.target, self.ref, _HASH.sub("", self.reason)
+
 
 @dataclass(frozen=True)
 class ServingModels:
@@ -53,6 +63,10 @@ class ServingModels:
 
     by_target: Mapping[str, TargetModels] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+
+    def gists(self) -> set[Gist]:
+        """Return what tells the present problems from others."""
+        return {problem.gist for problem in self.problems}
 
 
 class ServingModelsBuilder:

@@ -58,10 +58,10 @@ class ServedModels:
         with self._lock:
             token = self.store.change_token()
             if self._schedule.due(token):
-                known, self._models = self._models.problems, self._builder.build(self._models)
+                known, self._models = self._models.gists(), self._builder.build(self._models)
                 self._schedule.built(token, complete=not self._models.problems)
                 for problem in self._models.problems:
-                    if problem not in known:
+                    if problem.gist not in known:
                         structlog.get_logger().warning(
                             "model refused", target=problem.target, cause=problem.reason
                         )
