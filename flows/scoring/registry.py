@@ -10,6 +10,7 @@ Layout
                             ...              report files
     aliases/<target>.json                    schemas.models.Aliases
     aliases/log.ndjson                       one line per move, append-only
+    created                                  newest second that a training's versions are named by
     .staging/                                versions being written; invisible to readers
 
 A version is there whole or not at all, and never changes; an alias moves in one step.

@@ -18,7 +18,8 @@ import structlog
 
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.host.files import sync_folder
-from flows.scoring.durable import locked, read_regular, write_file
+from flows.numeric.time import NS_PER_S
+from flows.scoring.durable import locked, read_regular, replace_file, write_file
 from flows.scoring.names import (
     check_name,
     check_target,
@@ -34,6 +35,8 @@ from schemas.models import ModelManifest
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 SUMS_FILE = "SHA256SUMS"
+CREATION_FILE = "created"
+_MOST_AHEAD_S = 60
 _RESERVED = frozenset({MODEL_FILE, MANIFEST_FILE, SUMS_FILE})
 
 # Larger files are others in their place. ONNX's own limit for one file is two gigabytes.
@@ -84,6 +87,37 @@ class VersionStore:
             why = "may not be written by this user" if is_folder else "is no folder"
             message = f"model store: cannot write {self.root}: {folder} {why}"
             raise ModelStoreError(message)
+
+    def creation_ns(self, now_ns: int) -> int:
+        """Return a time of creation that no other publisher gets: in a second of its own.
+
+        Versions are named by their second, so two trainings that begin in one second would name
+        alike what they have in common.
+
+        Parameters
+        ----------
+        now_ns
+            Wall clock, nanoseconds since the UNIX epoch; returned unless its second is taken.
+
+        Raises
+        ------
+        ModelStoreError
+            The store cannot be written.
+        """
+        path = self.root / CREATION_FILE
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with locked(self.root / ".lock", self._lock_timeout_s):
+                second, taken = now_ns // NS_PER_S, _taken_second(path)
+                # Further ahead it was taken by a clock that was wrong.
+                if second <= taken <= second + _MOST_AHEAD_S:
+                    second = taken + 1
+                    now_ns = second * NS_PER_S
+                replace_file(path, b"%d\n" % second)
+        except OSError as error:
+            message = f"model store: cannot write {self.root}: {error.strerror or error}"
+            raise ModelStoreError(message) from error
+        return now_ns
 
     def publish(
         self,
@@ -338,6 +372,14 @@ class VersionStore:
         except OSError as error:
             message = f"model {ref} is refused: cannot read {path}{expected}: {error.strerror}"
             raise ModelRejectedError(message) from error
+
+
+def _taken_second(path: Path) -> int:
+    """Return the newest second that was given away, since the UNIX epoch; -1 if that is unknown."""
+    try:
+        return int(read_regular(path, 64))
+    except (OSError, ValueError):
+        return -1
 
 
 def _write_folder(folder: Path, content: Mapping[str, bytes]) -> None:

@@ -159,6 +159,8 @@ def _run(
     step("leak alarms")
     check_leaks(dataset, spec, chosen, plan, results, candidate)
     final_spec = fit_spec(spec, dataset, plan.holdout.train)
+    if publishes is not None:
+        created_ns = publishes.creation_ns(created_ns)
     proven = _prove_all(dataset, final_spec, chosen, plan, results, options, created_ns, step)
     importances = {
         name: _importances(one.version, dataset, plan.holdout.test) for name, one in proven.items()

@@ -1,10 +1,13 @@
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 
 from flows.errors import ModelRejectedError, ModelStoreError
+from flows.numeric.time import NS_PER_S
 from flows.scoring.registry import MANIFEST_FILE, MODEL_FILE, SUMS_FILE, ModelStore
+from flows.scoring.versions import CREATION_FILE
 from tests.support.models import CREATED_NS, publish_tiny, tiny
 
 
@@ -176,3 +179,25 @@ def test_store_that_is_a_file_is_one_clear_error(tmp_path):
         store.publish(*tiny(0.3))
     with pytest.raises(ModelStoreError, match="aliases"):
         store.aliases("volatility_spike")
+
+
+def test_trainings_of_one_second_get_seconds_of_their_own(store):
+    now_ns = CREATED_NS + 5
+    found = [store.creation_ns(now_ns) for _ in range(3)]
+    assert found[0] == now_ns
+    assert len({each // NS_PER_S for each in found}) == 3
+    assert store.creation_ns(now_ns + 10 * NS_PER_S) == now_ns + 10 * NS_PER_S
+
+
+def test_publishers_that_begin_at_once_get_seconds_of_their_own(store):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(store.creation_ns, [CREATED_NS] * 16))
+    assert len({each // NS_PER_S for each in found}) == 16
+
+
+@pytest.mark.parametrize("content", [b"", b"no number", b"9" * 18])
+def test_a_second_that_nobody_can_have_taken_keeps_no_later_one_away(store, content):
+    store.creation_ns(CREATED_NS)
+    (store.root / CREATION_FILE).write_bytes(content)
+    assert store.creation_ns(CREATED_NS + 1) == CREATED_NS + 1
+    assert store.creation_ns(CREATED_NS + 2) // NS_PER_S == CREATED_NS // NS_PER_S + 1

@@ -118,6 +118,13 @@ def test_the_same_recipe_on_the_same_data_stays_a_challenger(first):
     assert again.publication.refs["logreg"] in store.aliases("volatility_spike").challengers
 
 
+def test_two_runs_that_begin_in_one_second_are_both_published(tmp_path):
+    store = ModelStore(tmp_path)
+    found = [run(dataset(), store).publication.refs for _ in range(2)]
+    assert len({ref for refs in found for ref in refs.values()}) == 2 * len(found[0])
+    assert all(store.manifest(ref) for refs in found for ref in refs.values())
+
+
 def test_a_champion_that_came_meanwhile_stays(tmp_path):
     """Another trainer, or an operator, was faster: nothing was compared with that champion."""
     store, others = ModelStore(tmp_path), []
