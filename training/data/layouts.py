@@ -115,12 +115,17 @@ def plain_name(column: str) -> str:
 
 
 def _named(table: Table) -> Layout:
-    names: dict[str, str] = {}
-    for column in table.frame.columns:
-        names.setdefault(plain_name(column), column)
+    alike: dict[str, list[str]] = {}
+    for column, head in zip(table.frame.columns, table.heads or table.frame.columns, strict=True):
+        alike.setdefault(plain_name(head), []).append(column)
+    names = {name: columns[0] for name, columns in alike.items()}
 
     def first(candidates: tuple[str, ...]) -> str | None:
-        return next((names[each] for each in candidates if each in names), None)
+        name = next((each for each in candidates if each in names), None)
+        if name is None:
+            return None
+        _refuse_doubled(table, name, alike[name])
+        return names[name]
 
     needed = {"open": OPENS, "high": HIGHS, "low": LOWS, "close": CLOSES}
     prices = {name: first(candidates) for name, candidates in needed.items()}
@@ -146,6 +151,21 @@ def _named(table: Table) -> Layout:
         market=market,
         venue=first(VENUES),
     )
+
+
+def _refuse_doubled(table: Table, name: str, columns: list[str]) -> None:
+    """Refuse columns of which a name cannot tell which is meant; equal ones are one.
+
+    Raises
+    ------
+    TrainingError
+        They hold different values.
+    """
+    one = table.frame[columns[0]]
+    if all(one.equals(table.frame[other]) for other in columns[1:]):
+        return
+    msg = f"{table.file.path} has more than one column {name}; leave one of each name"
+    raise TrainingError(msg)
 
 
 def _named_volume(names: dict[str, str], table: Table, market: str | None) -> str | None:

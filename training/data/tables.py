@@ -37,6 +37,8 @@ class Table:
         False where the columns have no names, only numbers.
     unit
         What ``lines`` counts.
+    heads
+        Names of the columns as the file has them, also where two are alike; empty: the frame's.
     """
 
     file: DataFile
@@ -45,6 +47,7 @@ class Table:
     separator: str = ""
     has_header: bool = True
     unit: Literal["line", "row"] = "line"
+    heads: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -115,6 +118,11 @@ def _side_by_side(file: DataFile, markets: list[str]) -> TrainingError:
     return TrainingError(msg)
 
 
+def _distinct(names: list[str]) -> list[str]:
+    """Return names of which no two are alike: a repeated one gets its place behind it."""
+    return [name if name not in names[:at] else f"{name}.{at}" for at, name in enumerate(names)]
+
+
 def _counted(file: DataFile, frame: pd.DataFrame, *, has_header: bool = True) -> Table:
     rows = np.arange(1, len(frame) + 1, dtype=np.int64)
     return Table(file, frame, rows, has_header=has_header, unit="row")
@@ -132,8 +140,9 @@ def _read_text(file: DataFile) -> Table:
         raise TrainingError(msg)
     if is_json(text):
         frame, has_header = json_frame(file.name, text)
-        frame.columns = pd.Index([str(name).strip() for name in frame.columns])
-        return _counted(file, frame, has_header=has_header)
+        heads = tuple(str(name).strip() for name in frame.columns)
+        frame.columns = pd.Index(_distinct(list(heads)))
+        return replace(_counted(file, frame, has_header=has_header), heads=heads)
     lines = text.splitlines()
     first = next((at for at, line in enumerate(lines) if _is_row(line)), None)
     if first is None:
@@ -162,15 +171,20 @@ def _read_text(file: DataFile) -> Table:
     except (ValueError, pd.errors.ParserError) as error:
         msg = f"cannot read {file.name} as a table: {' '.join(str(error).split())}"
         raise TrainingError(msg) from None
-    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    read = [str(name).strip() for name in frame.columns]
+    # Of two columns of one name, pandas has renamed the second.
+    heads = tuple(cell.strip() for cell in cells) if len(cells) == len(read) else tuple(read)
+    frame.columns = pd.Index(_distinct(read))
     if ticker is not None:
+        heads = ()
         frame["Ticker"] = pd.Series(ticker, frame.index).where(frame.notna().any(axis=1))
     start = first + 1 + has_header
     places = np.arange(start, start + len(frame), dtype=np.int64)
     filled = frame.notna().any(axis=1).to_numpy(np.bool_)
     if has_header:
         filled = filled & ~_repeated_heads(frame)
-    table = Table(file, frame[filled].reset_index(drop=True), places[filled], separator, has_header)
+    frame = frame[filled].reset_index(drop=True)
+    table = Table(file, frame, places[filled], separator, has_header, heads=heads)
     return _without_cut_row(table, text)
 
 

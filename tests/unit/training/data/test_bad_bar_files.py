@@ -117,3 +117,22 @@ def test_two_columns_of_one_name_are_named(tmp_path: Path) -> None:
         TrainingError, match=r"a\.parquet has more than one column close; leave one"
     ):
         read_bars([tmp_path / "a.parquet"])
+
+
+@pytest.mark.parametrize("second", ["close", " close ", "Close"])
+def test_two_columns_of_one_name_in_text_are_named(second: str, tmp_path: Path) -> None:
+    frame = rows()
+    head, *body = csv(frame.assign(second=frame["close"] * 1.01)).splitlines()
+    lines = [head.replace("second", second), *body]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(TrainingError, match=r"a\.csv has more than one column close; leave one"):
+        read_bars([tmp_path / "a.csv"])
+
+
+def test_two_equal_columns_and_columns_that_are_not_read_may_have_one_name(tmp_path: Path) -> None:
+    frame = rows()
+    doubled = frame.assign(second=frame["close"], plot=1, more=2)
+    text = csv(doubled).replace("second", "close").replace("more", "plot")
+    (tmp_path / "a.csv").write_text(text)
+    (bars,) = read_bars([tmp_path / "a.csv"])
+    assert bars.close.tolist() == frame["close"].tolist()
