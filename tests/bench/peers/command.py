@@ -15,7 +15,13 @@ from tests.support.docs import TESTS, with_section
 
 PICTURE = Path(__file__).with_name("peers.png")
 SECTION = "peers"
-QUICK = {"rounds": 1, "seconds": 4.0, "ticks": 200_000, "rates_hz": (100.0, 1_000.0)}
+QUICK = {
+    "rounds": 1,
+    "seconds": 4.0,
+    "broker_warm_s": 5.0,
+    "ticks": 200_000,
+    "rates_hz": (100.0, 1_000.0),
+}
 
 
 def compare(

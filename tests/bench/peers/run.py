@@ -15,6 +15,7 @@ from tests.bench.peers.contest import Contest, Entry
 from tests.bench.peers.environments import PeerUnavailableError
 from tests.bench.peers.ledger import Done, Ledger
 from tests.bench.peers.reference import make_reference, messages
+from tests.bench.peers.warming import warm_broker
 from tests.bench.servers import servers
 from tests.support.kafka.jars import JarsUnavailableError
 
@@ -42,6 +43,8 @@ class Plan:
         In the log that is worked off.
     seconds
         Of each measurement, at most.
+    warm_s, broker_warm_s
+        At each rate, and of each new broker: not counted.
     minutes
         After which no turn is begun; the ledger tells the next run where to go on.
     tuning
@@ -58,6 +61,7 @@ class Plan:
     minutes: float = float("inf")
     tuning: str = ""
     warm_s: float = 3.0
+    broker_warm_s: float = 20.0
 
     @property
     def chosen(self) -> list[Peer]:
@@ -107,6 +111,7 @@ def run(plan: Plan, ledger: Ledger, cache: Path) -> bool:
         with servers("apache") as place:
             reference = make_reference(place.folder)
             contest = Contest(place, reference, stage.symbols, cache, plan.tuning)
+            warm_broker(contest, plan.broker_warm_s)
             if stage.measure == "throughput":
                 fill(place.config, messages(plan.ticks, stage.symbols))
             for peer, number in left:
