@@ -26,7 +26,8 @@ import structlog
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.scoring.aliases import AliasFiles, Move
 from flows.scoring.names import check_target, split_ref
-from flows.scoring.versions import MANIFEST_FILE, MODEL_FILE, SUMS_FILE, StoreEntry, VersionStore
+from flows.scoring.version_files import MANIFEST_FILE, MODEL_FILE, SUMS_FILE
+from flows.scoring.versions import StoreEntry, VersionStore
 from schemas.models import Aliases
 
 __all__ = ["MANIFEST_FILE", "MODEL_FILE", "SUMS_FILE", "ModelStore", "Move", "StoreEntry"]

@@ -19,29 +19,23 @@ import structlog
 from flows.errors import ModelRejectedError, ModelStoreError
 from flows.host.files import sync_folder
 from flows.numeric.time import NS_PER_S
-from flows.scoring.durable import locked, read_regular, replace_file, write_file
-from flows.scoring.names import (
-    check_name,
-    check_target,
-    check_version,
-    is_version_folder,
-    sha256_of,
-    split_ref,
-)
+from flows.scoring.durable import locked, read_regular, replace_file
+from flows.scoring.names import check_name, check_version, is_version_folder, sha256_of, split_ref
 from flows.scoring.strays import Strays
+from flows.scoring.version_files import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    SUMS_FILE,
+    check_publication,
+    most_bytes,
+    tampered,
+    write_folder,
+)
 from schemas.decoding import UNREADABLE
 from schemas.models import ModelManifest
 
-MODEL_FILE = "model.onnx"
-MANIFEST_FILE = "manifest.json"
-SUMS_FILE = "SHA256SUMS"
 CREATION_FILE = "created"
 _MOST_AHEAD_S = 60
-_RESERVED = frozenset({MODEL_FILE, MANIFEST_FILE, SUMS_FILE})
-
-# Larger files are others in their place. ONNX's own limit for one file is two gigabytes.
-_FILE_BYTES = (1 << 31) - 1
-_MOST_BYTES = {MANIFEST_FILE: 1 << 26, SUMS_FILE: 1 << 20}
 
 
 @dataclass(frozen=True)
@@ -144,7 +138,7 @@ class VersionStore:
         ModelStoreError
             The store cannot be written, or the version exists with another content.
         """
-        ref = _check_publication(manifest, onnx_bytes, files)
+        ref = check_publication(manifest, onnx_bytes, files)
         content = {
             **files,
             MODEL_FILE: onnx_bytes,
@@ -163,7 +157,7 @@ class VersionStore:
                     return ref
                 temporary = self._staging / uuid.uuid4().hex
                 try:
-                    _write_folder(temporary, content)
+                    write_folder(temporary, content)
                 except OSError:
                     # A disk that is full is not to stay full of what nobody reads.
                     shutil.rmtree(temporary, ignore_errors=True)
@@ -213,7 +207,7 @@ class VersionStore:
         onnx_bytes = self.file(ref, MODEL_FILE)
         found = sha256_of(onnx_bytes)
         if found != manifest.sha256:
-            raise _tampered(ref, MODEL_FILE, found, manifest.sha256)
+            raise tampered(ref, MODEL_FILE, found, manifest.sha256)
         return manifest, onnx_bytes
 
     def manifest(self, ref: str) -> ModelManifest:
@@ -240,7 +234,7 @@ class VersionStore:
         content = self._raw(ref, name, f" (sha256 {sums[name]})")
         found = sha256_of(content)
         if found != sums[name]:
-            raise _tampered(ref, name, found, sums[name])
+            raise tampered(ref, name, found, sums[name])
         return content
 
     def files(self, ref: str) -> list[str]:
@@ -368,7 +362,7 @@ class VersionStore:
     def _raw(self, ref: str, name: str, expected: str) -> bytes:
         path = self.folder(ref) / name
         try:
-            return read_regular(path, _MOST_BYTES.get(name, _FILE_BYTES))
+            return read_regular(path, most_bytes(name))
         except OSError as error:
             message = f"model {ref} is refused: cannot read {path}{expected}: {error.strerror}"
             raise ModelRejectedError(message) from error
@@ -380,36 +374,3 @@ def _taken_second(path: Path) -> int:
         return int(read_regular(path, 64))
     except (OSError, ValueError):
         return -1
-
-
-def _write_folder(folder: Path, content: Mapping[str, bytes]) -> None:
-    """Make a folder of files, all durable; its name is the caller's to sync."""
-    folder.mkdir()
-    for name in sorted(content):
-        write_file(folder / name, content[name])
-    sync_folder(folder)
-
-
-def _check_publication(
-    manifest: ModelManifest, onnx_bytes: bytes, files: Mapping[str, bytes]
-) -> str:
-    check_name(manifest.name)
-    check_target(manifest.target.name)
-    found = sha256_of(onnx_bytes)
-    if manifest.sha256 != found:
-        raise _tampered(manifest.ref, MODEL_FILE, found, manifest.sha256)
-    check_version(manifest.version, manifest.sha256)
-    for name in files:
-        check_name(name, "file")
-        if name in _RESERVED:
-            message = f"model {manifest.ref}: {name} is no report file; choose another name"
-            raise ModelRejectedError(message)
-    return manifest.ref
-
-
-def _tampered(ref: str, name: str, found: str, expected: str) -> ModelRejectedError:
-    message = (
-        f"model {ref} is refused: {name} has sha256 {found}, published was {expected}; the file"
-        " is damaged or was tampered with"
-    )
-    return ModelRejectedError(message)

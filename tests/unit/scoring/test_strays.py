@@ -191,7 +191,7 @@ def test_a_publication_that_finds_no_room_leaves_nothing(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("flows.scoring.versions.write_file", nearly_full)
+        patched.setattr("flows.scoring.version_files.write_file", nearly_full)
         with pytest.raises(ModelStoreError, match="No space left"):
             store.publish(*tiny(0.3), {"report.html": b"x" * 2000})
     assert store.refs() == []
