@@ -14,6 +14,7 @@ from flows.settings import Settings
 from serving.context import Context
 from serving.explaining.explainer import Explainer
 from serving.http import documents, problems
+from serving.http.compression import Compression
 from serving.http.middleware import CatchAll, Measure, SecurityHeaders
 from serving.http.paths import Head, Paths
 from serving.http.proxies import TrustedProxies
@@ -92,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ScoreReads, context=context)
     app.add_middleware(CatchAll)
     app.add_middleware(Measure, metrics=context.metrics)
+    app.add_middleware(Compression)
     app.add_middleware(Head)
     app.add_middleware(SecurityHeaders)
     if settings.cors_origins:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from serving.http.negotiation import has_already, takes_gzip
 from serving.http.paths import route_path
 
 _FOREVER = "public, max-age=31536000, immutable"
@@ -33,9 +34,9 @@ class Asset:
     def response(self, headers: Headers, cache: str) -> Response:
         """Answer a request for it."""
         own = {"ETag": self.etag, "Cache-Control": cache, "Vary": "Accept-Encoding"}
-        if self.etag in [each.strip() for each in headers.get("if-none-match", "").split(",")]:
+        if has_already(headers.get("if-none-match"), self.etag):
             return Response(status_code=304, headers=own)
-        if self.compressed is not None and "gzip" in headers.get("accept-encoding", ""):
+        if self.compressed is not None and takes_gzip(headers.get("accept-encoding")):
             own["Content-Encoding"] = "gzip"
             return Response(self.compressed, media_type=self.media_type, headers=own)
         return Response(self.content, media_type=self.media_type, headers=own)
