@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from flows import logs
-from flows.errors import VoltickError
+from flows.errors import ConfigurationError, VoltickError
 from flows.runtime.ports import listen
 from flows.settings import load_settings
 from serving.app import create_app
@@ -85,6 +85,12 @@ def main(arguments: Sequence[str] = ()) -> int:
         sys.stdout.write(HELP)
         return 0
     try:
+        if arguments:
+            message = (
+                f"python -m serving takes no argument such as {arguments[0]!r}; its settings come"
+                " from the environment, the port from VOLTICK_API_PORT"
+            )
+            raise ConfigurationError(message)
         settings = load_settings()
         logs.configure(settings.log_format, settings.log_level)
         app = create_app(settings)

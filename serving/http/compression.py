@@ -1,7 +1,7 @@
 """Large JSON answers, compressed for clients that take it.
 
-Hundreds of scores are some hundred kilobytes, which a page asks for every few seconds: a tenth of
-that over the wire is the difference for a slow connection. Small answers and event streams pass.
+Hundreds of scores are hundreds of kilobytes, which a page asks for every few seconds: a slow
+connection gets a seventh of that through in time. Small answers and event streams pass.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ WORTH_BYTES = 8 * 1024
 IN_A_THREAD_BYTES = 256 * 1024
 """What takes more than some milliseconds is left to a thread, so that others are answered."""
 
-_LEVEL = 1  # a tenth is left already; further levels cost several times as much
+_LEVEL = 1  # further levels cost several times as much, and save little more
 _JSON = b"application/json"
 
 

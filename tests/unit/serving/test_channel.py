@@ -8,6 +8,7 @@ import redis
 from redis.exceptions import RedisError
 
 from serving.scores.channel import Channel, open_channel
+from serving.scores.endings import end_all
 from tests.support.embedded import Valkey
 
 
@@ -25,9 +26,7 @@ def test_a_subscription_that_is_cut_while_two_tasks_use_it_leaves_nothing_open(
                 async with asyncio.timeout(30):
                     await asyncio.gather(*using)
             finally:
-                for task in using:
-                    task.cancel()
-                await asyncio.gather(*using, return_exceptions=True)
+                await end_all(using, 0.1)
 
     async def run() -> None:
         for _ in range(40):

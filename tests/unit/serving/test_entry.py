@@ -25,6 +25,14 @@ def test_command_prints_one_line_and_fails(monkeypatch, capsys):
     assert "VOLTICK_API_PORT" in captured.err
 
 
+def test_an_argument_is_refused_where_it_would_be_passed_over(capsys):
+    assert entry.main(["--port", "9000"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "'--port'" in captured.err
+    assert "VOLTICK_API_PORT" in captured.err
+
+
 def test_broker_is_asked_once_in_some_seconds():
     now = [0.0]
     probe = BrokerProbe({"bootstrap.servers": "127.0.0.1:1"}, clock=lambda: now[0])
