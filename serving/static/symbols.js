@@ -39,7 +39,7 @@ function make() {
 }
 
 export function draw(target, now) {
-  const fresh = [...states.keys()].join("\n") + filter;
+  const fresh = JSON.stringify([[...states.keys()], filter, overall.loaded]);
   if (fresh !== signature) {
     signature = fresh;
     names = [...states.keys()].filter((name) => name.toUpperCase().includes(filter)).sort();

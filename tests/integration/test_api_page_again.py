@@ -37,6 +37,17 @@ def show(page: Page) -> None:
     page.evaluate("window.asleep = false; document.dispatchEvent(new Event('visibilitychange'))")
 
 
+def test_before_the_first_score_the_page_says_what_comes(page, tmp_path, valkey, database):
+    with api(tmp_path, valkey.url) as address:
+        page.open(address)
+        until(lambda: "No score yet" in page.text("#symbols-empty"), "that there is none")
+        scored(database, "BTC-USD", 0.1, 1)
+        until(lambda: "BTC-USD" in page.text("#symbols"), "the first symbol")
+        assert page.evaluate("document.getElementById('symbols-empty').hidden")
+        page.evaluate("filter.value = 'x'; filter.dispatchEvent(new Event('input'))")
+        until(lambda: page.text("#symbols-empty") == "No symbol fits.", "that none fits")
+
+
 def test_a_hidden_tab_leaves_the_browsers_connections_to_others(page, tmp_path, valkey, database):
     scored(database, "BTC-USD", 0.111, 1)
     with api(tmp_path, valkey.url) as address:
