@@ -73,7 +73,8 @@ function Build-Image {
 
 function Confirm-Deletion {
     if ($Yes) { return }
-    $answer = Read-Host 'Delete Voltick with its log, models and archive? Type yes'
+    $where = if ($Cluster) { " from $Context" } else { '' }
+    $answer = Read-Host "Delete Voltick with its log, models and archive$where? Type yes"
     if ($answer -ne 'yes') { throw 'nothing was deleted' }
 }
 
@@ -83,15 +84,14 @@ function Assert-OneService {
 
 # A local cluster does not see the images of this machine's engine.
 function Import-Image {
-    $context = Invoke-Program 'kubectl' @('config', 'current-context')
-    if ($context -like 'kind-*') {
-        Invoke-Program 'kind' @('load', 'docker-image', 'voltick:local', '--name', $context.Substring(5))
+    if ($Context -like 'kind-*') {
+        Invoke-Program 'kind' @('load', 'docker-image', 'voltick:local', '--name', $Context.Substring(5))
     }
-    elseif ($context -eq 'minikube') {
+    elseif ($Context -eq 'minikube') {
         Invoke-Program 'minikube' @('image', 'load', 'voltick:local')
     }
-    elseif ($context -like 'k3d-*') {
-        Invoke-Program 'k3d' @('image', 'import', 'voltick:local', '--cluster', $context.Substring(4))
+    elseif ($Context -like 'k3d-*') {
+        Invoke-Program 'k3d' @('image', 'import', 'voltick:local', '--cluster', $Context.Substring(4))
     }
 }
 
@@ -225,7 +225,15 @@ function Invoke-ByCluster {
 if (-not (Test-Path "$Here/kubernetes/overlays/$Overlay")) { throw "there is no overlay $Overlay" }
 $program = if ($Cluster) { 'kubectl' } else { 'docker' }
 if (-not (Get-Command $program -ErrorAction SilentlyContinue)) { throw "$program is not installed" }
-if (-not $Cluster) {
+$Context = ''
+if ($Cluster) {
+    $Context = kubectl config current-context
+    if ($LASTEXITCODE -ne 0) {
+        throw 'kubectl has no context: start a cluster, such as by kind create cluster, or kubectl config use-context'
+    }
+    [Console]::Error.WriteLine("voltick: on the cluster of kubectl's context $Context")
+}
+else {
     docker compose version | Out-Null
     if ($LASTEXITCODE -ne 0) { throw 'docker has no compose plugin: https://docs.docker.com/compose/install/' }
 }

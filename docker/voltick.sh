@@ -23,7 +23,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 namespace=voltick
 forwarded=(api:8000 grafana:3000 prometheus:9090 mlflow:5001 kafka-ui:8080)
-cluster=false full=false yes=false overlay=local
+cluster=false full=false yes=false overlay=local context=""
 
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 fail() { echo "voltick: $*" >&2; exit 2; }
@@ -36,14 +36,12 @@ built() { docker build -f "$here/Dockerfile" -t voltick:local "$here/.."; }
 
 confirmed() {
   "$yes" && return
-  read -r -p "Delete Voltick with its log, models and archive? Type yes: " answer
+  read -r -p "Delete Voltick with its log, models and archive${context:+ from $context}? Type yes: " answer
   [ "$answer" = yes ] || fail "nothing was deleted"
 }
 
 # A local cluster does not see the images of this machine's engine.
 load_image() {
-  local context
-  context="$(kubectl config current-context)"
   case "$context" in
     kind-*) kind load docker-image voltick:local --name "${context#kind-}" ;;
     minikube) minikube image load voltick:local ;;
@@ -182,6 +180,9 @@ esac
 [ -d "$here/kubernetes/overlays/$overlay" ] || fail "there is no overlay $overlay"
 if "$cluster"; then
   command -v kubectl >/dev/null || fail "kubectl is not installed"
+  context="$(kubectl config current-context 2>/dev/null)" ||
+    fail "kubectl has no context: start a cluster, such as by kind create cluster, or kubectl config use-context"
+  echo "voltick: on the cluster of kubectl's context $context" >&2
   "cluster_${command//-/_}" "$@"
 else
   command -v docker >/dev/null || fail "docker is not installed"

@@ -20,9 +20,9 @@ COMMANDS = (
 # Writes its name and arguments to a file, and answers some questions.
 FAKE = """#!/bin/sh
 [ "$*" = "compose version" ] && exit "${NO_COMPOSE:-0}"
+if [ "$*" = "config current-context" ]; then echo "${CONTEXT:-}"; exec [ -n "${CONTEXT:-}" ]; fi
 echo "${0##*/} $*" >> "$CALLS"
 case "$*" in
-  "config current-context") echo kind-trial ;;
   *"get deployments --output name") printf 'deployment.apps/api\\ndeployment.apps/pipeline\\n' ;;
   *"get statefulsets --output name") echo statefulset.apps/kafka ;;
   *"get cronjobs --output name") echo cronjob.batch/retrain-spike ;;
@@ -38,7 +38,7 @@ ALL = "compose -f {here}/compose.yaml --profile full --profile alerts"
 FULL = "compose -f {here}/compose.yaml --profile full"
 CORE = "compose -f {here}/compose.yaml"
 BUILD = "docker build -f {here}/Dockerfile -t voltick:local {here}/.."
-LOAD = ["kubectl config current-context", "kind load docker-image voltick:local --name trial"]
+LOAD = ["kind load docker-image voltick:local --name trial"]
 IN = "kubectl --namespace voltick"
 
 CALLS = {
@@ -127,6 +127,7 @@ def call(
         env={
             "PATH": f"{engines}{os.pathsep}{os.environ['PATH']}",
             "CALLS": str(calls),
+            "CONTEXT": "kind-trial",
             **environment,
         },
         input=given,
@@ -148,8 +149,8 @@ def test_a_command_makes_these_calls(case: str, engines: Path) -> None:
 def test_a_cluster_is_brought_up_as_it_was(engines: Path) -> None:
     done, calls = call(engines, "--cluster", "up")
     assert done.returncode == 0, done.stderr
-    assert calls[:3] == [BUILD.replace("{here}", str(DOCKER)), *LOAD]
-    assert calls[3] == f"kubectl apply --kustomize {DOCKER}/kubernetes/overlays/local"
+    assert calls[:2] == [BUILD.replace("{here}", str(DOCKER)), *LOAD]
+    assert calls[2] == f"kubectl apply --kustomize {DOCKER}/kubernetes/overlays/local"
     assert f"{IN} scale statefulset.apps/kafka --replicas 3" in calls
     assert calls[-1].startswith(f"{IN} wait --for condition=Available")
 
@@ -181,6 +182,19 @@ def test_docker_without_compose_is_named(engines: Path) -> None:
     assert "docker has no compose plugin" in done.stderr
     done, calls = call(engines, "--cluster", "status", NO_COMPOSE="125")
     assert (done.returncode, len(calls)) == (0, 1)
+
+
+@pytest.mark.parametrize("command", ["up", "status", "delete"])
+def test_without_a_cluster_nothing_is_built_or_asked(command: str, engines: Path) -> None:
+    done, calls = call(engines, "--cluster", "--yes", command, CONTEXT="")
+    assert (done.returncode, calls) == (2, [])
+    assert "kubectl has no context" in done.stderr
+
+
+def test_what_is_done_to_a_cluster_says_to_which(engines: Path) -> None:
+    done, calls = call(engines, "--cluster", "delete", given="no\n", CONTEXT="the-real-one")
+    assert (done.returncode, calls) == (2, [])
+    assert "on the cluster of kubectl's context the-real-one" in done.stderr
 
 
 def test_a_linter_finds_nothing_in_the_scripts() -> None:
