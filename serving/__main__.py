@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         )
         listener.setblocking(False)
     except VoltickError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"voltick: {error}\n")
         return error.exit_code
     log = structlog.get_logger()
     host, port = listener.getsockname()[:2]

@@ -1,5 +1,6 @@
 """The OpenAPI document, its schemas taken from the message contracts themselves."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,27 +14,9 @@ from serving.models.predicting import FLOAT32_MAX, MAX_ROWS
 
 _REF = "#/components/schemas/{name}"
 
-_ANSWERS: tuple[type[msgspec.Struct], ...] = (
-    views.ErrorResponse,
-    views.HealthReport,
-    views.VersionReport,
-    views.ScoreView,
-    views.ScoresResponse,
-    views.HistoryResponse,
-    views.QualityResponse,
-    series_views.SeriesResponse,
-    system_views.ExplainResponse,
-    system_views.DeadLettersResponse,
-    system_views.SystemReport,
-    views.ModelsResponse,
-    views.ModelDetail,
-    views.FeaturesResponse,
-    views.PredictRequest,
-    views.PredictResponse,
-    views.ChampionRequest,
-    views.ShadowRequest,
-    views.AliasesResponse,
-)
+_REFERRED = re.compile(r"#/components/schemas/(\w+)")
+# Where the bodies of requests and answers are.
+_BODIES = (views, series_views, system_views)
 
 _PROBLEMS = {
     400: "The request cannot be read",
@@ -101,7 +84,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         tags=app.openapi_tags,
     )
-    _refs, schemas = msgspec.json.schema_components(_ANSWERS, ref_template=_REF)
+    _refs, schemas = msgspec.json.schema_components(_bodies_of(document), ref_template=_REF)
     components = document.setdefault("components", {})
     components["schemas"] = dict(schemas)
     components["schemas"]["PredictRequest"]["properties"]["rows"] = _rows()
@@ -110,6 +93,21 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for operation in path.values():
             _own_errors(operation)
     return document
+
+
+def _bodies_of(document: Mapping[str, Any]) -> list[type[msgspec.Struct]]:
+    """Return the messages that the operations refer to, and that of their errors."""
+    names = {*_REFERRED.findall(msgspec.json.encode(document["paths"]).decode())}
+    # What FastAPI refers to by itself is an error of its own shape, which is not sent.
+    names = (names - {"HTTPValidationError"}) | {views.ErrorResponse.__name__}
+    return [_body(name) for name in sorted(names)]
+
+
+def _body(name: str) -> type[msgspec.Struct]:
+    found: type[msgspec.Struct] = next(
+        vars(module)[name] for module in _BODIES if name in vars(module)
+    )
+    return found
 
 
 def _rows() -> dict[str, Any]:

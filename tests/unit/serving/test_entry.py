@@ -22,6 +22,7 @@ def test_command_prints_one_line_and_fails(monkeypatch, capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
+    assert captured.err.startswith("voltick: ")
     assert "VOLTICK_API_PORT" in captured.err
 
 
