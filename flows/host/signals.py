@@ -25,7 +25,8 @@ STOP_SIGNALS = tuple(
 def on_stop_signals(act: Callable[[signal.Signals], None]) -> None:
     """Call ``act`` with each stop signal that arrives, one after another, in a thread of its own.
 
-    Main thread only.
+    A hang-up that ``nohup`` had ignored stays ignored: the process is to outlive its terminal. What
+    a shell's ``&`` had ignored, an interrupt, is obeyed. Main thread only.
     """
     # Its put may interrupt a put or a get of the same thread, by its documentation.
     arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -39,7 +40,8 @@ def on_stop_signals(act: Callable[[signal.Signals], None]) -> None:
 
     threading.Thread(target=work, name="signals", daemon=True).start()
     for number in STOP_SIGNALS:
-        signal.signal(number, handle)
+        if number.name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handle)
 
 
 def stop_on_first_signal(

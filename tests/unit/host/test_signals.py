@@ -1,4 +1,4 @@
-"""A signal never waits for what the program it interrupts holds."""
+"""A signal waits for nothing that its program holds; a hang-up that nohup ignores stays ignored."""
 
 import textwrap
 from pathlib import Path
@@ -38,3 +38,36 @@ def test_signals_arrive_while_the_main_thread_uses_the_lock_that_acting_takes(tm
         process.hang_up()
         assert process.wait_exit(60) == 0
     assert process.stdout.splitlines()[-1] == "SIGHUP SIGINT SIGTERM"
+
+
+IGNORING = """
+import os
+import signal
+import sys
+
+for name in ("SIGHUP", "SIGINT"):
+    signal.signal(signal.Signals[name], signal.SIG_IGN)  # as nohup and a shell's & do
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+UNTIL_INTERRUPTED = """
+import threading
+from flows.host.signals import stop_on_first_signal
+
+stop = threading.Event()
+stop_on_first_signal(stop)
+print("ready", flush=True)
+stop.wait()
+"""
+
+
+def test_what_nohup_started_outlives_its_terminal_and_can_be_interrupted(tmp_path: Path):
+    ignoring, program = tmp_path / "nohup.py", tmp_path / "program.py"
+    ignoring.write_text(IGNORING)
+    program.write_text(UNTIL_INTERRUPTED)
+    with Process([str(ignoring), str(program)], tmp_path, {}) as process:
+        until(lambda: "ready" in process.stdout, "the program to wait", 60.0)
+        process.hang_up()
+        process.interrupt()
+        assert process.wait_exit(60) == 0
+    assert "signal=SIGINT" in process.stdout + process.stderr
