@@ -44,6 +44,8 @@ class Progress:
 class Stall:
     """Decides when a flow has stood still for too long; has no side effect but reads its clock.
 
+    Time in which the process itself slept does not count: a look is that late for no other reason.
+
     Parameters
     ----------
     limit_s
@@ -55,7 +57,7 @@ class Stall:
     def __init__(self, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit_s = limit_s
         self._clock = clock
-        self._answered = clock()
+        self._answered = self._looked = clock()
         self._moved: dict[int, tuple[tuple[int, int], float]] = {}
 
     def look(self, progress: Progress, ends: Mapping[int, int] | None) -> str | None:
@@ -67,6 +69,8 @@ class Stall:
             End of the log by partition; None where the broker did not answer.
         """
         now = self._clock()
+        self._forgive(now - self._looked - longest_look_s(len(progress.position)))
+        self._looked = now
         if ends is None:
             silent_s = now - self._answered
             return f"no broker has answered for {silent_s:.0f} s" if self._late(silent_s) else None
@@ -87,8 +91,22 @@ class Stall:
                 )
         return None
 
+    def _forgive(self, slept_s: float) -> None:
+        """Let everything begin so much later."""
+        if slept_s > 0:
+            self._answered += slept_s
+            self._moved = {
+                partition: (state, since + slept_s)
+                for partition, (state, since) in self._moved.items()
+            }
+
     def _late(self, seconds: float) -> bool:
         return seconds > self._limit_s
+
+
+def longest_look_s(partitions: int) -> float:
+    """Return how long it may take from one look to the next, where no broker answers."""
+    return LOOK_S + _ANSWER_S * (1 + partitions)
 
 
 class Shape:

@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from flows.connectors.kafka.admin import DescribedTopic
-from flows.connectors.kafka.watchdog import Progress, Shape, Stall, _ends
+from flows.connectors.kafka.watchdog import Progress, Shape, Stall, _ends, longest_look_s
 from tests.unit.connectors.kafka.fakes import failure
 
 
@@ -57,6 +57,23 @@ def test_a_rebuild_commits_nothing_and_is_none():
 
 def test_work_after_a_long_idle_time_starts_the_clock_anew():
     assert looked([(5, 5, 5, 5)] * 20 + [(5, 5, 5, 9)] * 2) == [None] * 22
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["the broker answers", "it does not yet"])
+def test_a_process_that_slept_is_given_its_time_anew(answers: bool):
+    clock, progress, limit_s = Clock(), Progress({0: 5}, {0: 5}, {0: 5}), 60.0
+    stall = Stall(limit_s, clock)
+    assert stall.look(progress, {0: 5}) is None
+    clock.now += 3600
+    ends = {0: 9} if answers else None  # what came meanwhile
+    assert stall.look(progress, ends) is None
+    clock.now += limit_s - longest_look_s(1)
+    assert stall.look(progress, ends) is None
+    told = []
+    while not told and clock.now < 3600 + 2 * limit_s:
+        clock.now += 4
+        told = [why for why in [stall.look(progress, ends)] if why]
+    assert told
 
 
 def test_a_silent_broker_is_a_stall():
