@@ -12,7 +12,7 @@ import structlog
 from bytewax.dataflow import Dataflow
 
 from flows.connectors.feed import FeedSource, FrameBatch, Outgoing, ProducerSink
-from flows.connectors.kafka.admin import ensure_topics
+from flows.connectors.kafka.admin import batch_limit, ensure_topics
 from flows.connectors.kafka.permissions import require_allowed
 from flows.errors import ConfigurationError, VoltickError
 from flows.feeds.processor import MAX_FRAMES
@@ -62,7 +62,9 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         raise ConfigurationError(message)
     kafka = settings.kafka_config()
     ensure_topics(kafka, topics.ALL, settings.partitions, settings.replication_factor)
-    require_allowed(kafka, writes=(topics.TICKS_RAW, topics.DEAD_LETTERS))
+    written = (topics.TICKS_RAW, topics.DEAD_LETTERS)
+    require_allowed(kafka, writes=written)
+    producer = {**kafka, "batch.size": batch_limit(kafka, written)}
     # By the all-in-one run that set it.
     told = settings.live_from_ns is not None and not settings.replays
     opened = OpenFeeds(loops=settings.replay_loop, told=told)
@@ -83,7 +85,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     source = FeedSource(feeds, MAX_FRAMES, stop, ending.feed_failed, settings.feed_spacing_us)
     frames = op.input("feeds", dataflow, source)
     messages = op.map("parse", frames, end_on_error(parse))
-    op.output("ticks", messages, ProducerSink(kafka, ending.delivered, stop))
+    op.output("ticks", messages, ProducerSink(producer, ending.delivered, stop))
     return dataflow
 
 

@@ -10,7 +10,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from flows.connectors.kafka.client import idempotent_config, produce_all
+from flows.connectors.kafka.client import idempotent_config, produce_all, undelivered
 from flows.errors import BrokerError, VoltickError
 from flows.feeds.base import Feed, Frame
 from flows.feeds.pacing import Pacing
@@ -243,7 +243,7 @@ class TickProducer:
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._failed is None:
-            self._failed = f"to {message.topic()}: {error.str()}"
+            self._failed = undelivered(error, message.topic())
 
     def _check(self) -> None:
         if self._failed is not None:

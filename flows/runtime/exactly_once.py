@@ -17,7 +17,7 @@ from flows.connectors.engine_errors import (
     FailFastWorkersSink,
     FailFastWorkersSource,
 )
-from flows.connectors.kafka.admin import DescribedTopic, ensure_topics
+from flows.connectors.kafka.admin import DescribedTopic, batch_limit, ensure_topics
 from flows.connectors.kafka.group import GroupSink, GroupSource, Places, Share, figures
 from flows.connectors.kafka.lineage import OutputTopic, main_output
 from flows.connectors.kafka.owned_partition import Owned
@@ -138,9 +138,9 @@ class Endpoints:
         self._partitions = ensure_topics(
             self._config, topics, settings.partitions, settings.replication_factor
         )
-        require_allowed(
-            self._config, [topic], [name for name in topics if name not in (topic, *idle)]
-        )
+        written = [name for name in topics if name not in (topic, *idle)]
+        require_allowed(self._config, [topic], written)
+        self._batch_bytes = batch_limit(self._config, written)
         self._starts = plan_all(
             self._config,
             group,
@@ -251,6 +251,7 @@ class Endpoints:
             progress=self._progress,
             observe_lag=observe_lag,
             on_commit=on_commit,
+            batch_bytes=self._batch_bytes,
             follow_when=self._follow_when,
             kernels=self._kernels,
         )
@@ -280,6 +281,7 @@ class Endpoints:
             self._progress,
             self._starts,
             main_output(self._outputs),
+            self._batch_bytes,
         )
 
     def _noting(self, observe_lag: LagObserver) -> LagObserver:

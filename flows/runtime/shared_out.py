@@ -149,6 +149,8 @@ class Shared:
     ----------
     partitions
         Of the topic.
+    batch_bytes
+        The largest batch that every output topic takes.
     follow_when
         Tells whether states can be followed at full speed already; None where nothing is followed.
     kernels
@@ -164,6 +166,7 @@ class Shared:
     progress: Progress
     observe_lag: LagObserver
     on_commit: CommitObserver
+    batch_bytes: int
     follow_when: Callable[[], bool] | None = None
     kernels: Sequence[BackgroundKernel[Any]] = ()
 
@@ -233,6 +236,7 @@ class Shared:
             partition,
             settings.transaction_timeout_ms,
             writes=main_output(self.outputs),
+            batch_bytes=self.batch_bytes,
         )
         writer = TransactionalWriter(
             target, plan=lambda: self._plan(partition), group_metadata=metadata

@@ -1,6 +1,7 @@
 """Topics: create those that are missing, compare their partition counts, size their messages."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from flows.connectors.kafka.client import (
     ANSWER_LIMIT_S,
+    BATCH_BYTES,
     ClientConfig,
     client_config,
     kafka_error,
@@ -41,6 +43,7 @@ _DENIED = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
 _KAFKA_DEFAULT_BYTES = 1_048_588
+_BATCH_OVERHEAD = 12  # so that Kafka's default is no reason to say anything
 _TOPIC_SETTINGS = {
     topics.DEAD_LETTERS: {_SIZE_OPTION: str(DEAD_LETTER_BYTES)},
     topics.REDRIVEN: FOR_EVER,
@@ -122,6 +125,33 @@ def message_limit(
         wanted=wanted,
     )
     return limit
+
+
+def batch_limit(
+    config: ClientConfig,
+    names: Iterable[str],
+    wanted: int = BATCH_BYTES,
+    timeout_s: float = ANSWER_LIMIT_S,
+) -> int:
+    """Return the largest batch, in bytes, that all of some topics take, at most ``wanted``.
+
+    The client splits no batch that its topic refuses. A topic whose limit the broker does not tell
+    counts as one without.
+    """
+    admin = AdminClient(client_config(config))
+    limits: dict[str, int] = {}
+    for name in names:
+        with suppress(KafkaException, TimeoutError):
+            limit = _size_limit(admin, name, timeout_s)
+            if limit is not None:
+                limits[name] = limit - _BATCH_OVERHEAD
+    least = min(limits, key=limits.__getitem__, default="")
+    if not least or limits[least] >= wanted:
+        return wanted
+    structlog.get_logger().info(
+        f"{_SIZE_OPTION} is low: messages go in smaller batches", topic=least, bytes=limits[least]
+    )
+    return max(limits[least], 1)
 
 
 @dataclass(frozen=True, slots=True)

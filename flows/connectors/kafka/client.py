@@ -24,6 +24,8 @@ ANSWER_LIMIT_S = 10.0
 # An error that has not been seen for so long belongs to another outage when it comes again.
 OUTAGE_OVER_S = 60.0
 REMINDER_S = 600.0
+# Kafka's own limit of a batch, unless a topic has another one, is a few bytes more.
+BATCH_BYTES = 1024 * 1024
 ANY_PARTITION = -1  # the producer's partitioner decides, by the message's key
 
 _ALLOW = {
@@ -132,6 +134,17 @@ def error_logger(clock: Callable[[], float] = time.monotonic) -> Callable[[Kafka
             structlog.get_logger().warning("kafka client", error=error.name(), cause=error.str())
 
     return warn
+
+
+def undelivered(error: KafkaError, topic: str | None) -> str:
+    """Return why a message to a topic was not delivered, and what helps where that is known."""
+    cure = ""
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        cure = (
+            f"; raise its max.message.bytes to {BATCH_BYTES + 12} or more, or start this again,"
+            " which then sends batches as small as the topic wants them"
+        )
+    return f"to {topic}: {error.str()}{cure}"
 
 
 def kafka_error(error: KafkaException) -> KafkaError:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import Producer, TopicPartition
 
-from flows.connectors.kafka.client import BatchProducer, ClientConfig, client_config
+from flows.connectors.kafka.client import BATCH_BYTES, BatchProducer, ClientConfig, client_config
 from flows.connectors.kafka.positions import Start
 
 
@@ -33,6 +33,8 @@ class Target:
         Where the run was planned to start; None to start where the group's commit is, or at 0.
     writes
         The flow's main output topic, noted beside each commit; None for none.
+    batch_bytes
+        The largest batch that every output topic takes.
     """
 
     config: ClientConfig
@@ -42,6 +44,7 @@ class Target:
     transaction_timeout_ms: int
     start: Start | None = None
     writes: str | None = None
+    batch_bytes: int = BATCH_BYTES
 
     @property
     def transactional_id(self) -> str:
@@ -71,7 +74,7 @@ def open_producer(target: Target, on_delivery: Callable[[Any, Any], None]) -> Tr
         # way, the client's thread polls without a pause once others have lingered for long enough.
         linger_ms=100,
         batch_num_messages=100_000,
-        batch_size=1024 * 1024,
+        batch_size=target.batch_bytes,
         message_max_bytes=8 * 1024 * 1024,
         queue_buffering_max_messages=500_000,
         queue_buffering_max_kbytes=256 * 1024,

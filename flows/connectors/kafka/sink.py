@@ -12,7 +12,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.codec.batch import partition_key
 from flows.codec.outputs import OutputBatch
-from flows.connectors.kafka.client import ClientConfig
+from flows.connectors.kafka.client import BATCH_BYTES, ClientConfig
 from flows.connectors.kafka.positions import Start
 from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.transactions import Commit, TransactionalWriter
@@ -51,6 +51,8 @@ class TransactionalSink(FixedPartitionedSink[OutputBatch, None]):
         commit, are committed first.
     writes
         The flow's main output topic.
+    batch_bytes
+        The largest batch that every output topic takes.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class TransactionalSink(FixedPartitionedSink[OutputBatch, None]):
         progress: Progress | None = None,
         starts: Sequence[Start] = (),
         writes: str | None = None,
+        batch_bytes: int = BATCH_BYTES,
     ) -> None:
         planned = {start.partition: start for start in starts}
         self._targets = {
@@ -77,6 +80,7 @@ class TransactionalSink(FixedPartitionedSink[OutputBatch, None]):
                 transaction_timeout_ms,
                 planned.get(partition),
                 writes,
+                batch_bytes,
             )
             for partition in range(partitions)
         }

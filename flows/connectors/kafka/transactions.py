@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.bare_offsets import BareOffsets
-from flows.connectors.kafka.client import kafka_error, produce_all
+from flows.connectors.kafka.client import kafka_error, produce_all, undelivered
 from flows.connectors.kafka.fencing import fence
 from flows.connectors.kafka.generations import is_in_new_generation
 from flows.connectors.kafka.group_commit import GroupCommit, group_commit
@@ -395,5 +395,4 @@ class TransactionalWriter:
         self._step(what, lambda: retried(call, self._target.limit_s))
 
     def _on_delivery(self, error: KafkaError, message: Any) -> None:
-        del message
-        self._failure = error
+        self._failure = KafkaError(error.code(), undelivered(error, message.topic()))
