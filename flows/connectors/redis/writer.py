@@ -1,6 +1,7 @@
 """A thread that writes to Redis, so that a Redis that is slow or away holds up nothing."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import redis
@@ -22,6 +23,9 @@ from schemas.redis_errors import meaning_of, words_of
 ANSWER_LIMIT_S = 2.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+RESTS = 9
+"""A thread rests so many times as long as it worked: it takes a tenth of a core at most, however
+much there is to write. The flow beside it needs the same interpreter."""
 
 Write = Callable[[redis.Redis], None]
 
@@ -55,6 +59,8 @@ class WriterThread:
         Called by the thread after each failed write.
     round_s
         Least time between two writes.
+    worked_s
+        The thread's own processor time so far, seconds.
     """
 
     def __init__(
@@ -64,12 +70,14 @@ class WriterThread:
         write: Write,
         on_failure: Callable[[], None] = lambda: None,
         round_s: float = 0.0,
+        worked_s: Callable[[], float] = time.thread_time,
     ) -> None:
         self._client = connect(url)
         self._name = name
         self._write = write
         self._on_failure = on_failure
         self._round_s = round_s
+        self._worked_s = worked_s
         self._wakeup = threading.Event()
         self._stopping = threading.Event()
         self._away = False
@@ -106,6 +114,7 @@ class WriterThread:
             self._wakeup.wait()
             self._wakeup.clear()
             stopping = self._stopping.is_set()
+            begun_s = self._worked_s()
             try:
                 retrying(self._write, self._client)
             except (RedisError, OSError):
@@ -113,7 +122,7 @@ class WriterThread:
             if self._away:
                 self._away = False
                 self._log.info("Redis is back", written=self._name)
-            self._stopping.wait(self._round_s)
+            self._stopping.wait(max(self._round_s, RESTS * (self._worked_s() - begun_s)))
         self._client.close()
 
     def _failed(self, attempt: RetryCallState) -> None:
