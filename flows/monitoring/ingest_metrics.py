@@ -48,6 +48,8 @@ class FeedFigures:
         By how much this host's clock is ahead of the venue's; None if not measured.
     frame_age_s
         Time since the newest frame, or since the feed was opened; None for a recording.
+    refused
+        How many symbols the venue refuses; None where nothing is asked for.
     symbols
         By name.
     """
@@ -63,6 +65,7 @@ class FeedFigures:
     dropped: int = 0
     clock_offset_s: float | None = None
     frame_age_s: float | None = None
+    refused: int | None = None
     symbols: Mapping[str, SymbolFigures] = field(default_factory=dict)
 
 
@@ -134,6 +137,11 @@ def _gauges(feeds: Sequence[FeedFigures]) -> Iterator[Metric]:
             "clock_offset_seconds",
             "How far this host's clock is ahead of the venue's, with the time under way.",
             lambda each: each.clock_offset_s,
+        ),
+        (
+            "refused_symbols",
+            "Symbols that the venue refuses and that are left out; the log names them.",
+            lambda each: each.refused,
         ),
     )
     for name, text, value in plain:

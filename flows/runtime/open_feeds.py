@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -104,6 +104,7 @@ def _figures(name: str, opened: _Open, now_s: float) -> FeedFigures:
     counts = processor.counts
     newest_s = opened.since_s if opened.newest_s is None else opened.newest_s
     age_s = now_s - newest_s if feed.live else None
+    refused: Mapping[str, str] | None = getattr(feed, "refused", None)
     return FeedFigures(
         feed=name,
         venue=feed.venue,
@@ -116,6 +117,7 @@ def _figures(name: str, opened: _Open, now_s: float) -> FeedFigures:
         dropped=getattr(feed, "dropped", 0),
         clock_offset_s=processor.clock_offset_s,
         frame_age_s=age_s,
+        refused=None if refused is None else len(refused),
         symbols=_symbols(processor),
     )
 

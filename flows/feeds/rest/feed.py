@@ -140,6 +140,12 @@ class RestFeed:
             thread.start()
 
     @property
+    def refused(self) -> dict[str, str]:
+        """Symbols that the venue refuses, with its words."""
+        with self._state:
+            return dict(self._refused)
+
+    @property
     def queued(self) -> int:
         """Frames that wait to be taken."""
         return self._queue.qsize()

@@ -27,6 +27,7 @@ FIGURES = FeedFigures(
     dropped=6,
     clock_offset_s=-1.5,
     frame_age_s=0.25,
+    refused=1,
     symbols={"BTC-USDT": SymbolFigures(7, 2, 0.125), "ETH-USDT": SymbolFigures(1)},
 )
 
@@ -48,6 +49,7 @@ def test_every_figure_has_its_line() -> None:
         f"voltick_ingest_queued_frames{{{feed}}} 5.0",
         f"voltick_ingest_frame_age_seconds{{{feed}}} 0.25",
         f"voltick_ingest_clock_offset_seconds{{{feed}}} -1.5",
+        f"voltick_ingest_refused_symbols{{{feed}}} 1.0",
         'voltick_ingest_ticks_total{feed="binance",symbol="BTC-USDT",venue="binance"} 7.0',
         'voltick_ingest_ticks_total{feed="binance",symbol="ETH-USDT",venue="binance"} 1.0',
         'voltick_ingest_gaps_total{feed="binance",symbol="BTC-USDT",venue="binance"} 2.0',
@@ -58,7 +60,7 @@ def test_every_figure_has_its_line() -> None:
 
 def test_what_is_not_known_has_no_line() -> None:
     found = lines(FeedFigures("replay:x", "binance"))
-    assert not any("age" in line or "offset" in line for line in found)
+    assert not any(word in line for word in ("age", "offset", "refused") for line in found)
 
 
 def test_symbols_beyond_the_limit_are_counted_together() -> None:
