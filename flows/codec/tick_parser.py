@@ -362,10 +362,11 @@ def parse(messages: Messages, names: Names, parsed: Parsed) -> int:
 def tick_parser_kernel() -> Kernel[Parse]:
     """Return the kernel that ``parse`` is."""
     here = sys.modules[__name__]
-    return Kernel(f"{__name__}:tick_parser_kernel", parse, _example, (batch, places, here))
+    return Kernel(f"{__name__}:tick_parser_kernel", parse, example, (batch, places, here))
 
 
-def _example() -> tuple[Messages, Names, Parsed]:
+def example() -> tuple[Messages, Names, Parsed]:
+    """Return arguments of the kernel, of the right types and without any row."""
     text, i64 = np.frombuffer(b"", np.uint8), np.zeros(0, np.int64)
     truth = np.zeros(0, np.bool_)
     i32, i64s = np.zeros(0, np.int32), np.zeros((0, 0), np.int64)

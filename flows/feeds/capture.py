@@ -12,29 +12,29 @@ carries ``after_loss``.
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Self
 
 import msgspec
+import numpy as np
 import structlog
 
 from flows.errors import CaptureError
 from flows.feeds.base import Frame
 from flows.feeds.output_file import OutputFile
+from flows.feeds.unzip import unzipped_chunks
+from flows.numeric.arrays import Int64
 from schemas.decoding import UNREADABLE
 
 FORMAT = "frames/1"
 FLUSH_S = 0.5
 """What a killed recorder loses at most, beside what the operating system has not written."""
 
-_CHUNK_BYTES = 1 << 16
-_BLOCK_BYTES = 1 << 20
-_SALVAGE_BYTES = 16
+_LINE_FEED = b"\n"
 _HEADER_BYTES = 1 << 16
 _LINE_BYTES = 1 << 26
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # in front of what an editor has saved
-_GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +65,49 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     continues: str = ""
 
 
+class LineBlock:
+    """Some whole lines of a recording, to be decoded or passed over once each, in order.
+
+    Attributes
+    ----------
+    data
+        Lines, each with its end.
+    """
+
+    def __init__(self, reader: "CaptureReader", data: bytes, *, is_cut: bool = False) -> None:
+        self.data = data
+        self._reader = reader
+        self._is_cut = is_cut
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @cached_property
+    def ends(self) -> Int64:
+        """int64, shape (lines,): where the line feeds are."""
+        found = np.flatnonzero(np.frombuffer(self.data, np.uint8) == _LINE_FEED[0])
+        return np.asarray(found, np.int64)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the next frame is all in its line."""
+        return not self._is_cut and not self._reader.marks_next
+
+    def frames(self, first: int, stop: int) -> list[Frame]:
+        """Return the frames of some lines."""
+        if stop <= first:
+            return []
+        begin = int(self.ends[first - 1]) + 1 if first else 0
+        lines = self.data[begin : int(self.ends[stop - 1])]
+        if self._is_cut:
+            return self._reader.decode_cut(lines)
+        return self._reader.decode(lines.split(b"\n"))
+
+    def pass_over(self, lines: int) -> None:
+        """Count the next lines, each of which is a frame that somebody else has read."""
+        self._reader.passed(lines, lines)
+
+
 class CaptureReader:
     """Read a recording as a stream, in blocks of frames.
 
@@ -79,6 +122,8 @@ class CaptureReader:
         Why the file ends early, once that is known; None for a whole file.
     damaged
         Lines that were left out so far.
+    found
+        Whether there was any frame so far.
 
     Raises
     ------
@@ -90,11 +135,14 @@ class CaptureReader:
         self.path = path
         self.broken_off: str | None = None
         self.damaged = 0
+        self.found = False
+        self._number = 1
+        self._fresh = self._after_loss = False
         self._decode = msgspec.json.Decoder(Frame).decode
         self._file: BinaryIO | None = None
         try:
             self._file = path.open("rb")
-            self._chunks = _chunks(self._file)
+            self._chunks = unzipped_chunks(self._file)
             self._rest = self._until_line_end()
         except OSError as error:
             self.close()
@@ -129,29 +177,59 @@ class CaptureReader:
 
     def blocks(self) -> Iterator[list[Frame]]:
         """Yield all frames in order, some hundreds at a time."""
-        number = 1
+        for lines in self.line_blocks():
+            if frames := lines.frames(0, len(lines)):
+                yield frames
+
+    def line_blocks(self) -> Iterator["LineBlock"]:
+        """Yield all lines in order, undecoded; each block is read before the next is taken."""
         rest, chunk = b"", self._rest
         self._rest = b""
-        after_loss = False
         while chunk:
-            lines = (rest + chunk).split(b"\n")
-            rest = lines.pop()
+            whole = rest + chunk
+            cut = whole.rfind(b"\n") + 1
+            rest = whole[cut:]
             if len(rest) > _LINE_BYTES:
-                self._break_off(f"line {number + len(lines) + 1} has no end")
+                self._break_off(f"line {self._number + whole.count(_LINE_FEED) + 1} has no end")
                 break
-            block = None if after_loss else self._whole_frames(lines)
-            if block is None:
-                block, after_loss = self._frames(lines, number, after_loss=after_loss)
-            number += len(lines)
-            if block:
-                yield block
+            if cut:
+                yield LineBlock(self, whole[:cut])
             chunk = self._read()
-        last = self._last_frame(rest)
-        if last is not None:
-            last.after_loss = last.after_loss or after_loss
-            yield [last]
+        if rest:
+            yield LineBlock(self, rest + b"\n", is_cut=True)
         if self.damaged > 1:
             self._log("lines of the recording were left out", lines=self.damaged)
+
+    def mark_next(self, *, fresh: bool = False, after_loss: bool = False) -> None:
+        """Say of the next frame what the file does not tell."""
+        self._fresh, self._after_loss = fresh, after_loss
+
+    @property
+    def marks_next(self) -> bool:
+        """Whether the next frame gets a mark that its line does not have."""
+        return self._fresh or self._after_loss
+
+    def decode(self, lines: list[bytes]) -> list[Frame]:
+        """Return the frames of the next lines; those that are none are left out."""
+        frames = None if self.marks_next else self._whole_frames(lines)
+        if frames is None:
+            frames = self._frames(lines)
+        self.passed(len(lines), len(frames))
+        return frames
+
+    def decode_cut(self, line: bytes) -> list[Frame]:
+        """Return the frame of a last line without an end, if it is one."""
+        frame = self._last_frame(line)
+        if frame is None:
+            return []
+        self._mark(frame)
+        self.passed(1, 1)
+        return [frame]
+
+    def passed(self, lines: int, frames: int) -> None:
+        """Count lines that were read, and the frames in them."""
+        self._number += lines
+        self.found = self.found or frames > 0
 
     def _whole_frames(self, lines: list[bytes]) -> list[Frame] | None:
         """Return the frames of lines each of which is one, as nearly always; None otherwise."""
@@ -160,29 +238,21 @@ class CaptureReader:
         except UNREADABLE:
             return None
 
-    def _frames(
-        self, lines: list[bytes], number: int, *, after_loss: bool
-    ) -> tuple[list[Frame], bool]:
-        """Return the frames of some lines, and whether a line was left out after the last one.
-
-        Parameters
-        ----------
-        number
-            Of the line before them.
-        after_loss
-            Whether a line was left out just before them.
-        """
-        block = []
-        for line in lines:
-            number += 1
+    def _frames(self, lines: list[bytes]) -> list[Frame]:
+        frames = []
+        for number, line in enumerate(lines, self._number + 1):
             frame = self._frame(line, number)
             if frame is None:
-                after_loss = after_loss or bool(line.strip())
+                self._after_loss = self._after_loss or bool(line.strip())
                 continue
-            if after_loss:
-                frame.after_loss, after_loss = True, False
-            block.append(frame)
-        return block, after_loss
+            self._mark(frame)
+            frames.append(frame)
+        return frames
+
+    def _mark(self, frame: Frame) -> None:
+        frame.fresh = frame.fresh or self._fresh
+        frame.after_loss = frame.after_loss or self._after_loss
+        self._fresh = self._after_loss = False
 
     def _frame(self, line: bytes, number: int) -> Frame | None:
         try:
@@ -231,52 +301,6 @@ class CaptureReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Yield a file's content, unzipped; all that comes before an error is yielded first.
-
-    Raises
-    ------
-    OSError, EOFError, zlib.error
-        The file cannot be read on, ends early or is damaged.
-    """
-    data = file.read(_CHUNK_BYTES)
-    if not data.startswith(_GZIP_MAGIC):
-        while data:
-            yield data
-            data = file.read(_CHUNK_BYTES)
-        return
-    unzip = zlib.decompressobj(_GZIP_WINDOW)
-    while data:
-        before = unzip.copy()
-        try:
-            plain = unzip.decompress(data, _BLOCK_BYTES)
-        except zlib.error:
-            yield _salvage(before, data)
-            raise
-        if plain:
-            yield plain
-        if not unzip.eof:
-            data = unzip.unconsumed_tail or file.read(_CHUNK_BYTES)
-            continue
-        data = (unzip.unused_data or file.read(_CHUNK_BYTES)).lstrip(b"\0")
-        if not data:
-            return  # the end of a whole file, which may be padded
-        unzip = zlib.decompressobj(_GZIP_WINDOW)
-    message = "the compressed data end before their end mark"
-    raise EOFError(message)
-
-
-def _salvage(unzip: "zlib._Decompress", data: bytes) -> bytes:
-    """Return what can be unzipped before the damage, from a state before the data."""
-    found = b""
-    for start in range(0, len(data), _SALVAGE_BYTES):
-        try:
-            found += unzip.decompress(data[start : start + _SALVAGE_BYTES])
-        except zlib.error:
-            break
-    return found
 
 
 class CaptureWriter:

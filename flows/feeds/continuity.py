@@ -18,66 +18,21 @@ takes the place of one skipped id.
 """
 
 from collections import Counter
-from math import inf
+from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from flows.feeds.base import ParsedFrame
-from flows.numeric.time import NS_PER_HOUR, NS_PER_S
+from flows.feeds.shapes.columns import Columns
+from flows.feeds.silence import Silence
+from flows.numeric.time import NS_PER_HOUR
 from schemas.ticks import Tick
 
 MEMORY_NS = NS_PER_HOUR
 """Beyond this a lower id is a new numbering, not a repeat; the features' memory is as long."""
 
-SILENCE_NS = 5 * NS_PER_S
-"""A live client gives a connection up after this time without any message."""
-
-SILENCE_RATIO = 20
-"""A silence is also this many times the usual time between two frames: by chance alone, trades of
-a Poisson process are so far apart once in e^20 times."""
-
-_SPACINGS = 64
-_LEARN_EVERY = 8
 _HOLES = 256
-
-
-class Silence:
-    """Recognise, by the times of a recording's frames, that its connection was silent.
-
-    What is usual is the mean of the last spacings that were no silence, some dozens. Heartbeats
-    come every second, so where there are any, every silence of some seconds counts.
-    """
-
-    def __init__(self) -> None:
-        self._last_ns: int | None = None
-        self._heartbeats = False
-        self._sum_ns = 0
-        self._spacings = 0
-        self._limit_ns: float = inf  # nothing to compare with yet
-
-    def ends_with(self, ts_ns: int, *, heartbeat: bool = False) -> bool:
-        """Return whether a silence lies before the frame of this time; note the frame."""
-        last_ns, self._last_ns = self._last_ns, ts_ns
-        if heartbeat and not self._heartbeats:
-            self._heartbeats, self._limit_ns = True, SILENCE_NS
-        if last_ns is None or ts_ns <= last_ns:
-            return False
-        spacing_ns = ts_ns - last_ns
-        if spacing_ns > self._limit_ns:
-            return True
-        self._sum_ns += spacing_ns
-        self._spacings += 1
-        if self._spacings % _LEARN_EVERY == 0 or self._limit_ns == inf:
-            self._learn()
-        return False
-
-    def _learn(self) -> None:
-        mean_ns = self._sum_ns / self._spacings
-        if not self._heartbeats:
-            self._limit_ns = max(SILENCE_NS, SILENCE_RATIO * mean_ns)
-        if self._spacings >= _SPACINGS:  # what is older counts half
-            self._sum_ns //= 2
-            self._spacings //= 2
 
 
 class _Track(msgspec.Struct, gc=False):
@@ -159,6 +114,66 @@ class Continuity:
             ts_recv_ns = frame.ticks[0].ts_event_ns
         if self._silence.ends_with(ts_recv_ns, heartbeat=frame.last_trade is not None):
             self._silences += 1
+
+    def note_times(self, times_ns: Sequence[int], *, through: bool) -> int:
+        """Note when frames with ticks arrived; return how many were noted.
+
+        Parameters
+        ----------
+        through
+            False: only those up to the first after a silence.
+        """
+        noted, silences = self._silence.note_all(times_ns, through=through)
+        self._silences += silences
+        return noted
+
+    def following(self, run: Columns, *, complete: bool) -> tuple[int, bool]:
+        """Return how many of the first ticks would be passed on without a mark, each in its turn.
+
+        There may be more: what is open for a symbol, and the first of its ticks, are left.
+
+        Returns
+        -------
+        How many, and whether they would be so across silences, too.
+        """
+        count = len(run)
+        skips = count
+        for symbol, rows in run.by_symbol():
+            track = self._tracks.get(symbol)
+            ids = run.trade_id[rows]
+            if track is None or track.ts_event_ns is None or track.owed or track.overdue:
+                count = min(count, int(rows[0]))
+                continue
+            unbroken = track.breaks == self._breaks
+            if ids[0] < 0:
+                usual = (ids < 0) & (unbroken and not complete)
+            elif track.trade_id is None or track.first_id is None:
+                usual = np.zeros(len(ids), np.bool_)
+            else:
+                steps = np.diff(ids, prepend=np.int64(track.trade_id))
+                unbroken = unbroken and track.silences == self._silences
+                usual = steps == 1 if complete or not unbroken else steps > 0
+                usual &= ids > 0
+                skipped = rows[steps != 1]
+                skips = min(skips, int(skipped[0])) if len(skipped) else skips
+            if not usual.all():
+                count = min(count, int(rows[np.argmin(usual)]))
+        return count, skips >= count
+
+    def note_run(self, run: Columns) -> None:
+        """Note ticks that :meth:`following` has found, as :meth:`admit` would."""
+        for symbol, rows in run.by_symbol():
+            track = self._tracks[symbol]
+            ids = run.trade_id[rows]
+            if ids[0] >= 0 and track.trade_id is not None:
+                before = np.concatenate([[track.trade_id], ids[:-1]])
+                skips = np.flatnonzero(ids != before + 1)[-_HOLES:]
+                if len(skips):
+                    lows, highs = (before[skips] + 1).tolist(), (ids[skips] - 1).tolist()
+                    track.holes = [*track.holes, *zip(lows, highs, strict=True)][-_HOLES:]
+                track.trade_id, track.unnamed = int(ids[-1]), 0
+            track.ts_event_ns = int(run.ts_event_ns[rows[-1]])
+            track.breaks, track.silences = self._breaks, self._silences
 
     def observe(self, frame: ParsedFrame, *, lost: bool = False) -> None:
         """Note what a frame says of the connection; to be called before its ticks are admitted.

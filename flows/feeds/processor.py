@@ -5,8 +5,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
+import numpy as np
 import structlog
 
 from flows.feeds.base import Feed, Frame, ParsedFrame, Parser
@@ -15,6 +17,7 @@ from flows.feeds.continuity import Continuity
 from flows.feeds.loop import LoopShift
 from flows.feeds.pacing import Pacing
 from flows.feeds.reorder import HOLD_NS, Reorder
+from flows.feeds.shapes.columns import Columns
 from schemas.dead_letters import DeadLetter
 from schemas.ticks import Tick
 
@@ -206,6 +209,31 @@ class FrameProcessor:
         counts.dead_letters += len(out.dead)
         self._count(out)
         return out
+
+    def follow(self, run: Columns) -> int:
+        """Note the first frames of a run as far as each is one tick that is passed on as it is.
+
+        Returns
+        -------
+        How many those are: :meth:`read` would return their ticks, and the next frame is for it.
+        """
+        parser: Any = self._parser
+        if self._reorder.waiting or self._live or self._loops is not None:
+            return 0
+        run = run.first(parser.usual(run))
+        count, through = self._continuity.following(run, complete=parser.complete)
+        run = run.first(count)
+        if self._note_time is not None:
+            known = run.received_ns >= 0
+            times_ns = np.where(known, run.received_ns, run.ts_event_ns)
+            run = run.first(self._continuity.note_times(times_ns.tolist(), through=through))
+        if len(run):
+            parser.note(run)
+            self._continuity.note_run(run)
+            self.counts.frames += len(run)
+            self.counts.tick_frames += len(run)
+            self.counts.ticks += len(run)
+        return len(run)
 
     def read_rest(self) -> Passed:
         """Return the trades that :meth:`finish` writes as messages."""

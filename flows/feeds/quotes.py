@@ -2,6 +2,10 @@
 
 from math import inf
 
+import numpy as np
+
+from flows.feeds.shapes.columns import Columns
+
 Quote = tuple[float | None, float | None, float | None, float | None]
 """Bid, ask, and the quantities at them; None for what is not known."""
 
@@ -32,6 +36,25 @@ class NewestQuotes:
                 return
             self._numbers[symbol] = number
         self._quotes[symbol] = quote
+
+    def usual(self, run: Columns) -> int:
+        """Return how many of the first frames have quotes each of which is newer than the last."""
+        count = len(run)
+        for symbol, rows in run.by_symbol():
+            numbers = run.sequence[rows]
+            last = self._numbers.get(symbol, -1)
+            newer = np.diff(numbers, prepend=np.int64(last)) >= 0
+            usual = newer if numbers[0] >= 0 else numbers < 0
+            if not usual.all():
+                count = min(count, int(rows[np.argmin(usual)]))
+        return count
+
+    def note(self, run: Columns) -> None:
+        """Keep the newest quotes of a run that is usual."""
+        for symbol, rows in run.by_symbol():
+            row = int(rows[-1])
+            number = int(run.sequence[row])
+            self.keep(symbol, run.quote(row), number if number >= 0 else None)
 
     def of(self, symbol: str) -> Quote:
         """Return the newest quote of a symbol; four times None if there is none."""

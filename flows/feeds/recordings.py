@@ -16,7 +16,7 @@ import structlog
 
 from flows.errors import CaptureError
 from flows.feeds.base import Frame
-from flows.feeds.capture import CaptureReader, Header
+from flows.feeds.capture import CaptureReader, Header, LineBlock
 
 _NAMES = "*.frames.ndjson*"
 
@@ -28,6 +28,10 @@ class Recording(Protocol):
 
     def blocks(self) -> Iterator[list[Frame]]:
         """Yield all frames in order, some hundreds at a time."""
+        ...
+
+    def line_blocks(self) -> Iterator[LineBlock]:
+        """Yield all lines in order, undecoded."""
         ...
 
     def close(self) -> None:
@@ -172,18 +176,20 @@ class RecordingSet:
 
     def blocks(self) -> Iterator[list[Frame]]:
         """Yield all frames in order, some hundreds at a time."""
+        for lines in self.line_blocks():
+            if frames := lines.frames(0, len(lines)):
+                yield frames
+
+    def line_blocks(self) -> Iterator[LineBlock]:
+        """Yield all lines in order; see :meth:`flows.feeds.capture.CaptureReader.line_blocks`."""
         previous: CaptureReader | None = None
         for file in self._files:
             self.close()
             reader = self._reader = CaptureReader(file)
-            blocks = reader.blocks()
-            first = next(blocks, None)
-            if first is not None:
-                if previous is not None:
-                    _join(first[0], reader.header, previous)
-                yield first
-            yield from blocks
-            if first is not None or previous is None:
+            if previous is not None:
+                _join(reader, previous)
+            yield from reader.line_blocks()
+            if reader.found or previous is None:
                 previous = reader
         self.close()
 
@@ -193,9 +199,8 @@ class RecordingSet:
             self._reader.close()
 
 
-def _join(frame: Frame, header: Header, previous: CaptureReader) -> None:
+def _join(reader: CaptureReader, previous: CaptureReader) -> None:
     """Mark the first frame of a file by what lies between it and the file before it."""
-    if not header.continues:
-        frame.fresh = True
-    elif header.continues != previous.path.name or previous.broken_off is not None:
-        frame.after_loss = True
+    continues = reader.header.continues
+    is_broken = continues != previous.path.name or previous.broken_off is not None
+    reader.mark_next(fresh=not continues, after_loss=bool(continues) and is_broken)

@@ -17,7 +17,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from flows.codec.batch import TickBatch
+from flows.codec.tick_parser import tick_parser_kernel
+from flows.features import feature_kernel
 from flows.feeds.capture import CaptureReader
+from flows.feeds.shapes.scanner import scanner_kernel
 from schemas.features import NAMES
 from tests.bench.percentiles import ratio
 from tests.bench.ticklogs import Made
@@ -105,6 +108,8 @@ def _frames(path: Path) -> int:
 
 def _compile(batch: TickBatch) -> None:
     """Have everything compiled that is compiled at first use."""
+    for kernel in (feature_kernel(), tick_parser_kernel(), scanner_kernel()):
+        kernel.compile()
     few = take(batch, slice(0, WARMING_TICKS))
     table = compute_features(few)
     for spec in LABELS.values():

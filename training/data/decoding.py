@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from flows.codec.batch import RawBatch, TickBatch
 from flows.codec.decode import decode
 from flows.codec.parsed_ticks import TickParser
 from flows.codec.symbols import SymbolTable
 from flows.codec.tick_parser import Parse, tick_parser_kernel
+from flows.feeds.shapes.columns import Columns
 from schemas.dead_letters import DeadLetter
 from schemas.models import Provenance
 from schemas.topics import TICKS_RAW
@@ -30,6 +33,8 @@ class LogDecoder:
 
     Attributes
     ----------
+    symbols
+        The log's numbers.
     dead
         How many messages were refused, by reason.
     """
@@ -38,7 +43,7 @@ class LogDecoder:
         self.dead: Counter[str] = Counter()
         self._topic = topic
         self._allowed = allowed
-        self._symbols = SymbolTable()
+        self.symbols = SymbolTable()
         self._parser = TickParser(self._form)
         self._batches: list[TickBatch] = []
         self._messages = 0
@@ -49,7 +54,7 @@ class LogDecoder:
     def add(self, raw: RawBatch) -> None:
         """Decode a batch; keep its ticks, without the decoded messages."""
         self._messages += len(raw.values)
-        batch, letters = decode(raw, self._symbols, self._topic, self._allowed, self._parser)
+        batch, letters = decode(raw, self.symbols, self._topic, self._allowed, self._parser)
         self.count(letters)
         batch.ticks.clear()
         if len(batch):
@@ -60,6 +65,38 @@ class LogDecoder:
         count, first = len(values), self._messages
         offsets = list(range(first, first + count))
         self.add(RawBatch(0, values, offsets, [-1] * count, first + count))
+
+    @property
+    def takes_columns(self) -> bool:
+        """Whether no gap mark waits for a tick, which would have to be looked for."""
+        return not self.symbols.gap_marks.keys
+
+    def add_columns(self, run: Columns) -> None:
+        """Add the next ticks of a log without offsets, which are usable and of known symbols."""
+        count = len(run)
+        if not count:
+            return
+        offset = np.arange(self._messages, self._messages + count, dtype=np.int64)
+        self._messages += count
+        symbol_id = run.symbol_id.astype(np.int32)
+        self.symbols.see(symbol_id, offset)
+        batch = TickBatch(
+            partition=0,
+            offset=offset,
+            symbol_id=symbol_id,
+            ts_event_ns=run.ts_event_ns,
+            price=run.price,
+            size=run.size,
+            side=run.side,
+            bid=run.bid,
+            ask=run.ask,
+            bid_size=run.bid_size,
+            ask_size=run.ask_size,
+            trade_id=run.trade_id,
+            gap=np.zeros(count, np.bool_),
+            ticks=[],
+        )
+        self._batches.append(batch)
 
     def count(self, letters: Sequence[DeadLetter]) -> None:
         """Count dead letters, also those that others wrote for this log."""
@@ -78,9 +115,9 @@ class LogDecoder:
         TrainingError
             There are none.
         """
-        kind = provenance_of(self._symbols, origin)
+        kind = provenance_of(self.symbols, origin)
         ticks = concatenate(self._batches, partition)
-        return TickLog(name, ticks, self._symbols, kind, self.dead.total())
+        return TickLog(name, ticks, self.symbols, kind, self.dead.total())
 
     def _form(self) -> Parse | None:
         kernel = tick_parser_kernel()

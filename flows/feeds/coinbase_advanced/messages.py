@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from flows.feeds.shapes.learning import SYMBOL_SLOT, TIME_SLOT, Fields, slot
 from schemas.ticks import Symbol
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -151,3 +152,21 @@ class RawTrades(msgspec.Struct, gc=False, frozen=True):
 
     trades: list[msgspec.Raw] | None
     type: str = ""
+
+
+_ENTRY = ("events", 0, "tickers", 0)
+
+TICKER_FIELDS = Fields(
+    read={
+        ("timestamp",): TIME_SLOT,
+        ("sequence_num",): slot("sequence"),
+        (*_ENTRY, "product_id"): SYMBOL_SLOT,
+        (*_ENTRY, "price"): slot("price"),
+        (*_ENTRY, "best_bid"): slot("bid"),
+        (*_ENTRY, "best_ask"): slot("ask"),
+        (*_ENTRY, "best_bid_quantity"): slot("bid_size"),
+        (*_ENTRY, "best_ask_quantity"): slot("ask_size"),
+    },
+    constant=frozenset([("channel",)]),
+)
+"""Of a ``ticker`` message with one entry."""

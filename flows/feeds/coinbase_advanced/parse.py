@@ -26,6 +26,7 @@ Lost messages
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import numpy as np
 
 from flows.feeds.base import Frame, ParsedFrame, bad_price, broken, dead_frame
 from flows.feeds.catch_up import recent
@@ -34,6 +35,7 @@ from flows.feeds.coinbase_advanced.messages import (
     KNOWN_CHANNELS,
     OPTIONAL_TICKER_NUMBERS,
     OPTIONAL_TRADE_NUMBERS,
+    TICKER_FIELDS,
     AnyMessage,
     BookMessage,
     HeartbeatsMessage,
@@ -49,6 +51,7 @@ from flows.feeds.coinbase_advanced.messages import (
 from flows.feeds.coinbase_exchange.parse import TAKER_OF_MAKER
 from flows.feeds.lenient import decode_leniently, error_text
 from flows.feeds.quotes import NO_QUOTE, NewestQuotes, positive_or_none, stated_quote
+from flows.feeds.shapes.columns import Columns, leading
 from flows.feeds.timestamps import IsoTime
 from schemas.dead_letters import DeadLetter
 from schemas.decoding import UNREADABLE
@@ -74,6 +77,8 @@ class AdvancedParser:
     """
 
     venue = VENUE
+    complete = False
+    fields = TICKER_FIELDS
 
     def __init__(self, *, trades: bool = False, marked: bool = False) -> None:
         self._decode = msgspec.json.Decoder(Message, strict=False).decode
@@ -110,6 +115,20 @@ class AdvancedParser:
             if lost or restarted:
                 result = msgspec.structs.replace(result, lost=lost, reconnected=restarted)
         return msgspec.structs.replace(result, reconnected=True) if reconnected else result
+
+    def usual(self, run: Columns) -> int:
+        """Return how many first frames are one tick of ``ticker``, next in the connection."""
+        if self._trades:
+            return 0
+        last = run.sequence[:1] if self._sequence is None else [self._sequence]
+        steps = np.diff(np.concatenate([last, run.sequence]))
+        next_one = (run.sequence >= 0) & (steps >= 0) & ((steps <= 1) | (not self._complete))
+        return self._quotes.usual(run.first(leading(next_one)))
+
+    def note(self, run: Columns) -> None:
+        """Keep what the frames of a usual run leave behind."""
+        self._sequence = int(run.sequence[-1])
+        self._quotes.note(run)
 
     def _read(self, frame: Frame, message: Message) -> ParsedFrame:
         if type(message) is TickerMessage:

@@ -38,6 +38,8 @@ from flows.feeds.coinbase_exchange.messages import (
 from flows.feeds.coinbase_exchange.undecided import Undecided
 from flows.feeds.lenient import decode_leniently, error_text
 from flows.feeds.quotes import NO_QUOTE, NewestQuotes, Quote, positive_or_none, stated_quote
+from flows.feeds.shapes.columns import Columns
+from flows.feeds.shapes.learning import SYMBOL_SLOT, TIME_SLOT, Fields, slot
 from flows.feeds.timestamps import IsoTime
 from schemas.decoding import UNREADABLE
 from schemas.feeds import Venue
@@ -62,6 +64,22 @@ class ExchangeParser:
     """
 
     venue = VENUE
+    complete = False
+    fields = Fields(
+        read={
+            ("product_id",): SYMBOL_SLOT,
+            ("time",): TIME_SLOT,
+            ("price",): slot("price"),
+            ("last_size",): slot("size"),
+            ("best_bid",): slot("bid"),
+            ("best_ask",): slot("ask"),
+            ("best_bid_size",): slot("bid_size"),
+            ("best_ask_size",): slot("ask_size"),
+            ("trade_id",): slot("trade_id"),
+            ("sequence",): slot("sequence"),
+        },
+        constant=frozenset([("type",), ("side",)]),
+    )
 
     def __init__(self, *, marked: bool = True, asks_for_matches: bool = False) -> None:
         self._decode = msgspec.json.Decoder(Message, strict=False).decode
@@ -89,6 +107,17 @@ class ExchangeParser:
             self._quotes.clear()
         parsed = self._parse(frame)
         return msgspec.structs.replace(parsed, reconnected=True) if frame.fresh else parsed
+
+    def usual(self, run: Columns) -> int:
+        """Return how many of the first frames are ticks of ``ticker``."""
+        if self._undecided is not None or self._matched:
+            return 0
+        return self._quotes.usual(run)
+
+    def note(self, run: Columns) -> None:
+        """Keep what the frames of a usual run leave behind."""
+        self._traded = True
+        self._quotes.note(run)
 
     def _parse(self, frame: Frame) -> ParsedFrame:
         try:

@@ -5,6 +5,8 @@ import msgspec
 from flows.feeds.base import Frame, ParsedFrame, dead_frame
 from flows.feeds.lenient import decode_leniently
 from flows.feeds.quotes import NO_QUOTE, positive_or_none, stated_quote
+from flows.feeds.shapes.columns import Columns
+from flows.feeds.shapes.learning import FLOAT_NAMES, INTEGER_NAMES, SYMBOL_SLOT, Fields, slot
 from schemas.decoding import UNREADABLE
 from schemas.feeds import Venue
 from schemas.ticks import Tick
@@ -26,6 +28,14 @@ class TickParser:
     """Parse ticks in their own JSON; change nothing but numbers that say nothing."""
 
     venue = VENUE
+    complete = True
+    fields = Fields(
+        read={
+            ("symbol",): SYMBOL_SLOT,
+            **{(name,): slot(name) for name in (*FLOAT_NAMES, *INTEGER_NAMES[:-1])},
+        },
+        constant=frozenset([("venue",), ("gap",)]),
+    )
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(Tick).decode
@@ -39,6 +49,13 @@ class TickParser:
         else:
             result = ParsedFrame([_without_blanks(tick)], complete=True)
         return msgspec.structs.replace(result, reconnected=True) if frame.fresh else result
+
+    def usual(self, run: Columns) -> int:
+        """Return how many of the first frames are ticks: all of them."""
+        return len(run)
+
+    def note(self, run: Columns) -> None:
+        """Keep nothing."""
 
     def _read(self, text: str) -> Tick:
         try:

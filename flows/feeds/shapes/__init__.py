@@ -1,0 +1,1 @@
+"""Frames that are made alike, read by compiled code; whatever else comes is left to the parsers."""
