@@ -7,6 +7,7 @@ Columns are those of :class:`schemas.ticks.Tick`, by the contract's names or by 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +49,7 @@ SIDES = {
 }
 """The taker's side by its usual words."""
 
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _FLOATS = ("size", "bid", "ask", "bid_size", "ask_size")
 
 
@@ -102,6 +104,7 @@ def _read(file: DataFile) -> pa.Table:
         msg = f"cannot read {file.path} as Parquet: {error}"
         raise TrainingError(msg) from None
     check_columns(file, table.column_names)
+    table = _with_folders(file, table)
     names = set(table.column_names)
     if "feature_set" in names or "history_s" in names:
         found = (
@@ -126,6 +129,23 @@ def _read(file: DataFile) -> pa.Table:
         )
         raise TrainingError(msg)
     return table.rename_columns([renamed.get(name, name) for name in table.column_names])
+
+
+def _with_folders(file: DataFile, table: pa.Table) -> pa.Table:
+    """Return a table with the market that its folders name, such as ``symbol=BTC-USD``.
+
+    Spark, DuckDB and polars leave a column out of the files that they put into folders by it.
+    """
+    folders = dict(part.split("=", 1) for part in file.path.parent.parts if "=" in part)
+    lower = {name.strip().lower() for name in table.column_names}
+    for name in ("symbol", "venue"):
+        names = (name, *ALIASES[name])
+        value = next((text for key, text in folders.items() if key.lower() in names), None)
+        if value is None or lower.intersection(names):
+            continue
+        known = None if value == _NO_VALUE else unquote(value)
+        table = table.append_column(name, pa.repeat(pa.scalar(known, pa.string()), len(table)))
+    return table
 
 
 def _by_partition(file: DataFile, table: pa.Table) -> list[tuple[int, pa.Table, Int64]]:

@@ -90,10 +90,10 @@ def learn(line: bytes, fields: Fields) -> Shape | None:
     text = found[2].replace(b'\\"', b'"').decode()
     values: list[tuple[Path, int, int]] = []
     try:
-        end = _read(text, 0, (), values)
+        if _read(text, 0, (), values) != len(text):
+            return None
+        slots = [_slot_of(path, text[first:last], fields) for path, first, last in values]
     except (UnusualError, IndexError):
-        return None
-    if end != len(text):
         return None
     parts: list[tuple[bytes, Slot]] = []
     head = line[: found.start(2)]
@@ -101,8 +101,7 @@ def learn(line: bytes, fields: Fields) -> Shape | None:
         parts.append((line[: found.start(1)], (INTEGER, RECEIVED)))
         head = line[found.end(1) : found.start(2)]
     at = 0
-    for path, first, last in values:
-        kind = _slot_of(path, text[first:last], fields)
+    for (_, first, last), kind in zip(values, slots, strict=True):
         if kind is None:
             continue
         quoted = text[first] == '"'

@@ -277,3 +277,31 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(TrainingError, match=r"cannot read .*a\.parquet as Parquet"):
         read_parquet(tmp_path)
+
+
+def test_the_market_may_be_in_the_names_of_folders(tmp_path: Path) -> None:
+    """As Spark's ``partitionBy``, DuckDB's ``PARTITION_BY`` and polars write it."""
+    whole = pa.table(ticks(20)).set_column(0, "product_id", pa.array(["BTC-USD", "ETH/USD"] * 10))
+    pq.write_to_dataset(whole, tmp_path / "made", partition_cols=["venue", "product_id"])
+    assert (tmp_path / "made" / "venue=binance" / "product_id=ETH%2FUSD").is_dir()
+    (log,) = read_parquet(tmp_path / "made")
+    assert sorted(log.names) == ["binance:BTC-USD", "binance:ETH/USD"]
+    for name, first in (("binance:BTC-USD", 0), ("binance:ETH/USD", 1)):
+        mine = log.batch.symbol_id == log.names.index(name)
+        assert log.batch.price[mine].tolist() == (100.0 + np.arange(first, 20, 2)).tolist()
+
+
+def test_a_column_says_more_than_a_folder(tmp_path: Path) -> None:
+    write(tmp_path / "symbol=ETH-USD" / "a.parquet", ticks(3))
+    (log,) = read_parquet(tmp_path)
+    assert log.names == ["binance:BTC-USD"]
+
+
+def test_rows_of_no_symbol_in_a_folder_of_their_own_are_unusable(tmp_path: Path) -> None:
+    columns = ticks(3)
+    del columns["symbol"]
+    write(tmp_path / "symbol=__HIVE_DEFAULT_PARTITION__" / "a.parquet", columns)
+    write(tmp_path / "symbol=BTC-USD" / "a.parquet", columns)
+    (log,) = read_parquet(tmp_path)
+    assert {log.names[number] for number in log.batch.symbol_id} == {"binance:BTC-USD"}
+    assert (len(log), log.dead) == (3, 3)
