@@ -3,8 +3,9 @@
 Runs as a process of its own, in its own session, and holds the read end of a pipe whose write end
 the parent alone has. The parent writes lines: ``+PID RANK`` for a started process group,
 ``-PID`` for one that was reaped, ``dir PATH`` for a scratch folder. When the pipe closes, because
-the parent said so or because it is dead, the groups are ended, highest rank first: SIGTERM, then
-after a grace SIGKILL; then the folders are removed.
+the parent said so or is dead, the groups are ended, highest rank first: SIGTERM, then after a grace
+SIGKILL. Those of rank 0 keep everything in memory and have nothing to do at their end: SIGKILL at
+once. Then the folders are removed.
 """
 
 import os
@@ -14,6 +15,7 @@ import sys
 import time
 
 GRACE_S = 3.0
+IN_MEMORY = 0
 _POLL_S = 0.02
 
 
@@ -39,12 +41,19 @@ def end(groups: dict[int, int], grace_s: float = GRACE_S) -> None:
     """End process groups (group id -> rank) rank by rank, the highest first."""
     for rank in sorted(set(groups.values()), reverse=True):
         left = [group for group, its in groups.items() if its == rank]
-        send(left, signal.SIGTERM)
-        deadline = time.monotonic() + grace_s
-        while left and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
-            left = [group for group in left if alive(group)]
+        if rank != IN_MEMORY:
+            left = asked_to_end(left, grace_s)
         send(left, signal.SIGKILL)
+
+
+def asked_to_end(groups: list[int], grace_s: float) -> list[int]:
+    """Send SIGTERM; return those that are still there after a grace."""
+    send(groups, signal.SIGTERM)
+    deadline = time.monotonic() + grace_s
+    while groups and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        groups = [group for group in groups if alive(group)]
+    return groups
 
 
 def main() -> None:

@@ -17,7 +17,10 @@ class ChildEndedError(VoltickError):
 
 
 class Rank(IntEnum):
-    """The order in which children are ended: the highest first."""
+    """The order in which children are ended: the highest first.
+
+    Servers hold everything in memory: they are killed at once (:mod:`flows.host.reaper`).
+    """
 
     SERVER = 0
     APPLICATION = 1
