@@ -60,7 +60,7 @@ class Made:
     def recording(self, path: Path) -> Path:
         """Write them as a recording of the simulator's frames."""
         encode = msgspec.json.Encoder().encode
-        header = Header(format=FORMAT, venue=VENUE, source="benchmark")
+        header = Header(format=FORMAT, venue=VENUE, source="benchmark", marked=True)
         with CaptureWriter(path, header) as writer:
             for tick in self._ticks():
                 writer.write(Frame(tick.ts_recv_ns, encode(tick).decode()))
