@@ -114,7 +114,7 @@ OTHERS = {
     "simulator": [{"symbol": "BTC-USD"}, 7],
     "coinbase-exchange": [
         {"type": "heartbeat", "product_id": "BTC-USD", "last_trade_id": 4, "time": iso(0)},
-        {"type": "heartbeat", "product_id": "BTC-USD", "last_trade_id": 40, "time": iso(0)},
+        {"type": "heartbeat", "product_id": "BTC-USD", "last_trade_id": 12, "time": iso(0)},
         {"type": "match", "product_id": "BTC-USD", "price": "3", "time": iso(0), "trade_id": 3},
         {"type": "subscriptions", "channels": [{"name": "matches", "product_ids": ["BTC-USD"]}]},
         {"type": "subscriptions", "channels": [{"name": "ticker", "product_ids": ["BTC-USD"]}]},
@@ -126,7 +126,7 @@ OTHERS = {
 }
 NUMBERS = st.sampled_from(
     [None, "", "0", 0, "-1", -1, "1e2", "1.50", 2, "007", " 5", "1e999", "0.1234567890123456789",
-     "NaN", "x", True, "5.", 2**63, "\u0665", []]
+     "NaN", "999", "x", True, "5.", 2**63, "\u0665", []]
 )  # fmt: skip
 TEXTS = st.sampled_from(
     ["", "ETH-USD", "BTC\u2215USD", 'B"T', "a\\b", None, 7, "buy", "sell", "x" * 65, iso(99),
@@ -154,7 +154,9 @@ def recordings(draw: st.DrawFn) -> tuple[str, list[bytes]]:
             number, received = number + step, received + 100_000_000
             lines.append(_line(received, make(number, **{key: symbol}), spaced=spaced))
         kind = draw(
-            st.sampled_from(["value", "other", "text", "silence", "fresh", "back", "extra"])
+            st.sampled_from(
+                ["value", "value", "other", "other", "text", "silence", "fresh", "back", "extra"]
+            )
         )
         if kind == "value":
             name = draw(st.sampled_from([*make(1), "price", "best_bid", "sequence_num"]))
@@ -222,6 +224,58 @@ def test_usual_frames_are_read_by_compiled_code(venue: str, tmp_path: Path) -> N
     assert log is not None
     assert len(log) == 499
     assert sum(calls) > 300  # the first part is read anew once a shape and a symbol are known
+
+
+def _beat(trade_id: int) -> dict[str, Any]:
+    return {"type": "heartbeat", "product_id": "BTC-USD", "last_trade_id": trade_id, "time": iso(0)}
+
+
+MATCH = {
+    "type": "match", "product_id": "BTC-USD", "price": "3", "time": iso(0), "trade_id": 190,
+    "size": "1", "side": "buy",
+}  # fmt: skip
+SCENES: dict[str, tuple[str, list[Any]]] = {
+    "a crossed quote": (
+        "coinbase-exchange",
+        [ticker(101, best_bid="999"), *map(ticker, range(102, 200))],
+    ),
+    "a crossed quote of the simulator": (
+        "simulator",
+        [simulated(101, bid=999.0), *map(simulated, range(102, 200))],
+    ),
+    "a trade that heartbeats have named and that never came": (
+        "coinbase-exchange",
+        [_beat(300), *map(ticker, range(101, 190)), _beat(301), *map(ticker, range(302, 400))],
+    ),
+    "an older quote that comes late, before the trades of another channel": (
+        "coinbase-exchange",
+        [*(ticker(n, sequence=n - 5, best_bid="98") for n in range(101, 104)), MATCH],
+    ),
+    "a quote before the trades of another channel": ("coinbase-exchange", [MATCH]),
+    "messages that are missing": (
+        "coinbase-advanced",
+        [
+            {"channel": "heartbeats", "timestamp": iso(0), "sequence_num": 101, "events": []},
+            *map(advanced, range(102, 200)),
+            *map(advanced, range(203, 210)),
+        ],
+    ),
+    "a trade that came out of order": (
+        "simulator",
+        [simulated(103), simulated(101), simulated(102), *map(simulated, range(104, 200))],
+    ),
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_what_is_remembered_of_usual_frames_is_the_same(scene: str, tmp_path: Path) -> None:
+    venue, after = SCENES[scene]
+    frames = [*map(MAKERS[venue], range(1, 101)), *after]  # so many that they are read at once
+    lines = [json.dumps({"format": FORMAT, "venue": venue, "marked": True}).encode()]
+    lines += [_line(START_NS + n, frame, spaced=False) for n, frame in enumerate(frames)]
+    path = tmp_path / "a.frames.ndjson"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    assert assert_same(path, scanner_kernel().compile()) is not None
 
 
 def test_uncompiled_and_compiled_code_read_alike(tmp_path: Path) -> None:
