@@ -25,6 +25,10 @@ Example: REDIS_URL=redis://127.0.0.1:6379/0 VOLTICK_API_PORT=8080 python -m serv
 
 _LOOPBACK = ("127.", "::1")
 _BACKLOG = 2048
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept: longer than load balancers keep theirs, mostly 60 s. One
+that is closed while a balancer sends a request by it is an error to the balancer's client."""
+
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -73,7 +77,7 @@ def serve(app: FastAPI, listener: socket.socket, log_level: str) -> None:
         proxy_headers=False,  # the application decides which proxies are believed
         server_header=False,
         timeout_graceful_shutdown=3,
-        timeout_keep_alive=30,
+        timeout_keep_alive=KEEP_ALIVE_S,
         backlog=_BACKLOG,
     )
     run(Server(config, app), listener)

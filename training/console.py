@@ -16,7 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from flows.errors import VoltickError
+from flows.host.command import run_command
 from flows.host.lossy_output import tell
 from flows.host.temporary import find_place_for_temporary_files
 from schemas.training import ExitCode
@@ -44,20 +44,10 @@ def progress() -> Iterator[Progress]:
 
 
 def command(app: typer.Typer | Callable[[], None]) -> None:
-    """Run a command line; an error that the operator can act on is one line, no traceback.
-
-    So is a file or server that the operating system refuses.
-    """
+    """Run a command line as :func:`flows.host.command.run_command` does."""
     find_place_for_temporary_files()
     try:
-        app()
-    except VoltickError as error:
-        tell(f"{error}\n")
-        sys.exit(error.exit_code)
-    except OSError as error:
-        what = f"{error.filename}: " if error.filename else ""
-        tell(f"{what}{error.strerror or error}\n")
-        sys.exit(VoltickError.exit_code)
+        run_command(app)
     except KeyboardInterrupt:
         sys.exit(130)
 

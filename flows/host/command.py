@@ -1,6 +1,7 @@
 """How a command line ends, and what its options take: errors are one line and an exit code."""
 
 import contextlib
+import io
 import os
 import re
 import sys
@@ -17,8 +18,11 @@ def run_command(app: Callable[[], object]) -> None:
     """Run a command line; its errors are one line each, no traceback.
 
     So is an output, or another file, that the operating system refuses, a full disk above all; a
-    reader of the output that has left (``| head``) is no error that anybody waits to be told.
+    reader of the output that has left (``| head``) is no error that anybody waits to be told. What
+    the output's encoding does not have, such as a symbol of other letters, is written as an escape.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does it by itself
     try:
         try:
             app()

@@ -36,7 +36,7 @@ def test_too_short_a_simulation_is_one_clear_line_and_nothing_published(tmp_path
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert line.startswith("too few ticks: 1")
+    assert line.startswith("voltick: too few ticks: 1")
     assert not (tmp_path / "store" / "models").exists()
 
 

@@ -49,11 +49,11 @@ run_command(app)
 """
 
 
-def run_one(does: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+def run_one(does: str, encoding: str = "", **streams: Any) -> subprocess.CompletedProcess[str]:
     code = COMMAND.format(does=does)
     return subprocess.run(
         [sys.executable, "-c", code],
-        env=clean_environment({"PYTHONUNBUFFERED": ""}),
+        env=clean_environment({"PYTHONUNBUFFERED": "", "PYTHONIOENCODING": encoding}),
         stderr=subprocess.PIPE,
         text=True,
         timeout=60,
@@ -85,3 +85,27 @@ def test_a_reader_that_has_left_is_told_nothing() -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (ConfigurationError.exit_code, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_what_the_output_cannot_hold_is_written_as_an_escape(encoding: str) -> None:
+    done = run_one(r"print('\u5e01-USDT')", encoding, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\\u5e01-USDT\n", "")
+
+
+def test_commands_of_training_end_as_all_others_do(tmp_path: Path) -> None:
+    code = (
+        "from flows.errors import ConfigurationError\nfrom training.console import command\n"
+        "def app():\n    print('\\u5e01')\n    raise ConfigurationError('no such thing')\n"
+        "command(app)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean_environment({"PYTHONIOENCODING": "ascii"}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (ConfigurationError.exit_code, "\\u5e01\n")
+    assert done.stderr == "voltick: no such thing\n"

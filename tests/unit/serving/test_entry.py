@@ -1,6 +1,7 @@
 """Starting the API: one clear line for what cannot work."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -9,6 +10,7 @@ from flows.settings import Settings
 from serving import __main__ as entry
 from serving.app import create_app
 from serving.monitoring.probe import BrokerProbe
+from tests.support.api import DEAD_REDIS
 
 
 def test_without_a_redis_it_does_not_start():
@@ -24,6 +26,14 @@ def test_command_prints_one_line_and_fails(monkeypatch, capsys):
     assert captured.err.count("\n") == 1
     assert captured.err.startswith("voltick: ")
     assert "VOLTICK_API_PORT" in captured.err
+
+
+def test_a_connection_is_kept_longer_than_load_balancers_keep_theirs(monkeypatch):
+    started = []
+    monkeypatch.setattr(entry, "run", lambda server, _listener: started.append(server.config))
+    with socket.socket() as listener:
+        entry.serve(create_app(Settings(redis_url=DEAD_REDIS)), listener, "info")
+    assert started[0].timeout_keep_alive > 60
 
 
 def test_an_argument_is_refused_where_it_would_be_passed_over(capsys):
