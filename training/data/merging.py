@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import structlog
 
-from flows.codec.batch import TickBatch
+from flows.codec.batch import NO_TRADE_ID, TickBatch
 from flows.codec.symbols import SymbolTable
 from flows.numeric.arrays import Bool, Int64
 from flows.numeric.time import NS_PER_S
@@ -19,6 +19,8 @@ _FALLING = 0.9
 # Feeds send some ticks late by seconds; where so many are by more, a file is not in a feed's order.
 _LATE_NS = 60 * NS_PER_S
 _LATE = 0.1
+# Of the ticks with an id; a venue corrects the time of a trade now and then.
+_AGAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,29 @@ def _merged(number: int, parts: Sequence[FileTicks]) -> TickBatch:
         rows = rows[~repeated]
     ordered = take(whole, rows)
     ordered.offset[:] = np.arange(len(ordered), dtype=np.int64)
-    return ordered
+    return _without_row_numbers(ordered)
+
+
+def _without_row_numbers(batch: TickBatch) -> TickBatch:
+    """Return ticks without ids that begin anew, as the numbers of the rows of each file do.
+
+    An id names one trade: where the same ids come again at other times, they name none, and the
+    features would take the later ticks for repetitions of the earlier ones.
+    """
+    known = np.flatnonzero(batch.trade_id != NO_TRADE_ID)
+    keys = (batch.ts_event_ns[known], batch.trade_id[known], batch.symbol_id[known])
+    rows = known[np.lexsort(keys)]
+    same = np.diff(batch.symbol_id[rows]) == 0
+    same &= np.diff(batch.trade_id[rows]) == 0
+    again = int((same & (np.diff(batch.ts_event_ns[rows]) != 0)).sum())
+    if again <= _AGAIN * len(known):
+        return batch
+    structlog.get_logger().warning(
+        "the same trade ids stand at other times; they are no ids and left out",
+        ticks=len(batch),
+        again=again,
+    )
+    return replace(batch, trade_id=np.full(len(batch), NO_TRADE_ID, np.int64))
 
 
 def _oldest_first(batch: TickBatch) -> TickBatch:

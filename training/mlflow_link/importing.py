@@ -47,7 +47,8 @@ def import_file(
     fields = _fields(manifest_path)
     fields.setdefault("sha256", sha256_of(onnx_bytes))
     fields.setdefault("provenance", "imported")
-    fields.setdefault("created_ns", clock_ns())
+    if "created_ns" not in fields:
+        fields["created_ns"] = store.creation_ns(clock_ns())
     if "opset" not in fields:
         fields["opset"] = _opset(onnx_path, onnx_bytes)
     if "version" not in fields:

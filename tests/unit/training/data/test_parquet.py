@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flows.codec.batch import NO_TRADE_ID
 from flows.errors import TrainingError
+from training.data.build import compute_features
 from training.data.parquet import read_parquet
 
 START = 1_770_000_000
@@ -305,3 +307,22 @@ def test_rows_of_no_symbol_in_a_folder_of_their_own_are_unusable(tmp_path: Path)
     (log,) = read_parquet(tmp_path)
     assert {log.names[number] for number in log.batch.symbol_id} == {"binance:BTC-USD"}
     assert (len(log), log.dead) == (3, 3)
+
+
+def test_numbers_of_rows_are_no_trade_ids(tmp_path: Path) -> None:
+    """Each file counts anew: the second day's ticks are no repetitions of the first day's."""
+    for day in range(2):
+        columns = ticks(600, 600 * day, id=np.arange(1, 601))
+        write(tmp_path / f"{day}.parquet", columns)
+    (log,) = read_parquet(tmp_path)
+    assert compute_features(log.batch).counters["duplicates"] == 0
+    assert (log.batch.trade_id == NO_TRADE_ID).all()
+
+
+@pytest.mark.parametrize("repeated", [600, 100])
+def test_trades_that_stand_twice_keep_their_ids(repeated: int, tmp_path: Path) -> None:
+    columns = ticks(600, id=np.arange(1, 601))
+    again = {name: np.concatenate([column, column[:repeated]]) for name, column in columns.items()}
+    (log,) = read_parquet(write(tmp_path / "a.parquet", again))
+    assert compute_features(log.batch).counters["duplicates"] == repeated
+    assert set(log.batch.trade_id) == set(range(1, 601))

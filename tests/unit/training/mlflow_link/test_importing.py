@@ -65,6 +65,12 @@ def test_hash_opset_time_and_version_are_found_out(store, files):
     assert ref.startswith("elsewhere@20261003T")
 
 
+def test_two_imports_of_one_second_are_two_versions(store, files):
+    refs = [import_file(store, *files(notes=note), clock_ns=lambda: NOW_NS) for note in "ab"]
+    assert [store.manifest(ref).notes for ref in refs] == ["a", "b"]
+    assert len(set(refs)) == 2
+
+
 def test_version_of_another_store_keeps_its_name(store, tmp_path):
     manifest, onnx_bytes = tiny(0.3, provenance="simulated")
     (tmp_path / "m.onnx").write_bytes(onnx_bytes)
