@@ -13,6 +13,9 @@ import typer
 from flows.errors import VoltickError
 from flows.host.lossy_output import tell
 
+SAID_BY = "voltick: "
+"""What the line of an error begins with."""
+
 
 def run_command(app: Callable[[], object]) -> None:
     """Run a command line; its errors are one line each, no traceback.
@@ -29,7 +32,7 @@ def run_command(app: Callable[[], object]) -> None:
         finally:
             sys.stdout.flush()  # not at the interpreter's end, where nobody could answer an error
     except VoltickError as error:
-        tell(f"voltick: {error}\n")
+        tell(f"{SAID_BY}{error}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         _give_up_output()
@@ -37,7 +40,7 @@ def run_command(app: Callable[[], object]) -> None:
     except OSError as error:
         _give_up_output()
         what = error.filename or "the output"
-        tell(f"voltick: {what}: {error.strerror or error}\n")
+        tell(f"{SAID_BY}{what}: {error.strerror or error}\n")
         sys.exit(VoltickError.exit_code)
 
 

@@ -13,6 +13,7 @@ they suffice that is a quiet retry.
 import structlog
 
 from flows.errors import ModelRejectedError, ModelStoreError, VoltickError
+from flows.host.command import SAID_BY
 from flows.host.processes import LOWEST_NICENESS, lower_priority
 from flows.local.child import Child
 from flows.local.programs import start
@@ -234,9 +235,9 @@ class TrainingRuns:
 
 
 def last_line(said: str) -> str:
-    """Return the last line that is not JSON: a process's errors are one line."""
+    """Return the last line that is not JSON, a process's error, without whose it is."""
     lines = [line for line in said.splitlines() if line.strip() and not line.startswith("{")]
-    return lines[-1].strip() if lines else "it says nothing"
+    return lines[-1].strip().removeprefix(SAID_BY) if lines else "it says nothing"
 
 
 def train_models(settings: Settings, supervisor: Supervisor) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.host.command import SAID_BY
 from flows.local import training_runs
 from flows.local.supervisor import Supervisor
 from flows.local.training_runs import TrainingRuns, command, history_settings, last_line
@@ -103,6 +104,7 @@ def test_the_last_line_that_is_not_json_is_the_cause() -> None:
     log = '{"event":"training","level":"info"}'
     assert last_line("\n".join([log, line("a@1", champion=True), CHALLENGER, log])) == CHALLENGER
     assert last_line(log) == "it says nothing"
+    assert last_line(f"{SAID_BY}the cause") == "the cause"
 
 
 def test_on_a_simulated_feed_the_learned_model_takes_over_from_the_untrained_one(
@@ -162,7 +164,7 @@ def test_too_few_ticks_are_mentioned_once(
 
 def _too_few(minutes):
     def run_once(self, target, settings, history):
-        return 2, f"too few ticks: {next(minutes)} min of labelled, warm ticks"
+        return 2, f"{SAID_BY}too few ticks: {next(minutes)} min of labelled, warm ticks"
 
     return run_once
 
