@@ -11,10 +11,7 @@ from pathlib import Path
 import typer
 
 from flows.errors import VoltickError
-from flows.host.lossy_output import tell
-
-SAID_BY = "voltick: "
-"""What the line of an error begins with."""
+from flows.host.lossy_output import SAID_BY, tell
 
 
 def run_command(app: Callable[[], object]) -> None:

@@ -4,6 +4,9 @@ import io
 import sys
 from typing import TextIO
 
+SAID_BY = "voltick: "
+"""What a program's last words begin with, so that others know whose they are."""
+
 
 def tell(text: str) -> None:
     """Write a program's last words to stderr, if it takes any; the exit code says the rest."""

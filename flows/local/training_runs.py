@@ -13,7 +13,7 @@ they suffice that is a quiet retry.
 import structlog
 
 from flows.errors import ModelRejectedError, ModelStoreError, VoltickError
-from flows.host.command import SAID_BY
+from flows.host.lossy_output import SAID_BY
 from flows.host.processes import LOWEST_NICENESS, lower_priority
 from flows.local.child import Child
 from flows.local.programs import start

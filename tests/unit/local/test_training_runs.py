@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.host.command import SAID_BY
+from flows.host.lossy_output import SAID_BY
 from flows.local import training_runs
 from flows.local.supervisor import Supervisor
 from flows.local.training_runs import TrainingRuns, command, history_settings, last_line
