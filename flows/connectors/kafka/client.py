@@ -32,6 +32,15 @@ _ALLOW = {
     KafkaError.GROUP_AUTHORIZATION_FAILED: "; allow DESCRIBE or READ on the group",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "; allow READ on the topic",
 }
+_CLOCKS = (
+    "; compare this host's clock with the broker's, and look at the topic's message.timestamp.*"
+)
+_ADJUST = {
+    KafkaError.MSG_SIZE_TOO_LARGE: f"; raise its max.message.bytes to {BATCH_BYTES + 12} or more,"
+    " or start this again, which then sends batches as small as the topic wants them",
+    KafkaError.INVALID_TIMESTAMP: _CLOCKS,
+    KafkaError.INVALID_RECORD: _CLOCKS,
+}
 _ASK_S = 0.5
 _FULL_POLL_S = 0.01
 # librdkafka's names of its own error codes begin with an underscore.
@@ -138,13 +147,7 @@ def error_logger(clock: Callable[[], float] = time.monotonic) -> Callable[[Kafka
 
 def undelivered(error: KafkaError, topic: str | None) -> str:
     """Return why a message to a topic was not delivered, and what helps where that is known."""
-    cure = ""
-    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-        cure = (
-            f"; raise its max.message.bytes to {BATCH_BYTES + 12} or more, or start this again,"
-            " which then sends batches as small as the topic wants them"
-        )
-    return f"to {topic}: {error.str()}{cure}"
+    return f"to {topic}: {error.str()}{_ADJUST.get(error.code(), '')}"
 
 
 def kafka_error(error: KafkaException) -> KafkaError:

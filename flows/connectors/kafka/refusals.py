@@ -1,7 +1,8 @@
 """What the errors of a partition's transactions mean."""
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Message
 
+from flows.connectors.kafka.client import undelivered
 from flows.connectors.kafka.producer import Target
 from flows.connectors.kafka.retry import is_passing
 from flows.errors import BrokerError, FencedError, VoltickError
@@ -20,6 +21,7 @@ _NOT_ALLOWED = {
 }
 _DENIED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 _STATE = KafkaError._STATE  # noqa: SLF001
+_TAKEN_BACK = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
 
 
 # The group has shared out anew, or has given this member up.
@@ -49,17 +51,29 @@ class Refusals:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._failure: KafkaError | None = None
 
-    def of(self, what: str, error: KafkaError, failure: KafkaError | None) -> VoltickError:
+    def note(self, error: KafkaError, message: Message) -> None:
+        """Take note of a message that was not delivered; a transaction's first says why.
+
+        What the client takes back because the transaction has failed is no cause of that.
+        """
+        if self._failure is None and error.code() not in _TAKEN_BACK:
+            self._failure = KafkaError(error.code(), undelivered(error, message.topic()))
+
+    def forget(self) -> None:
+        """Know no more of a transaction that was aborted."""
+        self._failure = None
+
+    def of(self, what: str, error: KafkaError) -> VoltickError:
         """Return what a client's error means.
 
         Parameters
         ----------
         what
             Was to be done, as in "commit".
-        failure
-            Of the transaction's first message that was not delivered.
         """
+        failure = self._failure
         if error.code() in _NOT_ALLOWED:
             return self.other(what, error)
         denied = next((each for each in (failure, error) if _is_denied(each)), None)

@@ -10,14 +10,13 @@ the group's committed offset.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from flows.codec.outputs import OutputBatch, Records
 from flows.connectors.kafka.bare_offsets import BareOffsets
-from flows.connectors.kafka.client import kafka_error, produce_all, undelivered
+from flows.connectors.kafka.client import kafka_error, produce_all
 from flows.connectors.kafka.fencing import fence
 from flows.connectors.kafka.generations import is_in_new_generation
 from flows.connectors.kafka.group_commit import GroupCommit, group_commit
@@ -69,8 +68,7 @@ class TransactionalWriter:
         self._member = group_metadata
         self._refusals = Refusals(target)
         self._bare = BareOffsets(target)
-        self._failure: KafkaError | None = None
-        self._producer = producer or open_ending_producer(target, self._on_delivery)
+        self._producer = producer or open_ending_producer(target, self._refusals.note)
         self._group_metadata: object = None
         self._floor = 0
         self._seen: int | None = None
@@ -306,7 +304,7 @@ class TransactionalWriter:
         except HungClientError as hung:
             self._replace_client(hung)
         self._settling.note_end()
-        self._failure = None
+        self._refusals.forget()
         refused = self._group_metadata
         if isinstance(error, NotMemberError) and not is_in_new_generation(self._member, refused):
             raise self._refusals.given_up(error, ABORT_LIMIT)
@@ -336,7 +334,7 @@ class TransactionalWriter:
             partition=self._target.partition,
             cause=str(hung),
         )
-        self._producer = open_ending_producer(self._target, self._on_delivery)
+        self._producer = open_ending_producer(self._target, self._refusals.note)
         self._fence("take over from a client that hangs", lambda: not self._is_leaving)
         seen = self._committed().offset
         written = self._open[-1].next_offset if self._open else self._floor
@@ -388,11 +386,8 @@ class TransactionalWriter:
         try:
             call()
         except KafkaException as error:
-            raise self._refusals.of(what, kafka_error(error), self._failure) from None
+            raise self._refusals.of(what, kafka_error(error)) from None
 
     def _insist(self, what: str, call: Callable[[float], None]) -> None:
         """Call something that waits for the broker, and repeat it as long as that makes sense."""
         self._step(what, lambda: retried(call, self._target.limit_s))
-
-    def _on_delivery(self, error: KafkaError, message: Any) -> None:
-        self._failure = KafkaError(error.code(), undelivered(error, message.topic()))
