@@ -145,6 +145,7 @@ def test_what_cannot_be_compiled_is_raised_where_it_is_used(monkeypatch):
 
 def test_a_long_rebuild_waits_for_the_compiled_form(monkeypatch):
     gate = Gate(monkeypatch)
+    monkeypatch.setattr(background, "REBUILD_PATIENCE_S", 60.0)  # compiling may take its time
     running = BackgroundKernel(toy_kernel())
     running.rebuild(REBUILD_UNCOMPILED)
     assert not running.compiled
