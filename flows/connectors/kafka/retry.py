@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
-from tenacity import Retrying, retry_if_exception, wait_exponential
 
 Answer = TypeVar("Answer")
 
@@ -85,29 +84,22 @@ def retried(
     KafkaException
         The last error, where it does not pass or the time is up.
     """
+    # Plain code: this is called twice for each commit, and what a library leaves behind of a call
+    # holds itself; the collector, which frees it, stops every thread for tens of milliseconds.
     end = clock() + limit_s
+    pause_s = _FIRST_PAUSE_S
     slept = False
-
-    def attempt() -> Answer:
-        nonlocal end, slept
+    while True:
         began = clock()
         step = min(step_s, max(end - began, _SHORTEST_STEP_S))
         try:
             return call(step)
-        except KafkaException:
-            took = clock() - began
-            if not slept and took > step + _SLEPT_S:
+        except KafkaException as error:
+            now = clock()
+            if not slept and now - began > step + _SLEPT_S:
                 slept = True
-                end += took
-            raise
-
-    def is_worth_it(error: BaseException) -> bool:
-        return isinstance(error, KafkaException) and passes(error.args[0])
-
-    retrying = Retrying(
-        retry=retry_if_exception(is_worth_it),
-        stop=lambda _state: clock() >= end,
-        wait=wait_exponential(multiplier=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
-        reraise=True,
-    )
-    return retrying(attempt)
+                end += now - began
+            if not passes(error.args[0]) or now >= end:
+                raise
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

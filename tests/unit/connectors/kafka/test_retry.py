@@ -1,5 +1,8 @@
 """Which calls are repeated, and how that ends."""
 
+import gc
+import weakref
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
@@ -41,6 +44,23 @@ def test_an_error_that_does_not_pass_is_raised_at_once():
 def test_what_is_no_error_of_kafka_is_raised_at_once():
     with pytest.raises(ZeroDivisionError):
         retried(lambda _step_s: 1 // 0, 10.0)
+
+
+@pytest.mark.parametrize("errors", [0, 1])
+def test_a_call_leaves_nothing_for_the_garbage_collector(errors):
+    broker = Broker(*[failure(KafkaError.CONCURRENT_TRANSACTIONS) for _ in range(errors)])
+
+    def passes(_error: KafkaError) -> bool:
+        return True
+
+    gone = weakref.ref(passes)
+    gc.disable()
+    try:
+        retried(broker.ask, 10.0, passes=passes)
+        del passes
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_an_attempt_gets_some_time_even_at_the_very_end():
