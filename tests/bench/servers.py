@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.embedded import EmbeddedBroker, Valkey
-from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.apache import AS_SHIPPED, ApacheKafka
 from tests.support.kafka.tools import create_topics
 from tests.support.processes import Process, flow
 
@@ -111,7 +111,9 @@ def servers(kind: str) -> Iterator[Servers]:
 
 def _broker(kind: str, folder: Path) -> Broker:
     folder.mkdir()
-    return ApacheKafka(folder) if kind == "apache" else EmbeddedBroker(folder)
+    if kind == "apache":
+        return ApacheKafka(folder, java_options=AS_SHIPPED)
+    return EmbeddedBroker(folder)
 
 
 def end(process: Process) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +25,20 @@ from tests.support.polling import die_with_parent, free_ports, until
 
 # With fetching the jars it must fit into pytest's time for one test.
 START_LIMIT_S = 80.0
-HEAP = "512m"
+SMALL = ("-Xmx512m", "-XX:+UseSerialGC")
+"""Options of Java for tests: little memory and a quick start, but pauses of 30 to 90 ms."""
+
+AS_SHIPPED = (
+    "-Xmx1G",
+    "-Xms1G",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+)
+"""Those of Kafka's own start script, for measurements."""
+
+_FORMATTING = ("-Xmx64m", "-XX:+UseSerialGC")
 
 DEFAULTS: Mapping[str, str] = {
     "auto.create.topics.enable": "false",
@@ -66,7 +79,10 @@ class ApacheNode:
         Where the nodes are told to find the latter two; elsewhere if something lies between.
     """
 
-    def __init__(self, number: int, folder: Path, ports: list[int]) -> None:
+    def __init__(
+        self, number: int, folder: Path, ports: list[int], java_options: Sequence[str] = SMALL
+    ) -> None:
+        self._java_options = java_options
         self.number = number
         self.folder = folder
         self.port, self.internal_port, self.controller_port = ports
@@ -90,16 +106,15 @@ class ApacheNode:
 
     def format(self, cluster_id: str, extra: list[str]) -> subprocess.Popen[bytes]:
         """Start formatting the data folder."""
-        return self._java(
-            ["kafka.tools.StorageTool", "format", "-t", cluster_id, *extra], heap="64m"
-        )
+        command = ["kafka.tools.StorageTool", "format", "-t", cluster_id, *extra]
+        return self._java(command, _FORMATTING)
 
     def start(self) -> None:
         """Start the server on whatever its data folder holds."""
         if self.running:
             message = f"node {self.number} runs already"
             raise RuntimeError(message)
-        self.process = self._java(["kafka.Kafka"], heap=HEAP)
+        self.process = self._java(["kafka.Kafka"], self._java_options)
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
@@ -147,7 +162,7 @@ class ApacheNode:
             self.process.kill()
             self.process.wait(20)
 
-    def _java(self, command: list[str], heap: str) -> subprocess.Popen[bytes]:
+    def _java(self, command: list[str], options: Sequence[str]) -> subprocess.Popen[bytes]:
         main, *rest = command
         properties = str(self.folder / "server.properties")
         placed = [*rest, "-c", properties] if rest else [properties]
@@ -155,8 +170,7 @@ class ApacheNode:
             return subprocess.Popen(
                 [
                     java(),
-                    f"-Xmx{heap}",
-                    "-XX:+UseSerialGC",
+                    *options,
                     "-Xshare:auto",
                     "-Dlog4j2.level=WARN",
                     "-cp",
@@ -186,6 +200,8 @@ class ApacheKafka:
         Broker properties over ``DEFAULTS``, e.g. segment sizes or retention.
     security
         TLS and SCRAM on the clients' listener; none: plain text.
+    java_options
+        ``SMALL`` or ``AS_SHIPPED``.
 
     Attributes
     ----------
@@ -203,13 +219,16 @@ class ApacheKafka:
         nodes: int = 1,
         properties: Mapping[str, str] | None = None,
         security: Security | None = None,
+        java_options: Sequence[str] = SMALL,
     ) -> None:
         self.folder = folder
         self.security = security
         self.replication = min(nodes, 3)
         ports = free_ports(3 * nodes)
         self.nodes = [
-            ApacheNode(number, folder / f"node-{number}", ports[3 * number - 3 : 3 * number])
+            ApacheNode(
+                number, folder / f"node-{number}", ports[3 * number - 3 : 3 * number], java_options
+            )
             for number in range(1, nodes + 1)
         ]
         self._properties = {**DEFAULTS, **(properties or {})}
