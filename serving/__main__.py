@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from flows import logs
 from flows.errors import ConfigurationError, VoltickError
+from flows.host.lossy_output import SAID_BY, tell
 from flows.runtime.ports import listen
 from flows.settings import load_settings
 from serving.app import create_app
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         )
         listener.setblocking(False)
     except VoltickError as error:
-        sys.stderr.write(f"voltick: {error}\n")
+        tell(f"{SAID_BY}{error}\n")
         return error.exit_code
     log = structlog.get_logger()
     host, port = listener.getsockname()[:2]

@@ -1,7 +1,6 @@
 """Topics: create those that are missing, compare their partition counts, size their messages."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +14,14 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
-    ConfigResource,
     NewTopic,
     OffsetSpec,
-    ResourceType,
 )
 
 from flows.connectors.kafka.client import (
     ANSWER_LIMIT_S,
     BATCH_BYTES,
+    BATCH_OVERHEAD_BYTES,
     ClientConfig,
     client_config,
     kafka_error,
@@ -32,6 +30,7 @@ from flows.connectors.kafka.client import (
 )
 from flows.connectors.kafka.keeping import FOR_EVER, require_kept
 from flows.connectors.kafka.retry import retried
+from flows.connectors.kafka.topic_settings import TopicSettings, topic_settings
 from flows.errors import BrokerError
 from schemas import topics
 
@@ -42,8 +41,6 @@ _DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
-_KAFKA_DEFAULT_BYTES = 1_048_588
-_BATCH_OVERHEAD = 12  # so that Kafka's default is no reason to say anything
 _TOPIC_SETTINGS = {
     topics.DEAD_LETTERS: {_SIZE_OPTION: str(DEAD_LETTER_BYTES)},
     topics.REDRIVEN: FOR_EVER,
@@ -109,13 +106,12 @@ def message_limit(
     The topic is left as it is: only topics that Voltick creates get a limit of its choice. Kafka's
     default is assumed where the broker does not name the limit.
     """
-    admin = AdminClient(client_config(config))
     log = structlog.get_logger()
-    try:
-        limit = _size_limit(admin, topic, timeout_s)
-    except (KafkaException, TimeoutError) as error:
-        log.warning("the topic's limit is unknown", topic=topic, cause=_cause(error))
-        return min(wanted, _KAFKA_DEFAULT_BYTES)
+    found, causes = topic_settings(config, [topic], timeout_s)
+    if topic in causes:
+        log.warning("the topic's limit is unknown", topic=topic, cause=causes[topic])
+        return min(wanted, BATCH_BYTES + BATCH_OVERHEAD_BYTES)
+    limit = _size_limit(found[topic])
     if limit is None or limit >= wanted:  # a broker without the option has no such limit
         return wanted
     log.warning(
@@ -138,13 +134,11 @@ def batch_limit(
     The client splits no batch that its topic refuses. A topic whose limit the broker does not tell
     counts as one without.
     """
-    admin = AdminClient(client_config(config))
-    limits: dict[str, int] = {}
-    for name in names:
-        with suppress(KafkaException, TimeoutError):
-            limit = _size_limit(admin, name, timeout_s)
-            if limit is not None:
-                limits[name] = limit - _BATCH_OVERHEAD
+    found, _causes = topic_settings(config, names, timeout_s)
+    told = {name: _size_limit(settings) for name, settings in found.items()}
+    limits = {
+        name: limit - BATCH_OVERHEAD_BYTES for name, limit in told.items() if limit is not None
+    }
     least = min(limits, key=limits.__getitem__, default="")
     if not least or limits[least] >= wanted:
         return wanted
@@ -229,15 +223,9 @@ def commits_of_other_groups(
     return found
 
 
-def _size_limit(admin: Any, topic: str, timeout_s: float) -> int | None:
-    resource = ConfigResource(ResourceType.TOPIC, topic)
-    [answer] = admin.describe_configs([resource], request_timeout=timeout_s).values()
-    entry = answer.result(timeout_s).get(_SIZE_OPTION)
-    return None if entry is None or entry.value is None else int(entry.value)
-
-
-def _cause(error: KafkaException | TimeoutError) -> str:
-    return kafka_error(error).str() if isinstance(error, KafkaException) else "no answer"
+def _size_limit(settings: TopicSettings) -> int | None:
+    limit = settings.get(_SIZE_OPTION)
+    return None if limit is None else int(limit)
 
 
 def _require_equal(counts: dict[str, int]) -> None:

@@ -24,8 +24,9 @@ ANSWER_LIMIT_S = 10.0
 # An error that has not been seen for so long belongs to another outage when it comes again.
 OUTAGE_OVER_S = 60.0
 REMINDER_S = 600.0
-# Kafka's own limit of a batch, unless a topic has another one, is a few bytes more.
+# Kafka's own limit of a batch, unless a topic has another one, and what that counts beside.
 BATCH_BYTES = 1024 * 1024
+BATCH_OVERHEAD_BYTES = 12
 ANY_PARTITION = -1  # the producer's partitioner decides, by the message's key
 
 _ALLOW = {
@@ -36,8 +37,9 @@ _CLOCKS = (
     "; compare this host's clock with the broker's, and look at the topic's message.timestamp.*"
 )
 _ADJUST = {
-    KafkaError.MSG_SIZE_TOO_LARGE: f"; raise its max.message.bytes to {BATCH_BYTES + 12} or more,"
-    " or start this again, which then sends batches as small as the topic wants them",
+    KafkaError.MSG_SIZE_TOO_LARGE: "; raise its max.message.bytes to"
+    f" {BATCH_BYTES + BATCH_OVERHEAD_BYTES} or more, or start this again, which then sends batches"
+    " as small as the topic wants them",
     KafkaError.INVALID_TIMESTAMP: _CLOCKS,
     KafkaError.INVALID_RECORD: _CLOCKS,
 }
@@ -119,6 +121,15 @@ def reader_config(config: ClientConfig, group: str) -> dict[str, Any]:
         queued_min_messages=20_000,
         queued_max_messages_kbytes=8 * 1024,
     )
+
+
+def uncommitted_config(config: ClientConfig, group: str) -> dict[str, Any]:
+    """Return what :func:`reader_config` does, for a consumer that heeds no transaction.
+
+    While one is open, a reader of committed data gets no offset of the group's, and from the
+    embedded broker the beginning of a log as its end.
+    """
+    return {**reader_config(config, group), "isolation.level": "read_uncommitted"}
 
 
 def error_logger(clock: Callable[[], float] = time.monotonic) -> Callable[[KafkaError], None]:

@@ -1,21 +1,13 @@
 """Whether topics keep what is written to them: nothing merged by key, nothing deleted too soon."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import structlog
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    ConfigResource,
-    ResourceType,
-)
 
-from flows.connectors.kafka.client import ANSWER_LIMIT_S, ClientConfig, client_config, kafka_error
+from flows.connectors.kafka.client import ANSWER_LIMIT_S, ClientConfig
+from flows.connectors.kafka.topic_settings import TopicSettings, topic_settings
 from flows.errors import BrokerError
 from schemas import topics
-
-TopicSettings = Mapping[str, str]
-"""Values by Kafka's name of the setting."""
 
 LEAST_HOURS = 26
 """What a restart may need of ``ticks.raw``: a silent symbol is remembered for a day."""
@@ -94,23 +86,9 @@ def _settings_of(
     config: ClientConfig, names: Iterable[str], timeout_s: float
 ) -> dict[str, TopicSettings]:
     """Return the settings of topics by name; without those that the broker does not tell."""
-    admin = AdminClient(client_config(config))
-    asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    found: dict[str, TopicSettings] = {}
-    causes: list[str] = []
-    answers = admin.describe_configs(asked, request_timeout=timeout_s) if asked else {}
-    for resource, answer in answers.items():
-        try:
-            entries = answer.result(timeout_s)
-        except KafkaException as error:
-            causes.append(kafka_error(error).str())
-        except TimeoutError:
-            causes.append("no answer")
-        else:
-            values = {name: entry.value for name, entry in entries.items()}
-            found[resource.name] = {name: text for name, text in values.items() if text is not None}
+    found, causes = topic_settings(config, names, timeout_s)
     if causes:
         structlog.get_logger().warning(
-            "how long topics keep their messages is not known", cause=causes[0]
+            "how long topics keep their messages is not known", cause=next(iter(causes.values()))
         )
     return found

@@ -5,7 +5,7 @@ Delivery: nothing is read. Blocking: until the broker answers, at most ``ANSWER_
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -16,7 +16,7 @@ from flows.connectors.kafka.client import (
     ClientConfig,
     client_config,
     failed_request,
-    reader_config,
+    uncommitted_config,
 )
 from flows.connectors.kafka.lookup import Bounds, bounds, committed
 
@@ -36,7 +36,7 @@ class BrokerView:
         self._config = config
         # The embedded broker tells a reader of committed data that a log ends where it begins, as
         # long as a transaction is open.
-        self._consumer = Consumer(_uncommitted(config, _GROUP))
+        self._consumer = Consumer(uncommitted_config(config, _GROUP))
         self._groups: dict[str, Consumer] = {}
         quiet = client_config(config)
         quiet["error_cb"] = lambda _error: None
@@ -87,7 +87,7 @@ class BrokerView:
         consumer = self._groups.get(group)
         if consumer is None:
             # A reader of committed data gets no offset while a transaction is open.
-            consumer = self._groups[group] = Consumer(_uncommitted(self._config, group))
+            consumer = self._groups[group] = Consumer(uncommitted_config(self._config, group))
         try:
             found = committed(consumer, topic, range(partitions), ANSWER_LIMIT_S)
         except KafkaException as error:
@@ -109,7 +109,3 @@ class BrokerView:
             for place in (member.assignment.topic_partitions if member.assignment else ())
             if place.topic == topic
         }
-
-
-def _uncommitted(config: ClientConfig, group: str) -> dict[str, Any]:
-    return {**reader_config(config, group), "isolation.level": "read_uncommitted"}

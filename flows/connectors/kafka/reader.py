@@ -24,6 +24,7 @@ from flows.connectors.kafka.client import (
     ClientConfig,
     failed_request,
     reader_config,
+    uncommitted_config,
 )
 from flows.connectors.kafka.lookup import Bounds, bounds, committed, true_ends
 from flows.errors import BrokerError
@@ -178,8 +179,7 @@ def committed_offsets(config: ClientConfig, group: str, topic: str) -> dict[int,
 def _committed(config: ClientConfig, group: str, topic: str, count: int) -> list[TopicPartition]:
     # A reader of committed data gets an offset only while no transaction is open on the partition,
     # which under load is hardly ever.
-    options = {**reader_config(config, group), "isolation.level": "read_uncommitted"}
-    consumer = Consumer(options)
+    consumer = Consumer(uncommitted_config(config, group))
     try:
         return committed(consumer, topic, range(count), ANSWER_LIMIT_S)
     except KafkaException as error:

@@ -33,8 +33,10 @@ from flows.codec.tick_parser import (
     read_float,
     read_integer,
 )
+from flows.numeric import time as units
 from flows.numeric.arrays import Float64, Int64, UInt8
 from flows.numeric.compiled import Kernel, compilable, inlined
+from flows.numeric.time import NS_PER_S
 
 END, SYMBOL, FLOAT, INTEGER, SIDE, TIME, SKIPPED_TEXT, SKIPPED_NUMBER = range(8)
 
@@ -42,7 +44,6 @@ FLOATS, INTEGERS = 6, 6
 NO_SHAPE = -1
 MOST_SKIPPED = 4_096
 FIRST_YEAR, LAST_YEAR = 1970, 2261
-NS_PER_SECOND = 1_000_000_000
 MOST_DECIMALS = 9
 DASH, COLON, LARGE_T, LARGE_Z = (ord(sign) for sign in "-:TZ")
 
@@ -171,7 +172,7 @@ def read_time(data: UInt8, at: int, end: int) -> tuple[int, int]:
             decimals *= 10
     if at >= end or byte(data, at) != LARGE_Z:
         return LEFT, 0
-    return at + 1, value * NS_PER_SECOND + decimals
+    return at + 1, value * NS_PER_S + decimals
 
 
 @inlined
@@ -272,7 +273,7 @@ def scan(lines: Messages, shapes: Shapes, names: Names, venue_bytes: int, scanne
 @cache
 def scanner_kernel() -> Kernel[Scan]:
     """Return the kernel that ``scan`` is."""
-    modules = (batch, places, tick_parser, sys.modules[__name__])
+    modules = (batch, units, places, tick_parser, sys.modules[__name__])
     return Kernel(f"{__name__}:scanner_kernel", scan, _example, modules)
 
 
