@@ -56,7 +56,15 @@ def loaded(tmp_path: Path) -> Loaded:
 def test_a_containers_command_is_the_products(containers: list[Container]) -> None:
     for container in containers:
         assert container.module in OF_SETTINGS | {"mlflow"}
-        assert importlib.util.find_spec(container.module) is not None
+        if container.module != "mlflow":
+            assert importlib.util.find_spec(container.module) is not None
+
+
+def test_the_command_of_a_container_of_an_extra_exists(containers: list[Container]) -> None:
+    pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    for container in containers:
+        if container.module == "mlflow":
+            assert importlib.util.find_spec(f"{container.module}.__main__") is not None
 
 
 def test_a_containers_options_exist(containers: list[Container]) -> None:
