@@ -39,14 +39,20 @@ def score_all(model: OnnxModel, values: Float32) -> Float64:
 
 
 def score_table(log: TickLog, table: FeatureTable, model: OnnxModel) -> pa.Table:
-    """Return lineage, flags, score and decision of every tick that the flow would output."""
+    """Return lineage, flags, score and decision of every tick that the flow would output.
+
+    Both are null where the model has no score, which makes the tick a dead letter of the flow.
+    """
     rows = np.flatnonzero(table.scored)
     scores = score_all(model, table.values[rows])
     found = feature_table(log, table).select(range(LINEAGE))
-    found = found.append_column("score", pa.array(scores))
+    unknown = ~np.isfinite(scores)
+    found = found.append_column("score", pa.array(scores, mask=unknown))
     threshold = model.manifest.threshold
     decision = (
-        pa.nulls(len(rows), pa.bool_()) if threshold is None else pa.array(scores >= threshold)
+        pa.nulls(len(rows), pa.bool_())
+        if threshold is None
+        else pa.array(scores >= threshold, mask=unknown)
     )
     return found.append_column("decision", decision).replace_schema_metadata(
         {"model": model.manifest.ref}

@@ -33,6 +33,8 @@ OPSET_RANGE: Final = (9, 24)
 BATCH_TOLERANCE: Final = 1e-6
 
 _PROBE_ROWS = 16
+# As many rows as a busy partition's batch has: a graph may hold the size that it was exported with.
+_PROBE_BATCH = 1000
 _PROBE_SEED = 20260101
 # A plausible size for features whose range is open, by unit; pure numbers are ratios or returns.
 _SPAN_BY_UNIT: Final = {
@@ -64,6 +66,11 @@ class OnnxModel:
     contract
         Column names of the matrices that :meth:`score` will be given.
 
+    Attributes
+    ----------
+    failure
+        What the runtime said of the first row that it failed on; None as long as there was none.
+
     Raises
     ------
     ModelRejectedError
@@ -77,6 +84,7 @@ class OnnxModel:
     ) -> None:
         self.manifest = manifest
         self.ref = manifest.ref
+        self.failure: str | None = None
         self._columns = _columns(manifest, contract)
         self._width = len(contract)
         self._is_classifier = manifest.target.kind == "classification"
@@ -98,7 +106,8 @@ class OnnxModel:
 
         Returns
         -------
-        float64, shape (n,): probabilities in [0, 1] of a classifier, else the forecast.
+        float64, shape (n,): probabilities in [0, 1] of a classifier, else the forecast; NaN where
+        the graph has none: it fails on the row, or a classifier's score is no probability.
         """
         if values.dtype != np.float32 or values.ndim != 2 or values.shape[1] != self._width:
             message = (
@@ -108,19 +117,65 @@ class OnnxModel:
             raise ValueError(message)
         if values.shape[0] == 0:
             return np.empty(0, dtype=np.float64)
-        if self._columns is None:
-            rows = np.ascontiguousarray(values)
-        else:
-            rows = np.take(values, self._columns, axis=1)
-        (output,) = self._session.run([self._output], {self._input: rows})
-        scores: Float64 = output.reshape(-1).astype(np.float64)
-        if scores.shape[0] != values.shape[0]:
-            message = f"{self.ref} gave {scores.shape[0]} scores for {values.shape[0]} rows"
-            raise ModelRejectedError(message)
+        scores = self._raw(self._picked(values))
         if self._is_classifier:
-            # A forest's sum of float32 shares can exceed 1 in the last digit.
-            np.clip(scores, 0.0, 1.0, out=scores)
+            lowest, highest = scores.min(), scores.max()
+            if not (lowest >= 0.0 and highest <= 1.0):
+                # A forest's sum of float32 shares can exceed 1 in the last digit.
+                scores[~self._usable(scores)] = np.nan
+                np.clip(scores, 0.0, 1.0, out=scores)
         return scores
+
+    def flaw(self, values: Float32) -> str | None:
+        """Return why some of these rows have no score; None if each has one.
+
+        Parameters
+        ----------
+        values
+            As of :meth:`score`; n is at least 1.
+        """
+        scores = self._raw(self._picked(values))
+        wrong = np.flatnonzero(~self._usable(scores))
+        if not wrong.size:
+            return None
+        first = scores[wrong[0]]
+        why = f"its score is {first:g}"
+        if math.isnan(first) and self.failure is not None:
+            why = self.failure
+        return f"{wrong.size} of {len(values)} rows have no score; of the first {why}"
+
+    def _raw(self, rows: Float32) -> Float64:
+        """Return what the graph gives, float64, shape (n,); NaN for each row that it fails on."""
+        scores = self._attempt(rows)
+        if scores is not None:
+            return scores
+        if len(rows) == 1:
+            return np.full(1, np.nan)
+        # One row that the graph fails on must not cost the others their scores.
+        return np.concatenate([self._raw(rows[at : at + 1]) for at in range(len(rows))])
+
+    def _attempt(self, rows: Float32) -> Float64 | None:
+        try:
+            (output,) = self._session.run([self._output], {self._input: rows})
+        except MemoryError:
+            raise
+        except Exception as error:  # the runtime's errors have no other common base
+            self._note(_first_line(error))
+            return None
+        scores: Float64 = output.reshape(-1).astype(np.float64)
+        if len(scores) != len(rows):
+            self._note(f"it gave {len(scores)} scores for {len(rows)} rows")
+            return None
+        return scores
+
+    def _note(self, failure: str) -> None:
+        if self.failure is None:
+            self.failure = failure
+
+    def _usable(self, scores: Float64) -> npt.NDArray[np.bool_]:
+        if not self._is_classifier:
+            return np.isfinite(scores)
+        return (scores >= -BATCH_TOLERANCE) & (scores <= 1.0 + BATCH_TOLERANCE)
 
     def _probe(self, contract: tuple[str, ...]) -> None:
         rows = probe_rows(contract)
@@ -141,21 +196,27 @@ class OnnxModel:
             which = "with every feature undefined" if wrong[0] == 0 else "of plausible features"
             message = f"a row {which} scores {scores[wrong[0]]}; imputation belongs in the graph"
             raise _refused(self.manifest, message)
-        slack = BATCH_TOLERANCE
-        if self._is_classifier and (scores.min() < -slack or scores.max() > 1.0 + slack):
+        if not self._usable(scores).all():
             message = (
                 f"scores reach from {scores.min():g} to {scores.max():g}; a classifier's score is a"
                 " probability in [0, 1]"
             )
             raise _refused(self.manifest, message)
         alone = np.concatenate([self.score(rows[i : i + 1]) for i in range(len(rows))])
-        difference = np.abs(alone - self.score(rows)) / (1.0 + np.abs(scores))
-        if difference.max() > _MIXING_TOLERANCE:
-            message = f"a row's score depends on the rows beside it, by {difference.max():g}"
-            raise _refused(self.manifest, message)
+        many = np.arange(_PROBE_BATCH) % len(rows)
+        for found, expected in ((alone, scores), (self.score(rows[many]), scores[many])):
+            if self.failure is not None:
+                message = f"it cannot score any number of rows at once: {self.failure}"
+                raise _refused(self.manifest, message)
+            difference = np.abs(found - expected) / (1.0 + np.abs(expected))
+            if difference.max() > _MIXING_TOLERANCE:
+                message = f"a row's score depends on the rows beside it, by {difference.max():g}"
+                raise _refused(self.manifest, message)
 
     def _picked(self, rows: Float32) -> Float32:
-        return rows if self._columns is None else np.take(rows, self._columns, axis=1)
+        if self._columns is None:
+            return np.ascontiguousarray(rows)
+        return np.take(rows, self._columns, axis=1)
 
 
 def probe_rows(contract: tuple[str, ...] = NAMES) -> Float32:
@@ -300,8 +361,11 @@ def _or_refused(manifest: ModelManifest, what: str, call: Any) -> Any:
         raise
     except Exception as error:
         # The runtime's errors have no common base of their own but Exception.
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise _refused(manifest, f"{what}: {first_line}") from error
+        raise _refused(manifest, f"{what}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
 
 
 def _refused(manifest: ModelManifest, reason: str) -> ModelRejectedError:

@@ -7,7 +7,7 @@ two batches, swaps to a new set once it is complete; a background thread loads a
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -15,6 +15,7 @@ from flows.codec.rows import TargetScores
 from flows.errors import ModelRejectedError
 from flows.numeric.arrays import Float32
 from flows.scoring.rebuilding import RebuildSchedule
+from flows.scoring.recent_rows import RecentRows
 from flows.scoring.registry import ModelStore
 from flows.scoring.serving_models import (
     Gist,
@@ -58,7 +59,8 @@ class Scorer:
 
     Construction loads what the store names and raises if that cannot serve; afterwards a failure
     is logged once, kept in :meth:`status` and tried again while the store asks for that model; what
-    served before goes on.
+    served before goes on. A model serves if it has a score for each of the newest rows of the
+    stream; where there are none yet, for each row of the first batch.
 
     Parameters
     ----------
@@ -111,6 +113,9 @@ class Scorer:
         self._looking = False
         self._builder.check_override()
         self._models = ServingModels()
+        self._recent = RecentRows()
+        self._proving = threading.Lock()
+        self._failing: set[str] = set()
         token = store.change_token()
         first = self._builder.build(self._models)
         for problem in first.problems:
@@ -128,9 +133,13 @@ class Scorer:
         values
             float32, shape (n, len(FEATURES)), the contract's columns; undefined is NaN.
         """
-        return [
-            _score(target, serving, values) for target, serving in self._models.by_target.items()
-        ]
+        if not self._models.is_proven and len(values):
+            self._prove(values)
+        self._recent.add(values)
+        models = self._models
+        scores = [_score(target, serving, values) for target, serving in models.by_target.items()]
+        self._report_failures(models)
+        return scores
 
     def poll(self) -> tuple[Swap, ...]:
         """Follow the store; call it between two batches.
@@ -172,12 +181,25 @@ class Scorer:
             for target in self._targets
         ]
 
+    def _prove(self, values: Float32) -> None:
+        """Replace the models that fail on the first rows of the stream, before they score them."""
+        with self._proving:
+            if self._models.is_proven:
+                return
+            if not self._builder.set_apart(self._models, values):
+                self._models = replace(self._models, is_proven=True)
+                return
+            token = self._store.change_token()
+            built = self._builder.build(self._models, values)
+            self._schedule.built(token, complete=not built.problems)
+            self._swap(built)
+
     def _look(self) -> None:
         """Build the set of models that the store asks for, if it is another; in the background."""
         try:
             token = self._store.change_token()
             if self._schedule.due(token):
-                built = self._builder.build(self._models)
+                built = self._builder.build(self._models, self._recent.copied())
                 self._schedule.built(token, complete=not built.problems)
                 self._built = built
         except BaseException as error:  # handed to poll(), which raises it
@@ -209,6 +231,16 @@ class Scorer:
                     reason=problem.reason,
                     serving=_champion(models, problem.target),
                 )
+
+    def _report_failures(self, models: ServingModels) -> None:
+        """Log once of each model that the runtime has failed on a row with it."""
+        for serving in models.by_target.values():
+            for model in (serving.champion, *serving.challengers):
+                if model.failure is not None and model.ref not in self._failing:
+                    self._failing.add(model.ref)
+                    self._log.error(
+                        "model cannot score some rows", model=model.ref, reason=model.failure
+                    )
 
 
 def _champion(models: ServingModels, target: str) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flows.errors import ModelRejectedError, ModelStoreError
+from flows.numeric.arrays import Float32
 from flows.scoring.onnx_model import OnnxModel
 from flows.scoring.registry import ModelStore
 from schemas.features import FEATURE_SET
@@ -59,10 +60,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class ServingModels:
-    """The models of each target; a target without a champion is left out."""
+    """The models of each target; a target without a champion is left out.
+
+    Attributes
+    ----------
+    is_proven
+        Whether they have scored rows of the stream.
+    """
 
     by_target: Mapping[str, TargetModels] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    is_proven: bool = False
 
     def gists(self) -> set[Gist]:
         """Return what tells the present problems from others."""
@@ -92,13 +100,20 @@ class ServingModelsBuilder:
         self._targets = tuple(targets)
         self._override = override
         self._allow_simulated = allow_simulated
+        self._unfit: dict[str, str] = {}
 
-    def build(self, before: ServingModels) -> ServingModels:
+    def build(self, before: ServingModels, rows: Float32 | None = None) -> ServingModels:
         """Return the set of models the store asks for.
 
         Models of ``before`` are taken over, not loaded again. A champion that fails leaves the one
-        of ``before`` in place; at the start, when there is none, the newest former champion that
+        of ``before`` in place; where that is none, or fails itself, the newest former champion that
         loads. A challenger that fails is left out. Each failure is in ``problems``.
+
+        Parameters
+        ----------
+        rows
+            Rows of the stream, float32, shape (n, len(FEATURES)), that a model must score before
+            it serves; None if there are none yet.
         """
         serving: dict[str, TargetModels] = {}
         problems: list[Problem] = []
@@ -111,10 +126,22 @@ class ServingModelsBuilder:
                 if models is not None:
                     serving[target] = models
                 continue
-            built = self._serve(target, wanted, models, problems)
+            built = self._serve(target, wanted, models, problems, rows)
             if built is not None:
                 serving[target] = built
-        return ServingModels(serving, tuple(problems))
+        return ServingModels(serving, tuple(problems), is_proven=rows is not None)
+
+    def set_apart(self, models: ServingModels, rows: Float32) -> bool:
+        """Note which models fail on rows of the stream; return whether there are any.
+
+        Such a version serves no more as long as another one can, and is not tried again: it never
+        changes.
+        """
+        found = False
+        for serving in models.by_target.values():
+            for model in (serving.champion, *serving.challengers):
+                found |= self._fails(model, rows)
+        return found
 
     def check_override(self) -> None:
         """Refuse an override that fits no target.
@@ -171,52 +198,61 @@ class ServingModelsBuilder:
         )
 
     def _serve(
-        self, target: str, wanted: Aliases, before: TargetModels | None, problems: list[Problem]
+        self,
+        target: str,
+        wanted: Aliases,
+        before: TargetModels | None,
+        problems: list[Problem],
+        rows: Float32 | None,
     ) -> TargetModels | None:
         if wanted.champion is None:
             return None
         loaded = {} if before is None else _by_ref(before)
-        champion = self._loaded(target, wanted.champion, loaded, problems)
-        if champion is None and before is not None:
+
+        def load(ref: str, *, shadow: bool = False) -> OnnxModel | None:
+            try:
+                model = self._loaded(target, ref, loaded, shadow=shadow)
+                if ref in self._unfit or (ref not in loaded and self._fails(model, rows)):
+                    message = f"model {ref} is refused: {self._unfit[ref]}"
+                    raise ModelRejectedError(message)
+            except (ModelRejectedError, ModelStoreError) as error:
+                problems.append(Problem(target, ref, str(error)))
+                return None
+            return model
+
+        champion = load(wanted.champion)
+        if champion is None and before is not None and before.champion.ref not in self._unfit:
             champion = before.champion
         if champion is None:
-            for ref in reversed(wanted.history):
-                champion = self._loaded(target, ref, loaded, problems)
-                if champion is not None:
-                    break
+            champion = next(filter(None, map(load, reversed(wanted.history))), None)
+        if champion is None and before is not None:
+            # Nothing better can serve: the rows that it has no score for become dead letters.
+            champion = before.champion
         if champion is None:
             return None
-        challengers = [
-            self._loaded(target, ref, loaded, problems, shadow=True)
-            for ref in wanted.challengers
-            if ref != champion.ref
-        ]
+        challengers = [load(ref, shadow=True) for ref in wanted.challengers if ref != champion.ref]
         return TargetModels(champion, tuple(model for model in challengers if model is not None))
 
     def _loaded(
-        self,
-        target: str,
-        ref: str,
-        loaded: Mapping[str, OnnxModel],
-        problems: list[Problem],
-        *,
-        shadow: bool = False,
-    ) -> OnnxModel | None:
-        try:
-            model = loaded.get(ref)
-            if model is None:
-                model = OnnxModel(*self._store.read(ref))
-            if model.manifest.target.name != target:
-                message = f"model {ref} predicts {model.manifest.target.name}, not {target}"
-                raise ModelRejectedError(message)
-            simulated = model.manifest.provenance == "simulated"
-            if simulated and not (self._allow_simulated or shadow):
-                message = f"model {ref} is trained on simulated data; it does not serve this feed"
-                raise ModelRejectedError(message)
-            return model
-        except (ModelRejectedError, ModelStoreError) as error:
-            problems.append(Problem(target, ref, str(error)))
-            return None
+        self, target: str, ref: str, loaded: Mapping[str, OnnxModel], *, shadow: bool
+    ) -> OnnxModel:
+        model = loaded.get(ref)
+        if model is None:
+            model = OnnxModel(*self._store.read(ref))
+        if model.manifest.target.name != target:
+            message = f"model {ref} predicts {model.manifest.target.name}, not {target}"
+            raise ModelRejectedError(message)
+        simulated = model.manifest.provenance == "simulated"
+        if simulated and not (self._allow_simulated or shadow):
+            message = f"model {ref} is trained on simulated data; it does not serve this feed"
+            raise ModelRejectedError(message)
+        return model
+
+    def _fails(self, model: OnnxModel, rows: Float32 | None) -> bool:
+        flaw = None if rows is None else model.flaw(rows)
+        if flaw is not None:
+            self._unfit[model.ref] = f"of the newest rows of this flow, {flaw}"
+        return flaw is not None
 
 
 def _by_ref(serving: TargetModels) -> dict[str, OnnxModel]:

@@ -13,6 +13,7 @@ from flows.scoring.registry import ModelStore
 from flows.settings import load_settings
 from schemas.features import FEATURE_SET, NAMES
 from tests.support.frames import exchange_ticker, write_capture
+from tests.support.models import tiny
 from training import features, frames, infer
 from training.data.build import compute_features
 from training.data.sources import read_sources
@@ -80,3 +81,13 @@ def test_an_unknown_model_is_refused_by_name(recording, tmp_path):
             *("--from", recording, "--model", "nobody@20260101T000000Z-00000000"),
             *("--out", tmp_path / "x.parquet", "--store", tmp_path / "store"),
         )
+
+
+def test_a_tick_without_a_score_has_no_decision_either(log):
+    table = compute_features(log.batch)
+    model = OnnxModel(*tiny(0.6))
+    known = np.arange(np.count_nonzero(table.scored)) % 2 == 0
+    model.score = lambda rows: np.where(known[: len(rows)], 0.6, np.nan)
+    found = infer.score_table(log, table, model)
+    assert found["score"].to_pylist() == [0.6 if one else None for one in known]
+    assert found["decision"].to_pylist() == [True if one else None for one in known]
