@@ -209,6 +209,26 @@ def refuse_restarts(
         raise ConfigurationError(message)
 
 
+def newest_times(ticks: Iterable[Tick]) -> dict[tuple[str, str], int]:
+    """Return what the flow takes for the newest event time by (venue, symbol), nanoseconds.
+
+    A tick that is older by more than one can be late begins its symbol anew: the clock before it
+    was wrong, and what that said counts no more.
+
+    Parameters
+    ----------
+    ticks
+        In the order of the log.
+    """
+    newest: dict[tuple[str, str], int] = {}
+    for tick in ticks:
+        key, ts_ns = (tick.venue, tick.symbol), tick.ts_event_ns
+        known_ns = newest.get(key, ts_ns)
+        is_anew = ts_ns < known_ns - LATE_LIMIT_S * NS_PER_S
+        newest[key] = ts_ns if is_anew else max(known_ns, ts_ns)
+    return newest
+
+
 def _dead_letters(config: ClientConfig) -> Iterator[tuple[ExportedDeadLetter, DeadLetter]]:
     decoder = msgspec.json.Decoder(DeadLetter)
     for batch in read_topic(config, topics.DEAD_LETTERS):
@@ -228,13 +248,12 @@ def _dead_letters(config: ClientConfig) -> Iterator[tuple[ExportedDeadLetter, De
 
 def _newest(config: ClientConfig, symbols: AbstractSet[str]) -> dict[tuple[str, str], int]:
     """Return the newest event time of some symbols by (venue, symbol), in nanoseconds."""
-    newest: dict[tuple[str, str], int] = {}
-    table = SymbolTable()
-    for raw in read_topic(config, topics.TICKS_RAW):
-        for tick in decode(raw, table, topics.TICKS_RAW, frozenset(symbols))[0].ticks:
-            key = (tick.venue, tick.symbol)
-            newest[key] = max(newest.get(key, tick.ts_event_ns), tick.ts_event_ns)
-    return newest
+    table, wanted = SymbolTable(), frozenset(symbols)
+    return newest_times(
+        tick
+        for raw in read_topic(config, topics.TICKS_RAW)
+        for tick in decode(raw, table, topics.TICKS_RAW, wanted)[0].ticks
+    )
 
 
 def _redriven(config: ClientConfig, settings: Settings) -> set[str]:

@@ -22,7 +22,7 @@ from schemas.training import TrainingResult, encode_result
 from training.console import MAX_SEED, command, progress, say, stay_challenger
 from training.data.sources import parse_duration, parse_time
 from training.evaluation.results import summarise
-from training.experiments.continuous import Due, run_continuously
+from training.experiments.continuous import run_continuously
 from training.experiments.experiment import ExperimentOptions, ExperimentResult
 from training.experiments.pipeline import PipelineRequest, run_pipeline
 from training.experiments.trainer_metrics import TrainerMetrics
@@ -31,7 +31,7 @@ from training.reporting.history import MetricsHistory
 from training.reporting.report import write_reports
 
 if TYPE_CHECKING:
-    from training.experiments.triggers import Cause
+    from training.experiments.triggers import Cause, Triggers
 
 DEFAULT_MODELS = {
     "classification": "anchored,logreg,gbt,gbt_tuned,rf",
@@ -221,6 +221,7 @@ def retrain(
         stop_on_first_signal(stop, said="stopping after this run")
         metrics = TrainerMetrics()
         metrics.listen(settings.metrics_host, settings.trainer_metrics_port)
+        triggers = _triggers(opened, target.value, settings, cooldown) if on_drift else None
         pinned = () if settings.model_version is None else (settings.model_version,)
         run_continuously(
             partial(_run_and_say, once, request),
@@ -229,10 +230,8 @@ def retrain(
             request.sources,
             every_s=parse_duration(every),
             stop=stop,
-            due=_due(opened, target.value, settings, metrics, cooldown) if on_drift else None,
-            observe=lambda ended, seconds: metrics.observe(
-                target.value, ended, seconds, time.time()
-            ),
+            due=None if triggers is None else partial(_look, triggers, target.value, metrics),
+            observe=partial(_observe, triggers, target.value, metrics),
         )
         return
     outcome = once()
@@ -281,10 +280,8 @@ def _run_and_say(
     return result, [] if outcome.decision is None else outcome.decision.reasons
 
 
-def _due(
-    store: ModelStore, target: str, settings: Settings, metrics: TrainerMetrics, cooldown: str
-) -> Due:
-    """Return what looks for causes to train, and counts them."""
+def _triggers(store: ModelStore, target: str, settings: Settings, cooldown: str) -> "Triggers":
+    """Return what looks for causes to train."""
     if settings.redis_url is None:
         msg = "--on-drift reads drift and live quality from Redis: set REDIS_URL"
         raise TrainingError(msg)
@@ -292,15 +289,28 @@ def _due(
     from training.experiments.triggers import Triggers
 
     url = settings.redis_url.get_secret_value()
-    triggers = Triggers(store, target, url, parse_duration(cooldown))
+    return Triggers(store, target, url, parse_duration(cooldown))
 
-    def look() -> "list[Cause]":
-        causes = triggers.look()
-        for cause in causes:
-            metrics.triggers.labels(target, cause.kind).inc()
-        return causes
 
-    return look
+def _look(triggers: "Triggers", target: str, metrics: TrainerMetrics) -> "list[Cause]":
+    """Return the causes to train now, and count them."""
+    causes = triggers.look()
+    for cause in causes:
+        metrics.triggers.labels(target, cause.kind).inc()
+    return causes
+
+
+def _observe(
+    triggers: "Triggers | None",
+    target: str,
+    metrics: TrainerMetrics,
+    ended: TrainingResult | Exception,
+    seconds: float,
+) -> None:
+    """Take note of how a run ended: a model, or the error that refused it."""
+    metrics.observe(target, ended, seconds, time.time())
+    if triggers is not None and not isinstance(ended, Exception):
+        triggers.note_model()
 
 
 def _parameters(request: PipelineRequest) -> dict[str, Any]:

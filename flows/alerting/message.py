@@ -42,6 +42,13 @@ EXAMPLE = Alert(
 """With a quotation mark in it: a template that forgets ``tojson`` fails at the start."""
 
 
+# What expressions of a template raise: Jinja's own, and Python's for what they compute.
+_FAILURES = (
+    jinja2.TemplateError,
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+)
+
+
 class MessageTemplate:
     """Renders alerts; a template can read the alert's fields and ``time``, and do nothing else.
 
@@ -73,12 +80,26 @@ class MessageTemplate:
         except jinja2.TemplateError as error:
             message = f"{name} is no Jinja template: {error}"
             raise ConfigurationError(message) from None
-        self.render(EXAMPLE)
+        for held_back in (0, 3):  # a template may say it in a branch of its own
+            self.render(msgspec.structs.replace(EXAMPLE, suppressed=held_back))
 
     @classmethod
     def of(cls, path: str | None) -> "MessageTemplate":
-        """Return the template of a file, the built-in one for None."""
-        return cls() if path is None else cls(Path(path).read_text("utf-8"), path)
+        """Return the template of a file, the built-in one for None.
+
+        Raises
+        ------
+        ConfigurationError
+            The file is not UTF-8, or see above.
+        """
+        if path is None:
+            return cls()
+        try:
+            text = Path(path).read_text("utf-8")
+        except UnicodeDecodeError as error:
+            message = f"{path} is not UTF-8: {error}"
+            raise ConfigurationError(message) from None
+        return cls(text, path)
 
     def render(self, alert: Alert) -> bytes:
         """Return the body for an alert.
@@ -93,7 +114,7 @@ class MessageTemplate:
         try:
             text = self._template.render(**fields, time=f"{at:%Y-%m-%d %H:%M:%S} UTC")
             return json.dumps(json.loads(text)).encode()
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except _FAILURES as error:
             message = (
                 f"{self._name} does not give JSON: {error}; write values as {{{{ x|tojson }}}}"
             )

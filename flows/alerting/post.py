@@ -16,6 +16,7 @@ import structlog
 
 from flows.alerting.decide import Alert
 from flows.alerting.message import MessageTemplate
+from flows.errors import ConfigurationError
 from flows.feeds.retry_after import retry_after_s
 
 QUEUED: Final = 200
@@ -151,8 +152,11 @@ class Poster:
 
     def send(self, alert: Alert) -> None:
         """Post one alert, again after faults that pass."""
-        log = structlog.get_logger()
-        body = self._template.render(alert)
+        try:
+            body = self._template.render(alert)
+        except ConfigurationError as error:  # of this alert; the thread lives on for the next one
+            self._failed(alert, str(error))
+            return
         pause_s, cause = _FIRST_PAUSE_S, ""
         for _ in range(TRIES):
             wait_s = self._limit.wait_s()
@@ -167,5 +171,10 @@ class Poster:
             if answer.again_s is None or self._sleep(answer.again_s):
                 break
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        self._failed(alert, cause)
+
+    def _failed(self, alert: Alert, cause: str) -> None:
         self._count(alert.target, "failed")
-        log.warning("alert not delivered", symbol=alert.symbol, target=alert.target, cause=cause)
+        structlog.get_logger().warning(
+            "alert not delivered", symbol=alert.symbol, target=alert.target, cause=cause
+        )

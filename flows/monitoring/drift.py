@@ -61,6 +61,22 @@ class DriftMonitor:
         """Take over from an earlier run which references fitted once."""
         self._fitted_before |= {each.model: each.fitted for each in report.models}
 
+    def move_to(self, minute: int) -> None:
+        """Begin anew where the newest of what comes lies more than a window before what was seen.
+
+        A clock that was ahead was put right, or an old recording follows: what was seen before lies
+        ahead of all that comes, and would leave it out for as long.
+
+        Parameters
+        ----------
+        minute
+            The newest of event time among the rows that come, since the UNIX epoch.
+        """
+        if minute <= self._newest_minute - WINDOW_MINUTES:
+            self._newest_minute = minute
+            for tracked in self._models.values():
+                tracked.minutes.clear()
+
     def observe(
         self,
         manifest: ModelManifest,
@@ -106,6 +122,7 @@ class DriftMonitor:
         for ref, tracked in list(self._models.items()):
             tracked.minutes = {at: each for at, each in tracked.minutes.items() if at >= first}
             if not tracked.minutes:
+                self._fitted_before[ref] = tracked.fitted
                 del self._models[ref]
             elif tracked.manifest.target.name == target:
                 models.append(_judged(tracked, simulated=simulated))

@@ -10,11 +10,14 @@ from prometheus_client.registry import Collector
 
 from flows.codec.outputs import Latest
 from flows.numeric.time import NS_PER_S
+from schemas.features import LATE_LIMIT_S
 
 MAX_SYMBOLS: Final = 200
 """Those beyond are shown as one, ``other``, so that no feed makes labels without end."""
 
 OTHER: Final = "other"
+
+_LATE_LIMIT_NS: Final = LATE_LIMIT_S * NS_PER_S
 
 
 class _Newest(NamedTuple):
@@ -42,7 +45,11 @@ class SymbolFreshness(Collector):
         self._newest: dict[str, _Newest] = {}
 
     def note(self, committed: Iterable[Latest]) -> None:
-        """Take over the newest events of symbols whose predictions were committed."""
+        """Take over the newest events of symbols whose predictions were committed.
+
+        An event that lies further back than a tick can be late begins its symbol anew, as in the
+        features: the clock before was wrong, and would hide for as long that the symbol is silent.
+        """
         with self._lock:
             for each in committed:
                 if each.ts_event_ns is None:
@@ -50,8 +57,11 @@ class SymbolFreshness(Collector):
                 is_shown = each.symbol in self._newest or len(self._newest) < MAX_SYMBOLS
                 symbol = each.symbol if is_shown else OTHER
                 known = self._newest.get(symbol)
-                known_ns = each.ts_event_ns if known is None else known.event_ns
-                self._newest[symbol] = _Newest(max(known_ns, each.ts_event_ns), each.partition)
+                newest_ns = each.ts_event_ns
+                if known is not None:
+                    is_anew = is_shown and newest_ns < known.event_ns - _LATE_LIMIT_NS
+                    newest_ns = newest_ns if is_anew else max(newest_ns, known.event_ns)
+                self._newest[symbol] = _Newest(newest_ns, each.partition)
 
     def forget(self, partition: int) -> None:
         """Show no symbols of a partition, which another process commits from now on."""

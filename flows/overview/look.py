@@ -24,7 +24,7 @@ from flows.overview.model import (
 from flows.scoring.registry import ModelStore
 from flows.settings import Settings
 from schemas import topics
-from schemas.decoding import decode_or_none
+from schemas.decoding import UNREADABLE, decode_or_none
 from schemas.drift import DriftReport
 from schemas.predictions import Prediction
 from schemas.quality import QualityPoint
@@ -180,7 +180,7 @@ class Looker:
         try:
             answer = httpx.get(f"{address}{own.api_root_path}/health", timeout=_API_LIMIT_S)
             return msgspec.json.decode(answer.content, type=HealthView)
-        except (httpx.HTTPError, msgspec.DecodeError) as error:
+        except (httpx.HTTPError, *UNREADABLE) as error:
             self._problems.append(f"API: {address} does not answer: {error}")
             return HealthView(status="unreachable")
 

@@ -24,7 +24,7 @@ from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from schemas import topics
 from schemas.decoding import decode_or_none
 from schemas.drift import DriftReport
-from schemas.features import FEATURE_SET, NAMES
+from schemas.features import FEATURE_SET, LATE_LIMIT_S, NAMES
 from schemas.feeds import Venue
 from schemas.models import ModelManifest
 from schemas.predictions import FeatureRow, Prediction
@@ -55,10 +55,15 @@ class Sample:
         found: dict[int, list[Row]] = defaultdict(list)
         for row in self._fresh(batches, decode):
             place, second = (row.venue, row.symbol), row.ts_event_ns // NS_PER_S
-            if row.warm and self._second.get(place) != second:
+            if row.warm and self._is_next(place, second):
                 self._second[place] = second
                 found[row.ts_event_ns // NS_PER_MINUTE].append(row)
         return found
+
+    def _is_next(self, place: tuple[str, str], second: int) -> bool:
+        """Tell a second that has not counted yet from that of a late tick."""
+        known = self._second.get(place)
+        return known is None or second > known or second < known - LATE_LIMIT_S
 
     def _fresh(self, batches: Iterable[RawBatch], decode: Callable[[bytes], Row]) -> Iterator[Row]:
         for batch in batches:
@@ -112,8 +117,10 @@ class DriftWatch:
             The broker does not answer.
         """
         predictions = self._predictions.new(self._tail(topics.PREDICTIONS), _PREDICTION)
-        models = self._observe_scores(predictions)
         rows = self._rows.new(self._tail(topics.TICKS_FEATURES), _ROW)
+        if predictions or rows:
+            self._monitor.move_to(max([*predictions, *rows]))
+        models = self._observe_scores(predictions)
         for minute, found in rows.items():
             values = _matrix(found)
             columns = {name: values[:, at] for at, name in enumerate(NAMES)}

@@ -74,14 +74,15 @@ def _is_above(live: float, offline: float) -> bool:
 
 
 class Triggers:
-    """Looks for causes, and finds none until the last training has cooled down.
+    """Looks for causes, and finds none until the last model that was trained has cooled down.
 
     Parameters
     ----------
     url
         Of the Redis that ``flows.outcomes`` writes to.
     cooldown_s
-        Time after a training for which the same causes give no other one.
+        Time after a training that gave a model, for which the same causes give no other one. One
+        that was refused, for too few ticks or a broker that was away, cools nothing.
     clock
         Monotonic seconds.
     """
@@ -115,8 +116,11 @@ class Triggers:
             log.info("not trained again yet", target=self._target, causes=texts, cooling_s=left_s)
             return []
         log.warning("training", target=self._target, causes=texts)
-        self._trained_s = self._clock()
         return causes
+
+    def note_model(self) -> None:
+        """Begin to cool: a training has given a model."""
+        self._trained_s = self._clock()
 
     def _causes(self) -> list[Cause]:
         try:

@@ -88,12 +88,26 @@ def test_a_price_is_written_out(price: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{"symbol": "{{ symbol }}"}', "{{ unknown | tojson }}", "{% if %}", "plain"],
-    ids=["unquoted", "unknown field", "no template", "no JSON"],
+    [
+        '{"symbol": "{{ symbol }}"}',
+        "{{ unknown | tojson }}",
+        "{% if %}",
+        "plain",
+        "{{ (held_back if suppressed else symbol) | tojson }}",
+        "{{ 1 / suppressed }}",
+    ],
+    ids=["unquoted", "unknown field", "no template", "no JSON", "unknown in a branch", "no number"],
 )
 def test_a_template_that_gives_no_json_is_refused_at_the_start(text: str) -> None:
     with pytest.raises(ConfigurationError, match="file"):
         MessageTemplate(text, "file")
+
+
+def test_a_template_in_another_encoding_is_refused_by_its_name(tmp_path) -> None:
+    path = tmp_path / "own.json"
+    path.write_bytes('"Ausschläge"'.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"own\.json is not UTF-8"):
+        MessageTemplate.of(str(path))
 
 
 def test_a_template_reaches_nothing_but_the_alert(tmp_path) -> None:
@@ -123,14 +137,16 @@ class Server:
 class Posting:
     """A poster with a clock that jumps where it would sleep."""
 
-    def __init__(self, server: Server, per_minute: int = 100) -> None:
+    def __init__(
+        self, server: Server, per_minute: int = 100, template: MessageTemplate | None = None
+    ) -> None:
         self.now_s = 0.0
         self.slept: list[float] = []
         self.counts: list[str] = []
         client = httpx.Client(transport=httpx.MockTransport(server))
         self.poster = Poster(
             Webhook("http://hook.test/secret", client),
-            MessageTemplate(),
+            template or MessageTemplate(),
             RateLimit(per_minute, lambda: self.now_s),
             lambda _target, result: self.counts.append(result),
             self.sleep,
@@ -165,6 +181,18 @@ def test_a_refusal_is_not_repeated_and_an_outage_ends(caplog) -> None:
     away.poster.send(EXAMPLE)
     assert (away.counts, len(server.bodies)) == (["failed"], TRIES)
     assert "secret" not in caplog.text
+
+
+def test_an_alert_that_the_template_fails_for_does_not_hold_up_the_next() -> None:
+    server = Server(httpx.Response(200))
+    template = MessageTemplate('{"text": {{ (symbol if price < 70000 else other) | tojson }}}')
+    posting = Posting(server, template=template)
+    posting.poster.put(msgspec.structs.replace(EXAMPLE, price=80_000.0))
+    posting.poster.put(EXAMPLE)
+    posting.poster.start()
+    posting.poster.close(30.0)
+    assert posting.counts == ["failed", "sent"]
+    assert server.bodies == [{"text": EXAMPLE.symbol}]
 
 
 def test_a_minute_has_no_more_than_is_allowed() -> None:

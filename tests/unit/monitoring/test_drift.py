@@ -123,6 +123,38 @@ def test_an_earlier_run_tells_what_fitted() -> None:
     assert judged(after).state == "drift"
 
 
+def test_what_fitted_is_known_to_have_fitted_after_an_hour_of_silence() -> None:
+    monitor, model = DriftMonitor(), manifest()
+    observe(monitor, model, range(FIRST_MINUTES))
+    assert judged(monitor).fitted is True
+    other = msgspec.structs.replace(model, name="other")
+    later = FIRST_MINUTES + WINDOW_MINUTES
+    observe(monitor, other, range(later, later + 1))
+    assert judged(monitor).model == other.ref
+    again = DriftMonitor()  # nothing but the time without rows tells this one from the next
+    for each in (monitor, again):
+        observe(each, model, range(later, later + FIRST_MINUTES), shift=2.0)
+    states = [
+        next(found for found in report.models if found.model == model.ref).state
+        for report in (each.report(SPIKE.name, simulated=False) for each in (monitor, again))
+        if report is not None
+    ]
+    assert states == ["drift", "misfit"]
+
+
+def test_a_clock_that_was_put_right_begins_the_window_anew() -> None:
+    monitor, model = DriftMonitor(), manifest()
+    ahead = 5 * WINDOW_MINUTES
+    observe(monitor, model, range(ahead, ahead + 2), shift=2.0)
+    monitor.move_to(FIRST_MINUTES - 1)
+    observe(monitor, model, range(FIRST_MINUTES))
+    found = judged(monitor)
+    assert (found.rows, found.state) == (FIRST_MINUTES * ROWS, "stable")
+    monitor.move_to(WINDOW_MINUTES - 1)
+    monitor.move_to(0)  # within a window: an ordinary partition that is behind
+    assert judged(monitor).rows == FIRST_MINUTES * ROWS
+
+
 def test_too_few_rows_and_no_reference_are_unknown() -> None:
     monitor, model = DriftMonitor(), manifest()
     monitor.observe(model, 0, {FEATURES[0]: np.zeros(10)}, np.zeros(10))

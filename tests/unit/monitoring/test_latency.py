@@ -87,6 +87,15 @@ def test_a_symbols_age_is_that_of_its_newest_event_and_ends_with_its_time_to_liv
     assert ages(freshness) == {"A": 21.0}
 
 
+def test_a_clock_that_was_put_right_does_not_hide_a_symbol_that_falls_silent() -> None:
+    now_ns = [NOW_NS]
+    freshness = SymbolFreshness(86_400.0, lambda: now_ns[0])
+    freshness.note([latest("A", NOW_NS + 3_600 * NS_PER_S)])
+    freshness.note([latest("A", NOW_NS)])
+    now_ns[0] += 40 * NS_PER_S
+    assert ages(freshness) == {"A": 40.0}
+
+
 def test_symbols_without_end_make_one_label() -> None:
     freshness = SymbolFreshness(60.0, lambda: NOW_NS)
     freshness.note(latest(f"S{number}", NOW_NS - NS_PER_S) for number in range(1_000))

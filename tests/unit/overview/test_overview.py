@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import httpx
 import msgspec
 import pytest
 from rich.console import Console
@@ -48,6 +49,16 @@ def test_what_is_away_is_named_and_hides_nothing_else(tmp_path) -> None:
     assert found.health.status == "unreachable"
     assert [problem.partition(":")[0] for problem in found.problems] == ["Kafka", "Redis", "API"]
     assert msgspec.json.decode(msgspec.json.encode(found), type=Overview) == found
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"status": "\xff"}', b"[" * 5_000])
+def test_a_stranger_at_the_apis_address_is_a_problem_that_hides_nothing(
+    body: bytes, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr(httpx, "get", lambda *_args, **_options: httpx.Response(200, content=body))
+    found = Looker(Settings(model_store=tmp_path), None).look()
+    assert found.health.status == "unreachable"
+    assert any(problem.startswith("API: http://127.0.0.1:8000") for problem in found.problems)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])

@@ -11,7 +11,7 @@ from schemas import topics
 from schemas.drift import DriftReport
 from schemas.features import FEATURE_SET, INDEX, NAMES
 from schemas.models import FeatureReference
-from schemas.predictions import FeatureRow, TargetScore
+from schemas.predictions import FeatureRow, Prediction, TargetScore
 from tests.support.api import prediction
 from tests.support.models import SPIKE, linear_graph, manifest_for
 
@@ -33,6 +33,11 @@ def row(at: int, value: float | None = 1.0, **changes: object) -> FeatureRow:
         "offset": at,
     }
     return FeatureRow(**{**plain, **changes})
+
+
+def at_time(message: FeatureRow | Prediction, begin_ns: int) -> FeatureRow | Prediction:
+    at_ns = begin_ns + message.ts_event_ns - START_NS
+    return msgspec.structs.replace(message, ts_event_ns=at_ns)
 
 
 def flat(by_minute: dict[int, list[FeatureRow]]) -> list[FeatureRow]:
@@ -61,6 +66,15 @@ def test_a_sample_is_the_first_warm_row_of_each_symbol_and_second_and_each_once(
     ]
     again = sample.new([batch([*rows[3:], row(3)], first=3)], decode)
     assert [each.offset for each in flat(again)] == [3]
+
+
+def test_a_late_tick_does_not_make_its_second_count_twice_and_a_clock_set_back_does() -> None:
+    sample = Sample()
+    decode = msgspec.json.Decoder(FeatureRow).decode
+    rows = [row(at) for at in (100, 99, 100, 101, 0, 1)]
+    found = sample.new([batch(rows)], decode)
+    seconds = sorted(each.ts_event_ns - START_NS for each in flat(found))
+    assert seconds == [at * NS_PER_S for at in (0, 1, 100, 101)]
 
 
 def test_a_topic_that_was_made_anew_is_read_anew_and_foreign_messages_are_passed_over() -> None:
@@ -111,6 +125,14 @@ def test_the_models_that_scored_are_compared_with_their_training() -> None:
     assert found.rows == 1_000
     watch.look()
     assert reports[1].models[0].rows == 1_000
+
+    # The clock was three hours ahead, and is put right.
+    earlier = START_NS - 3 * 3_600 * NS_PER_S
+    tails[topics.TICKS_FEATURES] = [*rows, *(at_time(each, earlier) for each in rows)]
+    tails[topics.PREDICTIONS] = [*predictions, *(at_time(each, earlier) for each in predictions)]
+    watch.look()
+    assert (reports[2].models[0].rows, reports[2].models[0].state) == (1_000, "stable")
+    assert reports[2].ts_ns < START_NS
 
 
 def test_a_manifest_is_read_once_and_an_unknown_one_asked_for_again() -> None:

@@ -1,12 +1,14 @@
 """Why a model is trained now, and when it is not."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 import redis
 
+from flows.errors import TrainingError
 from flows.scoring.registry import ModelStore
 from schemas import topics
 from schemas.drift import DriftReport, ModelDrift
@@ -17,8 +19,10 @@ from tests.support.api import DEAD_REDIS
 from tests.support.embedded import Valkey
 from tests.support.models import SPIKE, linear_graph, manifest_for, publish_tiny
 from training.experiments.continuous import run_continuously
+from training.experiments.trainer_metrics import TrainerMetrics
 from training.experiments.triggers import JUDGED, Cause, Triggers, causes_of
 from training.reporting.history import MetricsHistory
+from training.retrain import _look, _observe
 
 CHAMPION = msgspec.structs.replace(
     manifest_for(linear_graph([0.0], 0.0)), metrics={"pr_auc": 0.3, "rmse": 1.0}
@@ -89,6 +93,7 @@ def test_causes_are_read_from_redis_and_give_one_training_until_it_has_cooled(
     )
     database.xadd(topics.quality_key(SPIKE.name), {"message": msgspec.json.encode(point)})
     assert [cause.kind for cause in triggers.look()] == ["drift"]
+    triggers.note_model()
     now_s[0] = 99.0
     assert triggers.look() == []
     now_s[0] = 100.0
@@ -101,6 +106,32 @@ def test_without_redis_only_the_store_tells(tmp_path: Path) -> None:
     assert [cause.kind for cause in triggers.look()] == ["untrained"]
     store.install(SPIKE.name, champion=publish_tiny(store, 0.2), by="test")
     assert triggers.look() == []
+
+
+def test_a_training_that_was_refused_is_tried_again_at_the_next_turn(tmp_path: Path) -> None:
+    triggers = Triggers(ModelStore(tmp_path), SPIKE.name, DEAD_REDIS, 1e9)
+    metrics = TrainerMetrics()
+    stop = threading.Event()
+    turns: list[int] = []
+    ends: list[TrainingError | None] = [TrainingError("too few ticks"), None]
+
+    def due() -> list[Cause]:
+        turns.append(len(ends))
+        if len(turns) == 4:
+            stop.set()
+        return _look(triggers, SPIKE.name, metrics)
+
+    def run() -> tuple[TrainingResult, list[str]]:
+        error = ends.pop(0)
+        if error is not None:
+            raise error
+        return TrainingResult(target="t", version="a@1", published=True, champion=False), []
+
+    history = MetricsHistory(tmp_path / "history.ndjson")
+    observe = partial(_observe, triggers, SPIKE.name, metrics)
+    run_continuously(run, None, history, ["x"], every_s=0.0, stop=stop, due=due, observe=observe)
+    assert turns == [2, 1, 0, 0]
+    assert [entry.get("error") for entry in history.read()] == ["too few ticks", None]
 
 
 def test_a_turn_without_a_cause_trains_nothing_and_the_history_names_causes(tmp_path: Path) -> None:
