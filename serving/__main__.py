@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from flows import logs
 from flows.errors import ConfigurationError, VoltickError
 from flows.host.lossy_output import SAID_BY, tell
+from flows.host.server_names import is_loopback
 from flows.runtime.ports import listen
 from flows.settings import load_settings
 from serving.app import create_app
@@ -24,7 +25,6 @@ HELP = """python -m serving: the API and the live page; all settings come from t
 Example: REDIS_URL=redis://127.0.0.1:6379/0 VOLTICK_API_PORT=8080 python -m serving
 """
 
-_LOOPBACK = ("127.", "::1")
 _BACKLOG = 2048
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than load balancers keep theirs, mostly 60 s. One
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         return error.exit_code
     log = structlog.get_logger()
     host, port = listener.getsockname()[:2]
-    if not str(host).startswith(_LOOPBACK):
+    if not is_loopback(str(host)):
         log.warning("the API is reachable from other machines", host=host)
     log.info("API listens", url=f"http://{settings.api_host}:{port}/", docs="/docs")
     with listener:

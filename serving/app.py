@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from flows.errors import ConfigurationError
+from flows.host.server_names import ServerNames
 from flows.scoring.registry import ModelStore
 from flows.scoring.serving_models import ModelOverride, serves_simulated
 from flows.settings import Settings
@@ -15,6 +16,7 @@ from serving.context import Context
 from serving.explaining.explainer import Explainer
 from serving.http import documents, problems
 from serving.http.compression import Compression
+from serving.http.hosts import KnownHosts
 from serving.http.middleware import CatchAll, Measure, SecurityHeaders
 from serving.http.paths import Head, Paths
 from serving.http.proxies import TrustedProxies
@@ -91,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     page.install(app)
     # The last one added is the outermost.
     app.add_middleware(ScoreReads, context=context)
+    app.add_middleware(KnownHosts, names=ServerNames(settings.allowed_hosts, settings.api_host))
     app.add_middleware(CatchAll)
     app.add_middleware(Measure, metrics=context.metrics)
     app.add_middleware(Compression)

@@ -220,7 +220,7 @@ def retrain(
         stop = threading.Event()
         stop_on_first_signal(stop, said="stopping after this run")
         metrics = TrainerMetrics()
-        metrics.listen(settings.metrics_host, settings.trainer_metrics_port)
+        metrics.listen(settings.metrics_host, settings.trainer_metrics_port, settings.allowed_hosts)
         triggers = _triggers(opened, target.value, settings, cooldown) if on_drift else None
         pinned = () if settings.model_version is None else (settings.model_version,)
         run_continuously(

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -16,6 +16,8 @@ from prometheus_client import (
     make_wsgi_app,
 )
 from prometheus_client.exposition import ThreadingWSGIServer
+
+from flows.host.server_names import REFUSED, ServerNames
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -53,6 +55,19 @@ def _with_health(metrics: "WSGIApplication", health: Callable[[], Health]) -> "W
     return app
 
 
+def _for_names(app: "WSGIApplication", names: ServerNames) -> "WSGIApplication":
+    """Refuse requests by names that are not the server's; an application answers the others."""
+
+    def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        asked = environ.get("HTTP_HOST", "")
+        if not asked or names.allow(asked):
+            return app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"{REFUSED.format(name=asked)}\n".encode()]
+
+    return guarded
+
+
 def _server_of(host: str) -> type[ThreadingWSGIServer]:
     """Return a server for addresses of the host's kind."""
 
@@ -73,7 +88,11 @@ class ServedMetrics:
         PlatformCollector(registry=self.registry)
 
     def serve(
-        self, port: int, health: Callable[[], Health] | None = None, host: str = LOOPBACK
+        self,
+        port: int,
+        health: Callable[[], Health] | None = None,
+        host: str = LOOPBACK,
+        names: Sequence[str] = (),
     ) -> None:
         """Answer scrapes at ``host:port/metrics``.
 
@@ -81,6 +100,8 @@ class ServedMetrics:
         ----------
         health
             If given, its answer is at ``/health``: 200 where all is well, else 503.
+        names
+            By which it may be asked, too; see :class:`flows.host.server_names.ServerNames`.
 
         Raises
         ------
@@ -90,6 +111,7 @@ class ServedMetrics:
         app = make_wsgi_app(self.registry)
         if health is not None:
             app = _with_health(app, health)
+        app = _for_names(app, ServerNames(names, host))
         server = make_server(host, port, app, _server_of(host), _SilentHandler)
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 

@@ -5,11 +5,10 @@ from typing import Literal
 
 import structlog
 
+from flows.host.server_names import is_loopback
 from flows.monitoring.served import Health, ServedMetrics
 from flows.runtime.ports import check_port
 from flows.settings import Settings
-
-_LOOPBACK = ("127.", "::1", "localhost")
 
 Program = Literal["ingest", "outcomes", "candles", "archive", "alerts"]
 """Programs with a port of their own."""
@@ -42,9 +41,9 @@ def serve_metrics(
         return
     host = settings.metrics_host
     check_port(host, port, setting=setting, host_variable="VOLTICK_METRICS_HOST")
-    if not host.startswith(_LOOPBACK):
+    if not is_loopback(host):
         structlog.get_logger().info("metrics are reachable from other machines", host=host)
-    metrics.serve(port, health, host)
+    metrics.serve(port, health, host, settings.allowed_hosts)
 
 
 def port_of(settings: Settings, program: Program | None) -> tuple[int, str]:

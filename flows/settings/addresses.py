@@ -11,6 +11,8 @@ from pydantic import SecretStr
 
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]<>{}()$;]+)(:(?P<port>[0-9]{1,5}))?")
 _HOST = re.compile(r"[\w.:%-]+")
+# Beside names proper, addresses, which are taken without being named.
+_HOST_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _DATABASE = re.compile(r"/?|/\d+")
 _YES_OR_NO = frozenset(("0", "1", "true", "false", "yes", "no"))
@@ -49,6 +51,24 @@ def host(value: str) -> str:
         message = "it is a host's name or address alone, such as 0.0.0.0, without scheme and port"
         raise ValueError(message)
     return name
+
+
+def host_names(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names of hosts in lower case, without a dot at the end.
+
+    Raises
+    ------
+    ValueError
+        One is neither ``*`` nor a name, which may begin with ``*.``.
+    """
+    for value in values:
+        if value != "*" and _HOST_NAME.fullmatch(value) is None:
+            message = (
+                f"{value!r} is no host's name: write desk.example.com, *.example.com or *, without"
+                " scheme, port and path"
+            )
+            raise ValueError(message)
+    return tuple(value.lower().removesuffix(".") for value in values)
 
 
 def _is_address(name: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from flows.settings.types import Host, Networks, Origins, RootPath, Token
+from flows.settings.types import Host, HostNames, Networks, Origins, RootPath, Token
 
 
 class OperationSettings(BaseModel):
@@ -78,6 +78,13 @@ class OperationSettings(BaseModel):
         alias="VOLTICK_API_CORS_ORIGINS",
         description="Origins whose pages may read the API from a browser, such as"
         " `https://desk.example.com`, comma-separated; `*` for all; unset: none but its own page.",
+    )
+    allowed_hosts: HostNames = Field(
+        (),
+        alias="VOLTICK_ALLOWED_HOSTS",
+        description="Names by which API and metrics ports may be asked, such as"
+        " `desk.example.com` or `*.example.com`, comma-separated, beside addresses and `localhost`;"
+        " `*` for all. Unset: no others where they listen on loopback, all elsewhere.",
     )
     log_format: Literal["console", "json"] = Field(
         "console", alias="VOLTICK_LOG_FORMAT", description="`console` (key=value) or `json`."

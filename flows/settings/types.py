@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from flows.settings.addresses import (
     brokers,
     host,
+    host_names,
     http_url,
     is_readable_file,
     networks,
@@ -235,6 +236,7 @@ SecretUrl = Annotated[SecretStr, AfterValidator(secret_url)]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 ReplaySpeed = Annotated[str, AfterValidator(_replay_speed)]
 RootPath = Annotated[str, AfterValidator(_root_path)]
+HostNames = Annotated[Names, AfterValidator(host_names)]
 Networks = Annotated[Names, AfterValidator(networks)]
 
 

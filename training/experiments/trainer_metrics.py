@@ -1,5 +1,7 @@
 """The metrics of continuous training."""
 
+from collections.abc import Sequence
+
 from prometheus_client import Counter, Gauge
 
 from flows.errors import LeakError, PortTakenError
@@ -40,8 +42,8 @@ class TrainerMetrics(ServedMetrics):
             "lift", "Lift of the newest run's candidate over the best baseline."
         )
 
-    def listen(self, host: str, port: int) -> None:
-        """Answer scrapes; not for port 0.
+    def listen(self, host: str, port: int, names: Sequence[str] = ()) -> None:
+        """Answer scrapes, by further names too; not for port 0.
 
         Raises
         ------
@@ -51,7 +53,7 @@ class TrainerMetrics(ServedMetrics):
         if not port:
             return
         try:
-            self.serve(port, host=host)
+            self.serve(port, host=host, names=names)
         except OSError as error:
             message = (
                 f"metrics cannot be answered at {host}:{port}: {error.strerror}; set"

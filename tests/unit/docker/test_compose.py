@@ -64,6 +64,14 @@ def test_published_ports_stay_the_same_and_listen_on_loopback() -> None:
     assert load_settings(OWN["api"].env).api_port == PORTS["api"]
 
 
+def test_a_foreign_name_reads_nothing_of_the_published_port_and_scrapes_go_on() -> None:
+    named = load_settings(OWN["api"].env).allowed_hosts
+    assert set(named) == {"api", "localhost"}
+    for name, service in OWN.items():
+        if name != "api" and "VOLTICK_METRICS_HOST" in service.env:
+            assert load_settings(service.env).allowed_hosts == ("*",)
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_starts_behind_those_it_needs(name: str) -> None:
     for other, wait in dict(SERVICES[name].get("depends_on", {})).items():

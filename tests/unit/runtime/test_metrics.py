@@ -5,6 +5,7 @@ import pytest
 
 from flows.errors import ConfigurationError, PortTakenError
 from flows.monitoring.candle_metrics import CandleMetrics
+from flows.monitoring.served import Health
 from flows.runtime.metrics import port_of, serve_metrics
 from flows.runtime.ports import listen
 from flows.settings import Settings
@@ -29,6 +30,20 @@ def test_metrics_are_answered_on_the_host_that_is_set(host: str, asked: str) -> 
     [port] = free_ports(1)
     serve_metrics(CandleMetrics(), Settings(metrics_host=host, metrics_port=port))
     assert "voltick_candles_ticks_total" in httpx.get(f"http://{asked}:{port}/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health"])
+def test_a_foreign_page_whose_name_leads_here_reads_nothing(path: str) -> None:
+    [port] = free_ports(1)
+    settings = Settings(metrics_port=port, allowed_hosts=("desk.example.com",))
+    serve_metrics(CandleMetrics(), settings, health=lambda: Health(is_well=True, details={}))
+    url = f"http://127.0.0.1:{port}{path}"
+    refused = httpx.get(url, headers={"Host": "evil.example"})
+    assert refused.status_code == 403
+    assert "VOLTICK_ALLOWED_HOSTS" in refused.text
+    assert "voltick_candles" not in refused.text
+    for name in ("desk.example.com", f"localhost:{port}"):
+        assert httpx.get(url, headers={"Host": name}).status_code == 200
 
 
 def test_an_address_that_cannot_be_had_is_named_with_its_setting() -> None:

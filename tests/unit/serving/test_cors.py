@@ -19,7 +19,7 @@ def ask(tmp_path: Path, method: str, path: str, headers: dict, *origins: str) ->
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app=create_app(settings))
-        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, headers=headers)
 
     return asyncio.run(send())
