@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = context
-    problems.install(app)
+    problems.install(app, context.models.is_news)
     documents.install(app)
     for router in (
         system.router,

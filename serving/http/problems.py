@@ -1,6 +1,7 @@
 """Errors of the API, all in one shape: ``{"error": {"code", "message", "detail"?}}``."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -129,15 +130,24 @@ async def _on_invalid_request(_request: Request, error: Exception) -> Response:
     return error_response(422, ErrorBody("invalid_request", message, problems))
 
 
-async def _on_store_error(_request: Request, error: Exception) -> Response:
-    structlog.get_logger().warning("model store refused", cause=str(error))
-    return error_response(503, ErrorBody("model_unavailable", str(error)))
+def install(app: FastAPI, is_news: Callable[[str], bool]) -> None:
+    """Let every error of the application leave in the one shape.
 
+    Parameters
+    ----------
+    is_news
+        Whether the log does not yet know the cause for which the model store refuses; it may
+        block.
+    """
 
-def install(app: FastAPI) -> None:
-    """Let every error of the application leave in the one shape."""
+    async def on_store_error(_request: Request, error: Exception) -> Response:
+        cause = str(error)
+        if await asyncio.to_thread(is_news, cause):
+            structlog.get_logger().warning("model store refused", cause=cause)
+        return error_response(503, ErrorBody("model_unavailable", cause))
+
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(ModelStoreError, _on_store_error)
-    app.add_exception_handler(ModelRejectedError, _on_store_error)
+    app.add_exception_handler(ModelStoreError, on_store_error)
+    app.add_exception_handler(ModelRejectedError, on_store_error)

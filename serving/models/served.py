@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import structlog
 
@@ -52,6 +52,9 @@ class ServedModels:
         self._lock = threading.Lock()
         self._schedule = RebuildSchedule(clock)
         self._models = ServingModels()
+        self._said: set[str] = set()
+        self._said_of: Hashable = None
+        self._said_lock = threading.Lock()
 
     def current(self) -> ServingModels:
         """Return the models of this moment; where one is refused, the one before it stays."""
@@ -66,6 +69,20 @@ class ServedModels:
                             "model refused", target=problem.target, cause=problem.reason
                         )
             return self._models
+
+    def is_news(self, cause: str) -> bool:
+        """Whether this is asked for the first time of the store as it is.
+
+        So that what is refused for the same cause at each request is one line of the log.
+        """
+        token = self.store.change_token()
+        with self._said_lock:
+            if token != self._said_of:
+                self._said_of = token
+                self._said.clear()
+            known = cause in self._said
+            self._said.add(cause)
+            return not known
 
     def serving(self, target: str) -> TargetModels:
         """Return the models of a target.
