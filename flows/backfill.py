@@ -28,6 +28,7 @@ from flows.connectors.parquet.layout import REPORTS
 from flows.connectors.parquet.places import is_remote
 from flows.errors import ConfigurationError
 from flows.host.command import on_this_machine, run_command
+from flows.host.lossy_output import SAID_BY
 from flows.host.terminal import plain_console, wide_console
 from flows.settings import load_settings
 from flows.store.selection import Selection
@@ -93,7 +94,7 @@ def run(
         try:
             results = _backfill_all(opened, markets, span, store, refresh=refresh)
         except KeyboardInterrupt:
-            sys.stderr.write("voltick: interrupted; what came so far is stored\n")
+            sys.stderr.write(f"{SAID_BY}interrupted; what came so far is stored\n")
             raise typer.Exit(_INTERRUPTED) from None
     if as_object:
         sys.stdout.write(msgspec.json.encode(as_json(results)).decode() + "\n")

@@ -16,6 +16,7 @@ from flows.connectors.kafka.keeping import losses
 from flows.connectors.kafka.reader import follow_topic, group_lags, read_topic
 from flows.errors import ConfigurationError
 from flows.host.command import run_command
+from flows.host.lossy_output import SAID_BY
 from flows.host.terminal import wide_console
 from flows.inspection.contracts import contract_of
 from flows.inspection.findings import report_of
@@ -111,7 +112,7 @@ def _batches(
     for batch in read_topic(config, topic):
         yield batch
         if time.monotonic() > end:
-            sys.stderr.write(f"voltick: {seconds:g} s are over before the end is reached\n")
+            sys.stderr.write(f"{SAID_BY}{seconds:g} s are over before the end is reached\n")
             return
 
 

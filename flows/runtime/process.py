@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import NoReturn, TypeVar
 
 from flows.errors import ConfigurationError, StopError, VoltickError
+from flows.host.lossy_output import SAID_BY
 from flows.host.signals import stop_on_first_signal
 from flows.logs import hide_in_text
 
@@ -43,7 +44,7 @@ def exit_code_of(error: BaseException) -> int:
 def report(error: BaseException) -> None:
     """Say on stderr what happened: one line where an operator can act, else the traceback."""
     if isinstance(error, VoltickError):
-        text = f"error: {error}\n"
+        text = f"{SAID_BY}{error}\n"
     else:
         text = "".join(traceback.format_exception(error))
     text = hide_in_text(text)
@@ -90,7 +91,7 @@ def explain_engine_panics() -> None:
             sys.stderr.write(hide_in_text(shown))
             return
         text = (
-            f"error: the engine has ended ({error}); in a cluster another process has probably"
+            f"{SAID_BY}the engine has ended ({error}); in a cluster another process has probably"
             " ended: start all of them again\n"
         )
         sys.stderr.write(text)

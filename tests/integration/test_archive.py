@@ -7,6 +7,7 @@ from urllib.request import urlopen
 import pytest
 
 from flows.connectors.parquet import layout
+from flows.host.lossy_output import SAID_BY
 from schemas import topics
 from tests.proof.archive import MEMBER
 from tests.proof.restarts import survive
@@ -158,7 +159,7 @@ def test_an_archive_that_cannot_be_written_ends_with_one_error(embedded_broker, 
     blocked.write_bytes(b"")
     with archive.flow("blocked", VOLTICK_ARCHIVE=str(blocked / "archive")) as process:
         assert process.wait_exit(60) == 2
-        [line] = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+        [line] = [line for line in process.stderr.splitlines() if line.startswith(SAID_BY)]
         assert "cannot be written" in line
         assert "nothing is lost" in line
 

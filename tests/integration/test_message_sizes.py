@@ -9,6 +9,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from flows.host.lossy_output import SAID_BY
 from schemas import topics
 from schemas.predictions import Prediction
 from tests.support.kafka.tools import create_topics, fill
@@ -45,7 +46,7 @@ def test_a_limit_that_is_lowered_is_named_and_the_next_start_keeps_to_it(
         fill(config, [tick(number) for number in range(30, BACKLOG)])
         before.resume()
         assert before.wait_exit(90) == 2, before.tail()
-    [line] = [each for each in before.stderr.splitlines() if each.startswith("error: ")]
+    [line] = [each for each in before.stderr.splitlines() if each.startswith(SAID_BY)]
     assert f"to {topic}: Broker: Message size too large; raise its max.message.bytes to" in line
     with pipeline(apache_kafka, group, tmp_path, "again", VOLTICK_ASSIGNMENT="all") as after:
         wait_committed(apache_kafka, group, BACKLOG)

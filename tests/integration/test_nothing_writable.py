@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from flows.host.lossy_output import SAID_BY
 from flows.scoring.baseline import ensure_baseline
 from flows.scoring.registry import ModelStore
 from tests.support.embedded import EmbeddedBroker, Valkey
@@ -75,7 +76,7 @@ def test_every_process_of_a_system_runs_and_says_at_most_once_what_is_not_kept(
         # It has one task, which is writing: it says what keeps it from that, and loses nothing.
         assert processes["archive"].wait_exit(60) == 2
         last = processes["archive"].stderr.splitlines()[-1]
-        assert last.startswith("error: the archive")
+        assert last.startswith(f"{SAID_BY}the archive")
         assert "cannot be written: Read-only file system" in last
         assert last.endswith("nothing is lost, start again once it can")
     finally:
@@ -107,7 +108,7 @@ def test_an_all_in_one_run_without_any_place_is_refused_with_the_cure(tmp_path: 
     with read_only(["-m", "flows.local", "--feed", "simulate"], tmp_path, {}) as process:
         assert process.wait_exit(60) == 2
     (line,) = process.stderr.splitlines()
-    assert line.startswith("error: an all-in-one run needs a folder for its children's logs")
+    assert line.startswith(f"{SAID_BY}an all-in-one run needs a folder for its children's logs")
     assert line.endswith("set TMPDIR to a folder that can be written")
 
 

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from flows.host.lossy_output import SAID_BY
 from flows.scoring.registry import ModelStore
 from schemas import topics
 from schemas.predictions import Outcome
@@ -150,7 +151,7 @@ def test_unreachable_broker_is_one_line(tmp_path):
     settings = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     with flow("flows.outcomes", tmp_path, settings) as process:
         assert process.wait_exit(60) == 2, process.tail()
-        errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+        errors = [line for line in process.stderr.splitlines() if line.startswith(SAID_BY)]
         assert len(errors) == 1
         assert "127.0.0.1:1" in errors[0]
 
@@ -158,4 +159,4 @@ def test_unreachable_broker_is_one_line(tmp_path):
 def test_missing_broker_is_one_line(tmp_path):
     with flow("flows.outcomes", tmp_path, {}) as process:
         assert process.wait_exit(60) == 2, process.tail()
-        assert "error: KAFKA_BOOTSTRAP_SERVERS is not set" in process.stderr
+        assert f"{SAID_BY}KAFKA_BOOTSTRAP_SERVERS is not set" in process.stderr

@@ -9,6 +9,7 @@ import redis
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from flows.host.lossy_output import SAID_BY
 from schemas import topics
 from schemas.dead_letters import DeadLetter
 from schemas.predictions import FeatureRow, Prediction
@@ -28,7 +29,7 @@ from tests.support.processes import Process
 
 def assert_one_clear_line(process: Process, *said: str, exit_code: int = 2) -> None:
     assert process.wait_exit(60) == exit_code, process.tail()
-    errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+    errors = [line for line in process.stderr.splitlines() if line.startswith(SAID_BY)]
     assert len(errors) == 1, process.tail()
     for each in said:
         assert each in errors[0]

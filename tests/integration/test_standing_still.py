@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.host.lossy_output import SAID_BY
 from tests.support.embedded import EmbeddedBroker
 from tests.support.kafka.tools import create_topics, fill
 from tests.support.pipeline import PARTITIONS, settings, tick, wait_committed
@@ -56,8 +57,8 @@ def test_a_flow_that_hangs_is_ended_and_an_idle_one_is_not(
         (tmp_path / "hang").touch()
         fill(config, [tick(number) for number in range(30, 60)])
         assert process.wait_exit(60) == 2, process.tail()
-    [line] = [each for each in process.stderr.splitlines() if each.startswith("error: ")]
-    assert line.startswith("error: the flow makes no progress: partition ")
+    [line] = [each for each in process.stderr.splitlines() if each.startswith(SAID_BY)]
+    assert line.startswith(f"{SAID_BY}the flow makes no progress: partition ")
     assert " has stood still for " in line
     assert line.endswith("; start it again")
     for alarm in ("Traceback", "panicked", "%3|"):

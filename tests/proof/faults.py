@@ -7,6 +7,7 @@ come to the same outputs.
 import time
 
 from flows.errors import FencedError
+from flows.host.lossy_output import SAID_BY
 from tests.proof.cluster import Cluster
 from tests.proof.kill_points import naps, plan
 from tests.support.processes import Process
@@ -19,7 +20,7 @@ def error_line(process: Process) -> str:
     said = process.stderr
     assert "Traceback" not in said, said
     assert "panicked" not in said, said
-    lines = [line for line in said.splitlines() if line.startswith("error: ")]
+    lines = [line for line in said.splitlines() if line.startswith(SAID_BY)]
     assert len(lines) == 1, said
     return lines[0]
 

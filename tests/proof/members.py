@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
+from flows.host.lossy_output import SAID_BY
 from tests.proof.broker_faults import leader_of
 from tests.proof.cluster import Cluster
 from tests.proof.faults import error_line
@@ -184,7 +185,7 @@ def leave(group: Group) -> None:
 
     def act() -> None:
         group.cluster.incarnations.stop(victim)
-        assert "error: " not in victim.stderr, victim.tail()
+        assert SAID_BY not in victim.stderr, victim.tail()
         group.drop(victim)
 
     group.go_on("term", group.owned(victim), act)

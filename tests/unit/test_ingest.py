@@ -21,6 +21,7 @@ from flows.feeds.base import Frame
 from flows.feeds.capture import CaptureReader
 from flows.feeds.processor import FrameProcessor
 from flows.feeds.venues import parser_for
+from flows.host.lossy_output import SAID_BY
 from schemas import topics
 from schemas.dead_letters import DeadLetter
 from schemas.ticks import Tick
@@ -141,7 +142,9 @@ def test_a_missing_recording_is_one_clear_line(
 ) -> None:
     done = ingest(tmp_path, **embedded_broker.environment(), VOLTICK_FEED="replay:/no/such/file")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: cannot read the recording /no/such/file")
+    assert done.stderr.splitlines()[-1].startswith(
+        f"{SAID_BY}cannot read the recording /no/such/file"
+    )
     assert "panicked" not in done.stderr
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from flows.connectors.kafka.transactions import TransactionalWriter
+from flows.host.lossy_output import SAID_BY
 from tests.bench.staged import CALLS, MARK, WRITES, stages
 from tests.bench.starts import Start, start_of
 
@@ -34,7 +35,7 @@ def test_start_is_timed_from_start_and_from_ready() -> None:
 
 def test_start_that_was_never_ready_is_refused() -> None:
     with pytest.raises(ValueError, match="ready"):
-        start_of("error: no broker\n", 1.0, 3 * 10**9, WALL_AT_0_NS)
+        start_of(f"{SAID_BY}no broker\n", 1.0, 3 * 10**9, WALL_AT_0_NS)
 
 
 def test_stages_are_added_up_but_only_the_first_commit_counts() -> None:

@@ -9,6 +9,7 @@ from itertools import islice, pairwise
 import msgspec
 import pytest
 
+from flows.host.lossy_output import SAID_BY
 from schemas.features import MEMORY_S
 from schemas.ticks import Tick
 from tests.proof.feeder import Rhythm
@@ -169,7 +170,7 @@ def test_errors_and_what_is_no_log_line_are_complaints() -> None:
         json.dumps({"level": "info", "event": "ready"}),
         json.dumps({"level": "warning", "event": "Redis is away"}),
         json.dumps({"level": "error", "event": "broken"}),
-        "error: partition 1 belongs to a younger instance",
+        f"{SAID_BY}partition 1 belongs to a younger instance",
         "Traceback (most recent call last):",
     ]
     assert complaints(lines) == lines[2:]

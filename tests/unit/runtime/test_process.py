@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.host.lossy_output import SAID_BY
 from flows.runtime.process import StopRequest
 from tests.support.polling import until
 from tests.support.processes import Process, flow
@@ -85,7 +86,7 @@ def probe(folder: Path, where: str, error: str, options: tuple[str, ...] = ()) -
 def test_an_operators_error_is_one_line(tmp_path: Path, where: str, options: tuple[str, ...]):
     with probe(tmp_path, where, "FencedError('a younger one owns it')", options) as process:
         assert process.wait_exit(60) == 3
-        assert process.stderr == "error: a younger one owns it\n"
+        assert process.stderr == f"{SAID_BY}a younger one owns it\n"
 
 
 def test_a_bug_shows_its_traceback_and_nothing_of_the_engine(tmp_path: Path):
@@ -113,7 +114,7 @@ def test_a_stop_that_hangs_before_everything_is_committed_is_a_failure(tmp_path:
         until(lambda: "wrote" in process.stdout, "the flow to run", 60.0)
         process.popen.send_signal(signal.SIGTERM)
         assert process.wait_exit(60) == 1
-        [line] = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+        [line] = [line for line in process.stderr.splitlines() if line.startswith(SAID_BY)]
         assert "did not stop within 8 s" in line
 
 
