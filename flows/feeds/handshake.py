@@ -41,7 +41,7 @@ class RedirectError(websocket.WebSocketException):
     """A redirect cannot be followed; the message says where it leads, and why not."""
 
 
-class _Handshake(websocket.WebSocket):  # type: ignore[misc]  # the library is not typed
+class _Handshake(websocket.WebSocket):
     """The library's connection, which takes no more of an answer than :data:`MOST_BYTES`.
 
     The library reads a page that comes with a refusal to its end, whatever end it states, and each

@@ -27,7 +27,7 @@ class KnownHosts:
         await error_response(403, body)(scope, receive, send)
 
     def _refused(self, scope: Scope) -> str | None:
-        for key, value in scope["headers"]:
-            if key == b"host" and value and not self._names.allow(value.decode("latin-1")):
-                return value.decode("latin-1")
-        return None
+        named: list[str] = [
+            value.decode("latin-1") for key, value in scope["headers"] if key == b"host" and value
+        ]
+        return next((name for name in named if not self._names.allow(name)), None)
