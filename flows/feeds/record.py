@@ -4,6 +4,7 @@
 one file, ``python -m flows.feeds.record FOLDER --minutes 60`` a row of them until it is stopped.
 """
 
+import dataclasses
 import sys
 import threading
 import time
@@ -182,6 +183,16 @@ def main(
     poll_interval: Annotated[
         float, typer.Option(help="Seconds between two rounds of a feed that polls.")
     ] = 1.0,
+    rate: Annotated[
+        float,
+        typer.Option(
+            envvar="VOLTICK_SIMULATE_RATE_HZ",
+            help="Simulated ticks per second, all symbols together.",
+        ),
+    ] = 7.0,
+    seed: Annotated[
+        int, typer.Option(envvar="VOLTICK_SIMULATE_SEED", min=0, help="Of the simulator.")
+    ] = 7,
     duration: Annotated[float | None, typer.Option(help="Seconds; until Ctrl-C if unset.")] = None,
     minutes: Annotated[
         float | None,
@@ -202,7 +213,16 @@ def main(
     on_stop_signals(lambda _number: stop.set())
     limits = limits_of(out, minutes, mb)
     names = [name.strip() for name in symbols.split(",") if name.strip()]
-    plan = _plan(feed, names, feed_url, poll_interval)
+    if not 0.0 < rate < float("inf"):
+        message = f"--rate {rate:g} is no number above 0"
+        raise FeedError(message)
+    options = FeedOptions(
+        symbols=names,
+        poll_interval_s=poll_interval,
+        simulate_rate_hz=rate,
+        simulate_seed=seed,
+    )
+    plan = _plan(feed, feed_url, options)
     with ExitStack() as opened:
         recordings = []
         for name, open_source in plan.items():
@@ -237,10 +257,13 @@ def limits_of(out: Path, minutes: float | None, mb: float | None) -> Limits | No
     )
 
 
-def _plan(
-    spec: str, symbols: Sequence[str], url: str | None, poll_interval_s: float
-) -> dict[str, OpenFeed]:
+def _plan(spec: str, url: str | None, options: FeedOptions) -> dict[str, OpenFeed]:
     """Return what opens each connection, by a name that can be one of a folder.
+
+    Parameters
+    ----------
+    url
+        Another address of the one feed.
 
     Raises
     ------
@@ -251,12 +274,11 @@ def _plan(
     if url is not None and len(names) > 1:
         message = f"--feed-url is one address, and {len(names)} feeds are named"
         raise FeedError(message)
-    if not 0.0 < poll_interval_s < float("inf"):
-        message = f"--poll-interval {poll_interval_s:g} is no number above 0"
+    if not 0.0 < options.poll_interval_s < float("inf"):
+        message = f"--poll-interval {options.poll_interval_s:g} is no number above 0"
         raise FeedError(message)
     urls = {_live_name(names[0]): url}
-    options = FeedOptions(symbols=symbols, urls=urls, poll_interval_s=poll_interval_s)
-    plan = plan_feeds(spec, options)
+    plan = plan_feeds(spec, dataclasses.replace(options, urls=urls))
     replays = [name for name in plan if name.startswith(REPLAY_PREFIX)]
     if replays and len(plan) > 1:
         message = f"{replays[0]} is recorded alone"

@@ -1,6 +1,7 @@
 """The recorder as a process, on disks that take no more or nothing at all."""
 
 import gzip
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,16 @@ from tests.support.processes import ROOT
 from tests.support.read_only import read_only, skip_where_mounts_are_refused
 
 RECORD = ("-m", "flows.feeds.record")
-SIMULATED = ("--feed", "simulate", "--symbols", "A-USD,B-USD,C-USD,D-USD", "--duration", "60")
+SIMULATED = (
+    "--feed",
+    "simulate",
+    "--rate",
+    "50",
+    "--symbols",
+    "A-USD,B-USD,C-USD,D-USD",
+    "--duration",
+    "60",
+)
 
 
 def test_a_disk_that_fills_up_leaves_a_whole_file_that_ends_early(tmp_path: Path) -> None:
@@ -44,3 +54,21 @@ def test_a_disk_that_can_only_be_read_is_one_clear_line(tmp_path: Path) -> None:
         f"voltick: cannot write the recording {path}: Read-only file system",
     )
     assert not path.exists()
+
+
+def test_the_simulator_s_settings_hold_for_its_recordings(tmp_path: Path) -> None:
+    path = tmp_path / "x.frames.ndjson"
+    command = [sys.executable, *RECORD, str(path), "--feed", "simulate", "--duration", "2"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "VOLTICK_SIMULATE_RATE_HZ": "0.001", "VOLTICK_SIMULATE_SEED": "11"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with CaptureReader(path) as reader:
+        assert "at 0.001 ticks/s" in reader.header.source
+        assert sum(len(block) for block in reader.blocks()) <= 1
