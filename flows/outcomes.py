@@ -73,7 +73,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
         spans,
         QualityMonitor(),
         metrics,
-        _publisher(settings),
+        _publisher(settings, metrics),
         kernel,
         settings.max_symbols,
     )
@@ -104,7 +104,8 @@ def _watch_drift(
 ) -> None:
     writer = None
     if settings.redis_url is not None:
-        writer = DriftWriter(settings.redis_url.get_secret_value())
+        drift = writer = DriftWriter(settings.redis_url.get_secret_value())
+        metrics.redis.watch("drift", lambda: drift.is_away)
         atexit.register(writer.close)
 
     def publish(report: DriftReport) -> None:
@@ -120,10 +121,11 @@ def _watch_drift(
     watch_drift(watch, restore, stop)
 
 
-def _publisher(settings: Settings) -> Publish:
+def _publisher(settings: Settings, metrics: QualityMetrics) -> Publish:
     if settings.redis_url is None:
         return lambda _windows: None
     writer = QualityWriter(settings.redis_url.get_secret_value(), _point)
+    metrics.redis.watch("quality", lambda: writer.is_away)
     atexit.register(writer.close)
     return writer.put
 

@@ -6,7 +6,6 @@ source -> decode -> features -> score -> encode -> sink, one batch of one partit
 import atexit
 import threading
 import time
-from collections.abc import Callable
 
 import structlog
 from bytewax import operators as op
@@ -86,7 +85,7 @@ def build(settings: Settings, stop: threading.Event) -> Dataflow:
     metrics.freshness.ttl_s = settings.symbol_ttl_s
     if settings.embedded_broker_pid:
         metrics.embedded.watch(settings.embedded_broker_pid, settings.embedded_memory_mb)
-    latest = _latest(settings, endpoints, metrics.stages.observe_redis)
+    latest = _latest(settings, endpoints, metrics)
 
     live = LiveBatches(settings.live_from_ns)
     traces = open_traces(topics.TICKS_RAW) if settings.traces else None
@@ -191,7 +190,7 @@ def _info(status: TargetStatus) -> ServingInfo:
 
 
 def _latest(
-    settings: Settings, endpoints: Endpoints, on_written: Callable[[float], None]
+    settings: Settings, endpoints: Endpoints, metrics: PipelineMetrics
 ) -> LatestWriter | None:
     if settings.redis_url is None:
         structlog.get_logger().warning("REDIS_URL is not set: scores are on Kafka alone")
@@ -201,9 +200,10 @@ def _latest(
         settings.history_length,
         endpoints.log_id,
         settings.symbol_ttl_s,
-        on_written,
+        metrics.stages.observe_redis,
         settings.max_symbols,
     )
+    metrics.redis.watch("scores", lambda: latest.is_away)
     atexit.register(latest.close)
     restore_latest(settings.kafka_config(), latest, endpoints.anew)
     return latest

@@ -10,6 +10,7 @@ from flows.monitoring.freshness import SymbolFreshness
 from flows.monitoring.latency import BUCKETS_S, StageLatency
 from flows.monitoring.ownership import OwnershipGauges
 from flows.monitoring.partitions import PartitionGauges
+from flows.monitoring.redis_writes import RedisWrites
 from flows.monitoring.served import ServedMetrics
 from flows.monitoring.serving_info import ServingModelsInfo
 from flows.monitoring.standby import StandbyOffsets
@@ -87,6 +88,7 @@ class PipelineMetrics(ServedMetrics):
         self.freshness = SymbolFreshness()
         self.partitions = PartitionGauges(self.lag, self.committed, forget=self.freshness.forget)
         self.ownership = OwnershipGauges(self.registry, "voltick")
+        self.redis = RedisWrites(self.registry, "voltick")
         self.stages = StageLatency(self.registry)
         self.serving = ServingModelsInfo()
         self.embedded = EmbeddedMemory()

@@ -7,6 +7,7 @@ from prometheus_client import Gauge
 from flows.monitoring.drift_metrics import DriftMetrics
 from flows.monitoring.ownership import OwnershipGauges
 from flows.monitoring.partitions import PartitionGauges
+from flows.monitoring.redis_writes import RedisWrites
 from flows.monitoring.served import ServedMetrics
 from schemas.quality import QualityPoint
 
@@ -57,6 +58,7 @@ class QualityMetrics(ServedMetrics):
         )
         self.partitions = PartitionGauges(self.lag)
         self.ownership = OwnershipGauges(self.registry, "voltick_outcomes")
+        self.redis = RedisWrites(self.registry, "voltick_outcomes")
         self._figures = {
             name: Gauge(
                 f"voltick_quality_{name}", text, ("target", "model", "role"), registry=self.registry

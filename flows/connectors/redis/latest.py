@@ -114,6 +114,11 @@ class LatestWriter:
         self._newest.put(entries, age_s, passed)
         self._thread.wake()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis did not take the last write."""
+        return self._thread.is_away
+
     def close(self, timeout_s: float = ANSWER_LIMIT_S) -> None:
         """Write what is pending, at most for ``timeout_s``, and end the thread."""
         self._thread.close(timeout_s)

@@ -50,6 +50,11 @@ class QualityWriter:
         self._queue.extend(windows for windows in targets if windows)
         self._thread.wake()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis did not take the last write."""
+        return self._thread.is_away
+
     def close(self, timeout_s: float = ANSWER_LIMIT_S) -> None:
         """Write what is queued, at most for ``timeout_s``, and end the thread."""
         self._thread.close(timeout_s)

@@ -90,6 +90,11 @@ class WriterThread:
         """Whether the thread has not ended yet."""
         return self._thread.is_alive()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the last write failed."""
+        return self._away
+
     def wake(self) -> None:
         """Have pending things written; return at once."""
         self._wakeup.set()
