@@ -187,11 +187,16 @@ def main(
         float,
         typer.Option(
             envvar="VOLTICK_SIMULATE_RATE_HZ",
+            min=0.001,
+            max=1_000_000.0,
             help="Simulated ticks per second, all symbols together.",
         ),
     ] = 7.0,
     seed: Annotated[
-        int, typer.Option(envvar="VOLTICK_SIMULATE_SEED", min=0, help="Of the simulator.")
+        int,
+        typer.Option(
+            envvar="VOLTICK_SIMULATE_SEED", min=0, max=2**32 - 1, help="Of the simulator."
+        ),
     ] = 7,
     duration: Annotated[float | None, typer.Option(help="Seconds; until Ctrl-C if unset.")] = None,
     minutes: Annotated[
@@ -213,9 +218,6 @@ def main(
     on_stop_signals(lambda _number: stop.set())
     limits = limits_of(out, minutes, mb)
     names = [name.strip() for name in symbols.split(",") if name.strip()]
-    if not 0.0 < rate < float("inf"):
-        message = f"--rate {rate:g} is no number above 0"
-        raise FeedError(message)
     options = FeedOptions(
         symbols=names,
         poll_interval_s=poll_interval,
