@@ -56,14 +56,16 @@ def median_spread_bps(series: MarketSeries) -> float:
 
 
 def change(series: MarketSeries) -> float:
-    """Return the change of the price from the first to the last row, as a share."""
-    return float(series.close[-1] / series.open[0] - 1)
+    """Return the change of the price from the first to the last row, as a share; inf if beyond."""
+    with np.errstate(over="ignore"):
+        return float(series.close[-1] / series.open[0] - 1)
 
 
 def volume(series: MarketSeries) -> float:
-    """Return the whole known volume; NaN where none is known."""
+    """Return the whole known volume; NaN where none is known, inf if beyond any number."""
     known = series.volume[np.isfinite(series.volume)]
-    return float(known.sum()) if len(known) else np.nan
+    with np.errstate(over="ignore"):
+        return float(known.sum()) if len(known) else np.nan
 
 
 def _head(figure: Figure, series: MarketSeries) -> None:
@@ -82,7 +84,7 @@ def _head(figure: Figure, series: MarketSeries) -> None:
     gaps = "-" if facts.gaps is None else f"{facts.gaps:,}"
     shown = {
         "last": style.price(float(series.close[-1])),
-        "change": f"{change(series):+.2%}",
+        "change": style.share(change(series)),
         "high": style.price(float(series.high.max())),
         "low": style.price(float(series.low.min())),
         "volume": style.quantity(volume(series)),
@@ -132,11 +134,15 @@ def _middle(series: MarketSeries, slots: Any) -> Any:
 def _candles(axes: Axes, series: MarketSeries, label: str) -> None:
     x = _middle(series, series.slots)
     width = 0.72 * series.span_ns / 86_400e9
+    first, highest, lowest, last = (
+        np.minimum(column, style.MOST_DRAWN)
+        for column in (series.open, series.high, series.low, series.close)
+    )
     rising = series.close >= series.open
     for chosen, color, face in ((rising, style.UP, "white"), (~rising, style.DOWN, style.DOWN)):
-        axes.vlines(x[chosen], series.low[chosen], series.high[chosen], color=color, linewidth=0.7)
-        bottom = np.minimum(series.open, series.close)[chosen]
-        height = np.abs(series.close - series.open)[chosen]
+        axes.vlines(x[chosen], lowest[chosen], highest[chosen], color=color, linewidth=0.7)
+        bottom = np.minimum(first, last)[chosen]
+        height = np.abs(last - first)[chosen]
         axes.bar(
             x[chosen],
             height,
@@ -147,7 +153,7 @@ def _candles(axes: Axes, series: MarketSeries, label: str) -> None:
             linewidth=0.7,
             zorder=3,
         )
-    low, high = float(series.low.min()), float(series.high.max())
+    low, high = float(lowest.min()), float(highest.max())
     margin = 0.05 * (high - low) or 0.001 * high
     axes.set_ylim(low - margin, high + margin)
     axes.set_ylabel(label, parse_math=False)
@@ -155,6 +161,8 @@ def _candles(axes: Axes, series: MarketSeries, label: str) -> None:
 
 
 def _price_tick(height: float) -> Any:
+    if not style.LEAST_WRITTEN_OUT <= height < style.MOST_WRITTEN_OUT:
+        return lambda value, _at: f"{value:.6g}"
     digits = int(np.clip(2 - np.floor(np.log10(height)), 0, 10))
     return lambda value, _at: f"{value:,.{digits}f}"
 
@@ -167,7 +175,8 @@ def _volume(axes: Axes, series: MarketSeries, label: str) -> None:
         return
     x = _middle(series, series.slots[known])
     color = np.where(series.close >= series.open, style.UP, style.DOWN)[known]
-    axes.bar(x, series.volume[known], 0.72 * series.span_ns / 86_400e9, color=color)
+    height = np.minimum(series.volume[known], style.MOST_DRAWN)
+    axes.bar(x, height, 0.72 * series.span_ns / 86_400e9, color=color)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.quantity(value)))
     axes.set_ylim(0, None)
 

@@ -18,6 +18,7 @@ from flows.numeric.time import NS_PER_S
 from flows.store import contract
 from flows.store.contract import TABLES
 from flows.store.database import connect, one_line
+from flows.store.report.usable import USABLE_TICK
 from flows.store.selection import Selection, condition
 from flows.store.snapshot import Snapshot
 from flows.store.summary import LEAST_SLOT_S, Market, measure
@@ -95,7 +96,7 @@ class MarketSeries:
 
 
 def read_series(snapshot: Snapshot, chosen: Selection) -> list[MarketSeries]:
-    """Return every chosen market's series, by venue and symbol.
+    """Return every chosen market's series, by venue and symbol; of the ticks, those that count.
 
     Raises
     ------
@@ -108,6 +109,19 @@ def read_series(snapshot: Snapshot, chosen: Selection) -> list[MarketSeries]:
         except duckdb.Error as error:
             message = f"the archive {snapshot.name} cannot be read: {one_line(error)}"
             raise ArchiveError(message) from None
+
+
+def count_unusable(snapshot: Snapshot, chosen: Selection) -> int:
+    """Return how many of the chosen ticks the flow refuses, so that no series has them."""
+    where, values = condition(TABLES[contract.TICKS], chosen)
+    query = f"SELECT count(*) FROM {contract.TICKS} WHERE {where} AND NOT ({USABLE_TICK})"
+    with connect(snapshot, (contract.TICKS,)) as connection:
+        try:
+            (found,) = connection.execute(query, values).fetchall()
+        except duckdb.Error as error:
+            message = f"the archive {snapshot.name} cannot be read: {one_line(error)}"
+            raise ArchiveError(message) from None
+    return int(found[0])
 
 
 def span_of(first_ns: int, last_ns: int, least_s: int = 60) -> int:
@@ -155,7 +169,7 @@ def _markets(
     connection: duckdb.DuckDBPyConnection, name: str, chosen: Selection
 ) -> dict[tuple[str, str], Market]:
     """Return a table's markets; of candles those of 1 min, of bars those of the most rows."""
-    where, values = condition(TABLES[name], chosen)
+    where, values = _rows_of(name, chosen)
     if name == contract.CANDLES:
         where += " AND interval_s = 60"
     markets, _holes = measure(connection, TABLES[name], where, values)
@@ -165,11 +179,17 @@ def _markets(
     return kept
 
 
+def _rows_of(name: str, chosen: Selection) -> tuple[str, list[object]]:
+    """Return the condition on a table's rows; of the ticks, those that the flow takes."""
+    where, values = condition(TABLES[name], chosen)
+    return (f"{where} AND {USABLE_TICK}" if name == contract.TICKS else where), values
+
+
 def _prices(
     connection: duckdb.DuckDBPyConnection, name: str, chosen: Selection
 ) -> Iterable[Sequence[Any]]:
     table = TABLES[name]
-    where, values = condition(table, chosen)
+    where, values = _rows_of(name, chosen)
     if table.has_intervals:
         first, highest, lowest, last, volume = ("open", "high", "low", "close", "volume")
         same = "AND interval_s = every_s"
@@ -191,19 +211,19 @@ def _prices(
 
 
 def _spreads(connection: duckdb.DuckDBPyConnection, chosen: Selection) -> Iterable[Sequence[Any]]:
-    where, values = condition(TABLES[contract.TICKS], chosen)
+    where, values = _rows_of(contract.TICKS, chosen)
     query = f"""
         SELECT venue, symbol, ts_event_ns // width_ns AS slot,
             quantile_cont(2e4 * (ask - bid) / (ask + bid), [0.1, 0.5, 0.9])
         FROM (SELECT * FROM {contract.TICKS} WHERE {where}) JOIN chosen USING (venue, symbol)
-        WHERE ask IS NOT NULL AND bid IS NOT NULL AND ask >= bid
+        WHERE ask IS NOT NULL AND bid IS NOT NULL
         GROUP BY venue, symbol, slot ORDER BY venue, symbol, slot
     """
     return connection.execute(query, values).fetchall()
 
 
 def _gaps(connection: duckdb.DuckDBPyConnection, chosen: Selection) -> Iterable[Sequence[Any]]:
-    where, values = condition(TABLES[contract.TICKS], chosen)
+    where, values = _rows_of(contract.TICKS, chosen)
     query = f"""
         SELECT DISTINCT venue, symbol, ts_event_ns // width_ns AS slot
         FROM (SELECT * FROM {contract.TICKS} WHERE {where}) JOIN chosen USING (venue, symbol)

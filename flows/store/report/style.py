@@ -23,7 +23,14 @@ STRIPE = "#F4F4F4"
 PAGE_INCHES = (11.69, 8.27)
 """A4, landscape."""
 
+LEAST_WRITTEN_OUT, MOST_WRITTEN_OUT = 1e-7, 1e13
+"""Numbers beyond these have too many digits to be written without an exponent."""
+
+MOST_DRAWN = 1e150
+"""Axes reach no further: their arithmetic would overflow."""
+
 _SEPARATORS = "-/_"
+_UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 def page() -> Figure:
@@ -36,13 +43,14 @@ def page() -> Figure:
 def write(
     figure: Figure, x: float, y: float, text: str, room: float | None = None, **style: Any
 ) -> None:
-    """Write a text, of which nothing is taken for a formula, in shares of the page.
+    """Write a text, of which nothing is taken for a formula or a control, in shares of the page.
 
     Parameters
     ----------
     room
         Share of the page's width that the text may take; a longer one is made smaller.
     """
+    text = "".join(sign if sign.isprintable() else _UNPRINTABLE for sign in text)
     made = figure.text(x, y, text, parse_math=False, **{"color": INK, "va": "baseline", **style})
     if room is not None:
         width = made.get_window_extent().width / figure.bbox.width
@@ -77,18 +85,29 @@ def currencies(symbol: str) -> tuple[str, str]:
 
 
 def price(value: float) -> str:
-    """Return a price in six digits, and with at least two decimals."""
+    """Return a price in six digits, and with at least two decimals; a dash where it is unknown."""
     if not np.isfinite(value) or value == 0:
         return "-" if value else "0"
+    if not LEAST_WRITTEN_OUT <= abs(value) < MOST_WRITTEN_OUT:
+        return f"{value:.6g}"
     digits = int(np.clip(5 - np.floor(np.log10(abs(value))), 2, 12))
     whole, _, decimals = f"{value:,.{digits}f}".partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def share(value: float) -> str:
+    """Return a change in per cent; a dash where it is unknown."""
+    if not np.isfinite(value):
+        return "-"
+    return f"{value:+.2%}" if abs(value) < MOST_WRITTEN_OUT else f"{100 * value:+.3g}%"
 
 
 def quantity(value: float) -> str:
     """Return a volume in three digits; a dash where it is unknown."""
     if not np.isfinite(value):
         return "-"
+    if abs(value) >= MOST_WRITTEN_OUT:
+        return f"{value:.3g}"
     for unit, size in (("bn", 1e9), ("M", 1e6), ("k", 1e3)):
         if abs(value) >= size:
             return f"{value / size:,.3g} {unit}" if value / size < 1_000 else f"{value:.3g}"

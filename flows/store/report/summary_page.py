@@ -98,7 +98,7 @@ def _row(series: MarketSeries) -> Iterator[str]:
     yield style.moment(facts.first_ns)
     yield style.moment(facts.last_ns)
     yield style.price(float(series.close[-1]))
-    yield f"{change(series):+.2%}"
+    yield style.share(change(series))
     yield style.quantity(volume(series))
     yield f"{spread:.3g}" if np.isfinite(spread) else "-"
     yield "-" if facts.gaps is None else f"{facts.gaps:,}"

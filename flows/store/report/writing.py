@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from flows.errors import ArchiveError, ConfigurationError
 from flows.store import contract
 from flows.store.report.market_page import market_page
-from flows.store.report.series import MarketSeries, read_series
+from flows.store.report.series import MarketSeries, count_unusable, read_series
 from flows.store.report.style import moment
 from flows.store.report.summary_page import archive_line, summary_pages
 from flows.store.selection import Selection
@@ -71,12 +71,15 @@ def write_report(
     chosen = chosen or Selection()
     snapshot = take_snapshot(open_archive(archive))
     markets = read_series(snapshot, chosen)
+    unusable = count_unusable(snapshot, chosen)
     if not markets:
         message = f"the archive {snapshot.name} holds no ticks, candles or bars of what is asked"
+        if unusable:
+            message += f" but {unusable} ticks that the flow refuses"
         raise ArchiveError(message)
     made = now or datetime.now(UTC)
     footer = f"Voltick, {snapshot.name}, made {made:%Y-%m-%d %H:%M} UTC"
-    pages = _pages(markets, snapshot, footer)
+    pages = _pages(markets, unusable, snapshot, footer)
     try:
         return Report(out, _write(pages, out, images, made), len(markets))
     except OSError as error:
@@ -84,7 +87,9 @@ def write_report(
         raise ConfigurationError(message) from None
 
 
-def _pages(markets: Sequence[MarketSeries], snapshot: Snapshot, footer: str) -> Iterator[Figure]:
+def _pages(
+    markets: Sequence[MarketSeries], unusable: int, snapshot: Snapshot, footer: str
+) -> Iterator[Figure]:
     first_ns = min(each.facts.first_ns for each in markets)
     last_ns = max(each.facts.last_ns for each in markets)
     many = "1 market" if len(markets) == 1 else f"{len(markets)} markets"
@@ -100,6 +105,8 @@ def _pages(markets: Sequence[MarketSeries], snapshot: Snapshot, footer: str) -> 
             sum(each.facts.empty_s for each in markets),
         )
     ]
+    if unusable:
+        lines[0] += f"; {unusable:,} ticks that the flow refuses are left out"
     drawn = list(markets)
     if len(markets) > MOST_PAGES:
         drawn = sorted(markets, key=lambda each: -each.facts.rows)[:MOST_PAGES]
