@@ -10,6 +10,7 @@ from tests.proof.cluster import Cluster
 from tests.proof.faults import error_line
 from tests.support.kafka.apache import ApacheKafka, ApacheNode
 from tests.support.kafka.distant import DistantKafka
+from tests.support.kafka.far import FarKafka
 from tests.support.kafka.lost_answers import AnswerLosingKafka
 from tests.support.kafka.tools import end_offsets
 from tests.support.polling import until
@@ -100,6 +101,46 @@ def slow_network(cluster: Cluster, stalls: int = 3) -> None:
         cluster.say(f"node {node.number} is out of the others' reach for {seconds:.1f} s")
         kafka.stall(node, seconds)
         cluster.incarnations.wait_idle(seconds)
+        _goes_on_or_says_why(cluster, process)
+        if not process.running:
+            process = cluster.incarnations.start_whole()
+
+
+def bad_road(cluster: Cluster) -> None:
+    """Let every client's way to the broker be long, narrow, cut amid bytes, and silent.
+
+    Each for longer than a member's session; in between all is well, and the pipeline goes on.
+    """
+    kafka = _nodes_of(cluster)
+    assert isinstance(kafka, FarKafka), "nothing lies between the broker and its clients"
+    random_ = random.Random(cluster.plan.seed)  # noqa: S311 - repeatable by seed
+    process = cluster.incarnations.start_whole()
+    assert kafka.proxy.connections, "clients go past the proxy"
+
+    def long() -> None:
+        kafka.road.between(0.1, 0.5)
+        cluster.incarnations.wait_idle(15.0)
+
+    def narrow() -> None:
+        kafka.road.bytes_per_s = 10_000.0
+        cluster.incarnations.wait_idle(30.0)
+
+    def cut() -> None:
+        for _ in range(20):
+            kafka.proxy.cut()
+            cluster.incarnations.wait_idle(random_.uniform(0.05, 1.0))
+
+    def silent() -> None:
+        kafka.road.stall(20.0)
+        cluster.incarnations.wait_idle(20.0)
+
+    acts = [long, narrow, cut, silent]
+    random_.shuffle(acts)
+    for act in acts:
+        cluster.say(f"the road to the broker: {act.__name__}")
+        act()
+        kafka.road.between(0.0, 0.0)
+        kafka.road.bytes_per_s = None
         _goes_on_or_says_why(cluster, process)
         if not process.running:
             process = cluster.incarnations.start_whole()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.proof.broker_faults import (
+    bad_road,
     broker_kill,
     broker_naps,
     broker_pause,
@@ -28,6 +29,7 @@ from tests.proof.feeder import FeederKind
 from tests.proof.members import members, rescale_members, rolling_members
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.distant import DistantKafka
+from tests.support.kafka.far import FarKafka
 from tests.support.kafka.lost_answers import AnswerLosingKafka
 
 # Takes an empty folder, how many nodes are wanted, and the seed.
@@ -44,6 +46,12 @@ def distant(folder: Path, nodes: int, seed: int) -> ApacheKafka:
     """Return three nodes that are far from each other."""
     del nodes
     return DistantKafka(folder, seed)
+
+
+def far(folder: Path, nodes: int, seed: int) -> ApacheKafka:
+    """Return one node at the end of a road that can be disturbed."""
+    del nodes
+    return FarKafka(folder, seed)
 
 
 def losing_answers(folder: Path, nodes: int, seed: int) -> ApacheKafka:
@@ -93,6 +101,7 @@ CATALOGUE = {
     "broker-naps": Entry(broker_naps),
     "broker-kill": Entry(broker_kill),
     "leader-change": Entry(leader_change, nodes=3),
+    "bad-road": Entry(bad_road, make_broker=far, group=True),
     "slow-network": Entry(slow_network, nodes=3, make_broker=distant),
     "disk-full": Entry(disk_full, broker_loses_input=True),
     "lost-answers": Entry(lost_answers, make_broker=losing_answers, feeder=FeederKind.PLAIN),

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback: it ends TLS for a server that has none, or makes the way to it long."""
+"""A TCP proxy on loopback: it ends TLS for a server that has none, or makes the way to it bad."""
 
 import asyncio
 import random
@@ -13,6 +13,7 @@ from tests.support.polling import until
 _CHUNK_BYTES = 65_536
 # Under way in each direction of a connection; more would only pile up in this process.
 _CHUNKS = 256
+_PIECES_PER_S = 20
 
 
 class Delay:
@@ -24,6 +25,11 @@ class Delay:
         Each chunk's time is drawn between these; chunks stay in order.
     seed
         Of these times.
+
+    Attributes
+    ----------
+    bytes_per_s
+        How many get through, in each direction of each connection; None: all.
     """
 
     def __init__(self, shortest_s: float = 0.0, longest_s: float = 0.0, seed: int = 0) -> None:
@@ -31,6 +37,11 @@ class Delay:
         self._longest_s = longest_s
         self._random = random.Random(seed)  # noqa: S311 - repeatable by seed
         self.stalled_until = 0.0
+        self.bytes_per_s: float | None = None
+
+    def between(self, shortest_s: float, longest_s: float) -> None:
+        """Let chunks that set out from now on be under way for so long."""
+        self._shortest_s, self._longest_s = shortest_s, longest_s
 
     def due(self) -> float:
         """Return when a chunk that sets out now arrives, monotonic seconds."""
@@ -66,6 +77,7 @@ class TcpProxy:
     ) -> None:
         self.port = port
         self.connections = 0
+        self._cuts = 0
         self._target = target
         self._tls = tls
         self._delay = delay or Delay()
@@ -91,6 +103,10 @@ class TcpProxy:
         """Take new connections to another port; those that are open stay where they are."""
         self._target = target
 
+    def cut(self) -> None:
+        """Let each open connection break amid the next bytes that pass: half of them arrive."""
+        self._cuts += 1
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(
@@ -108,6 +124,7 @@ class TcpProxy:
 
     async def _serve(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         self.connections += 1
+        cuts = self._cuts
         ends = [back]
         try:
             far, out = await asyncio.open_connection("127.0.0.1", self._target)
@@ -116,7 +133,7 @@ class TcpProxy:
                 for source, target in ((near, out), (far, back)):
                     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS)
                     group.create_task(self._take(source, under_way))
-                    group.create_task(self._deliver(under_way, target))
+                    group.create_task(self._deliver(under_way, target, cuts))
         except* OSError:
             pass  # one side has gone: so does the other
         finally:
@@ -132,7 +149,7 @@ class TcpProxy:
             await under_way.put((self._delay.due(), data))
 
     async def _deliver(
-        self, under_way: asyncio.Queue[tuple[float, bytes]], target: asyncio.StreamWriter
+        self, under_way: asyncio.Queue[tuple[float, bytes]], target: asyncio.StreamWriter, cuts: int
     ) -> None:
         while True:
             due, data = await under_way.get()
@@ -140,7 +157,20 @@ class TcpProxy:
             if not data:
                 target.close()
                 return
-            target.write(data)
+            if self._cuts != cuts:
+                target.write(data[: len(data) // 2])
+                await target.drain()
+                raise ConnectionAbortedError
+            await self._send(data, target)
+
+    async def _send(self, data: bytes, target: asyncio.StreamWriter) -> None:
+        while data:
+            per_s = self._delay.bytes_per_s
+            size = len(data) if per_s is None else max(int(per_s / _PIECES_PER_S), 1)
+            piece, data = data[:size], data[size:]
+            if per_s is not None:
+                await asyncio.sleep(len(piece) / per_s)
+            target.write(piece)
             await target.drain()
 
     async def _until(self, due: float) -> None:

@@ -75,6 +75,8 @@ class ApacheNode:
     ----------
     port, internal_port, controller_port
         Where it listens for clients, for other brokers and as a controller.
+    clients_port
+        Where clients are told to find it; elsewhere if something lies between.
     nodes_port, voters_port
         Where the nodes are told to find the latter two; elsewhere if something lies between.
     """
@@ -86,7 +88,7 @@ class ApacheNode:
         self.number = number
         self.folder = folder
         self.port, self.internal_port, self.controller_port = ports
-        _, self.nodes_port, self.voters_port = ports
+        self.clients_port, self.nodes_port, self.voters_port = ports
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -237,7 +239,7 @@ class ApacheKafka:
     @property
     def bootstrap(self) -> str:
         """``host:port,...`` for clients."""
-        return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        return ",".join(f"127.0.0.1:{node.clients_port}" for node in self.nodes)
 
     def client_config(self) -> dict[str, str]:
         """Return what a librdkafka client needs to connect."""
@@ -330,7 +332,7 @@ class ApacheKafka:
             "listeners": f"{listener}://127.0.0.1:{node.port},"
             f"INTERNAL://127.0.0.1:{node.internal_port},"
             f"CONTROLLER://127.0.0.1:{node.controller_port}",
-            "advertised.listeners": f"{listener}://127.0.0.1:{node.port},"
+            "advertised.listeners": f"{listener}://127.0.0.1:{node.clients_port},"
             f"INTERNAL://127.0.0.1:{node.nodes_port}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "INTERNAL",

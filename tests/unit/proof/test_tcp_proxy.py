@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tests.support.tcp_proxy import Delay, TcpProxy
 
@@ -78,3 +78,41 @@ def test_delays_are_repeatable_by_their_seed() -> None:
     first, again = (Delay(1_000.0, 2_000.0, seed=3) for _ in range(2))
     assert all(abs(first.due() - again.due()) < 60.0 for _ in range(20))
     assert first.due() >= now + 1_000.0
+
+
+def test_a_narrow_way_takes_its_time_for_each_byte() -> None:
+    delay = Delay()
+    delay.bytes_per_s = 20_000.0
+    with (
+        echo() as port,
+        TcpProxy(port, delay=delay) as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), 30) as client,
+    ):
+        begin = time.monotonic()
+        assert ask(client, b"x" * 10_000) == b"x" * 10_000
+        assert time.monotonic() - begin >= 0.5
+        delay.bytes_per_s = None
+        assert ask(client, b"y") == b"y"
+
+
+def test_a_cut_lets_half_of_the_bytes_through_and_later_connections_alone() -> None:
+    with (
+        echo() as port,
+        TcpProxy(port) as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), 30) as client,
+    ):
+        assert ask(client, b"whole") == b"whole"
+        proxy.cut()
+        client.sendall(b"x" * 1_000)
+        got = b""
+        with suppress(ConnectionError):
+            while data := client.recv(65_536):
+                got += data
+        assert len(got) < 1_000
+
+
+def test_a_cut_leaves_later_connections_alone() -> None:
+    with echo() as port, TcpProxy(port) as proxy:
+        proxy.cut()
+        with socket.create_connection(("127.0.0.1", proxy.port), 30) as client:
+            assert ask(client, b"whole") == b"whole"
