@@ -31,6 +31,7 @@ from flows.connectors.kafka.permissions import require_allowed
 from flows.connectors.kafka.reader import read_topic
 from flows.errors import BrokerError, ConfigurationError
 from flows.host.command import on_this_machine, run_command
+from flows.host.whole_files import whole_file
 from flows.logs import configure
 from flows.numeric.time import NS_PER_S
 from flows.settings import Settings, load_settings
@@ -81,7 +82,7 @@ def export(
     done = _redriven(config, settings)
     count = 0
     try:
-        with out.open("wb") as file:
+        with whole_file(out) as partial, partial.open("wb") as file:
             for exported, dead in _dead_letters(config):
                 wanted = reason is None or dead.reason in reason
                 if wanted and dead.topic == topics.TICKS_RAW and exported.id not in done:

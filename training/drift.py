@@ -11,6 +11,7 @@ import typer
 from flows import logs
 from flows.errors import ModelRejectedError, TrainingError
 from flows.host.command import on_this_machine
+from flows.host.whole_files import whole_files
 from flows.monitoring.drift import SCORE
 from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.promotion import prove
@@ -180,9 +181,10 @@ def _report(
     }
     told = {**sides, "moved": found.moved, "drifted": found.drifted}
     out.mkdir(parents=True, exist_ok=True)
-    (out / PAGE).write_bytes(made.html)
     whole = {**told, "columns": msgspec.to_builtins(found.columns), "evidently": made.figures}
-    (out / FIGURES).write_bytes(encode_json(whole))
+    with whole_files() as unfinished:
+        unfinished(out / PAGE).write_bytes(made.html)
+        unfinished(out / FIGURES).write_bytes(encode_json(whole))
     unusual = [f"{each.feature} ({', '.join(each.notes)})" for each in found.columns if each.notes]
     say(encode_json({"out": str(out), **told, "unusual": unusual}).decode())
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from flows import logs
 from flows.host.command import on_this_machine
 from flows.host.terminal import plain_console
+from flows.host.whole_files import whole_file
 from flows.settings import load_settings
 from schemas.models import TargetSpec
 from training.console import command, progress, say
@@ -93,7 +94,8 @@ def explore(
     _print(found)
     if report is not None:
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(_page(", ".join(source), found, drawn), encoding="utf-8")
+        with whole_file(report) as partial:
+            partial.write_text(_page(", ".join(source), found, drawn), encoding="utf-8")
     say(encode_json(found).decode())
 
 

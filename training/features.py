@@ -9,6 +9,7 @@ import typer
 from flows import logs
 from flows.errors import TrainingError
 from flows.host.command import on_this_machine
+from flows.host.whole_files import whole_files
 from flows.settings import load_settings
 from schemas.features import FEATURE_SET
 from training.console import command, progress, say
@@ -39,10 +40,11 @@ def features(
         msg = f"{out} is not empty; name a new folder"
         raise TrainingError(msg)
     files = rows = 0
-    with progress() as bars:
+    out.mkdir(parents=True, exist_ok=True)
+    with progress() as bars, whole_files() as unfinished:
         for log, computed in computed_tables(source, settings, since, until, "features", bars):
             table = feature_table(log, computed, labels=labels)
-            write_table(table, out / f"features-{files:04d}.parquet")
+            write_table(table, unfinished(out / f"features-{files:04d}.parquet"))
             files += 1
             rows += len(table)
     line = {"out": str(out), "files": files, "rows": rows, "feature_set": FEATURE_SET}

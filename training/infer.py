@@ -11,6 +11,7 @@ import typer
 from flows import logs
 from flows.errors import ModelRejectedError, TrainingError
 from flows.host.command import on_this_machine
+from flows.host.whole_files import whole_file
 from flows.numeric.arrays import Float32, Float64
 from flows.scoring.onnx_model import OWN_FEATURES, OnnxModel
 from flows.scoring.promotion import prove
@@ -85,7 +86,9 @@ def infer(
     with progress() as bars:
         tables = computed_tables(source, settings, since, until, "features and scores", bars)
         whole = pa.concat_tables([score_table(log, table, proven) for log, table in tables])
-    write_table(whole, out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(out) as partial:
+        write_table(whole, partial)
     line = {"out": str(out), "model": model, "rows": len(whole)}
     say(msgspec.json.encode(line).decode())
 

@@ -3,7 +3,6 @@
 import csv
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from flows.errors import ConfigurationError
 from flows.host.terminal import PlainTable, plain_console
+from flows.host.whole_files import whole_file
 from flows.store.database import one_line
 
 BATCH_ROWS = 10_000
@@ -69,35 +69,30 @@ def write_rows(
         The file cannot be written, or a row cannot be computed.
     """
     try:
+        if out is not None:
+            return _write_file(reader, form, out, most_rows)
         if form is Format.PARQUET:
-            if out is None:
-                message = "Parquet is written to a file: name one with --out FILE.parquet"
-                raise ConfigurationError(message)
-            with _replacing(out) as partial:
-                return _parquet(reader, partial)
-        if out is None:
-            return _text(reader, form, sys.stdout, most_rows)
-        with _replacing(out) as partial, partial.open("w", encoding="utf-8") as text:
-            return _text(reader, form, text, most_rows)
+            message = "Parquet is written to a file: name one with --out FILE.parquet"
+            raise ConfigurationError(message)
+        return _text(reader, form, sys.stdout, most_rows)
     except duckdb.Error as error:
         raise ConfigurationError(one_line(error)) from None
     except pa.ArrowException as error:
         raise ConfigurationError(str(error).splitlines()[0]) from None
 
 
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """Give a file to write, which takes the name ``out`` once it is whole."""
-    partial = out.with_name(f".{out.name}.part")
+def _write_file(
+    reader: pa.RecordBatchReader, form: Format, out: Path, most_rows: int | None
+) -> int:
     try:
-        yield partial
-        partial.replace(out)
+        with whole_file(out) as partial:
+            if form is Format.PARQUET:
+                return _parquet(reader, partial)
+            with partial.open("w", encoding="utf-8") as text:
+                return _text(reader, form, text, most_rows)
     except OSError as error:
         message = f"cannot write {out}: {error.strerror or error}"
         raise ConfigurationError(message) from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _text(reader: pa.RecordBatchReader, form: Format, text: TextIO, most_rows: int | None) -> int:

@@ -103,11 +103,8 @@ def computed_tables(
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write Parquet, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    pq.write_table(table, temporary, compression="zstd")
-    temporary.replace(path)
+    """Write Parquet; the caller sees to it that it is whole."""
+    pq.write_table(table, path, compression="zstd")
 
 
 def _named(numbers: pa.Array, names: list[str]) -> pa.Array:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import structlog
 
+from flows.host.whole_files import whole_files
 from schemas.models import ModelManifest
 from training.data.dataset import Dataset
 from training.evaluation.bootstrap import block_length
@@ -245,9 +246,10 @@ def _plots(given: ReportInput, baseline: str | None) -> list[plots.Plot]:
 
 
 def write_reports(folder: Path, reports: Mapping[str, Mapping[str, bytes]]) -> None:
-    """Write each variant's files into a folder of its own."""
-    for name, files_of_variant in reports.items():
-        part = folder / name
-        part.mkdir(parents=True, exist_ok=True)
-        for file, content in files_of_variant.items():
-            (part / file).write_bytes(content)
+    """Write each variant's files into a folder of its own; all of them are there, or none."""
+    with whole_files() as unfinished:
+        for name, files_of_variant in reports.items():
+            part = folder / name
+            part.mkdir(parents=True, exist_ok=True)
+            for file, content in files_of_variant.items():
+                unfinished(part / file).write_bytes(content)

@@ -1,8 +1,6 @@
 """Write a report: choose markets, draw pages, put them into a PDF and images."""
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from flows.errors import ArchiveError, ConfigurationError
+from flows.host.whole_files import whole_files
 from flows.store import contract
 from flows.store.report.market_page import market_page
 from flows.store.report.series import MarketSeries, count_unusable, read_series
@@ -119,28 +118,17 @@ def _pages(
 def _write(pages: Iterator[Figure], out: Path, images: bool, made: datetime) -> list[Path]:
     """Write the pages; the names are taken only when all of them are drawn."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = f".{os.getpid()}.part"  # two processes may write the same report
-    partial = out.with_name(f".{out.name}{unfinished}")
-    drawn: list[Path] = []
+    named: list[Path] = []
     details = {"Title": "Voltick market data", "CreationDate": made}
-    try:
-        with PdfPages(partial, metadata=details) as pdf:
+    with whole_files() as unfinished:
+        with PdfPages(unfinished(out), metadata=details) as pdf:
             for number, figure in enumerate(pages, 1):
                 figure.savefig(pdf, format="pdf")
                 if images:
-                    image = out.with_name(f".{out.stem}-{number:03d}.png{unfinished}")
-                    drawn.append(image)
-                    figure.savefig(image, format="png", dpi=_IMAGE_DPI)
+                    named.append(out.with_name(f"{out.stem}-{number:03d}.png"))
+                    figure.savefig(unfinished(named[-1]), format="png", dpi=_IMAGE_DPI)
         for old in out.parent.glob(f"{_literal(out.stem)}-[0-9][0-9][0-9].png"):
             old.unlink(missing_ok=True)
-        named = [image.with_name(image.name[1:].removesuffix(unfinished)) for image in drawn]
-        for image, name in zip(drawn, named, strict=True):
-            image.replace(name)
-        partial.replace(out)
-    finally:
-        for path in (partial, *drawn):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
     return named
 
 

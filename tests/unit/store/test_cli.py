@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,12 @@ def test_an_archive_that_cannot_be_written_is_listed_all_the_same(
     (tmp_path / "a" / "store").write_text("in the way")
     run("--archive", tmp_path / "a", "--json")
     assert '"rows":1' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet", "table"])
+def test_a_device_is_written_to_and_not_replaced(folder: Path, tmp_path: Path, form: str) -> None:
+    link = tmp_path / "null"
+    link.symlink_to(os.devnull)
+    query(folder, "SELECT 1 AS one", "--out", link, "--format", form)
+    assert link.is_symlink()
+    assert Path(os.devnull).is_char_device()

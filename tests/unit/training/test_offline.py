@@ -1,5 +1,8 @@
 """Features, labels and scores of a recording, offline, as the flow would have them."""
 
+import errno
+import os
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -91,3 +94,27 @@ def test_a_tick_without_a_score_has_no_decision_either(log):
     found = infer.score_table(log, table, model)
     assert found["score"].to_pylist() == [0.6 if one else None for one in known]
     assert found["decision"].to_pylist() == [True if one else None for one in known]
+
+
+def test_features_that_end_half_way_leave_nothing_to_read_as_whole(
+    recording, tmp_path, monkeypatch
+):
+    write, out = features.write_table, tmp_path / "out"
+
+    def write_one(table, path):
+        if any(out.iterdir()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(table, path)
+
+    other = write_capture(
+        tmp_path / "b.frames.ndjson.gz", [exchange_ticker(number + 5_000) for number in range(400)]
+    )
+    monkeypatch.setattr(features, "write_table", write_one)
+    with pytest.raises(OSError, match="No space left"):
+        call(features.app, "--from", recording, "--from", other, "--out", out)
+    assert list(out.iterdir()) == []
+    with pytest.raises(TrainingError, match="holds no Parquet file"):
+        frames.parquet_frame(out)
+    monkeypatch.setattr(features, "write_table", write)
+    call(features.app, "--from", recording, "--from", other, "--out", out)
+    assert len(list(out.iterdir())) == 2
