@@ -39,6 +39,18 @@ class Answer:
     cause: str
 
 
+def _meaning(answer: httpx.Response, pause_s: float) -> Answer:
+    """Return what an answer's head says of the alert."""
+    if answer.is_success:
+        return Answer(True, None, "")
+    cause = f"HTTP {answer.status_code}"
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
+        asked_s = retry_after_s(answer.headers.get("Retry-After"), time.time_ns())
+        wait_s = pause_s if asked_s is None else min(asked_s, _LONGEST_PAUSE_S)
+        return Answer(False, wait_s, cause)
+    return Answer(False, None, cause)
+
+
 class Webhook:
     """One address. Not logged, not part of any message: it is a secret."""
 
@@ -47,7 +59,7 @@ class Webhook:
         self._client = client or httpx.Client(timeout=ANSWER_LIMIT_S, follow_redirects=False)
 
     def post(self, body: bytes, pause_s: float) -> Answer:
-        """Post once.
+        """Post once; what follows the answer's head is nobody's to wait for, and is not read.
 
         Parameters
         ----------
@@ -55,19 +67,12 @@ class Webhook:
             When to try again where the answer names no time.
         """
         try:
-            answer = self._client.post(
-                self._url, content=body, headers={"Content-Type": "application/json"}
-            )
+            with self._client.stream(
+                "POST", self._url, content=body, headers={"Content-Type": "application/json"}
+            ) as answer:
+                return _meaning(answer, pause_s)
         except httpx.HTTPError as error:
             return Answer(False, pause_s, type(error).__name__)
-        if answer.is_success:
-            return Answer(True, None, "")
-        cause = f"HTTP {answer.status_code}"
-        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
-            asked_s = retry_after_s(answer.headers.get("Retry-After"), time.time_ns())
-            wait_s = pause_s if asked_s is None else min(asked_s, _LONGEST_PAUSE_S)
-            return Answer(False, wait_s, cause)
-        return Answer(False, None, cause)
 
 
 class RateLimit:

@@ -1,6 +1,7 @@
 """Which predictions give an alert, what is posted, and what happens where posting fails."""
 
 import json
+from collections.abc import Iterator
 
 import httpx
 import msgspec
@@ -212,3 +213,17 @@ def test_where_too_many_wait_the_oldest_go() -> None:
     posting.poster.start()
     posting.poster.close(30.0)
     assert len(server.bodies) == QUEUED
+
+
+class Endless(httpx.SyncByteStream):
+    """A page that whoever reads it never gets to the end of."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        pytest.fail("the answer's page is read")
+
+
+@pytest.mark.parametrize(("status", "result"), [(200, "sent"), (404, "failed")])
+def test_a_page_without_end_holds_up_no_alert(status: int, result: str) -> None:
+    posting = Posting(Server(httpx.Response(status, stream=Endless())))
+    posting.poster.send(EXAMPLE)
+    assert posting.counts == [result]
