@@ -18,6 +18,8 @@ _LONGEST_PAUSE_S = 0.1
 # Not marked retriable by librdkafka everywhere, and all of them pass.
 _PASSING = {
     KafkaError._TIMED_OUT,  # noqa: SLF001 (librdkafka's names of its own error codes)
+    # Its time was over before it was sent: the connection was full, or not there yet.
+    KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._WAIT_COORD,  # noqa: SLF001
     # A node was given up while it was asked, as its address or its cluster was.

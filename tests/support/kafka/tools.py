@@ -26,6 +26,7 @@ Config = Mapping[str, str]
 _PATIENCE_S = 60.0
 PASSING = {
     KafkaError._TIMED_OUT,
+    KafkaError._TIMED_OUT_QUEUE,
     KafkaError._TRANSPORT,
     KafkaError._WAIT_COORD,
     KafkaError._DESTROY,
