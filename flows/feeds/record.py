@@ -198,7 +198,10 @@ def main(
             envvar="VOLTICK_SIMULATE_SEED", min=0, max=2**32 - 1, help="Of the simulator."
         ),
     ] = 7,
-    duration: Annotated[float | None, typer.Option(help="Seconds; until Ctrl-C if unset.")] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(help="Seconds; until Ctrl-C if unset.", min=0.001, max=31_536_000.0),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(help="OUT is a folder: a file is full after so long; 60 if unset."),

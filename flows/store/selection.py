@@ -10,6 +10,7 @@ import numpy as np
 from flows.errors import ConfigurationError
 from flows.store.contract import StoreTable
 from flows.store.snapshot import StoredFile, folder_symbol
+from schemas.ticks import LATEST_NS
 
 When: TypeAlias = int | str | date | datetime
 """Nanoseconds since the UNIX epoch, an ISO date or time, or one of Python's; UTC without offset."""
@@ -61,7 +62,10 @@ def selection(
 
 
 def to_ns(when: When) -> int:
-    """Return nanoseconds since the UNIX epoch.
+    """Return nanoseconds since the UNIX epoch, int64.
+
+    A time beyond those that a tick can have, such as the year 9999 for no end, is the last of them,
+    or the one before the first.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def to_ns(when: When) -> int:
         A text is no ISO date or time.
     """
     if isinstance(when, int):
-        return when
+        return _bounded(when)
     moment: date
     if isinstance(when, str):
         try:
@@ -83,7 +87,11 @@ def to_ns(when: When) -> int:
         moment = datetime.combine(moment, time())
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _US * 1_000
+    return _bounded((moment - _EPOCH) // _US * 1_000)
+
+
+def _bounded(ts_ns: int) -> int:
+    return min(max(ts_ns, 0), LATEST_NS)
 
 
 def wanted_files(files: Iterable[StoredFile], chosen: Selection) -> list[StoredFile]:

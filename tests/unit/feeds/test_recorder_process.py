@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
 from flows.feeds.capture import CaptureReader
+from flows.feeds.record import app
 from tests.support.processes import ROOT
 from tests.support.read_only import read_only, skip_where_mounts_are_refused
 
@@ -72,3 +76,13 @@ def test_the_simulator_s_settings_hold_for_its_recordings(tmp_path: Path) -> Non
     with CaptureReader(path) as reader:
         assert "at 0.001 ticks/s" in reader.header.source
         assert sum(len(block) for block in reader.blocks()) <= 1
+
+
+@pytest.mark.parametrize("duration", ["nan", "inf", "-1", "0"])
+def test_a_duration_that_is_none_is_refused_before_a_file_is_made(
+    duration: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.frames.ndjson.gz"
+    done = CliRunner().invoke(app, [str(path), "--feed", "simulate", "--duration", duration])
+    assert (done.exit_code, path.exists()) == (2, False)
+    assert "--duration" in done.output

@@ -51,10 +51,20 @@ def test_all_ticks_come_back_as_they_were_in_the_order_of_their_log(folder: Path
         {"start": START_NS + 10 * STEP_NS + 1},
         {"start": START_NS + 10 * STEP_NS + 2, "end": START_NS + 200 * STEP_NS + 1},
         {"end": START_NS + DAY_NS},
+        {"start": 0, "end": 2**70},
         {"symbols": []},
         {"venues": []},
     ],
-    ids=["symbol", "two filters", "from a tick's own time", "between", "a day", "none", "nowhere"],
+    ids=[
+        "symbol",
+        "two filters",
+        "from a tick's own time",
+        "between",
+        "a day",
+        "always",
+        "none",
+        "nowhere",
+    ],
 )
 def test_filters_choose_what_a_loop_chooses(folder: Path, chosen: dict) -> None:
     def wanted(tick: Tick) -> bool:
@@ -86,6 +96,13 @@ def test_a_time_can_be_said_in_many_ways(folder: Path, start: object) -> None:
     loaded = load_ticks(folder, start=start, columns=["ts_event_ns"]).column(0).to_pylist()
     every = [tick.ts_event_ns for *_, tick in market.messages(topics.TICKS_RAW)]
     assert loaded == [ts_ns for ts_ns in every if ts_ns >= START_NS + DAY_NS]
+
+
+@pytest.mark.parametrize("end", ["9999-12-31", date.max, datetime.max.replace(tzinfo=UTC)])
+def test_a_time_that_no_tick_has_stands_for_no_bound(folder: Path, end: object) -> None:
+    assert load_ticks(folder, start="0001-01-01", end=end).equals(load_ticks(folder))
+    assert len(load_ticks(folder, start=end)) == 0
+    assert count_candles(folder, end="0001-01-01") == 0
 
 
 def test_only_the_wanted_columns_come_in_the_wanted_order(folder: Path) -> None:
