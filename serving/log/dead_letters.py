@@ -22,11 +22,12 @@ def newest(reader: LogReader, limit: int) -> DeadLettersResponse:
     """Return up to ``limit`` dead letters, newest first."""
     found: list[tuple[int, DeadLetter]] = []
     total = 0
-    for partition in range(reader.partitions().get(topics.DEAD_LETTERS, 0)):
-        place = (topics.DEAD_LETTERS, partition)
-        low, high = reader.bounds(place)
-        total += high - low
-        for record in reader.tail(place, max(limit, LOOK_AT), _LIMIT_S):
+    partitions = range(reader.partitions().get(topics.DEAD_LETTERS, 0))
+    places = [(topics.DEAD_LETTERS, partition) for partition in partitions]
+    tails = reader.tails(places, max(limit, LOOK_AT), _LIMIT_S)
+    for tail in tails.values():
+        total += tail.end - tail.first
+        for record in tail.records:
             letter = decode_or_none(_decode, record.value)
             if letter is not None:
                 found.append((record.at_ms, letter))

@@ -10,13 +10,15 @@ from flows.numeric.time import NS_PER_MS
 from schemas import topics
 from schemas.decoding import decode_or_none
 from serving.http.system_views import PartitionState, StageLatency
-from serving.log.reader import LogReader
+from serving.log.reader import Found, LogReader
 
 LOOK_AT = 400
 """Messages of each topic and partition."""
 
 RECENT_S = 10.0
 _LIMIT_S = 0.5
+_PARTITION_S = 0.05
+"""How long all partitions of a topic may take, and how much longer for each."""
 
 
 class TickTimes(msgspec.Struct, gc=False):
@@ -64,23 +66,37 @@ _score = msgspec.json.Decoder(ScoreTimes).decode
 def look(reader: LogReader) -> list[Sample]:
     """Read the newest messages of every partition."""
     known = reader.partitions()
-    samples = []
-    for partition in range(known.get(topics.TICKS_RAW, 0)):
-        sample = Sample(partition, reader.bounds((topics.TICKS_RAW, partition))[1])
-        for record in reader.tail((topics.TICKS_RAW, partition), LOOK_AT, _LIMIT_S):
-            tick = decode_or_none(_tick, record.value)
-            sample.end = max(sample.end, record.offset + 1)
-            if tick is not None:
-                sample.ticks[record.offset] = (tick, record.at_ms)
-        if partition < known.get(topics.PREDICTIONS, 0):
-            found = reader.newest((topics.PREDICTIONS, partition), LOOK_AT, _LIMIT_S)
-            sample.whole = found.whole
-            for record in found.records:
-                score = decode_or_none(_score, record.value)
-                if score is not None:
-                    sample.scores[score.offset] = (score.ts_scored_ns, record.at_ms)
-        samples.append(sample)
-    return samples
+    samples = {
+        partition: Sample(partition, max(found.end, found.next_offset), _ticks(found))
+        for partition, found in _newest(reader, topics.TICKS_RAW, known).items()
+    }
+    # The scores later than the ticks, so that none of these seems to be without its own.
+    for partition, found in _newest(reader, topics.PREDICTIONS, known).items():
+        if partition in samples:
+            samples[partition].whole = found.whole
+            samples[partition].scores = _scores(found)
+    return list(samples.values())
+
+
+def _newest(reader: LogReader, topic: str, known: Mapping[str, int]) -> dict[int, Found]:
+    places = [(topic, partition) for partition in range(known.get(topic, 0))]
+    limit_s = _LIMIT_S + _PARTITION_S * len(places)
+    found = reader.tails(places, LOOK_AT, limit_s)
+    return {partition: each for (_topic, partition), each in found.items()}
+
+
+def _ticks(found: Found) -> dict[int, tuple[TickTimes, int]]:
+    decoded = ((each, decode_or_none(_tick, each.value)) for each in found.records)
+    return {each.offset: (tick, each.at_ms) for each, tick in decoded if tick is not None}
+
+
+def _scores(found: Found) -> dict[int, tuple[int, int]]:
+    decoded = ((each, decode_or_none(_score, each.value)) for each in found.records)
+    return {
+        score.offset: (score.ts_scored_ns, each.at_ms)
+        for each, score in decoded
+        if score is not None
+    }
 
 
 def partition_state(sample: Sample, now_ms: float, owner: str | None) -> PartitionState:

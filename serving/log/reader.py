@@ -1,8 +1,11 @@
 """Reads of parts of partitions, each for a bounded time."""
 
 import logging
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from serving.http.problems import LogUnavailableError
 
 ANSWER_LIMIT_S = 2.0
+_SIDE_BY_SIDE = 16  # requests under way; a distant broker is as slow for all as for one
 _GROUP = "voltick-api"  # required by the client; it is never joined
 _BATCH = 2000
 _WAIT_S = 0.05
@@ -54,11 +58,15 @@ class Found:
         Where to go on.
     whole
         The part's end was reached.
+    first, end
+        The log's first offset and the one behind its last, where they were asked for.
     """
 
     next_offset: int
     records: list[Record] = field(default_factory=list)
     whole: bool = False
+    first: int = 0
+    end: int = 0
 
 
 class LogReader:
@@ -96,9 +104,22 @@ class LogReader:
             **config,
         }
         self._clock = clock
+        self._end_s = math.inf
         self._consumer: Consumer | None = None
         self._uncommitted: Consumer | None = None
         self._positions: dict[Place, int] = {}
+
+    @contextmanager
+    def within(self, limit_s: float) -> Iterator[None]:
+        """Let what is asked meanwhile be answered within so many seconds together, or fail.
+
+        A broker may answer each request in time and be too far away for all of them.
+        """
+        self._end_s = self._clock() + limit_s
+        try:
+            yield
+        finally:
+            self._end_s = math.inf
 
     def partitions(self) -> dict[str, int]:
         """Return how many partitions each topic has.
@@ -108,7 +129,7 @@ class LogReader:
         LogUnavailableError
             The broker does not answer.
         """
-        found = self._asked(lambda consumer: consumer.list_topics(timeout=ANSWER_LIMIT_S))
+        found = self._asked(lambda consumer: consumer.list_topics(timeout=self._left_s()))
         return {name: len(topic.partitions) for name, topic in found.topics.items()}
 
     def bounds(self, place: Place) -> tuple[int, int]:
@@ -122,16 +143,38 @@ class LogReader:
         LogUnavailableError
             The broker does not answer.
         """
-        where = TopicPartition(*place)
+        return self.all_bounds([place])[place]
 
-        def ask(consumer: Consumer) -> tuple[int, int]:
-            low, high = consumer.get_watermark_offsets(where, timeout=ANSWER_LIMIT_S)
+    def all_bounds(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
+        """Return what :meth:`bounds` does for many partitions, asked side by side.
+
+        Raises
+        ------
+        LogUnavailableError
+            The broker does not answer.
+        """
+        found = self._bounds_by(self._open, places)
+        empty = [place for place, (low, high) in found.items() if low >= high]
+        return found | self._bounds_by(self._open_uncommitted, empty)
+
+    def _bounds_by(
+        self, opened: Callable[[], Consumer], places: Sequence[Place]
+    ) -> dict[Place, tuple[int, int]]:
+        if not places:
+            return {}
+
+        def ask(place: Place) -> tuple[int, int]:
+            where, left_s = TopicPartition(*place), self._left_s()
+            low, high = opened().get_watermark_offsets(where, timeout=left_s)
             return int(low), int(high)
 
-        found: tuple[int, int] = self._asked(ask)
-        if found[0] >= found[1]:
-            found = self._asked(lambda _consumer: ask(self._open_uncommitted()))
-        return found
+        def ask_all(_consumer: Consumer) -> dict[Place, tuple[int, int]]:
+            opened()  # not by several threads at once
+            with ThreadPoolExecutor(min(len(places), _SIDE_BY_SIDE)) as pool:
+                return dict(zip(places, pool.map(ask, places), strict=True))
+
+        answers: dict[Place, tuple[int, int]] = self._asked(ask_all)
+        return answers
 
     def offset_at(self, place: Place, at_ms: int) -> int:
         """Return the first offset whose Kafka timestamp is this or later; else one past the last.
@@ -142,7 +185,7 @@ class LogReader:
             The broker does not answer.
         """
         asked = [TopicPartition(*place, at_ms)]
-        [found] = self._asked(lambda c: c.offsets_for_times(asked, timeout=ANSWER_LIMIT_S))
+        [found] = self._asked(lambda c: c.offsets_for_times(asked, timeout=self._left_s()))
         return int(found.offset) if found.offset >= 0 else self.bounds(place)[1]
 
     def tail(self, place: Place, messages: int, limit_s: float) -> list[Record]:
@@ -151,12 +194,21 @@ class LogReader:
 
     def newest(self, place: Place, messages: int, limit_s: float) -> Found:
         """Read about the last ``messages`` of a partition; ``whole`` where the end was reached."""
-        low, high = self.bounds(place)
+        return self.tails([place], messages, limit_s)[place]
+
+    def tails(self, places: Sequence[Place], messages: int, limit_s: float) -> dict[Place, Found]:
+        """Read about the last ``messages`` of each of some partitions, side by side."""
+        if not places:
+            return {}
+        bounds = self.all_bounds(places)
         # As far as it goes: the end may lie further than the broker said a moment ago.
-        start = max(low, high - messages)
-        found = self.read([Part(place, start)], limit_s)[place]
-        # A busy embedded broker may begin at the first message instead.
-        found.whole = found.whole and all(record.offset >= start for record in found.records[:1])
+        starts = {place: max(low, high - messages) for place, (low, high) in bounds.items()}
+        found = self.read([Part(place, start) for place, start in starts.items()], limit_s)
+        for place, each in found.items():
+            each.first, each.end = bounds[place]
+            # A busy embedded broker may begin at the first message instead.
+            begun = all(record.offset >= starts[place] for record in each.records[:1])
+            each.whole = each.whole and begun
         return found
 
     def read(self, parts: Sequence[Part], limit_s: float) -> dict[Place, Found]:
@@ -180,7 +232,7 @@ class LogReader:
         ends = [part.stop for part in parts if part.stop is not None]
         most = sum(ends) - sum(part.start for part in parts) if len(ends) == len(parts) else _BATCH
         most = max(1, min(most, _BATCH))
-        deadline_s = self._clock() + limit_s
+        deadline_s = min(self._clock() + limit_s, self._end_s)
         try:
             self._assign([part for part in parts if part.place in left], follows=follows)
             while left and self._clock() < deadline_s:
@@ -261,6 +313,13 @@ class LogReader:
         if self._uncommitted is None:
             self._uncommitted = Consumer({**self._options, "isolation.level": "read_uncommitted"})
         return self._uncommitted
+
+    def _left_s(self) -> float:
+        left_s = min(self._end_s - self._clock(), ANSWER_LIMIT_S)
+        if left_s <= 0.0:
+            cause = "it answers, but too slowly for all that was to be read"
+            raise LogUnavailableError(cause)
+        return left_s
 
     def _asked(self, ask: Callable[[Consumer], Any]) -> Any:
         try:

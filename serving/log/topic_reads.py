@@ -10,6 +10,11 @@ from serving.log.reader import LogReader
 from serving.models.admission import Admission
 
 MAX_WAITING = 16
+WHOLE_S = 5.0
+"""How long all requests of one read may take together."""
+
+UNAVAILABLE_S = 1.0
+"""For so long a failure is told to those who waited behind it, instead of one after the other."""
 
 T = TypeVar("T")
 
@@ -35,6 +40,7 @@ class TopicReads:
         self._admission = Admission(MAX_WAITING)
         self._known: dict[Hashable, tuple[float, Any]] = {}
         self._lock = asyncio.Lock()
+        self._failed: tuple[float, LogUnavailableError] | None = None
 
     async def run(self, key: Hashable, fresh_s: float, work: Callable[[LogReader], T]) -> T:
         """Return what ``work`` makes of the reader, at most ``fresh_s`` ago.
@@ -56,7 +62,13 @@ class TopicReads:
                 if known is not None and self._clock() < known[0]:
                     kept: T = known[1]
                     return kept
-                made = await self._admission.run(lambda: work(reader))
+                if self._failed is not None and self._clock() < self._failed[0]:
+                    raise self._failed[1]
+                try:
+                    made = await self._admission.run(lambda: _bounded(reader, work))
+                except LogUnavailableError as error:
+                    self._failed = self._clock() + UNAVAILABLE_S, error
+                    raise
                 now_s = self._clock()
                 self._known = {at: each for at, each in self._known.items() if each[0] > now_s}
                 self._known[key] = (now_s + fresh_s, made)
@@ -67,3 +79,8 @@ class TopicReads:
         self._admission.close()
         if self._reader is not None:
             self._reader.close()
+
+
+def _bounded(reader: LogReader, work: Callable[[LogReader], T]) -> T:
+    with reader.within(WHOLE_S):
+        return work(reader)
