@@ -93,7 +93,10 @@ def create_app(settings: Settings) -> FastAPI:
     page.install(app)
     # The last one added is the outermost.
     app.add_middleware(ScoreReads, context=context)
-    app.add_middleware(KnownHosts, names=ServerNames(settings.allowed_hosts, settings.api_host))
+    names = ServerNames(
+        settings.allowed_hosts, settings.api_host, behind_proxy=bool(settings.trusted_proxies)
+    )
+    app.add_middleware(KnownHosts, names=names)
     app.add_middleware(CatchAll)
     app.add_middleware(Measure, metrics=context.metrics)
     app.add_middleware(Compression)

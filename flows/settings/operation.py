@@ -83,8 +83,9 @@ class OperationSettings(BaseModel):
         (),
         alias="VOLTICK_ALLOWED_HOSTS",
         description="Names by which API and metrics ports may be asked, such as"
-        " `desk.example.com` or `*.example.com`, comma-separated, beside addresses and `localhost`;"
-        " `*` for all. Unset: no others where they listen on loopback, all elsewhere.",
+        " `desk.example.com` or `*.example.com`, comma-separated, beside addresses and names"
+        " without a dot; `*` for all. Unset: no others on loopback, unless a proxy is trusted; all"
+        " elsewhere.",
     )
     log_format: Literal["console", "json"] = Field(
         "console", alias="VOLTICK_LOG_FORMAT", description="`console` (key=value) or `json`."

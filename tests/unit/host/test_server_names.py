@@ -14,7 +14,8 @@ from flows.settings import load_settings
         "127.0.0.1.evil.example",
         "127.0.0.1@evil.example",
         "localhost.evil.example",
-        "evillocalhost",
+        "localhost.test.example",
+        "evil.nottest",
         "localhost,evil.example",
         "localhost:8000:8000",
         "[::1].evil.example",
@@ -28,17 +29,28 @@ def test_what_a_page_could_be_called_is_refused(header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["localhost", "localhost.", "me.localhost:1", "127.9.9.9", "[::1]", "192.168.0.9:80"]
+    "header",
+    [
+        *("localhost", "localhost.", "me.localhost:1", "127.9.9.9", "[::1]", "192.168.0.9:80"),
+        *("testserver", "api:8000", "Desk.", "api.test", "scores.desk.internal:80"),
+    ],
 )
 def test_what_leads_nowhere_else_is_taken(header: str) -> None:
     assert ServerNames((), "::1").allow(header)
 
 
 def test_the_name_it_listens_on_is_its_own() -> None:
-    names = ServerNames(("other",), "Ingest")
-    assert names.allow("ingest:9101")
-    assert names.allow("other")
+    names = ServerNames(("other.example",), "Ingest.example")
+    assert names.allow("ingest.example:9101")
+    assert names.allow("other.example")
     assert not names.allow("evil.example")
+
+
+def test_a_proxy_passes_its_own_names_on_until_the_setting_names_some() -> None:
+    assert ServerNames((), "127.0.0.1", behind_proxy=True).allow("scores.example")
+    named = ServerNames(("scores.example",), "127.0.0.1", behind_proxy=True)
+    assert named.allow("scores.example")
+    assert not named.allow("evil.example")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.settings import Settings
+from flows.settings import Settings, load_settings
 from serving.app import create_app
 from tests.support.api import DEAD_REDIS, error_of
 
@@ -64,3 +64,12 @@ def test_where_others_reach_it_services_and_scrapes_have_their_own_names(tmp_pat
     for name in ("api:8000", "api.voltick.svc.cluster.local", "desk.example.com"):
         assert ask(tmp_path, [name], api_host=ANYWHERE).status_code == 200
     assert ask(tmp_path, [EVIL], allowed_hosts=("*",)).status_code == 200
+
+
+def test_behind_a_trusted_proxy_its_names_are_taken(tmp_path: Path) -> None:
+    [proxy] = load_settings({"VOLTICK_TRUSTED_PROXIES": "127.0.0.1"}).trusted_proxies
+    fields = {"trusted_proxies": (proxy,)}
+    assert ask(tmp_path, ["scores.example"], **fields).status_code == 200
+    fields["allowed_hosts"] = ("scores.example",)
+    assert ask(tmp_path, ["scores.example"], **fields).status_code == 200
+    assert ask(tmp_path, [EVIL], **fields).status_code == 403
