@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from flows.errors import VoltickError
+from flows.errors import FeedError, VenueError, VoltickError
 from flows.feeds.plan import split_symbols
 from flows.numeric.time import NS_PER_MINUTE, NS_PER_S
 from flows.settings import Settings
@@ -30,6 +30,7 @@ MAX_SYMBOLS: Final = 50
 # The minutes around the start are final then.
 _AGAIN_S = 120.0
 _INTERVAL = "1m"
+_REFUSED: Final = (400, 404)
 
 Put = Callable[[Backfill], None]
 
@@ -109,7 +110,10 @@ def fill(
     put: Put,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> bool:
-    """Ask for each market's last hour and put it; return whether all came.
+    """Ask for each market's last hour and put it; return whether any came.
+
+    A symbol that a venue refuses is left out, as by its feed. A venue that does not answer ends it:
+    each of its symbols would be waited for.
 
     Parameters
     ----------
@@ -123,12 +127,19 @@ def fill(
     from flows.bars.venues import VenueName, open_venue
 
     count = 0
+    refused: dict[str, str] = {}
     opened: dict[str, BarVenue] = {}
     try:
         for market in markets:
             if market.bars not in opened:
                 opened[market.bars] = open_venue(VenueName(market.bars), settings)
-            found = last_hour(opened[market.bars], market, now_ns())
+            try:
+                found = last_hour(opened[market.bars], market, now_ns())
+            except FeedError as error:
+                if not _is_refusal(error):
+                    raise
+                refused[market.symbol] = str(error)
+                continue
             count += len(found.bars)
             put(found)
     except (VoltickError, RedisError, OSError) as error:
@@ -141,8 +152,18 @@ def fill(
     finally:
         for venue in opened.values():
             venue.close()
-    structlog.get_logger().debug("the chart has a past", symbols=len(markets), bars=count)
-    return True
+    if refused:
+        structlog.get_logger().warning(
+            "these charts begin with their first tick: the venue refuses them", **refused
+        )
+    symbols = len(markets) - len(refused)
+    structlog.get_logger().debug("the chart has a past", symbols=symbols, bars=count)
+    return symbols > 0
+
+
+def _is_refusal(error: FeedError) -> bool:
+    """Tell whether a symbol is none of the venue's, and not the venue away."""
+    return not isinstance(error, VenueError) or error.status in _REFUSED
 
 
 def last_hour(venue: "BarVenue", market: Market, now_ns: int) -> Backfill:

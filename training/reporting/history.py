@@ -1,13 +1,16 @@
 """History of continuous training: one JSON line per run, appended to a file."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from flows.errors import TrainingError
+from flows.scoring.durable import append_line
+from schemas.decoding import decode_or_none
 from training.reporting.encoding import encode_json
+
+_ENTRY = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class MetricsHistory:
@@ -23,20 +26,16 @@ class MetricsHistory:
         self.path = path
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Add one run; the line is on disk when this returns.
+        """Add one run; the line is on disk when this returns, also behind one cut by a kill.
 
         Raises
         ------
         TrainingError
             The file cannot be written.
         """
-        line = encode_json(entry) + b"\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+            append_line(self.path, encode_json(entry))
         except OSError as error:
             msg = f"cannot write the metrics history {self.path}: {error.strerror}"
             raise TrainingError(msg) from None
@@ -45,13 +44,9 @@ class MetricsHistory:
         """Return all runs, oldest first; a line cut by a kill is left out."""
         if not self.path.exists():
             return []
-        entries: list[dict[str, Any]] = []
-        for line in self.path.read_bytes().splitlines():
-            try:
-                entries.append(msgspec.json.decode(line))
-            except msgspec.DecodeError:
-                continue
-        return entries
+        lines = self.path.read_bytes().splitlines()
+        found = (decode_or_none(_ENTRY, line) for line in lines)
+        return [entry for entry in found if entry is not None]
 
     def reset(self) -> None:
         """Delete the history."""

@@ -73,10 +73,29 @@ def test_the_last_hours_final_minutes_come(name):
 def test_a_venue_that_refuses_is_one_line_of_the_log():
     markets = [Market("coinbase", COINBASE, symbol) for symbol in ("BTC-USD", "ETH-USD")]
     with (
-        RestServer(lambda _request: Reply(b'{"message":"NotFound"}', 404)) as server,
+        RestServer(lambda _request: Reply(b'{"message":"not from here"}', 451)) as server,
         structlog.testing.capture_logs() as logs,
     ):
         assert not fill(Settings(coinbase_rest_url=server.url), markets, pytest.fail)
         assert len(server.requests) == 1
     assert [log["log_level"] for log in logs] == ["warning"]
     assert "VOLTICK_CHART_BACKFILL" in logs[0]["event"]
+
+
+@pytest.mark.parametrize("name", ["coinbase", "binance"])
+def test_a_symbol_that_the_venue_refuses_costs_the_others_nothing(name):
+    known, key = ("BTC-USD", "BTC-USD") if name == "coinbase" else ("BTC-USDT", "BTCUSDT")
+    strange = ["ARBUSD"] if name == "binance" else []  # a pair that can be read in two ways
+    names = ["NO-SUCHCOIN", *strange, known]
+    markets = [Market(name, COINBASE if name == "coinbase" else BINANCE, each) for each in names]
+    with (
+        RestServer(SERVERS[name](bar_servers.Market({key: BARS}))) as server,
+        structlog.testing.capture_logs() as logs,
+    ):
+        settings = Settings(**{f"{name}_rest_url": server.url})
+        found = []
+        assert fill(settings, markets, found.append, lambda: NOW_NS)
+        assert not fill(settings, markets[:1], pytest.fail, lambda: NOW_NS)
+    assert [each.symbol for each in found] == [known]
+    warnings = [log for log in logs if log["log_level"] == "warning"]
+    assert [set(log) & set(names) for log in warnings] == [set(names[:-1]), {"NO-SUCHCOIN"}]

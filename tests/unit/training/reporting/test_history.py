@@ -21,6 +21,15 @@ def test_a_line_cut_by_a_kill_is_left_out(tmp_path):
     with history.path.open("ab") as file:
         file.write(b'{"run": 2, "pr')
     assert history.read() == [{"run": 1}]
+    history.append({"run": 3})
+    assert history.read() == [{"run": 1}, {"run": 3}]
+
+
+def test_what_is_no_run_is_left_out(tmp_path):
+    history = MetricsHistory(tmp_path / "history.ndjson")
+    history.path.write_bytes(b'7\n{"run": "\xff"}\n' + b"[" * 5_000 + b"\n")
+    history.append({"run": 1})
+    assert history.read() == [{"run": 1}]
 
 
 def test_reset_forgets_all(tmp_path):
