@@ -92,8 +92,8 @@ class WriterThread:
 
     @property
     def is_away(self) -> bool:
-        """Whether the last write failed."""
-        return self._away
+        """Whether the last write failed, or an error that none expected has ended the thread."""
+        return self._away or not (self._stopping.is_set() or self._thread.is_alive())
 
     def wake(self) -> None:
         """Have pending things written; return at once."""
@@ -124,6 +124,10 @@ class WriterThread:
                 retrying(self._write, self._client)
             except (RedisError, OSError):
                 break  # told to stop while Redis is away
+            except Exception:
+                # The flow goes on as without Redis; a thread's own end is no line of its log.
+                self._log.exception("nothing more is written to Redis", written=self._name)
+                break
             if self._away:
                 self._away = False
                 self._log.info("Redis is back", written=self._name)

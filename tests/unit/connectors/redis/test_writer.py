@@ -4,6 +4,7 @@ import threading
 import time
 
 import redis
+from structlog.testing import capture_logs
 
 from flows.connectors.redis.writer import RESTS, WriterThread
 from tests.support.polling import until
@@ -59,3 +60,18 @@ def test_the_end_waits_for_no_rest():
     closing.join(60.0)
     assert not thread.running
     assert len(work.at_s) == 2  # what may have come meanwhile
+
+
+def test_an_error_that_none_expected_is_said_and_seen() -> None:
+    def write(_client: redis.Redis) -> None:
+        message = "a defect"
+        raise ValueError(message)
+
+    with capture_logs() as logs:
+        thread = WriterThread(NOWHERE, "scores", write)
+        assert not thread.is_away
+        thread.wake()
+        until(lambda: not thread.running, "the end of the thread")
+    assert thread.is_away
+    assert [line["event"] for line in logs] == ["nothing more is written to Redis"]
+    thread.close()
