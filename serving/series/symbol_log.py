@@ -108,10 +108,12 @@ class SymbolLog:
 
     def _begin(self) -> None:
         known = self._reader.partitions()
-        for topic in TOPICS:
-            if self.partition < known.get(topic, 0):
-                low, high = self._reader.bounds((topic, self.partition))
-                self._reach[topic] = _Reach(low, high, high, done=high <= low)
+        places = [
+            (topic, self.partition) for topic in TOPICS if self.partition < known.get(topic, 0)
+        ]
+        # All or none: a topic that was left out would stay so for as long as somebody looks.
+        for (topic, _partition), (low, high) in self._reader.all_bounds(places).items():
+            self._reach[topic] = _Reach(low, high, high, done=high <= low)
 
     def _forward(self, limit_s: float) -> None:
         parts = [Part((topic, self.partition), reach.next) for topic, reach in self._reach.items()]
