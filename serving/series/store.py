@@ -104,7 +104,7 @@ class SeriesStore:
                 with self._reading.admitted():
                     return await self._reading.run(lambda: self._from_log(latest, asked))
             except LogUnavailableError:
-                self._unavailable_until_s = self._clock() + _RETRY_S
+                pass
         points = await self._scores.history(symbol, REDIS_POINTS)
         return await asyncio.to_thread(_from_history, symbol, points or [latest], asked)
 
@@ -117,6 +117,16 @@ class SeriesStore:
                 watched.log.close()
 
     def _from_log(self, latest: Prediction, asked: Asked) -> SeriesResponse:
+        if self._clock() < self._unavailable_until_s:
+            cause = "it did not a moment ago"  # this one waited meanwhile
+            raise LogUnavailableError(cause)
+        try:
+            return self._read(latest, asked)
+        except LogUnavailableError:
+            self._unavailable_until_s = self._clock() + _RETRY_S
+            raise
+
+    def _read(self, latest: Prediction, asked: Asked) -> SeriesResponse:
         watched = self._of(latest)
         with watched.lock:
             if self._clock() - watched.read_s >= AT_MOST_EVERY_S or not watched.log.complete:
