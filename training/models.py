@@ -176,18 +176,28 @@ def import_model(
         Path | None,
         typer.Option(callback=on_this_machine, help="JSON file with the model's manifest."),
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Which of the graph's outputs is the score; the first one.")
+    ] = None,
+    column: Annotated[
+        int | None,
+        typer.Option(min=0, max=10_000, help="Which column of --output is the score, from 0."),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove a model from elsewhere and add it to the store."""
     opened = _open(store)
+    if column is not None and output is None:
+        message = f"--column {column} is of which output? Add --output NAME"
+        raise ConfigurationError(message)
     if source.startswith(MLFLOW_PREFIX):
-        ref = import_mlflow(opened, source, manifest)
+        ref = import_mlflow(opened, source, manifest, output=output, column=column)
     elif manifest is None:
         message = f"{source} needs its manifest: add --manifest FILE.json"
         raise ConfigurationError(message)
     else:
-        ref = import_file(opened, Path(source), manifest)
+        ref = import_file(opened, Path(source), manifest, output=output, column=column)
     if as_json:
         _write_json({"ref": ref, "folder": str(opened.folder(ref))})
     else:

@@ -13,7 +13,7 @@ GUIDES = {
     "venue": (ROOT / "flows" / "feeds" / "VENUE.md", 7),
     "feature": (ROOT / "flows" / "features" / "README.md", 5),
     "target": (ROOT / "flows" / "targets" / "README.md", 1),
-    "model": (ROOT / "training" / "estimators" / "README.md", 4),
+    "model": (ROOT / "training" / "estimators" / "README.md", 6),
 }
 
 

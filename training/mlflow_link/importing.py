@@ -16,6 +16,7 @@ from flows.scoring.promotion import publish
 from flows.scoring.registry import MANIFEST_FILE, MODEL_FILE, ModelStore
 from schemas.models import ModelManifest
 from training.mlflow_link.tracking import mlflow_client, one_line
+from training.publishing.adapting import check_score_first, with_the_score
 
 MLFLOW_PREFIX = "mlflow:"
 MLFLOW_SERVERS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
@@ -29,8 +30,16 @@ def import_file(
     manifest_path: Path,
     *,
     clock_ns: Callable[[], int] = time.time_ns,
+    output: str | None = None,
+    column: int | None = None,
 ) -> str:
     """Prove an ONNX file against its manifest, publish it, and return its reference.
+
+    Parameters
+    ----------
+    output, column
+        Which output, and which of its columns, is the score; see
+        :func:`training.publishing.adapting.with_the_score`. None: the first one, which is it.
 
     The manifest has the fields of :class:`schemas.models.ModelManifest`. ``sha256``, ``opset``,
     ``created_ns`` and ``version`` are found out where they are left out, and must be true where
@@ -45,12 +54,21 @@ def import_file(
     """
     onnx_bytes = _read(onnx_path)
     fields = _fields(manifest_path)
+    _check_graph(onnx_path, onnx_bytes)
+    if output is None:
+        check_score_first(onnx_bytes, str(onnx_path))
+    else:
+        given = sha256_of(onnx_bytes)
+        if fields.pop("sha256", given) != given:
+            message = f"{onnx_path} has sha256 {given}, {manifest_path} says another"
+            raise ModelRejectedError(message)
+        onnx_bytes = with_the_score(onnx_bytes, output, column)
     fields.setdefault("sha256", sha256_of(onnx_bytes))
     fields.setdefault("provenance", "imported")
     if "created_ns" not in fields:
         fields["created_ns"] = store.creation_ns(clock_ns())
     if "opset" not in fields:
-        fields["opset"] = _opset(onnx_path, onnx_bytes)
+        fields["opset"] = _opset(onnx_bytes)
     if "version" not in fields:
         created_ns = fields["created_ns"]
         if not isinstance(created_ns, int) or not 0 <= created_ns < 1 << 63:
@@ -71,6 +89,8 @@ def import_mlflow(
     manifest_path: Path | None,
     *,
     download: Download | None = None,
+    output: str | None = None,
+    column: int | None = None,
 ) -> str:
     """Fetch ``mlflow:NAME/VERSION_OR_ALIAS``, prove and publish it, and return its reference.
 
@@ -102,7 +122,7 @@ def import_mlflow(
                 f"{source} holds {len(manifests)} files {MANIFEST_FILE}; give one by --manifest"
             )
             raise ConfigurationError(message)
-        return import_file(store, graphs[0], manifests[0])
+        return import_file(store, graphs[0], manifests[0], output=output, column=column)
 
 
 def download_from_mlflow(name: str, version: str, folder: Path) -> Path:
@@ -158,7 +178,14 @@ def _fields(path: Path) -> dict[str, Any]:
     return fields
 
 
-def _opset(path: Path, onnx_bytes: bytes) -> int:
+def _opset(onnx_bytes: bytes) -> int:
+    import onnx
+
+    graph = onnx.load_model_from_string(onnx_bytes)
+    return next((item.version for item in graph.opset_import if item.domain in {"", "ai.onnx"}), 0)
+
+
+def _check_graph(path: Path, onnx_bytes: bytes) -> None:
     import onnx
     from onnx.onnx_cpp2py_export.checker import ValidationError
 
@@ -174,4 +201,3 @@ def _opset(path: Path, onnx_bytes: bytes) -> int:
             raise
         message = f"{path} is not an ONNX file ({MODEL_FILE} of the store, or an export)"
         raise ModelRejectedError(message) from error
-    return next((item.version for item in graph.opset_import if item.domain in {"", "ai.onnx"}), 0)

@@ -3,12 +3,16 @@ import sys
 import types
 
 import msgspec
+import numpy as np
 import pytest
+from onnx import helper
 
 from flows.errors import ConfigurationError, ModelRejectedError
+from flows.scoring.names import sha256_of
+from flows.scoring.promotion import prove
 from flows.scoring.registry import ModelStore
-from schemas.features import FEATURE_SET
-from tests.support.models import linear_graph, tiny
+from schemas.features import FEATURE_SET, NAMES
+from tests.support.models import graph_bytes, linear_graph, tiny
 from training.mlflow_link.importing import (
     MLFLOW_SERVERS,
     download_from_mlflow,
@@ -194,3 +198,36 @@ def test_a_time_of_creation_that_is_none_is_refused(store, files, created_ns):
     graph, manifest = files(created_ns=created_ns)
     with pytest.raises(ConfigurationError, match=r"created_ns is .*, no nanoseconds since 1970"):
         import_file(store, graph, manifest)
+
+
+def two_columns():
+    return graph_bytes(
+        [
+            helper.make_node("IsNaN", ["x"], ["u"]),
+            helper.make_node("Where", ["u", "zero", "x"], ["k"]),
+            helper.make_node("Sigmoid", ["k"], ["p"]),
+            helper.make_node("Sub", ["one", "p"], ["q"]),
+            helper.make_node("Concat", ["q", "p"], ["score"], axis=1),
+        ],
+        {"zero": np.float32(0), "one": np.float32(1)},
+        width=1,
+        output_shape=(None, 2),
+    )
+
+
+def test_a_column_of_an_output_is_imported_as_the_score(store, files):
+    paths = files(two_columns())
+    with pytest.raises(ModelRejectedError, match=r"m\.onnx: .*--column N"):
+        import_file(store, *paths)
+    ref = import_file(store, *paths, output="score", column=1)
+    model = prove(store, ref)
+    rows = np.full((2, len(NAMES)), 0.5, np.float32)
+    assert model.score(rows) == pytest.approx([1 / (1 + np.exp(-0.5))] * 2)
+
+
+def test_a_hash_is_that_of_the_file_whose_output_is_chosen(store, files):
+    given = two_columns()
+    right, wrong = sha256_of(given), sha256_of(b"another")
+    with pytest.raises(ModelRejectedError, match=right):
+        import_file(store, *files(given, sha256=wrong), output="score", column=1)
+    assert import_file(store, *files(given, sha256=right), output="score", column=1)
