@@ -7,7 +7,7 @@ import msgspec
 from schemas.ticks import Int64
 
 DriftState = Literal["unknown", "stable", "drift", "misfit"]
-"""``unknown``: no reference, or too few rows. ``drift``: it fitted, and has moved since.
+"""``unknown``: no reference, or too few rows or minutes. ``drift``: it fitted, and has moved since.
 ``misfit``: the reference is that of another market; waiting does not mend it."""
 
 

@@ -29,14 +29,18 @@ MOVED_SHARE: Final = 0.3
 """So many of the inputs have to have moved."""
 BEYOND_SHARE: Final = 0.1
 """So many values beyond all that the training has seen are those of another market."""
-FIRST_MINUTES: Final = 10
-"""From so many minutes on it is decided whether a reference fits at all."""
+FIRST_MINUTES: Final = 45
+"""So many minutes have to be known before rows are said to have moved, or never to have fitted:
+those of one calm or burst repeat each other, and fill few of the bins of any training."""
 NEVER_SHARE: Final = 0.6
 """It does not where so many of the inputs have moved by then: single hours differ, but not that."""
 SCORE: Final = "score"
 
-UNCOMPARED: Final = frozenset({"time_of_day_sin", "time_of_day_cos", "gap_age_s", "history_s"})
-"""An hour holds one part of the day alone, and ages tell of restarts: they would always move."""
+UNCOMPARED: Final = frozenset(
+    {"time_of_day_sin", "time_of_day_cos", "hour_position", "gap_age_s", "history_s"}
+)
+"""What is known of an hour holds one part of the day alone, and less than the whole hour, and ages
+tell of restarts: they would always move."""
 
 
 @dataclass(slots=True)
@@ -44,6 +48,11 @@ class _Tracked:
     manifest: ModelManifest
     minutes: dict[int, dict[str, Int64]] = field(default_factory=dict)
     fitted: bool | None = None
+
+    @property
+    def spans(self) -> int:
+        """Minutes from the oldest to the newest that is known."""
+        return max(self.minutes) - min(self.minutes) + 1
 
 
 class DriftMonitor:
@@ -156,10 +165,13 @@ def _judged(tracked: _Tracked, *, simulated: bool) -> ModelDrift:
     inputs.sort(key=lambda each: -(each.psi or 0.0))
     reference = manifest.score_reference
     score = _compared(reference, total) if reference is not None and SCORE in total else None
-    state, causes, moved = verdict(
-        manifest, inputs, score, simulated=simulated, fitted=tracked.fitted
-    )
-    if tracked.fitted is None and moved is not None and len(tracked.minutes) >= FIRST_MINUTES:
+    is_enough = tracked.spans >= FIRST_MINUTES
+    fitted = tracked.fitted if is_enough else None
+    state, causes, moved = verdict(manifest, inputs, score, simulated=simulated, fitted=fitted)
+    if state == "drift" and not is_enough:
+        causes = [f"rows of {tracked.spans} minutes are known, and {FIRST_MINUTES} are needed"]
+        state, moved = "unknown", None
+    elif tracked.fitted is None and moved is not None and is_enough:
         tracked.fitted = state != "misfit" and moved < NEVER_SHARE
         state, causes, moved = verdict(
             manifest, inputs, score, simulated=simulated, fitted=tracked.fitted

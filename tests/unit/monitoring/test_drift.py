@@ -13,7 +13,7 @@ from flows.numeric.histograms import (
     population_stability,
     share_beyond,
 )
-from schemas.drift import ModelDrift
+from schemas.drift import DriftReport, ModelDrift
 from schemas.models import FeatureReference, ModelManifest
 from tests.support.models import SPIKE, linear_graph, manifest_for
 
@@ -81,7 +81,7 @@ def test_what_fitted_and_moved_is_drift_and_an_hour_later_the_old_rows_are_gone(
 
 def test_scores_that_move_alone_are_drift() -> None:
     monitor = DriftMonitor()
-    observe(monitor, manifest(), range(20), score=0.5)
+    observe(monitor, manifest(), range(FIRST_MINUTES), score=0.5)
     found = judged(monitor)
     assert found.state == "drift"
     assert found.causes[0].startswith("the scores have moved")
@@ -89,10 +89,38 @@ def test_scores_that_move_alone_are_drift() -> None:
 
 def test_what_never_fitted_is_no_drift() -> None:
     monitor = DriftMonitor()
-    observe(monitor, manifest(), range(20), shift=1.5)
+    observe(monitor, manifest(), range(FIRST_MINUTES), shift=1.5)
     found = judged(monitor)
     assert (found.state, found.fitted) == ("misfit", False)
     assert "has not fitted" in found.causes[0]
+
+
+@pytest.mark.parametrize("fitted", [None, True, False])
+def test_some_minutes_of_one_calm_tell_nothing(fitted: bool | None) -> None:
+    monitor, model = DriftMonitor(), manifest()
+    before = ModelDrift(model=model.ref, state="unknown", causes=[], rows=0, fitted=fitted)
+    monitor.restore(DriftReport(target=SPIKE.name, ts_ns=0, from_ns=0, models=[before]))
+    observe(monitor, model, range(FIRST_MINUTES - 1), shift=1.5)
+    found = judged(monitor)
+    assert (found.state, found.moved, found.fitted) == ("unknown", None, fitted)
+    assert found.causes == ["rows of 44 minutes are known, and 45 are needed"]
+
+
+def test_the_position_in_an_hour_of_which_a_part_is_known_is_left_out() -> None:
+    hour = reference("hour_position", np.linspace(0.0, 1.0, 20_001))
+    other = reference(FEATURES[0], np.random.default_rng(1).normal(size=20_000))
+    model = msgspec.structs.replace(
+        manifest_for(linear_graph([0.0] * 2, 0.0), features=("hour_position", FEATURES[0])),
+        reference=[hour, other],
+    )
+    monitor = DriftMonitor()
+    for minute in range(FIRST_MINUTES):
+        random = np.random.default_rng(minute)
+        position = (minute + random.uniform(size=ROWS)) / 60
+        inputs = {"hour_position": position, FEATURES[0]: np.clip(random.normal(size=ROWS), -3, 3)}
+        monitor.observe(model, minute, inputs, np.empty(0))
+    found = judged(monitor)
+    assert (found.state, found.moved) == ("stable", 0.0)
 
 
 def test_a_training_on_another_kind_of_market_is_named() -> None:
@@ -101,7 +129,7 @@ def test_a_training_on_another_kind_of_market_is_named() -> None:
     found = judged(monitor)
     assert found.state == "misfit"
     assert "simulated" in found.causes[0]
-    assert judged(monitor, simulated=True).state == "drift"
+    assert judged(monitor, simulated=True).state == "unknown"
 
 
 def test_values_beyond_all_that_was_seen_are_of_another_market() -> None:
@@ -119,7 +147,7 @@ def test_an_earlier_run_tells_what_fitted() -> None:
     report = before.report(SPIKE.name, simulated=False)
     assert report is not None
     after.restore(report)
-    observe(after, manifest(), range(20, 40), shift=1.5)
+    observe(after, manifest(), range(20, 20 + FIRST_MINUTES), shift=1.5)
     assert judged(after).state == "drift"
 
 
