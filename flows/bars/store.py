@@ -23,7 +23,7 @@ from flows.bars.bar import Bar
 from flows.bars.span import INTERVALS_S, Span, day_of, days
 from flows.connectors.parquet.layout import BACKFILL, SUFFIX
 from flows.connectors.parquet.places import open_storage
-from flows.connectors.parquet.reading import open_parquet, row_count
+from flows.connectors.parquet.reading import DAMAGED_PARQUET, open_parquet, row_count
 from flows.connectors.parquet.writer import parquet_of
 from flows.errors import ArchiveError, FencedError
 from flows.numeric.arrays import Int64
@@ -189,7 +189,7 @@ class BarStore:
             return None
         try:
             return open_parquet(content).read(columns)
-        except (OSError, pa.ArrowException) as error:
+        except DAMAGED_PARQUET as error:
             raise self._damaged(path, error) from None
 
     def _count(self, path: str) -> int:
@@ -198,7 +198,7 @@ class BarStore:
             return 0
         try:
             return row_count(content)
-        except (OSError, pa.ArrowException) as error:
+        except DAMAGED_PARQUET as error:
             raise self._damaged(path, error) from None
 
     def _damaged(self, path: str, error: Exception) -> ArchiveError:

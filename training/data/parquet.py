@@ -18,6 +18,7 @@ import structlog
 from flows.codec.batch import NO_TRADE_ID, TickBatch
 from flows.codec.symbols import SymbolTable
 from flows.codec.validity import latest_credible_ns
+from flows.connectors.parquet.reading import DAMAGED_PARQUET
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float64, Int32, Int64
 from schemas.features import FEATURE_SET
@@ -100,7 +101,7 @@ def _read(file: DataFile) -> pa.Table:
     try:
         # Not pq.read_table: it would add columns for folders named key=value, such as partition=0.
         table = pq.ParquetFile(file.path).read()
-    except (OSError, pa.ArrowException) as error:
+    except DAMAGED_PARQUET as error:
         msg = f"cannot read {file.path} as Parquet: {error}"
         raise TrainingError(msg) from None
     check_columns(file, table.column_names)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import structlog
 
-from flows.connectors.parquet.reading import open_parquet
+from flows.connectors.parquet.reading import DAMAGED_PARQUET, open_parquet
 from flows.errors import TrainingError
 from flows.numeric.arrays import Bool, Float64, Int64
 from training.data import numbers, times
@@ -76,7 +77,7 @@ def read_table(file: DataFile) -> Table:
 def _read_parquet(file: DataFile) -> Table:
     try:
         table = open_parquet(read_bytes(file)).read()
-    except (OSError, pa.ArrowException) as error:
+    except DAMAGED_PARQUET as error:
         msg = f"cannot read {file.path} as Parquet: {error}"
         raise TrainingError(msg) from None
     check_columns(file, table.column_names)
@@ -157,17 +158,23 @@ def _read_text(file: DataFile) -> Table:
         ticker, lines = _single_head(file, lines, first, separator)
     body = "\n".join(lines[first:]) + "\n"
     try:
-        frame = pd.read_csv(
-            io.StringIO(body),
-            sep=separator,
-            header=0 if has_header else None,
-            dtype=str,
-            skip_blank_lines=False,
-            keep_default_na=False,
-            na_values=[""],
-            index_col=False,
-            skipinitialspace=True,
-        )
+        with warnings.catch_warnings():
+            # Rows with more cells than the header has: of the last ones nothing would be left.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.StringIO(body),
+                sep=separator,
+                header=0 if has_header else None,
+                dtype=str,
+                skip_blank_lines=False,
+                keep_default_na=False,
+                na_values=[""],
+                index_col=False,
+                skipinitialspace=True,
+            )
+    except pd.errors.ParserWarning:
+        msg = f"{file.name}: its rows have more cells than its header names, {len(cells)}"
+        raise TrainingError(msg) from None
     except (ValueError, pd.errors.ParserError) as error:
         msg = f"cannot read {file.name} as a table: {' '.join(str(error).split())}"
         raise TrainingError(msg) from None

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from flows.codec.batch import RawBatch
 from flows.connectors.parquet.catalog import ArchivedFile, archived_files, unreadable_files
 from flows.connectors.parquet.layout import topic_folder
+from flows.connectors.parquet.reading import DAMAGED_PARQUET
 from flows.connectors.parquet.storage import LocalStorage
 from flows.errors import TrainingError
 from schemas.models import Provenance
@@ -128,7 +129,7 @@ def _rows(storage: LocalStorage, file: ArchivedFile) -> Iterator[_Row]:
         with pq.ParquetFile(storage.url(file.path)) as parquet:
             for batch in parquet.iter_batches(_BATCH):
                 yield from _batch_rows(batch)
-    except (OSError, KeyError, pa.ArrowException) as error:
+    except (KeyError, *DAMAGED_PARQUET) as error:
         msg = f"cannot read {storage.url(file.path)} of the archive: {error}"
         raise TrainingError(msg) from None
 

@@ -12,11 +12,11 @@ time make the same files, or one that holds the other's.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from flows.connectors.parquet.catalog import (
     ArchivedFile,
@@ -25,10 +25,12 @@ from flows.connectors.parquet.catalog import (
     unreadable_files,
 )
 from flows.connectors.parquet.layout import RunName
-from flows.connectors.parquet.reading import open_parquet
+from flows.connectors.parquet.reading import DAMAGED_PARQUET, open_parquet, row_count
 from flows.connectors.parquet.storage import Storage
 from flows.connectors.parquet.writer import parquet_of
 from flows.errors import ArchiveError
+
+X = TypeVar("X")
 
 ROWS = 1_000_000
 """Some hundred megabytes while they are merged, some dozen as a file."""
@@ -118,12 +120,12 @@ def _groups(files: Iterable[ArchivedFile]) -> list[list[ArchivedFile]]:
 
 
 def _rows(storage: Storage, file: ArchivedFile) -> int:
-    return _parquet(storage, file).metadata.num_rows if file.run.rows is None else file.run.rows
+    return _read(storage, file, row_count) if file.run.rows is None else file.run.rows
 
 
 def _merge(storage: Storage, files: Sequence[ArchivedFile]) -> int:
     """Write one file of some, and return its rows."""
-    tables = [_parquet(storage, file).read() for file in files]
+    tables = [_read(storage, file, lambda found: open_parquet(found).read()) for file in files]
     # Fields are only ever added to messages: what an older file lacks is null.
     table = pa.concat_tables(tables, promote_options="default")
     first, last = files[0].run, files[-1].run
@@ -134,12 +136,12 @@ def _merge(storage: Storage, files: Sequence[ArchivedFile]) -> int:
     return int(table.num_rows)
 
 
-def _parquet(storage: Storage, file: ArchivedFile) -> pq.ParquetFile:
+def _read(storage: Storage, file: ArchivedFile, how: Callable[[bytes], X]) -> X:
     content = storage.read(file.path)
     try:
         if content is not None:
-            return open_parquet(content)
-    except pa.ArrowException as error:
+            return how(content)
+    except DAMAGED_PARQUET as error:
         message = f"{storage.url(file.path)} of the archive is damaged: {error}"
         raise ArchiveError(message) from None
     message = f"{storage.url(file.path)} of the archive has gone: another call merges it"

@@ -10,6 +10,10 @@ Bytes that Arrow owns need no interpreter. A path is as good: Arrow opens it its
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+DAMAGED_PARQUET = (OSError, UnicodeDecodeError, pa.ArrowException)
+"""What opening and reading a Parquet file raises where some of its bytes have changed: what holds
+its values together, what is packed, and the names of its columns."""
+
 
 def open_parquet(content: bytes) -> pq.ParquetFile:
     """Open a file's bytes; Arrow keeps a copy and no reference to them.
@@ -18,7 +22,7 @@ def open_parquet(content: bytes) -> pq.ParquetFile:
 
     Raises
     ------
-    pa.ArrowException
+    DAMAGED_PARQUET
         They are no Parquet file.
     """
     return pq.ParquetFile(pa.BufferReader(_owned(content)))
@@ -29,7 +33,7 @@ def row_count(content: bytes) -> int:
 
     Raises
     ------
-    pa.ArrowException
+    DAMAGED_PARQUET
         They are no Parquet file.
     """
     return int(open_parquet(content).metadata.num_rows)

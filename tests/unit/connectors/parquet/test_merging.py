@@ -1,6 +1,7 @@
 """Merging files changes no row of an archive, wherever it is cut off, whoever writes meanwhile."""
 
 import random
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -195,3 +196,16 @@ def test_files_that_share_messages_are_refused_and_not_counted_twice(tmp_path) -
 
 def test_a_topic_without_files_has_nothing_to_merge(tmp_path) -> None:
     assert merge_topic(LocalStorage(tmp_path), TOPIC) == Merged(TOPIC)
+
+
+def test_a_file_whose_bytes_have_changed_is_named_and_nothing_is_merged(tmp_path) -> None:
+    storage = LocalStorage(tmp_path)
+    write(storage, 60, 20)
+    file = archived_files(storage, TOPIC)[0]
+    path = tmp_path / file.path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + bytes(byte ^ 0xFF for byte in whole[4:200]) + whole[200:])
+    before = sorted(tmp_path.rglob("*.parquet"))
+    with pytest.raises(ArchiveError, match=f"{re.escape(path.name)} of the archive is damaged"):
+        merge_topic(storage, TOPIC, rows=10_000, settled_before=LATER)
+    assert sorted(tmp_path.rglob("*.parquet")) == before

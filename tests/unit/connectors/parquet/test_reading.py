@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.connectors.parquet.reading import open_parquet, row_count
+from flows.connectors.parquet.reading import DAMAGED_PARQUET, open_parquet, row_count
 from flows.connectors.parquet.writer import parquet_of
 
 TABLE = pa.table({"price": [1.5, None, 2.5], "symbol": ["a", "b", "c"]})
@@ -44,3 +44,22 @@ def test_arrow_keeps_no_python_object_that_a_thread_could_release_at_exit() -> N
     held = pq.ParquetFile(pa.BufferReader(given))  # what this guards against
     assert sys.getrefcount(given) > before
     assert held.metadata.num_rows == 3
+
+
+def test_whatever_byte_is_damaged_the_error_is_one_that_readers_know() -> None:
+    whole = content()
+    refused = 0
+    for at in range(len(whole)):
+        for changed in (whole[at] ^ 0xFF, whole[at] ^ 0x80, 0xE9):
+            damaged = whole[:at] + bytes([changed]) + whole[at + 1 :]
+            try:
+                open_parquet(damaged).read()
+            except DAMAGED_PARQUET:
+                refused += 1
+    assert refused > len(whole)
+
+
+def test_a_damaged_name_of_a_column_is_damage() -> None:
+    damaged = content().replace(b"symbol", b"\xe9ymbol")
+    with pytest.raises(DAMAGED_PARQUET):
+        open_parquet(damaged).read()

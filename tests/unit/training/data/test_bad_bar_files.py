@@ -70,6 +70,10 @@ REFUSED = {
         "nothing tells whether the comma",
     ),
     "no header and no prices": ("1,2\n3,4\n", "has no header, and its 2 columns are not those"),
+    "more cells than names": (
+        "time,open,high,low,close\n" + "1735689600,1,1,1,1,5\n" * 3,
+        r"a\.csv: its rows have more cells than its header names, 5",
+    ),
     "nothing": ("\n\n", "is empty"),
 }
 
