@@ -1,5 +1,6 @@
 """Write a report: choose markets, draw pages, put them into a PDF and images."""
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -120,13 +121,16 @@ def _write(pages: Iterator[Figure], out: Path, images: bool, made: datetime) -> 
     out.parent.mkdir(parents=True, exist_ok=True)
     named: list[Path] = []
     details = {"Title": "Voltick market data", "CreationDate": made}
+    # In memory: where a disk is full, matplotlib's own end of a file fails in its own way.
+    content = io.BytesIO()
     with whole_files() as unfinished:
-        with PdfPages(unfinished(out), metadata=details) as pdf:
+        with PdfPages(content, metadata=details) as pdf:
             for number, figure in enumerate(pages, 1):
                 figure.savefig(pdf, format="pdf")
                 if images:
                     named.append(out.with_name(f"{out.stem}-{number:03d}.png"))
                     figure.savefig(unfinished(named[-1]), format="png", dpi=_IMAGE_DPI)
+        unfinished(out).write_bytes(content.getbuffer())
         for old in out.parent.glob(f"{_literal(out.stem)}-[0-9][0-9][0-9].png"):
             old.unlink(missing_ok=True)
     return named

@@ -214,3 +214,21 @@ def test_what_cannot_be_reported_or_written_is_named(tmp_path: Path) -> None:
 )
 def test_prices_are_written_in_six_digits_and_cents(value: float, text: str) -> None:
     assert style.price(value) == text
+
+
+@pytest.mark.parametrize("most_bytes", [10, 700, 20_000])
+def test_a_disk_that_is_full_is_one_error_and_leaves_the_report_before(
+    most_bytes: int, tmp_path: Path
+) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no limit of files' sizes")
+    archive(tmp_path / "a", topics.TICKS_RAW, ticks())
+    write_report(tmp_path / "a", tmp_path / "r.pdf", now=NOW)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("r*")}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, limits[1]))
+    try:
+        with pytest.raises(ConfigurationError, match=r"cannot write the report .*File too large"):
+            write_report(tmp_path / "a", tmp_path / "r.pdf", now=NOW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
