@@ -43,7 +43,7 @@ _ADJUST = {
     KafkaError.INVALID_TIMESTAMP: _CLOCKS,
     KafkaError.INVALID_RECORD: _CLOCKS,
 }
-_ASK_S = 0.5
+_FIRST_ASK_S = 0.5
 _FULL_POLL_S = 0.01
 # librdkafka's names of its own error codes begin with an underscore.
 _REFUSED = KafkaError._AUTHENTICATION  # noqa: SLF001
@@ -213,9 +213,15 @@ def topic_metadata(config: ClientConfig, timeout_s: float) -> dict[str, Any]:
         message = f"Kafka's settings cannot be used: {kafka_error(error).str()}; check KAFKA_*"
         raise ConfigurationError(message) from None
 
+    # Short at first, since a refusal is heard between two attempts alone; but an answer of many
+    # topics, or over a slow line, takes longer, and each attempt asks anew.
+    patience_s = _FIRST_ASK_S
+
     def ask(step_s: float) -> dict[str, Any]:
+        nonlocal patience_s
+        limit_s, patience_s = min(patience_s, step_s), 2 * patience_s
         try:
-            topics: dict[str, Any] = admin.list_topics(timeout=step_s).topics
+            topics: dict[str, Any] = admin.list_topics(timeout=limit_s).topics
         except KafkaException:
             admin.poll(0)
             refused = [each for each in reported if each.code() == _REFUSED]
@@ -225,7 +231,7 @@ def topic_metadata(config: ClientConfig, timeout_s: float) -> dict[str, Any]:
         return topics
 
     try:
-        return retried(ask, timeout_s, step_s=_ASK_S, passes=lambda _error: True)
+        return retried(ask, timeout_s, passes=lambda _error: True)
     except KafkaException as error:
         # That all brokers are down says less than any error beside it.
         causes = [each for each in reported if each.code() != _ALL_DOWN]

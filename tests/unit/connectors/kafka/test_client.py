@@ -1,12 +1,13 @@
 """What all clients share: a queue that may be full, errors that are logged and told."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from flows.connectors.kafka import producer
+from flows.connectors.kafka import client, producer
 from flows.connectors.kafka.client import (
     ANY_PARTITION,
     OUTAGE_OVER_S,
@@ -17,10 +18,13 @@ from flows.connectors.kafka.client import (
     idempotent_config,
     produce_all,
     reader_config,
+    topic_metadata,
 )
 from flows.connectors.kafka.membership import Membership, member_config
+from flows.errors import BrokerError
 from tests.unit.connectors.kafka.fakes import FakeProducer, failure
 
+ANSWER_S = 2.0
 MESSAGES = [(b"k%d" % n, b"v%d" % n) for n in range(10)]
 
 
@@ -149,3 +153,30 @@ def test_only_a_transactional_producer_keeps_brokers_that_are_all_away(
 def test_a_producer_without_transactions_writes_each_message_once():
     plain = idempotent_config({}, linger_ms=2)
     assert (plain["enable.idempotence"], plain["linger.ms"]) == (True, 2)
+
+
+class SlowAdmin:
+    """Answers an attempt that waits long enough, and says what each cost."""
+
+    waited_s = 0.0
+
+    def __init__(self, _options: object) -> None:
+        pass
+
+    def list_topics(self, timeout: float) -> Any:
+        SlowAdmin.waited_s += min(timeout, ANSWER_S)
+        if timeout < ANSWER_S:
+            raise failure(KafkaError._TIMED_OUT)
+        return SimpleNamespace(topics={"ticks.raw": "described"})
+
+    def poll(self, _timeout: float) -> int:
+        return 0
+
+
+def test_an_answer_that_takes_seconds_is_waited_for_and_none_for_ever(monkeypatch):
+    monkeypatch.setattr(client, "AdminClient", SlowAdmin)
+    monkeypatch.setattr(SlowAdmin, "waited_s", 0.0)
+    assert topic_metadata({"bootstrap.servers": "far:9092"}, 10.0) == {"ticks.raw": "described"}
+    assert SlowAdmin.waited_s < 10.0
+    with pytest.raises(BrokerError, match="far:9092"):
+        topic_metadata({"bootstrap.servers": "far:9092"}, 0.1)
