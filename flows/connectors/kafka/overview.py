@@ -4,6 +4,7 @@ Delivery: nothing is read. Blocking: until the broker answers, at most ``ANSWER_
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,7 @@ from flows.connectors.kafka.client import (
 )
 from flows.connectors.kafka.lookup import Bounds, bounds, committed
 
+_SIDE_BY_SIDE = 16  # requests under way
 _GROUP = "voltick-status"  # required by the client; nothing is committed
 
 
@@ -65,16 +67,23 @@ class BrokerView:
             The broker does not answer.
         """
         counts = partition_counts(self._config, list(topics))
+        places = [(topic, at) for topic, count in counts.items() for at in range(count)]
+        found: dict[str, dict[int, Bounds]] = {}
         try:
-            return {
-                topic: {
-                    at: bounds(self._consumer, topic, at, ANSWER_LIMIT_S) for at in range(count)
-                }
-                for topic, count in counts.items()
-                if count
-            }
+            for (topic, at), ends in zip(places, self._side_by_side(places), strict=True):
+                found.setdefault(topic, {})[at] = ends
         except KafkaException as error:
             raise failed_request(self._config, "read the topics' ends", error) from None
+        return found
+
+    def _side_by_side(self, places: Sequence[tuple[str, int]]) -> list[Bounds]:
+        """Ask for many partitions at once: one after the other, a distant broker takes minutes."""
+
+        def ask(place: tuple[str, int]) -> Bounds:
+            return bounds(self._consumer, *place, ANSWER_LIMIT_S)
+
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            return list(pool.map(ask, places))
 
     def commits(self, group: str, topic: str, partitions: int) -> dict[int, int]:
         """Return a group's committed offsets; partitions without one are left out.
