@@ -1,16 +1,18 @@
 """The newest rows that were scored: what a new model has to score before it takes over."""
 
 import threading
+from collections import deque
 
 import numpy as np
 
 from flows.numeric.arrays import Float32
 
-RECENT_ROWS = 1024
+RECENT_ROWS = 512
+"""Copied from each batch at most: some microseconds."""
 
 
 class RecentRows:
-    """A ring of the newest rows; safe to use from several threads.
+    """Copies of the newest rows, by batch; safe to use from several threads.
 
     Parameters
     ----------
@@ -21,25 +23,20 @@ class RecentRows:
     def __init__(self, size: int = RECENT_ROWS) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._rows: Float32 | None = None
-        self._next = 0
-        self._full = False
+        self._batches: deque[Float32] = deque()
+        self._count = 0
 
     def add(self, values: Float32) -> None:
-        """Keep a batch's newest rows, float32, shape (n, width); the width never changes."""
-        newest = values[-self._size :]
+        """Keep a batch's newest rows, float32, shape (n, width)."""
+        newest = values[-self._size :].copy()
         with self._lock:
-            if self._rows is None:
-                self._rows = np.empty((self._size, values.shape[1]), dtype=np.float32)
-            head = min(len(newest), self._size - self._next)
-            self._rows[self._next : self._next + head] = newest[:head]
-            self._rows[: len(newest) - head] = newest[head:]
-            self._full |= self._next + len(newest) >= self._size
-            self._next = (self._next + len(newest)) % self._size
+            self._batches.append(newest)
+            self._count += len(newest)
+            while self._count - len(self._batches[0]) >= self._size:
+                self._count -= len(self._batches.popleft())
 
     def copied(self) -> Float32 | None:
-        """Return the rows, float32, shape (n, width), in no order; None before the first one."""
+        """Return the rows, float32, shape (n, width), oldest first; None before the first one."""
         with self._lock:
-            if self._rows is None:
-                return None
-            return self._rows[: self._size if self._full else self._next].copy()
+            batches = list(self._batches)
+        return np.concatenate(batches)[-self._size :] if batches else None
