@@ -13,7 +13,7 @@ import redis
 from flows.codec.outputs import Latest
 from flows.connectors.redis import DeadLetterRateWriter, DriftWriter, QualityWriter
 from flows.connectors.redis.backfill import put_backfill
-from flows.connectors.redis.latest import ENDED_EVERY_S, NewestPredictions
+from flows.connectors.redis.newest import ENDED_EVERY_S, NewestPredictions
 from flows.connectors.redis.writer import connect
 from schemas import topics
 from schemas.backfill import Backfill

@@ -3,7 +3,7 @@
 import redis
 
 from flows.codec.outputs import Latest
-from flows.connectors.redis.latest import NewestPredictions
+from flows.connectors.redis.newest import NewestPredictions
 from schemas import topics
 
 MS = 1_000_000

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import redis
 
-from flows.connectors.redis.latest import NewestPredictions
+from flows.connectors.redis.newest import NewestPredictions
 from flows.connectors.redis.writer import connect
 from schemas import topics
 from tests.support.polling import until

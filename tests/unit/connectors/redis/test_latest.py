@@ -6,7 +6,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from flows.connectors.redis.latest import ENDED_EVERY_S, LatestWriter, NewestPredictions
+from flows.connectors.redis.latest import LatestWriter
+from flows.connectors.redis.newest import ENDED_EVERY_S, NewestPredictions
 from flows.connectors.redis.writer import connect
 from schemas import topics
 from serving.scores.channel import open_channel
