@@ -139,6 +139,8 @@ def test_attempts_as_long_as_their_step_end_with_the_time():
         KafkaError._DESTROY_BROKER,
         KafkaError._TIMED_OUT,
         KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._UNKNOWN_TOPIC,
     ],
 )
 def test_what_is_said_while_a_leader_changes_or_a_node_is_given_up_passes(code: int) -> None:
