@@ -8,6 +8,7 @@ import structlog
 from flows.errors import CaptureError, FeedError
 from flows.feeds.capture import CaptureReader, CaptureWriter, Header
 from flows.feeds.coinbase_exchange.client import URL
+from flows.feeds.plan import FeedOptions
 from flows.feeds.record import RecordingFeed, _plan, record, record_all
 from flows.feeds.record import main as record_command
 from flows.feeds.registry import choose, open_feed, parse_speed
@@ -117,7 +118,13 @@ def test_a_recorded_feed_replays_as_it_was(tmp_path: Path) -> None:
 def test_the_recorder_takes_symbols_with_spaces_and_marks_connections(tmp_path: Path) -> None:
     path = tmp_path / "x.frames.ndjson.gz"
     record_command(
-        path, feed="simulate", symbols=" A-USD, B-USD ,", feed_url=None, duration=1.0, note=""
+        path,
+        feed="simulate",
+        symbols=" A-USD, B-USD ,",
+        feed_url=None,
+        rate=1_000.0,
+        duration=1.0,
+        note="",
     )
     with CaptureReader(path) as reader:
         assert reader.header.marked
@@ -137,10 +144,11 @@ def test_several_feeds_are_recorded_side_by_side_until_all_have_ended(tmp_path: 
 
 
 def test_each_of_several_feeds_gets_its_symbols_and_a_folder() -> None:
-    assert list(_plan("binance", ["BTC-USDT"], "ws://127.0.0.1:9", 1.0)) == ["binance"]
-    assert list(_plan("replay:x", ["A-USD"], None, 1.0)) == ["replay"]
-    symbols = ["BTC-USD", "binance:BTC-USDT"]
-    plan = _plan("coinbase-exchange,binance", symbols, None, 1.0)
+    alone = FeedOptions(symbols=["BTC-USDT"])
+    assert list(_plan("binance", "ws://127.0.0.1:9", alone)) == ["binance"]
+    assert list(_plan("replay:x", None, FeedOptions(symbols=["A-USD"]))) == ["replay"]
+    both = FeedOptions(symbols=["BTC-USD", "binance:BTC-USDT"])
+    plan = _plan("coinbase-exchange,binance", None, both)
     assert list(plan) == ["coinbase-exchange", "binance"]
 
 
@@ -157,7 +165,7 @@ def test_what_cannot_be_recorded_is_refused(
     spec: str, url: str | None, interval_s: float, words: str
 ) -> None:
     with pytest.raises(FeedError, match=words):
-        _plan(spec, ["BTC-USD"], url, interval_s)
+        _plan(spec, url, FeedOptions(symbols=["BTC-USD"], poll_interval_s=interval_s))
 
 
 def test_recording_ends_with_the_feed_by_request_or_when_time_is_up(tmp_path: Path) -> None:
