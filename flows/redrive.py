@@ -19,6 +19,7 @@ from confluent_kafka import KafkaException, Producer
 from flows.codec.batch import RawBatch
 from flows.codec.decode import decode
 from flows.codec.symbols import SymbolTable
+from flows.codec.validity import newest_after
 from flows.connectors.kafka.admin import ensure_topics
 from flows.connectors.kafka.client import (
     ClientConfig,
@@ -213,9 +214,6 @@ def refuse_restarts(
 def newest_times(ticks: Iterable[Tick]) -> dict[tuple[str, str], int]:
     """Return what the flow takes for the newest event time by (venue, symbol), nanoseconds.
 
-    A tick that is older by more than one can be late begins its symbol anew: the clock before it
-    was wrong, and what that said counts no more.
-
     Parameters
     ----------
     ticks
@@ -224,9 +222,7 @@ def newest_times(ticks: Iterable[Tick]) -> dict[tuple[str, str], int]:
     newest: dict[tuple[str, str], int] = {}
     for tick in ticks:
         key, ts_ns = (tick.venue, tick.symbol), tick.ts_event_ns
-        known_ns = newest.get(key, ts_ns)
-        is_anew = ts_ns < known_ns - LATE_LIMIT_S * NS_PER_S
-        newest[key] = ts_ns if is_anew else max(known_ns, ts_ns)
+        newest[key] = newest_after(newest.get(key, ts_ns), ts_ns)
     return newest
 
 

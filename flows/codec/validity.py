@@ -6,8 +6,9 @@ import numpy as np
 
 from flows.codec.foreign import unit_of
 from flows.numeric.arrays import Bool, Float64, Int64
-from flows.numeric.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS
+from flows.numeric.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 from schemas.dead_letters import Reason
+from schemas.features import LATE_LIMIT_S
 from schemas.ticks import EARLIEST_NS, LATEST_NS, Tick
 
 MAX_AHEAD_NS = 5 * NS_PER_MINUTE
@@ -16,7 +17,17 @@ MAX_AHEAD_NS = 5 * NS_PER_MINUTE
 MAX_BEYOND_LOG_NS = NS_PER_DAY
 """How far ahead of Kafka's timestamp an event may lie, whatever its receive time says."""
 
+_LATE_LIMIT_NS = LATE_LIMIT_S * NS_PER_S
 _NO_LIMIT = np.iinfo(np.int64).max
+
+
+def newest_after(newest_ns: int, event_ns: int) -> int:
+    """Return a symbol's newest event time after another tick of it, as the features have it.
+
+    An event that lies further back than a tick can be late begins the symbol anew: the clock before
+    it was wrong, and what that said counts no more.
+    """
+    return event_ns if event_ns < newest_ns - _LATE_LIMIT_NS else max(newest_ns, event_ns)
 
 
 def latest_credible_ns(received_ns: Int64, timestamps_ms: Int64) -> Int64:

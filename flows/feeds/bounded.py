@@ -4,9 +4,9 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from flows.feeds.http import Reply
 
 _SHORTEST_S = 0.001
 _END_OF_HEAD = b"\r\n\r\n"
@@ -14,16 +14,6 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 class TooLongAnswerError(OSError):
     """What a server answers does not end within the bytes or the time that it has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The head of an HTTP answer, and as much of its body as was taken; names in small letters."""
-
-    status: int
-    reason: str
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class BoundedSocket:
@@ -67,8 +57,8 @@ class BoundedSocket:
         self._taken += data
         return data
 
-    def answer(self) -> Answer | None:
-        """Return what was answered so far; None before the end of its head."""
+    def answer(self) -> Reply | None:
+        """Return the HTTP answer with as much of its body as came; None before its head's end."""
         head, end, body = bytes(self._taken).partition(_END_OF_HEAD)
         line, _, rest = head.partition(b"\r\n")
         parts = line.decode("latin-1").split(" ", 2)
@@ -79,7 +69,7 @@ class BoundedSocket:
         except http.client.HTTPException:  # more of them than any server sends
             return None
         headers = {name.lower(): value for name, value in found.items()}
-        return Answer(int(parts[1]), parts[2] if len(parts) > 2 else "", headers, body)
+        return Reply(int(parts[1]), parts[2] if len(parts) > 2 else "", headers, body)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.wrapped, name)

@@ -23,6 +23,15 @@ _HOST_HEADER = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]*)?")
 _REMEMBERED = 256
 
 
+def is_address(name: str) -> bool:
+    """Whether it is an address of IPv4 or IPv6, without brackets and port."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Whether a name or an address to listen on is reached from this machine alone."""
     try:
@@ -70,17 +79,9 @@ class ServerNames:
             name in self._names
             or name.endswith(self._endings)
             or _is_private(name)
-            or _is_address(name.strip("[]"))
+            or is_address(name.strip("[]"))
         )
 
 
 def _is_private(name: str) -> bool:
     return bool(name) and ("." not in name or name.endswith(_PRIVATE))
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -25,10 +25,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_files() -> Iterator[Callable[[Path], Path]]:
     """Give a function from names to files to write, which take their names all at the end.
 
-    They do so when the block ends without an error, and are durable then; otherwise nothing is
-    left of them, and what had the names before stays. Two processes that write the same name do
-    not touch each other's file; the later one has the name. What is no file of a disk (a device, a
-    pipe) is written as it is, never replaced; a link goes on leading to its file.
+    They do so when the block ends without an error, once all their bytes are on the disk; otherwise
+    nothing is left of them, and what had the names before stays. Two processes that write the same
+    name do not touch each other's file; the later one has the name. What is no file of a disk (a
+    device, a pipe) is written as it is, never replaced; a link goes on leading to its file.
 
     Raises
     ------

@@ -9,15 +9,13 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from flows.codec.outputs import Latest
+from flows.codec.validity import newest_after
 from flows.numeric.time import NS_PER_S
-from schemas.features import LATE_LIMIT_S
 
 MAX_SYMBOLS: Final = 200
 """Those beyond are shown as one, ``other``, so that no feed makes labels without end."""
 
 OTHER: Final = "other"
-
-_LATE_LIMIT_NS: Final = LATE_LIMIT_S * NS_PER_S
 
 
 class _Newest(NamedTuple):
@@ -47,8 +45,8 @@ class SymbolFreshness(Collector):
     def note(self, committed: Iterable[Latest]) -> None:
         """Take over the newest events of symbols whose predictions were committed.
 
-        An event that lies further back than a tick can be late begins its symbol anew, as in the
-        features: the clock before was wrong, and would hide for as long that the symbol is silent.
+        One that begins its symbol anew counts: the clock before, which was wrong, would hide for as
+        long that the symbol is silent.
         """
         with self._lock:
             for each in committed:
@@ -59,8 +57,8 @@ class SymbolFreshness(Collector):
                 known = self._newest.get(symbol)
                 newest_ns = each.ts_event_ns
                 if known is not None:
-                    is_anew = is_shown and newest_ns < known.event_ns - _LATE_LIMIT_NS
-                    newest_ns = newest_ns if is_anew else max(newest_ns, known.event_ns)
+                    choose = newest_after if is_shown else max
+                    newest_ns = choose(known.event_ns, newest_ns)
                 self._newest[symbol] = _Newest(newest_ns, each.partition)
 
     def forget(self, partition: int) -> None:

@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import SecretStr
 
+from flows.host.server_names import is_address
+
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]<>{}()$;]+)(:(?P<port>[0-9]{1,5}))?")
 _HOST = re.compile(r"[\w.:%-]+")
 # Beside names proper, addresses, which are taken without being named.
@@ -47,7 +49,7 @@ def host(value: str) -> str:
     if not name:
         message = "write 127.0.0.1 for this machine alone, 0.0.0.0 for all that reach it"
         raise ValueError(message)
-    if _HOST.fullmatch(name) is None or (":" in name and not _is_address(name)):
+    if _HOST.fullmatch(name) is None or (":" in name and not is_address(name)):
         message = "it is a host's name or address alone, such as 0.0.0.0, without scheme and port"
         raise ValueError(message)
     return name
@@ -69,14 +71,6 @@ def host_names(values: tuple[str, ...]) -> tuple[str, ...]:
             )
             raise ValueError(message)
     return tuple(value.lower().removesuffix(".") for value in values)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def networks(values: tuple[str, ...]) -> tuple[str, ...]:

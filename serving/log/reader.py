@@ -190,14 +190,13 @@ class LogReader:
 
     def tail(self, place: Place, messages: int, limit_s: float) -> list[Record]:
         """Return about the last ``messages`` of a partition, oldest first."""
-        return self.newest(place, messages, limit_s).records
-
-    def newest(self, place: Place, messages: int, limit_s: float) -> Found:
-        """Read about the last ``messages`` of a partition; ``whole`` where the end was reached."""
-        return self.tails([place], messages, limit_s)[place]
+        return self.tails([place], messages, limit_s)[place].records
 
     def tails(self, places: Sequence[Place], messages: int, limit_s: float) -> dict[Place, Found]:
-        """Read about the last ``messages`` of each of some partitions, side by side."""
+        """Read about the last ``messages`` of each of some partitions, side by side.
+
+        One is ``whole`` where its end was reached.
+        """
         if not places:
             return {}
         bounds = self.all_bounds(places)

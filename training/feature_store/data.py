@@ -1,7 +1,6 @@
 """The archive's feature rows as Feast reads them: one Parquet file a day."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flows.host.whole_files import whole_file
 from flows.numeric.time import NS_PER_DAY
 from flows.store import load_features
 from flows.store.snapshot import open_archive, take_snapshot
@@ -44,13 +44,8 @@ def export_rows(archive: str | Path, folder: Path) -> Exported | None:
     rows, first_ns, last_ns = 0, 2**63 - 1, 0
     for day, table in _days(archive):
         name = f"{day}.parquet"
-        partial = folder / f".{name}.part"
-        try:
+        with whole_file(folder / name) as partial:
             pq.write_table(table, partial, compression="zstd")
-            partial.replace(folder / name)
-        finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
         written.add(name)
         times = table.column("event_timestamp").cast(pa.int64())
         rows += len(table)

@@ -1,11 +1,9 @@
 """Apache Kafka whose nodes are far from each other; clients are near to all of them."""
 
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.support.kafka.apache import ApacheKafka, ApacheNode
+from tests.support.kafka.apache import ApacheNode
+from tests.support.kafka.proxied import ProxiedKafka
 from tests.support.polling import free_ports
 from tests.support.tcp_proxy import Delay, TcpProxy
 
@@ -13,7 +11,7 @@ SHORTEST_S = 0.05
 LONGEST_S = 0.2
 
 
-class DistantKafka(ApacheKafka):
+class DistantKafka(ProxiedKafka):
     """Three nodes: replication, transaction markers and the controllers' votes go by slow proxies.
 
     Parameters
@@ -34,7 +32,7 @@ class DistantKafka(ApacheKafka):
                 TcpProxy(node.internal_port, node.nodes_port, delay=delay),
                 TcpProxy(node.controller_port, node.voters_port, delay=delay),
             ]
-        self._open = ExitStack()
+        self.proxies.extend(self._proxies)
 
     @property
     def all_roads_used(self) -> bool:
@@ -44,20 +42,3 @@ class DistantKafka(ApacheKafka):
     def stall(self, node: ApacheNode, seconds: float) -> None:
         """For a while let no node reach this one, nor get an answer from it."""
         self._delays[node.number].stall(seconds)
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            for proxy in self._proxies:
-                stack.enter_context(proxy)
-            super().__enter__()
-            self._open = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        self._open.close()

@@ -1,15 +1,13 @@
 """Apache Kafka at the end of a bad road: its clients go through a proxy that can be disturbed."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.proxied import ProxiedKafka
 from tests.support.polling import free_ports
 from tests.support.tcp_proxy import Delay, TcpProxy
 
 
-class FarKafka(ApacheKafka):
+class FarKafka(ProxiedKafka):
     """One node, which tells its clients the proxy's address.
 
     Parameters
@@ -31,20 +29,4 @@ class FarKafka(ApacheKafka):
         [node.clients_port] = free_ports(1)
         self.road = Delay(seed=seed)
         self.proxy = TcpProxy(node.port, node.clients_port, delay=self.road)
-
-    def __enter__(self) -> Self:
-        self.proxy.__enter__()
-        try:
-            return super().__enter__()
-        except BaseException:
-            self.proxy.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        self.proxy.__exit__(None, None, None)
+        self.proxies.append(self.proxy)

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.kafka.apache import ApacheKafka, ApacheNode
+from tests.support.kafka.apache import ApacheNode
+from tests.support.kafka.proxied import ProxiedKafka
 from tests.support.polling import free_ports, until
 
 LISTENER = "DETOUR"
@@ -163,7 +164,7 @@ def _hang_up(end: socket.socket) -> None:
     end.close()
 
 
-class AnswerLosingKafka(ApacheKafka):
+class AnswerLosingKafka(ProxiedKafka):
     """One node; producers of input reach it by a proxy, everybody else directly.
 
     Attributes
@@ -176,27 +177,11 @@ class AnswerLosingKafka(ApacheKafka):
         super().__init__(folder)
         self._listens, self._told = free_ports(2)
         self.proxy = AnswerLoser(self._listens, self._told)
+        self.proxies.append(self.proxy)
 
     def producer_config(self) -> dict[str, str]:
         """Return what a producer of input needs to connect."""
         return {**self.client_config(), "bootstrap.servers": f"127.0.0.1:{self._told}"}
-
-    def __enter__(self) -> Self:
-        self.proxy.__enter__()
-        try:
-            return super().__enter__()
-        except BaseException:
-            self.proxy.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        self.proxy.__exit__(kind, error, trace)
 
     def _node_properties(self, node: ApacheNode) -> dict[str, str]:
         properties = super()._node_properties(node)
